@@ -1,0 +1,173 @@
+/**
+ * The compute spec: everything about the tenant that a compute is to serve.
+ * Member names are the wire's own. Unknown members are ignored at every level.
+ *
+ * Source: `libs/compute_api/src/spec.rs`.
+ */
+import * as Schema from "effect/Schema"
+import { TenantId, TimelineId } from "./Ids.ts"
+import { Lsn } from "./Lsn.ts"
+import { PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
+import { defaulted, I64, optional, Secret, U32, U64, USize } from "./Shapes.ts"
+
+/** A setting of `postgresql.conf`, or a clause of CREATE ROLE / CREATE DATABASE. Only `vartype` "string" is quoted. */
+export const GenericOption = Schema.Struct({
+  name: Schema.String,
+  value: optional(Schema.String),
+  vartype: Schema.String
+})
+export type GenericOption = typeof GenericOption.Type
+export const GenericOptions = Schema.Array(GenericOption)
+
+export const Role = Schema.Struct({
+  name: Schema.String,
+  encrypted_password: optional(Secret),
+  options: optional(GenericOptions)
+})
+export type Role = typeof Role.Type
+
+export const Database = Schema.Struct({
+  name: Schema.String,
+  owner: Schema.String,
+  options: optional(GenericOptions)
+})
+export type Database = typeof Database.Type
+
+export const DeltaOp = Schema.Struct({
+  /** `delete_db`, `rename_db`, `delete_role`, `rename_role`; any other is skipped. */
+  action: Schema.String,
+  name: Schema.String,
+  new_name: optional(Schema.String)
+})
+export type DeltaOp = typeof DeltaOp.Type
+
+export const Cluster = Schema.Struct({
+  cluster_id: optional(Schema.String),
+  name: optional(Schema.String),
+  state: optional(Schema.String),
+  roles: Schema.Array(Role),
+  databases: Schema.Array(Database),
+  postgresql_conf: optional(Schema.String),
+  settings: optional(GenericOptions)
+})
+export type Cluster = typeof Cluster.Type
+
+export const RemoteExtensions = Schema.Struct({
+  public_extensions: optional(Schema.Array(Schema.String)),
+  custom_extensions: optional(Schema.Array(Schema.String)),
+  library_index: Schema.Record({ key: Schema.String, value: Schema.String }),
+  extension_data: Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({
+      control_data: Schema.Record({ key: Schema.String, value: Schema.String }),
+      archive_path: Schema.String
+    })
+  })
+})
+export type RemoteExtensions = typeof RemoteExtensions.Type
+
+/** Paths of PEM files on this machine. */
+export const TlsConfig = Schema.Struct({ key_path: Schema.String, cert_path: Schema.String })
+export type TlsConfig = typeof TlsConfig.Type
+
+export const LocalProxyConfig = Schema.Struct({
+  jwks: optional(
+    Schema.Array(
+      Schema.Struct({
+        id: Schema.String,
+        role_names: Schema.Array(Schema.String),
+        jwks_url: Schema.String,
+        provider_name: Schema.String,
+        jwt_audience: optional(Schema.String)
+      })
+    )
+  ),
+  tls: optional(TlsConfig)
+})
+export type LocalProxyConfig = typeof LocalProxyConfig.Type
+
+export const DatabricksSettings = Schema.Struct({
+  pg_compute_tls_settings: Schema.Struct({
+    cert_file: Schema.String,
+    key_file: Schema.String,
+    ca_file: Schema.String
+  }),
+  databricks_pg_hba: Schema.String,
+  databricks_pg_ident: Schema.String,
+  databricks_workspace_host: Schema.String
+})
+export type DatabricksSettings = typeof DatabricksSettings.Type
+
+export const ComputeMode = Schema.Union(
+  Schema.Literal("Primary", "Replica"),
+  Schema.Struct({ Static: Lsn })
+)
+export type ComputeMode = typeof ComputeMode.Type
+
+/** `primary`, `static`, `replica`: the form used in settings, startup options and messages. */
+export const modeName = (mode: ComputeMode): "primary" | "static" | "replica" =>
+  mode === "Primary" ? "primary" : mode === "Replica" ? "replica" : "static"
+
+/** Any other string is kept as `unknown_feature`: an old compute must accept a new control plane. */
+export const ComputeFeature = Schema.transform(
+  Schema.String,
+  Schema.Literal("activity_monitor_experimental", "tls_experimental", "unknown_feature"),
+  {
+    strict: true,
+    decode: (text) =>
+      text === "activity_monitor_experimental" || text === "tls_experimental" ? text : "unknown_feature",
+    encode: (feature) => feature
+  }
+)
+export type ComputeFeature = typeof ComputeFeature.Type
+
+export const AuditLevel = Schema.Literal("Disabled", "Log", "Base", "Hipaa", "Extended", "Full")
+export type AuditLevel = typeof AuditLevel.Type
+
+export const ComputeSpec = Schema.Struct({
+  format_version: Schema.Number,
+  operation_uuid: optional(Schema.String),
+  features: defaulted(Schema.Array(ComputeFeature), () => []),
+  swap_size_bytes: optional(U64),
+  disk_quota_bytes: optional(U64),
+  disable_lfc_resizing: optional(Schema.Boolean),
+  cluster: Cluster,
+  delta_operations: optional(Schema.Array(DeltaOp)),
+  skip_pg_catalog_updates: defaulted(Schema.Boolean, () => false),
+  tenant_id: optional(TenantId),
+  timeline_id: optional(TimelineId),
+  pageserver_connection_info: optional(PageserverConnectionInfo),
+  pageserver_connstring: optional(Schema.String),
+  shard_stripe_size: optional(U32),
+  project_id: optional(Schema.String),
+  branch_id: optional(Schema.String),
+  endpoint_id: optional(Schema.String),
+  safekeepers_generation: optional(U32),
+  safekeeper_connstrings: defaulted(Schema.Array(Schema.String), () => []),
+  mode: defaulted(ComputeMode, () => "Primary" as const),
+  storage_auth_token: optional(Secret),
+  remote_extensions: optional(RemoteExtensions),
+  pgbouncer_settings: optional(Schema.Record({ key: Schema.String, value: Schema.String })),
+  local_proxy_config: optional(LocalProxyConfig),
+  /** Databases handled in parallel during a reconfiguration. */
+  reconfigure_concurrency: defaulted(USize, () => 1),
+  drop_subscriptions_before_start: defaulted(Schema.Boolean, () => false),
+  audit_log_level: defaulted(AuditLevel, () => "Disabled" as const),
+  /** `host:port` of a syslog collector. */
+  logs_export_host: optional(Schema.String),
+  /** `host:port`. */
+  endpoint_storage_addr: optional(Schema.String),
+  endpoint_storage_token: optional(Secret),
+  autoprewarm: defaulted(Schema.Boolean, () => false),
+  /** Seconds, above 0. */
+  offload_lfc_interval_seconds: optional(
+    U64.pipe(Schema.filter((seconds) => seconds > 0n || "invalid value: integer `0`, expected a nonzero u64"))
+  ),
+  suspend_timeout_seconds: I64,
+  databricks_settings: optional(DatabricksSettings)
+})
+export type ComputeSpec = typeof ComputeSpec.Type
+
+/** The value of a setting: the first entry of exactly that name; an entry without value counts as not found. */
+export const findSetting = (options: ReadonlyArray<GenericOption> | null, name: string): string | null =>
+  options?.find((option) => option.name === name)?.value ?? null

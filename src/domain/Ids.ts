@@ -1,0 +1,61 @@
+/**
+ * Identities of what a compute serves: tenant, timeline, shard.
+ *
+ * Source: `libs/utils/src/{id,shard}.rs`.
+ */
+import type * as Brand from "effect/Brand"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+
+export type TenantId = string & Brand.Brand<"TenantId">
+export type TimelineId = string & Brand.Brand<"TimelineId">
+
+/** Why 32 hex digits are not an id, in the words of the hex parser that clients know. */
+const hexFault = (text: string): string | undefined => {
+  if (text.length % 2 === 1) return "Odd number of digits"
+  if (text.length !== 32) return "Invalid string length"
+  const at = text.search(/[^0-9a-fA-F]/)
+  return at < 0 ? undefined : `Invalid character '${text[at]}' at position ${at}`
+}
+
+const hexId = <B extends string>(identifier: B) =>
+  Schema.transformOrFail(
+    Schema.String,
+    Schema.declare((input): input is string & Brand.Brand<B> => typeof input === "string", { identifier }),
+    {
+      strict: true,
+      decode: (text, _, ast) => {
+        const fault = hexFault(text)
+        return fault === undefined
+          ? ParseResult.succeed(text.toLowerCase() as string & Brand.Brand<B>)
+          : ParseResult.fail(new ParseResult.Type(ast, text, fault))
+      },
+      encode: (id) => ParseResult.succeed(id)
+    }
+  )
+
+export const TenantId = hexId("TenantId")
+export const TimelineId = hexId("TimelineId")
+
+/** Shard `number` of `count`; `count` 0 is an unsharded tenant, which is not the same as a tenant with one shard. */
+export interface ShardIndex {
+  readonly number: number
+  readonly count: number
+}
+
+export const unsharded: ShardIndex = { number: 0, count: 0 }
+
+const byte = (value: number): string => value.toString(16).padStart(2, "0")
+
+/** Four hex digits: shard number, shard count. */
+export const formatShardIndex = (shard: ShardIndex): string => byte(shard.number) + byte(shard.count)
+
+export const parseShardIndex = (text: string): Either.Either<ShardIndex, string> =>
+  /^[0-9a-fA-F]{4}$/.test(text)
+    ? Either.right({ number: Number.parseInt(text.slice(0, 2), 16), count: Number.parseInt(text.slice(2), 16) })
+    : Either.left(`invalid shard index ${text}`)
+
+/** The tenant id, with `-NNCC` when the tenant is sharded. */
+export const formatTenantShardId = (tenant: TenantId, shard: ShardIndex): string =>
+  shard.count === 0 ? tenant : `${tenant}-${formatShardIndex(shard)}`

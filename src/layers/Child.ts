@@ -1,0 +1,63 @@
+/**
+ * Child processes: exit is data, `signal` returns at once, output is always drained, nobody outlives its scope.
+ *
+ * `@effect/platform`'s Command waits for the exit after each signal and stops with SIGTERM, which Postgres takes as
+ * "smart" shutdown; it stays in use for short helpers whose output is read to the end.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+
+/** How a process ended. */
+export type Ended =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "Killed"; readonly signal: NodeJS.Signals }
+
+export interface Child {
+  readonly pid: number
+  readonly ended: Effect.Effect<Ended>
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Sends the first signal and waits its limit, then the next; the last one has no limit. */
+  readonly stop: (ladder: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>) => Effect.Effect<Ended>
+  /** Lines as they come; empty when `stdio` does not pipe it. Bytes that are not UTF-8 are replaced. */
+  readonly stdout: Stream.Stream<string>
+  readonly stderr: Stream.Stream<string>
+}
+
+export interface ChildOptions {
+  readonly args?: ReadonlyArray<string>
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly stdin?: "ignore" | "inherit"
+  readonly stdout?: "pipe" | "inherit" | "ignore"
+  readonly stderr?: "pipe" | "inherit" | "ignore"
+  /** Another account to run as; only root can. */
+  readonly account?: { readonly uid: number; readonly gid: number } | null
+  /** What the scope does when it closes while the process runs. Default: SIGTERM 5 s, SIGKILL. */
+  readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>
+}
+
+export class SpawnFailed extends Data.TaggedError("SpawnFailed")<{
+  readonly program: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `could not run ${this.program}: ${this.reason}`
+  }
+}
+
+export class Children extends Context.Tag("compute/Children")<
+  Children,
+  {
+    readonly spawn: (program: string, options?: ChildOptions) => Effect.Effect<Child, SpawnFailed, Scope.Scope>
+    /** Runs to the end and collects both outputs; for short helpers. */
+    readonly run: (
+      program: string,
+      options?: ChildOptions & { readonly timeout?: Duration.DurationInput }
+    ) => Effect.Effect<{ readonly ended: Ended; readonly stdout: string; readonly stderr: string }, SpawnFailed>
+  }
+>() {}

@@ -1,0 +1,108 @@
+/**
+ * The one record of what this compute is doing. `transition` is the only writer of `status`.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { type Cause, type ComputeStatus, kebab, next } from "../domain/ComputeStatus.ts"
+import type { Lsn } from "../domain/Lsn.ts"
+import type { LfcOffloadState, LfcPrewarmState } from "../domain/Operations.ts"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { type StartupMetrics, zero } from "../domain/StartupMetrics.ts"
+
+export interface State {
+  readonly status: ComputeStatus
+  /** When `status` was entered, epoch milliseconds. */
+  readonly since: number
+  /** RFC 3339 with `Z`: creation of the state, or arrival of the spec at an empty compute. */
+  readonly startTime: string
+  /** RFC 3339 with `+00:00` and microseconds; null until the first user activity. */
+  readonly lastActive: string | null
+  /** Error chain of the last failure: head, blank line, `Caused by:` list. */
+  readonly error: string | null
+  readonly spec: ParsedSpec | null
+  /** Whether a postmaster of ours is up. */
+  readonly postgresRuns: boolean
+  readonly metrics: StartupMetrics
+  readonly prewarm: LfcPrewarmState
+  readonly offload: LfcOffloadState
+  /** Where the safekeepers were in sync when Postgres had ended; the answer of `/terminate`. */
+  readonly terminateFlushLsn: Lsn | null
+}
+
+/** The compute is in a status from which `cause` leads nowhere. The message is the one clients match. */
+export class InvalidStatus extends Data.TaggedError("InvalidStatus")<{ readonly status: ComputeStatus }> {
+  override get message() {
+    return `invalid compute status: ${kebab(this.status)}`
+  }
+}
+
+export class ComputeState extends Context.Tag("compute/ComputeState")<
+  ComputeState,
+  {
+    readonly get: Effect.Effect<State>
+    /** Every state from the current one on; consecutive equal ones are dropped. */
+    readonly changes: Stream.Stream<State>
+    /** Follows the edge of `cause`, changing other members in the same step. Succeeds with the new state. */
+    readonly transition: (
+      cause: Cause,
+      patch?: (state: State) => Partial<Omit<State, "status" | "since">>
+    ) => Effect.Effect<State, InvalidStatus>
+    /** Changes members other than the status. */
+    readonly update: (
+      patch: (state: State) => Partial<Omit<State, "status" | "since">>
+    ) => Effect.Effect<void>
+    /** The first state that satisfies the predicate, which must accept every state the caller would otherwise wait past. */
+    readonly await: (predicate: (state: State) => boolean) => Effect.Effect<State>
+  }
+>() {
+  static readonly layer = Layer.effect(this, Effect.suspend(() => make))
+}
+
+/** RFC 3339 UTC with as many fraction digits as needed out of 0, 3, 6 or 9, without a suffix for the zone. */
+const initial = (now: number): State => ({
+  status: "empty",
+  since: now,
+  startTime: new Date(now).toISOString(),
+  lastActive: null,
+  error: null,
+  spec: null,
+  postgresRuns: false,
+  metrics: zero,
+  prewarm: { status: "not_prewarmed" },
+  offload: { status: "not_offloaded" },
+  terminateFlushLsn: null
+})
+
+const make = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const ref = yield* SubscriptionRef.make(initial(yield* clock.currentTimeMillis))
+
+  const transition = (cause: Cause, patch: (state: State) => Partial<State> = () => ({})) =>
+    SubscriptionRef.modifyEffect(ref, (state) => {
+      const status = next(state.status, cause, state.postgresRuns)
+      if (status === undefined) return Effect.fail(new InvalidStatus({ status: state.status }))
+      const changed: State = { ...state, ...patch(state), status, since: clock.unsafeCurrentTimeMillis() }
+      return Effect.logInfo(`Changing compute status from ${kebab(state.status)} to ${kebab(status)}`).pipe(
+        Effect.annotateLogs({ cause }),
+        Effect.as([changed, changed] as const)
+      )
+    })
+
+  const changes = ref.changes.pipe(Stream.changes)
+  return ComputeState.of({
+    get: SubscriptionRef.get(ref),
+    changes,
+    transition,
+    update: (patch) => SubscriptionRef.update(ref, (state) => ({ ...state, ...patch(state) })),
+    await: (predicate) =>
+      changes.pipe(
+        Stream.filter(predicate),
+        Stream.runHead,
+        Effect.flatMap(Effect.orDie)
+      )
+  })
+})

@@ -1,0 +1,41 @@
+/**
+ * `PGDATA`: made anew for every start.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+
+/** A file of the data directory could not be written or is not what it should be. */
+export class DataDirectoryFailed extends Data.TaggedError("DataDirectoryFailed")<{
+  readonly path: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `${this.path}: ${this.reason}`
+  }
+}
+
+/** The archive ended early, is not gzip or not tar, or lacks what Postgres needs. */
+export class BadBasebackup extends Data.TaggedError("BadBasebackup")<{ readonly message: string }> {}
+
+export class DataDirectory extends Context.Tag("compute/DataDirectory")<
+  DataDirectory,
+  {
+    /** Stops a postmaster that a killed predecessor left in it, removes the directory and creates it, mode 0700. */
+    readonly create: Effect.Effect<void, DataDirectoryFailed>
+    /** Writes `postgresql.conf` atomically, with the TLS key pair when it is on. Succeeds with whether the text changed. */
+    readonly writeConf: (spec: ParsedSpec) => Effect.Effect<boolean, DataDirectoryFailed>
+    /** Unpacks gzip + tar to the end of the stream; empties what an earlier try left first. Succeeds with the compressed size. */
+    readonly unpack: <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.Effect<number, E | BadBasebackup | DataDirectoryFailed>
+    /** After the basebackup: `neon.signal`, `pg_hba.conf`, `pg_dynshmem`, `standby.signal`, Databricks certificates. */
+    readonly finish: (spec: ParsedSpec) => Effect.Effect<void, DataDirectoryFailed>
+    /** `compute_ctl_temp_override.conf`, included last; empty text lifts the override. */
+    readonly writeOverride: (text: string) => Effect.Effect<void, DataDirectoryFailed>
+    /** Appends a line to `postgresql.conf` unless it is there. */
+    readonly ensureConfLine: (line: string) => Effect.Effect<boolean, DataDirectoryFailed>
+    /** Paths of core dumps lying about. */
+    readonly coreDumps: Effect.Effect<ReadonlyArray<string>>
+  }
+>() {}

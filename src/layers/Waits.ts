@@ -1,0 +1,85 @@
+/**
+ * Every wait has a name and a deadline. What is being waited for now can be asked; a slow wait is logged once; each is a span.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import { waitsExpired } from "../domain/MetricFamilies.ts"
+import { Metrics } from "./Metrics.ts"
+
+export interface Wait {
+  readonly name: string
+  /** Epoch milliseconds. */
+  readonly since: number
+  /** Epoch milliseconds; null for a wait that is open-ended by nature (a spec, a request to stop). */
+  readonly deadline: number | null
+}
+
+/** A wait ran over its deadline. */
+export class WaitExpired extends Data.TaggedError("WaitExpired")<{
+  readonly wait: string
+  readonly limit: Duration.Duration
+}> {
+  override get message() {
+    return `${this.wait}: not done within ${Duration.format(this.limit)}`
+  }
+}
+
+const SLOW = Duration.seconds(5)
+
+export class Waits extends Context.Tag("compute/Waits")<
+  Waits,
+  {
+    readonly current: Effect.Effect<ReadonlyArray<Wait>>
+    /** Runs `effect` under `name`; interrupts it and fails when `limit` is over. */
+    readonly within: (
+      name: string,
+      limit: Duration.DurationInput
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
+    /** For what may take for ever. */
+    readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>() {
+  static readonly layer = Layer.effect(this, Effect.suspend(() => make))
+}
+
+const make = Effect.gen(function* () {
+  const metrics = yield* Metrics
+  const clock = yield* Effect.clock
+  const waits = yield* Ref.make<ReadonlyArray<Wait>>([])
+
+  const registered = <A, E, R>(name: string, limit: Duration.Duration | null, effect: Effect.Effect<A, E, R>) => {
+    const since = clock.unsafeCurrentTimeMillis()
+    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit) }
+    return Effect.acquireUseRelease(
+      Ref.update(waits, (all) => [...all, wait]),
+      () => Effect.withSpan(effect, name),
+      () => Ref.update(waits, (all) => all.filter((other) => other !== wait))
+    )
+  }
+
+  const noteSlow = (name: string, limit: Duration.Duration) =>
+    Effect.logWarning(`still waiting: ${name}`).pipe(
+      Effect.annotateLogs({ limit: Duration.format(limit) }),
+      Effect.delay(SLOW)
+    )
+
+  const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      if (Duration.greaterThan(limit, SLOW)) yield* Effect.forkScoped(noteSlow(name, limit))
+      const result = yield* registered(name, limit, Effect.timeoutOption(Effect.disconnect(effect), limit))
+      if (Option.isSome(result)) return result.value
+      yield* metrics.increment(waitsExpired, { wait: name })
+      return yield* new WaitExpired({ wait: name, limit })
+    }).pipe(Effect.scoped)
+
+  return Waits.of({
+    current: Ref.get(waits),
+    openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
+    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.decode(limit), effect)) as never
+  })
+})
