@@ -1,0 +1,67 @@
+/**
+ * Requests to end this process. The first one starts the shutdown; a more urgent one that comes later takes its place.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { TerminateMode } from "../domain/ComputeStatus.ts"
+
+export type StopReason =
+  /** `/terminate`: stop Postgres, sync the safekeepers, answer, wait as the mode says, exit with Postgres's code. */
+  | { readonly _tag: "Terminate"; readonly mode: TerminateMode }
+  /** Stop Postgres (SIGINT, or SIGQUIT when `immediate`) and exit 1. */
+  | { readonly _tag: "Signal"; readonly signal: NodeJS.Signals; readonly immediate: boolean }
+  /** A refresh found that the compute has no spec any more: stop Postgres in order and exit 1. */
+  | { readonly _tag: "Detached" }
+  /** The watchdog of lakebase mode: not running in time, exit 1. */
+  | { readonly _tag: "InitTimeout" }
+
+/** Higher is more urgent; equal urgency keeps the earlier request. */
+const urgency = (reason: StopReason): number => {
+  switch (reason._tag) {
+    case "Detached":
+    case "InitTimeout":
+      return 1
+    case "Terminate":
+      return reason.mode === "fast" ? 1 : 2
+    case "Signal":
+      return reason.immediate ? 4 : 3
+  }
+}
+
+/** Whether `later` takes the place of `earlier`. */
+export const overrides = (later: StopReason, earlier: StopReason): boolean => urgency(later) > urgency(earlier)
+
+export class StopRequests extends Context.Tag("compute/StopRequests")<
+  StopRequests,
+  {
+    readonly request: (reason: StopReason) => Effect.Effect<void>
+    /** The reason in force; waits for the first. */
+    readonly await: Effect.Effect<StopReason>
+    /** Waits until the reason in force satisfies the predicate: how a running shutdown notices an escalation. */
+    readonly awaitMatching: (predicate: (reason: StopReason) => boolean) => Effect.Effect<StopReason>
+    /** Null as long as nobody asked. */
+    readonly current: Effect.Effect<StopReason | null>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.map(SubscriptionRef.make<StopReason | null>(null), (ref) => {
+      const awaitMatching = (predicate: (reason: StopReason) => boolean) =>
+        ref.changes.pipe(
+          Stream.filter((reason): reason is StopReason => reason !== null && predicate(reason)),
+          Stream.runHead,
+          Effect.flatMap(Effect.orDie)
+        )
+      return StopRequests.of({
+        request: (reason) =>
+          SubscriptionRef.update(ref, (earlier) => (earlier === null || overrides(reason, earlier) ? reason : earlier)),
+        await: awaitMatching(() => true),
+        awaitMatching,
+        current: SubscriptionRef.get(ref)
+      })
+    })
+  )
+}
