@@ -5,11 +5,15 @@
  * "smart" shutdown; it stays in use for short helpers whose output is read to the end.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { run, spawn } from "./child/process.ts"
+import type { SpawnFailed } from "./child/SpawnFailed.ts"
+
+export { SpawnFailed } from "./child/SpawnFailed.ts"
 
 /** How a process ended. */
 export type Ended =
@@ -41,15 +45,6 @@ export interface ChildOptions {
   readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>
 }
 
-export class SpawnFailed extends Data.TaggedError("SpawnFailed")<{
-  readonly program: string
-  readonly reason: string
-}> {
-  override get message() {
-    return `could not run ${this.program}: ${this.reason}`
-  }
-}
-
 export class Children extends Context.Tag("compute/Children")<
   Children,
   {
@@ -60,4 +55,13 @@ export class Children extends Context.Tag("compute/Children")<
       options?: ChildOptions & { readonly timeout?: Duration.DurationInput }
     ) => Effect.Effect<{ readonly ended: Ended; readonly stdout: string; readonly stderr: string }, SpawnFailed>
   }
->() {}
+>() {
+  static readonly layer = Layer.succeed(this, { spawn, run })
+}
+
+/** The conventional number: the exit code, or 1 when a signal ended it. */
+export const exitCode = (ended: Ended): number => (ended._tag === "Exited" ? ended.code : 1)
+
+/** `code 3` or `signal SIGKILL`. */
+export const describeEnd = (ended: Ended): string =>
+  ended._tag === "Exited" ? `code ${ended.code}` : `signal ${ended.signal}`
