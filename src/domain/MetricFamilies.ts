@@ -19,8 +19,11 @@ const family = (
   name: string,
   help: string,
   labels: ReadonlyArray<string> = [],
-  more: Partial<MetricFamily> = {}
+  more: Pick<MetricFamily, "buckets"> = {}
 ): MetricFamily => ({ name, type, help, labels, ...(labels.length === 0 && { fromZero: true }), ...more })
+
+/** A gauge that is left out while its value is not known. */
+const known = (name: string, help: string): MetricFamily => ({ name, type: "gauge", help, labels: [] })
 
 export const computeCtlUp = family("gauge", "compute_ctl_up", "Whether compute_ctl is up, by its status", [
   "build_tag",
@@ -89,15 +92,149 @@ export const attached = family("gauge", "pg_cctl_attached", "Whether a tenant is
   "tenant_id",
   "timeline_id"
 ])
+
+/** Seconds, from a millisecond to five minutes. */
+const durations = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
+
+// What follows is not in the original. It comes after its families, and every name starts with `compute_ctl_`.
+
+export const statusChanges = family("counter", "compute_ctl_status_changes_total", "Changes of the compute's status", [
+  "from",
+  "to"
+])
+export const startPhaseSeconds = family(
+  "histogram",
+  "compute_ctl_start_phase_seconds",
+  "Durations of the phases of a start, by outcome",
+  ["outcome", "phase"],
+  { buckets: durations }
+)
+export const applySeconds = family(
+  "histogram",
+  "compute_ctl_apply_seconds",
+  "Durations of applying a spec to the catalog; phase is start or reconfigure",
+  ["outcome", "phase"],
+  { buckets: durations }
+)
+export const reconfigureSeconds = family(
+  "histogram",
+  "compute_ctl_reconfigure_seconds",
+  "Durations of whole reconfigurations, by outcome",
+  ["outcome"],
+  { buckets: durations }
+)
+export const syncSeconds = family(
+  "histogram",
+  "compute_ctl_safekeepers_sync_seconds",
+  "Durations of finding the LSN at which the safekeepers are in sync; kind is check, full or final",
+  ["kind", "outcome"],
+  { buckets: durations }
+)
+export const basebackupSeconds = family(
+  "histogram",
+  "compute_ctl_basebackup_seconds",
+  "Durations of single tries to receive and unpack a basebackup",
+  ["outcome"],
+  { buckets: durations }
+)
+export const basebackupBytes = family(
+  "counter",
+  "compute_ctl_basebackup_bytes_total",
+  "Compressed bytes of basebackups received"
+)
+export const httpRequestSeconds = family(
+  "histogram",
+  "compute_ctl_http_request_seconds",
+  "Durations of HTTP requests; route is the pattern, never the path",
+  ["code", "method", "route", "server"],
+  { buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60] }
+)
+export const childExits = family(
+  "counter",
+  "compute_ctl_child_exits_total",
+  "Child processes that ended; result is the exit code or the signal",
+  ["program", "result"]
+)
 export const waitsExpired = family(
   "counter",
   "compute_ctl_waits_expired_total",
   "Waits that ran over their deadline, by name",
   ["wait"]
 )
+export const waitingSeconds = family(
+  "gauge",
+  "compute_ctl_waiting_seconds",
+  "How long the compute has been waiting for what it waits for now",
+  ["wait"]
+)
+export const serviceUp = family(
+  "gauge",
+  "compute_ctl_service_up",
+  "Whether a background service runs; 0 while it waits to be restarted",
+  ["service"]
+)
+export const serviceRestarts = family(
+  "counter",
+  "compute_ctl_service_restarts_total",
+  "Restarts of background services that failed",
+  ["service"]
+)
+export const active = family(
+  "gauge",
+  "compute_ctl_active",
+  "Number of reasons of a kind for which the compute counts as active now",
+  ["kind"]
+)
+export const lastActivity = family(
+  "gauge",
+  "compute_ctl_last_activity_timestamp_seconds",
+  "When activity of a kind was last seen",
+  ["kind"]
+)
+export const monitorChecks = family(
+  "counter",
+  "compute_ctl_monitor_checks_total",
+  "Checks of Postgres by the activity monitor, by outcome",
+  ["outcome"]
+)
+export const lsnLeaseExpiry = known(
+  "compute_ctl_lsn_lease_expiry_timestamp_seconds",
+  "When the lease of a static compute's LSN ends"
+)
+export const lsnLeaseRequests = family(
+  "counter",
+  "compute_ctl_lsn_lease_requests_total",
+  "Requests for leases of a static compute's LSN, by outcome",
+  ["outcome"]
+)
+export const certificateExpiry = known(
+  "compute_ctl_certificate_expiry_timestamp_seconds",
+  "End of the validity of the TLS certificate in use"
+)
+export const vmMonitorRequests = family(
+  "counter",
+  "compute_ctl_vm_monitor_requests_total",
+  "Messages exchanged with the autoscaling agent; upscale requests are ours, the others the agent's",
+  ["outcome", "type"]
+)
+export const cgroupMemory = family(
+  "gauge",
+  "compute_ctl_cgroup_memory_bytes",
+  "Anonymous memory of Postgres' cgroup: last average, and the threshold above which more is asked for",
+  ["kind"]
+)
+export const logLinesDropped = family(
+  "counter",
+  "compute_ctl_log_lines_dropped_total",
+  "Log lines that could not be written"
+)
+export const residentMemory = known(
+  "compute_ctl_resident_memory_bytes",
+  "Resident memory of compute_ctl itself, without Postgres"
+)
 
-/** Exposition order. */
-export const families: ReadonlyArray<MetricFamily> = [
+/** The families of the original, in its order. */
+export const originals: ReadonlyArray<MetricFamily> = [
   computeCtlUp,
   installedExtensions,
   cplaneRequests,
@@ -112,6 +249,33 @@ export const families: ReadonlyArray<MetricFamily> = [
   lfcOffloadErrors,
   pagestreamErrors,
   configureStatementTimeouts,
-  attached,
-  waitsExpired
+  attached
+]
+
+/** Exposition order. */
+export const families: ReadonlyArray<MetricFamily> = [
+  ...originals,
+  statusChanges,
+  startPhaseSeconds,
+  applySeconds,
+  reconfigureSeconds,
+  syncSeconds,
+  basebackupSeconds,
+  basebackupBytes,
+  httpRequestSeconds,
+  childExits,
+  waitsExpired,
+  waitingSeconds,
+  serviceUp,
+  serviceRestarts,
+  active,
+  lastActivity,
+  monitorChecks,
+  lsnLeaseExpiry,
+  lsnLeaseRequests,
+  certificateExpiry,
+  vmMonitorRequests,
+  cgroupMemory,
+  logLinesDropped,
+  residentMemory
 ]

@@ -1,17 +1,16 @@
 /**
  * The Prometheus registry: counters and histograms are kept, gauges are asked at scrape time, so none is ever stale.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { MetricFamily } from "../domain/MetricFamilies.ts"
+import { type Collected, type Labels, labelText, render, type Sample } from "../domain/Exposition.ts"
+import { families, type MetricFamily } from "../domain/MetricFamilies.ts"
 
-export type Labels = Readonly<Record<string, string>>
-
-export interface Sample {
-  readonly labels: Labels
-  readonly value: number
-}
+export type { Labels, Sample } from "../domain/Exposition.ts"
 
 export class Metrics extends Context.Tag("compute/Metrics")<
   Metrics,
@@ -20,7 +19,7 @@ export class Metrics extends Context.Tag("compute/Metrics")<
     readonly increment: (family: MetricFamily, labels?: Labels, by?: number) => Effect.Effect<void>
     /** Counts a value into a histogram. */
     readonly observe: (family: MetricFamily, labels: Labels, value: number) => Effect.Effect<void>
-    /** The samples of a gauge for as long as the scope is open. */
+    /** The samples of a gauge for as long as the scope is open. Several sources of one family add up to one list. */
     readonly gauge: (
       family: MetricFamily,
       samples: Effect.Effect<ReadonlyArray<Sample>>
@@ -28,4 +27,93 @@ export class Metrics extends Context.Tag("compute/Metrics")<
     /** The whole exposition, format 0.0.4. */
     readonly render: Effect.Effect<string>
   }
->() {}
+>() {
+  static readonly layer = Layer.sync(this, () => make())
+}
+
+interface Kept {
+  readonly labels: Labels
+  readonly counts: Array<number>
+  sum: number
+}
+
+type Source = Effect.Effect<ReadonlyArray<Sample>>
+
+const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const created = create()
+  map.set(key, created)
+  return created
+}
+
+/** A source with a defect costs its own samples, not the scrape. */
+const heard = (family: MetricFamily) => (source: Source) =>
+  Effect.catchAllCause(source, (cause) =>
+    Effect.as(Effect.logWarning(`could not collect ${family.name}`, cause), [] as ReadonlyArray<Sample>)
+  )
+
+const make = (): Context.Tag.Service<Metrics> => {
+  const kept = new Map<string, Map<string, Kept>>()
+  const sources = new Map<string, Set<Source>>()
+
+  const series = (family: MetricFamily, labels: Labels): Kept =>
+    entry(
+      entry(kept, family.name, () => new Map<string, Kept>()),
+      labelText(family, labels),
+      () => ({ labels, counts: new Array<number>((family.buckets?.length ?? 0) + 1).fill(0), sum: 0 })
+    )
+
+  const collect = (family: MetricFamily): Effect.Effect<Collected> =>
+    Effect.gen(function* () {
+      if (family.fromZero && family.type !== "gauge") series(family, {})
+      const all = [...(kept.get(family.name)?.values() ?? [])]
+      if (family.type === "histogram") return { family, samples: [], distributions: all }
+      if (family.type === "counter") {
+        return { family, samples: all.map(({ labels, sum }) => ({ labels, value: sum })), distributions: [] }
+      }
+      const samples = (yield* Effect.forEach(sources.get(family.name) ?? [], heard(family))).flat()
+      const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
+      return { family, samples: [...samples, ...zero], distributions: [] }
+    })
+
+  return Metrics.of({
+    increment: (family, labels = {}, by = 1) =>
+      Effect.sync(() => {
+        series(family, labels).sum += by
+      }),
+    observe: (family, labels, value) =>
+      Effect.sync(() => {
+        const { length } = family.buckets ?? []
+        const index = family.buckets?.findIndex((bound) => value <= bound) ?? -1
+        const distribution = series(family, labels)
+        const bucket = index === -1 ? length : index
+        distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1
+        distribution.sum += value
+      }),
+    gauge: (family, samples) =>
+      Effect.acquireRelease(
+        Effect.sync(() => entry(sources, family.name, () => new Set<Source>()).add(samples)),
+        () => Effect.sync(() => sources.get(family.name)?.delete(samples))
+      ),
+    render: Effect.map(Effect.forEach(families, collect), render)
+  })
+}
+
+/**
+ * Observes how long `effect` takes, in seconds, whatever its end; a family with the label `outcome` gets
+ * `success`, `failure` or `interrupted`.
+ */
+export const timed =
+  (family: MetricFamily, labels: Labels = {}) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Metrics> =>
+    Effect.gen(function* () {
+      const metrics = yield* Metrics
+      const begin = yield* Clock.currentTimeNanos
+      return yield* Effect.onExit(effect, (exit) =>
+        Effect.flatMap(Clock.currentTimeNanos, (end) => {
+          const outcome = Exit.isSuccess(exit) ? "success" : Exit.isInterrupted(exit) ? "interrupted" : "failure"
+          return metrics.observe(family, { ...labels, outcome }, Number(end - begin) / 1e9)
+        })
+      )
+    })
