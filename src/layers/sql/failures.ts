@@ -1,0 +1,69 @@
+/**
+ * What went wrong, in the words of the original's driver.
+ *
+ * Source: `tokio_postgres::Error` and `DbError` (their `Display`), Rust's `std::io::Error`.
+ */
+import { getSystemErrorMap } from "node:util"
+import { DatabaseError } from "pg-protocol"
+import { SqlFailed } from "./SqlFailed.ts"
+
+const osErrors: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  ENOENT: "No such file or directory",
+  EACCES: "Permission denied",
+  EPIPE: "Broken pipe",
+  ETIMEDOUT: "Connection timed out",
+  EHOSTUNREACH: "No route to host",
+  ENETUNREACH: "Network is unreachable",
+  EMFILE: "Too many open files",
+  EADDRNOTAVAIL: "Cannot assign requested address"
+}
+
+const codeOf = (error: Error): string | null => {
+  const direct = "code" in error && typeof error.code === "string" ? error.code : null
+  if (direct !== null) return direct
+  const inner: unknown = error instanceof AggregateError ? error.errors.at(-1) : undefined
+  return inner instanceof Error ? codeOf(inner) : null
+}
+
+const osText = (error: Error): string => {
+  const code = codeOf(error)
+  const known = code === null ? undefined : osErrors[code]
+  if (known === undefined) return error.message
+  const number = [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0]
+  return number === undefined ? known : `${known} (os error ${-number})`
+}
+
+const databaseError = (error: DatabaseError): SqlFailed => {
+  const lines = [
+    `db error: ${error.severity ?? "ERROR"}: ${error.message}`,
+    ...(error.detail === undefined ? [] : [`DETAIL: ${error.detail}`]),
+    ...(error.hint === undefined ? [] : [`HINT: ${error.hint}`])
+  ]
+  return new SqlFailed({
+    message: lines.join("\n"),
+    sqlstate: error.code ?? null,
+    hint: error.hint ?? null,
+    detail: error.detail ?? null
+  })
+}
+
+const other = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })
+
+/** A connection attempt failed. */
+export const connectFailed = (error: unknown): SqlFailed => {
+  if (error instanceof DatabaseError) return databaseError(error)
+  return other(`error connecting to server: ${error instanceof Error ? osText(error) : "unknown"}`)
+}
+
+export const connectTimedOut = other("error connecting to server: connection timed out")
+
+/** A statement failed, or its connection broke. */
+export const statementFailed = (error: unknown): SqlFailed => {
+  if (error instanceof DatabaseError) return databaseError(error)
+  const text = error instanceof Error ? osText(error) : "unknown"
+  return other(
+    /terminated|not queryable/.test(text) ? "connection closed" : `error communicating with the server: ${text}`
+  )
+}

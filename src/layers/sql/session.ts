@@ -1,0 +1,164 @@
+/**
+ * One connection per session, on the plain driver: a pool's client belongs to one database, ours go to every one.
+ */
+import * as net from "node:net"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { Client } from "pg"
+import type { SessionOptions, SqlSession } from "../Sql.ts"
+import { type ClientConfig, clientConfig } from "./connection.ts"
+import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
+import type { SqlFailed } from "./SqlFailed.ts"
+
+const CANCEL_REQUEST = 80877102
+const CONNECT_TIMEOUT = Duration.seconds(10)
+/** For a cancel request to be delivered, for the statement to notice, for the goodbye. */
+const FAREWELL_MILLIS = 1000
+
+/** Settles when `wait` does, or when the farewell is over. */
+const briefly = (wait: Promise<unknown>): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, FAREWELL_MILLIS)
+    const done = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    wait.then(done, done)
+  })
+
+interface BackendKey {
+  readonly processID: number | null
+  readonly secretKey: number | null
+}
+
+const streamOf = (client: Client): net.Socket | undefined => {
+  const connection: unknown = Reflect.get(client, "connection")
+  const stream: unknown =
+    typeof connection === "object" && connection !== null ? Reflect.get(connection, "stream") : null
+  return stream instanceof net.Socket ? stream : undefined
+}
+
+const backendKey = (client: Client): BackendKey => {
+  const pid: unknown = Reflect.get(client, "processID")
+  const key: unknown = Reflect.get(client, "secretKey")
+  return { processID: typeof pid === "number" ? pid : null, secretKey: typeof key === "number" ? key : null }
+}
+
+/** A cancel request travels on a connection of its own. */
+const cancelInServer = (client: Client, { host, port }: ClientConfig): Promise<void> => {
+  const { processID, secretKey } = backendKey(client)
+  if (processID === null || secretKey === null) return Promise.resolve()
+  const message = Buffer.alloc(16)
+  message.writeInt32BE(16, 0)
+  message.writeInt32BE(CANCEL_REQUEST, 4)
+  message.writeInt32BE(processID, 8)
+  message.writeInt32BE(secretKey, 12)
+  const socket = host.startsWith("/") ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host)
+  const closed = new Promise<void>((resolve) => {
+    socket.once("error", () => resolve())
+    socket.once("close", () => resolve())
+    socket.once("connect", () => socket.end(message))
+  })
+  return briefly(closed).then(() => {
+    socket.destroy()
+  })
+}
+
+const close = (client: Client): Promise<void> =>
+  briefly(client.end()).then(() => {
+    streamOf(client)?.destroy()
+  })
+
+const connect = (config: ClientConfig, options: SessionOptions): Effect.Effect<Client, SqlFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const client = new Client({ ...config, pipeline: options.pipeline === true, keepAlive: true })
+      // A connection that breaks while idle is reported by the next statement.
+      client.on("error", () => undefined)
+      return client
+    }),
+    (client) => Effect.promise(() => close(client))
+  ).pipe(
+    Effect.tap((client) =>
+      Effect.async<void, SqlFailed>((resume) => {
+        client.connect().then(
+          () => resume(Effect.void),
+          (error: unknown) => resume(Effect.fail(connectFailed(error)))
+        )
+        return Effect.sync(() => streamOf(client)?.destroy())
+      }).pipe(
+        Effect.timeoutFail({
+          duration: options.connectTimeout ?? CONNECT_TIMEOUT,
+          onTimeout: () => connectTimedOut
+        })
+      )
+    )
+  )
+
+const sessionOf = (client: Client, config: ClientConfig): SqlSession => {
+  const run = <A>(submit: () => Promise<A>): Effect.Effect<A, SqlFailed> =>
+    Effect.async<A, SqlFailed>((resume) => {
+      const answer = submit()
+      answer.then(
+        (value) => resume(Effect.succeed(value)),
+        (error: unknown) => resume(Effect.fail(statementFailed(error)))
+      )
+      const abandon = async () => {
+        let answered = false
+        const noted = answer.then(
+          () => {
+            answered = true
+          },
+          () => {
+            answered = true
+          }
+        )
+        await cancelInServer(client, config)
+        await briefly(noted)
+        if (!answered) streamOf(client)?.destroy()
+      }
+      return Effect.promise(abandon)
+    })
+  return {
+    client,
+    query: <Row extends object>(text: string, values?: ReadonlyArray<unknown>) =>
+      run(() => client.query<Row & Record<string, unknown>>(text, values === undefined ? undefined : [...values])).pipe(
+        Effect.map((result): ReadonlyArray<Row> => result.rows)
+      ),
+    script: (text) => Effect.asVoid(run(() => client.query(text)))
+  }
+}
+
+/** `invalid_password`, `invalid_authorization_specification`: the branch may be so old that it has no `cloud_admin`. */
+const lacksAdmin = (error: SqlFailed) => error.sqlstate === "28P01" || error.sqlstate === "28000"
+
+const createAdmin = (connstr: string, options: SessionOptions) => {
+  const config = clientConfig(connstr, options, "zenith_admin")
+  return Effect.logWarning("no cloud_admin in this cluster: creating it as zenith_admin").pipe(
+    Effect.zipRight(connect(config, options)),
+    Effect.flatMap((client) =>
+      sessionOf(client, config).script("CREATE USER cloud_admin WITH SUPERUSER; GRANT zenith_admin TO cloud_admin")
+    ),
+    Effect.scoped
+  )
+}
+
+/** `cannot_connect_now`, `too_many_connections`: over soon. */
+const passes = (error: SqlFailed) => error.sqlstate === "57P03" || error.sqlstate === "53300"
+
+const patience = Schedule.exponential("50 millis").pipe(
+  Schedule.union(Schedule.spaced("1 second")),
+  Schedule.upTo("10 seconds")
+)
+
+export const open = (connstr: string, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
+  const config = clientConfig(connstr, options)
+  const attempt = Effect.map(connect(config, options), (client) => sessionOf(client, config))
+  if (options.maintenance !== true) return attempt
+  return attempt.pipe(
+    Effect.catchIf(lacksAdmin, () => Effect.zipRight(createAdmin(connstr, options), attempt)),
+    Effect.retry({ schedule: patience, while: passes })
+  )
+}
