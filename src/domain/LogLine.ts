@@ -1,0 +1,86 @@
+/**
+ * The three forms of a log record, each one line.
+ *
+ * Source: `compute_tools/src/logger.rs`; `tracing-subscriber`'s full format.
+ */
+import type { Level } from "./LogFilter.ts"
+import { isSecretName, redact } from "./Redaction.ts"
+
+export interface LogSpan {
+  readonly name: string
+  readonly fields: ReadonlyArray<readonly [string, string]>
+}
+
+export interface LogRecord {
+  /** Epoch milliseconds. */
+  readonly millis: number
+  /** 0 to 999, orders what happens within one millisecond. */
+  readonly micros: number
+  readonly level: Level
+  readonly message: string
+  readonly fields: ReadonlyArray<readonly [string, string]>
+  /** Outermost first. */
+  readonly spans: ReadonlyArray<LogSpan>
+  readonly trace: { readonly traceId: string; readonly spanId: string } | null
+}
+
+/** What replaces line breaks: invisible, and reversible for whoever collects the lines. */
+export const LINE_BREAK = "\u200b"
+
+const HIDDEN = "<redacted>"
+const oneLine = (text: string) => text.replace(/\r\n|\r|\n/g, LINE_BREAK)
+const fieldValue = ([name, value]: readonly [string, string]) => (isSecretName(name) ? HIDDEN : value)
+const quoted = (value: string) => (/^[^\s"'=]+$/.test(value) ? value : JSON.stringify(value))
+
+const pairs = (fields: LogRecord["fields"]) =>
+  fields.map((field) => `${field[0]}=${quoted(fieldValue(field))}`).join(" ")
+
+const withFields = (record: LogRecord) =>
+  record.fields.length === 0 ? record.message : `${record.message} ${pairs(record.fields)}`
+
+/** Full RFC 3339, UTC, microseconds. */
+export const timestamp = (record: Pick<LogRecord, "millis" | "micros">): string =>
+  `${new Date(record.millis).toISOString().slice(0, -1)}${String(record.micros).padStart(3, "0")}Z`
+
+/** `<time> <level> <span{k=v}:span:> <message> <k=v ...>`, without the line feed. */
+export const textLine = (record: LogRecord): string => {
+  const spans = record.spans.map(({ name, fields }) =>
+    fields.length === 0 ? `${name}:` : `${name}{${pairs(fields)}}:`
+  )
+  const head = `${timestamp(record)} ${record.level.padStart(5)} ${spans.join("")}${spans.length === 0 ? "" : " "}`
+  return oneLine(redact(head + withFields(record)))
+}
+
+const object = (fields: LogRecord["fields"]) =>
+  Object.fromEntries(fields.map((field) => [field[0], redact(fieldValue(field))]))
+
+/** One JSON object for machines. */
+export const jsonLine = (record: LogRecord): string =>
+  JSON.stringify({
+    timestamp: timestamp(record),
+    level: record.level,
+    message: redact(record.message),
+    ...(record.fields.length > 0 && { fields: object(record.fields) }),
+    ...(record.spans.length > 0 && { spans: record.spans.map(({ name, fields }) => ({ name, ...object(fields) })) }),
+    ...(record.trace !== null && { trace_id: record.trace.traceId, span_id: record.trace.spanId })
+  })
+
+export interface Identity {
+  readonly instanceId: string
+  readonly computeId: string
+}
+
+/** The shape of Postgres' jsonlog, with a space after each colon and comma as the original writes it. */
+export const postgresLine = (record: LogRecord, identity: Identity): string => {
+  const time = timestamp(record).slice(0, 23).replace("T", " ")
+  const members: ReadonlyArray<readonly [string, string]> = [
+    ["timestamp", `${time} GMT`],
+    ["error_severity", record.level],
+    ["file_name", "compute_ctl"],
+    ["backend_type", "compute_ctl_self"],
+    ["pg_instance_id", identity.instanceId],
+    ["pg_compute_id", identity.computeId],
+    ["message", redact(withFields(record))]
+  ]
+  return `{${members.map(([key, value]) => `"${key}": ${JSON.stringify(value)}`).join(", ")}}`
+}

@@ -1,0 +1,192 @@
+/**
+ * The process's log: one line per event on stderr, in the original's plain form or as JSON, and in lakebase mode daily files
+ * besides. Nothing goes to stdout.
+ *
+ * Source: `compute_tools/src/logger.rs`.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
+import * as HashMap from "effect/HashMap"
+import * as HashSet from "effect/HashSet"
+import * as Inspectable from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import * as List from "effect/List"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import { type Filter, type Level, parseFilter } from "../domain/LogFilter.ts"
+import { type Identity, jsonLine, type LogRecord, type LogSpan, postgresLine, textLine } from "../domain/LogLine.ts"
+import { type DailyFile, openDailyFile } from "./log/DailyFile.ts"
+import { writeLine } from "./log/StandardError.ts"
+
+export interface LogOptions {
+  readonly format: "text" | "json"
+  /** The value of `RUST_LOG`; undefined when it is not set. */
+  readonly filter?: string | undefined
+  /** Lakebase mode: where `pgcctl.YYYY-MM-DD` goes. */
+  readonly logDirectory?: string | null
+  /** Where lines go instead of stderr. False means that it was lost. */
+  readonly write?: (line: string) => boolean
+}
+
+export class Log extends Context.Tag("compute/Log")<
+  Log,
+  {
+    /** A line that is not an event of ours, such as one of Postgres': unfiltered and without a head. */
+    readonly raw: (line: string) => Effect.Effect<void>
+    /** From now on the daily files say whose compute this is; called when the first spec is set. */
+    readonly identify: (identity: Identity) => Effect.Effect<void>
+    /** Lines lost since the start. */
+    readonly dropped: Effect.Effect<number>
+  }
+>() {
+  static readonly layer = (options: LogOptions) => Layer.unwrapScoped(Effect.map(sinks(options), layerOf(options)))
+}
+
+const levels: Record<LogLevel.LogLevel["_tag"], Level> = {
+  All: "TRACE",
+  Trace: "TRACE",
+  Debug: "DEBUG",
+  Info: "INFO",
+  Warning: "WARN",
+  Error: "ERROR",
+  Fatal: "ERROR",
+  None: "ERROR"
+}
+
+const minimum: Record<Filter, LogLevel.LogLevel> = {
+  TRACE: LogLevel.Trace,
+  DEBUG: LogLevel.Debug,
+  INFO: LogLevel.Info,
+  WARN: LogLevel.Warning,
+  ERROR: LogLevel.Error,
+  OFF: LogLevel.None
+}
+
+const text = (value: unknown): string =>
+  typeof value === "string" ? value : value instanceof Error ? value.message : Inspectable.toStringUnknown(value, 0)
+
+/** An error with its chain of causes in one line; a defect with its stack, since it has no other description. */
+const causeText = (cause: Cause.Cause<unknown>): string =>
+  Cause.isInterruptedOnly(cause)
+    ? "interrupted"
+    : [
+        ...[...Cause.failures(cause)].map((failure) => chain(failure)),
+        ...[...Cause.defects(cause)].map((defect) => (defect instanceof Error && defect.stack) || text(defect))
+      ].join("; ")
+
+const chain = (failure: unknown, depth = 0): string => {
+  const inner = failure instanceof Error && depth < 8 ? failure.cause : undefined
+  const own = text(failure)
+  if (inner === undefined || inner === null) return own
+  const rest = chain(inner, depth + 1)
+  return own.endsWith(rest) ? own : `${own}: ${rest}`
+}
+
+/** Attributes with dotted names are semantic conventions, meant for traces only. */
+const spanFields = (span: Tracer.Span): LogSpan["fields"] =>
+  [...span.attributes].filter(([name]) => !name.includes(".")).map(([name, value]) => [name, text(value)] as const)
+
+const spansOf = (context: Context.Context<never>): Pick<LogRecord, "spans" | "trace"> => {
+  const spans: Array<LogSpan> = []
+  const current = Context.getOption(context, Tracer.ParentSpan)
+  let span = current
+  while (Option.isSome(span) && span.value._tag === "Span") {
+    spans.unshift({ name: span.value.name, fields: spanFields(span.value) })
+    span = span.value.parent
+  }
+  return {
+    spans,
+    trace: Option.getOrNull(Option.map(current, ({ traceId, spanId }) => ({ traceId, spanId })))
+  }
+}
+
+/** Orders the lines of one millisecond by the time since its first. */
+const microseconds = () => {
+  let last = 0
+  let first = 0
+  return (millis: number): number => {
+    const now = performance.now()
+    if (millis !== last) {
+      last = millis
+      first = now
+      return 0
+    }
+    return Math.min(999, Math.floor((now - first) * 1000))
+  }
+}
+
+interface Sinks {
+  readonly emit: (record: LogRecord) => void
+  readonly service: Context.Tag.Service<Log>
+}
+
+const sinks = ({ format, logDirectory, write = writeLine }: LogOptions) =>
+  Effect.gen(function* () {
+    let dropped = 0
+    let identity: Identity = { instanceId: "", computeId: "" }
+    const file: DailyFile | null =
+      logDirectory == null
+        ? null
+        : yield* Effect.acquireRelease(
+            Effect.sync(() => openDailyFile(logDirectory, "pgcctl")),
+            (opened) => Effect.sync(opened.close)
+          )
+    const line = format === "json" ? jsonLine : textLine
+    const sinks: Sinks = {
+      emit: (record) => {
+        if (!write(line(record))) dropped += 1
+        if (file !== null && !file.write(postgresLine(record, identity), record.millis)) dropped += 1
+      },
+      service: Log.of({
+        raw: (raw) =>
+          Effect.sync(() => {
+            if (!write(raw)) dropped += 1
+          }),
+        identify: (known) =>
+          Effect.sync(() => {
+            identity = known
+          }),
+        dropped: Effect.sync(() => dropped)
+      })
+    }
+    return sinks
+  })
+
+const layerOf =
+  ({ filter }: LogOptions) =>
+  ({ emit, service }: Sinks) => {
+    const micros = microseconds()
+    const logger = Logger.make<unknown, void>((event) => {
+      const millis = event.date.getTime()
+      const parts = Array.isArray(event.message) ? event.message : [event.message]
+      const cause = Cause.isEmpty(event.cause) ? [] : [causeText(event.cause)]
+      const fields = [...HashMap.entries(event.annotations)]
+        .map(([name, value]) => [name, text(value)] as const)
+        .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+      emit({
+        millis,
+        micros: micros(millis),
+        level: levels[event.logLevel._tag],
+        message: [parts.map(text).join(" "), ...cause].filter((part) => part !== "").join(": "),
+        fields: [
+          ...fields,
+          ...[...List.toArray(event.spans)].map((span) => [span.label, `${millis - span.startTime}ms`] as const)
+        ],
+        ...spansOf(FiberRefs.getOrDefault(event.context, FiberRef.currentContext))
+      })
+    })
+    const installed = Effect.gen(function* () {
+      yield* Effect.locallyScopedWith(FiberRef.currentLoggers, (loggers) =>
+        HashSet.add(HashSet.remove(loggers, Logger.defaultLogger), logger)
+      )
+      yield* Effect.locallyScoped(FiberRef.currentMinimumLogLevel, minimum[parseFilter(filter)])
+      return service
+    })
+    // One layer, not a merge of two: merged ones are released in fibers of their own, where nothing is put back.
+    return Layer.scoped(Log, installed)
+  }
