@@ -4,16 +4,27 @@
  * Source: `compute_tools/src/compute.rs` (`start_postgres`), `compute_tools/src/pg_helpers.rs` (`wait_for_postgres`).
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
-import type { Ended } from "./Child.ts"
+import { Account } from "./Account.ts"
+import { type Child, Children, type Ended } from "./Child.ts"
+import { Options } from "./Options.ts"
+import { inCgroup, postgresEnvironment } from "./postmaster/command.ts"
+import { reEmit } from "./postmaster/log.ts"
+import { PostgresNotStarted } from "./postmaster/PostgresNotStarted.ts"
+import { awaitReady } from "./postmaster/readiness.ts"
+import { warmUp } from "./postmaster/warmUp.ts"
+import { Waits } from "./Waits.ts"
 
-export class PostgresNotStarted extends Data.TaggedError("PostgresNotStarted")<{ readonly message: string }> {}
+export { PostgresNotStarted } from "./postmaster/PostgresNotStarted.ts"
 
 export interface RunningPostgres {
   readonly pid: number
+  /** Its log has been written to the last line by then. */
   readonly ended: Effect.Effect<Ended>
   /** Succeeds when connections are accepted (a standby: when it is consistent). At most 60 s. */
   readonly ready: Effect.Effect<void, PostgresNotStarted>
@@ -22,6 +33,12 @@ export interface RunningPostgres {
   /** Fast: SIGINT, then SIGQUIT, then SIGKILL, each with its limit. Immediate: from SIGQUIT on. */
   readonly stop: (mode: "fast" | "immediate") => Effect.Effect<Ended>
 }
+
+const START_LIMIT = "60 seconds"
+/** A fast shutdown ends with a checkpoint, which replicas want to see: it gets the time it takes within a pod's usual grace period. */
+const FAST = ["SIGINT", "25 seconds"] as const
+const IMMEDIATE = ["SIGQUIT", "5 seconds"] as const
+const KILL = ["SIGKILL", "1 minute"] as const
 
 export class Postmaster extends Context.Tag("compute/Postmaster")<
   Postmaster,
@@ -32,4 +49,74 @@ export class Postmaster extends Context.Tag("compute/Postmaster")<
     /** Starts and stops a throw-away Postgres, so that a virtual machine's memory and files are warm before a spec comes. */
     readonly warmUp: Effect.Effect<void, PostgresNotStarted>
   }
->() {}
+>() {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const readiness = (child: Child, pgdata: string) =>
+  Effect.raceFirst(
+    awaitReady(pgdata),
+    Effect.flatMap(child.ended, (end) =>
+      Effect.fail(
+        new PostgresNotStarted({
+          message: `Postgres exited unexpectedly with code ${end._tag === "Exited" ? end.code : -1}`
+        })
+      )
+    )
+  )
+
+const make = Effect.gen(function* () {
+  const options = yield* Options
+  const children = yield* Children
+  const waits = yield* Waits
+  const { postgres: account } = yield* Account
+  const current = yield* Ref.make<RunningPostgres | null>(null)
+
+  const start = (spec: ParsedSpec | null) =>
+    Effect.gen(function* () {
+      const { program, args } = inCgroup(options, ["-D", options.pgdata])
+      const child = yield* children
+        .spawn(program, {
+          args,
+          account,
+          env: postgresEnvironment(options, spec),
+          stdout: "inherit",
+          ladder: [IMMEDIATE, KILL]
+        })
+        .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
+      const log = yield* Effect.forkScoped(reEmit(child.stderr, (line) => void process.stderr.write(line)))
+      const running: RunningPostgres = {
+        pid: child.pid,
+        ended: Effect.tap(child.ended, () => Fiber.await(log)),
+        ready: waits
+          .within(
+            "Postgres to accept connections",
+            START_LIMIT
+          )(readiness(child, options.pgdata))
+          .pipe(
+            Effect.catchTag("WaitExpired", () =>
+              Effect.fail(new PostgresNotStarted({ message: "timed out while waiting for Postgres to start" }))
+            )
+          ),
+        reload: Effect.suspend(() =>
+          isAlive(child.pid) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
+        ),
+        stop: (mode) => child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL])
+      }
+      yield* Effect.acquireRelease(Ref.set(current, running), () => Ref.set(current, null))
+      return running
+    })
+
+  return Postmaster.of({ start, current: Ref.get(current), warmUp: warmUp(children, options, account) })
+})

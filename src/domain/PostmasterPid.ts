@@ -1,0 +1,14 @@
+/**
+ * `postmaster.pid`: what a postmaster says of itself in its data directory.
+ *
+ * Source: PostgreSQL `src/include/utils/pidfile.h`; `compute_tools/src/pg_helpers.rs` (`wait_for_postgres`).
+ */
+
+/** The process id in the first line. */
+export const pidOf = (text: string): number | null => {
+  const pid = Number.parseInt(text.split("\n", 1)[0] ?? "", 10)
+  return Number.isInteger(pid) && pid > 0 ? pid : null
+}
+
+/** Whether the last line says that connections are accepted; a standby writes it once it is consistent. */
+export const isReady = (text: string): boolean => text.trimEnd().split("\n").at(-1)?.trim() === "ready"

@@ -1,0 +1,35 @@
+/**
+ * `POST /configure`: gives the compute a spec and waits for what becomes of it.
+ *
+ * Source: `compute_tools/src/http/routes/configure.rs`.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { ComputeSpec } from "../domain/ComputeSpec.ts"
+import { isTerminating } from "../domain/ComputeStatus.ts"
+import { parseSpec } from "../domain/ParsedSpec.ts"
+import { ComputeState, type State } from "../layers/ComputeState.ts"
+
+/** The configuration was taken and did not succeed. `error` is the chain also shown by `/status`. */
+export class ConfigurationFailed extends Data.TaggedError("ConfigurationFailed")<{ readonly error: string | null }> {
+  override get message() {
+    return `compute configuration failed: ${JSON.stringify(this.error ?? "unknown error")}`
+  }
+}
+
+const isAnswer = ({ status }: State): boolean => status === "running" || status === "failed" || isTerminating(status)
+
+/**
+ * Fails with `InvalidSpec` for a spec that cannot be run, whatever the status, and with `InvalidStatus` when nothing
+ * may be configured now. The work is the compute's: it goes on when the caller is gone.
+ */
+export const configure = Effect.fn("configure")(function* (spec: ComputeSpec) {
+  const state = yield* ComputeState
+  const parsed = yield* parseSpec(spec)
+  yield* state.transition("configure", () => ({ spec: parsed }))
+  const settled = yield* state.await(isAnswer)
+  if (settled.status === "running") return settled
+  return yield* new ConfigurationFailed({
+    error: settled.status === "failed" ? settled.error : "the compute is being terminated"
+  })
+})

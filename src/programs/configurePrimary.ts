@@ -1,0 +1,46 @@
+/**
+ * What a primary needs once its Postgres accepts connections: its catalog made to match the spec.
+ *
+ * Source: `compute_tools/src/compute.rs` (`start_compute`, post-start part).
+ */
+import * as Effect from "effect/Effect"
+import { startConcurrency } from "../domain/Concurrency.ts"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { Catalog } from "../layers/Catalog.ts"
+import { DataDirectory } from "../layers/DataDirectory.ts"
+import { LocalProxy } from "../layers/LocalProxy.ts"
+import { Postmaster } from "../layers/Postmaster.ts"
+import { Services } from "../layers/Services.ts"
+import { step } from "./StartFailed.ts"
+
+/** The subscriber switch goes back on once inherited subscriptions are dropped; it stands after the override's include. */
+const SUBSCRIBERS_ON = "neon.disable_logical_replication_subscribers=false"
+
+const inBackground = (name: string, complaint: string, effect: Effect.Effect<unknown, Error>) =>
+  Effect.flatMap(Services, (services) =>
+    services.run(
+      name,
+      effect.pipe(
+        Effect.asVoid,
+        Effect.catchAll((error) => Effect.logError(`${complaint}: ${error.message}`))
+      )
+    )
+  )
+
+export const configurePrimary = Effect.fn("configure primary")(function* (spec: ParsedSpec) {
+  const catalog = yield* Catalog
+  if (!spec.spec.skip_pg_catalog_updates) {
+    const directory = yield* DataDirectory
+    const localProxy = yield* LocalProxy
+    yield* catalog.apply(spec, { concurrency: startConcurrency(spec.spec), phase: "start" })
+    if (spec.spec.local_proxy_config !== null) {
+      yield* step("apply_config local_proxy")(localProxy.configure(spec))
+    }
+    yield* inBackground("migrations", "Failed to run migrations", catalog.migrate(spec))
+    if (yield* directory.ensureConfLine(SUBSCRIBERS_ON)) {
+      const postgres = yield* Effect.flatMap(Postmaster, (postmaster) => postmaster.current)
+      if (postgres !== null) yield* postgres.reload
+    }
+  }
+  yield* inBackground("neon extension update", "Failed to update the neon extension", catalog.updateNeonExtension)
+})

@@ -1,0 +1,54 @@
+/**
+ * The data directory of a start: configuration, the LSN to start at, the basebackup. What does not depend on each other
+ * runs together: the safekeepers are asked while the directory is made.
+ *
+ * Source: `compute_tools/src/compute.rs` (`prepare_pgdata`).
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { format, type Lsn, zero } from "../domain/Lsn.ts"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { ComputeState } from "../layers/ComputeState.ts"
+import { DataDirectory } from "../layers/DataDirectory.ts"
+import { Safekeepers } from "../layers/Safekeepers.ts"
+import { basebackup } from "./basebackup.ts"
+import { asIs, step } from "./StartFailed.ts"
+
+/** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
+const startLsn = (
+  spec: ParsedSpec,
+  confWritten: Effect.Effect<void>
+): Effect.Effect<Lsn, Error, Safekeepers | ComputeState> =>
+  Effect.gen(function* () {
+    const mode = spec.spec.mode
+    if (mode === "Replica") {
+      yield* Effect.logInfo("Initializing standby from latest Pageserver LSN")
+      return zero
+    }
+    if (mode !== "Primary") {
+      yield* Effect.logInfo(`Starting read-only node at static LSN ${format(mode.Static)}`)
+      return mode.Static
+    }
+    const safekeepers = yield* Safekeepers
+    const state = yield* ComputeState
+    const synced = yield* safekeepers.syncedLsn(spec, confWritten)
+    yield* state.update(({ metrics }) => ({
+      metrics: { ...metrics, sync_sk_check_ms: synced.checkMs, sync_safekeepers_ms: synced.syncMs }
+    }))
+    yield* Effect.logInfo(`safekeepers synced at LSN ${format(synced.lsn)}`)
+    return synced.lsn
+  })
+
+export const prepareDataDirectory = Effect.fn("prepare data directory")(function* (spec: ParsedSpec) {
+  const directory = yield* DataDirectory
+  const confWritten = yield* Deferred.make<void>()
+  const write = directory.create.pipe(
+    Effect.zipRight(directory.writeConf(spec)),
+    Effect.zipRight(Deferred.succeed(confWritten, undefined)),
+    asIs
+  )
+  const sync = step("failed to sync safekeepers")(startLsn(spec, Deferred.await(confWritten)))
+  const [, lsn] = yield* Effect.all([write, sync], { concurrency: "unbounded" })
+  yield* asIs(basebackup(spec, lsn))
+  yield* asIs(directory.finish(spec))
+})

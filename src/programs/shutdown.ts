@@ -1,0 +1,138 @@
+/**
+ * The end of a compute, as a written sequence of named steps, each with its limit. A step that fails or overruns is
+ * logged and the next one runs: the answer of `/terminate` and the exit code must come in any case.
+ *
+ * Source: `compute_tools/src/bin/compute_ctl.rs` (`wait_postgres`, `cleanup_after_postgres_exit`, `delay_exit`).
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { isTerminating } from "../domain/ComputeStatus.ts"
+import { format } from "../domain/Lsn.ts"
+import { type Ended, exitCode } from "../layers/Child.ts"
+import { ComputeState } from "../layers/ComputeState.ts"
+import { CoreDumps } from "../layers/CoreDumps.ts"
+import { LocalProxy } from "../layers/LocalProxy.ts"
+import { Options } from "../layers/Options.ts"
+import { PgBouncer } from "../layers/PgBouncer.ts"
+import type { RunningPostgres } from "../layers/Postmaster.ts"
+import { Safekeepers } from "../layers/Safekeepers.ts"
+import { type StopReason, StopRequests } from "../layers/StopRequests.ts"
+import { Waits } from "../layers/Waits.ts"
+
+const NEIGHBOURS_LIMIT = "5 seconds"
+const SYNC_LIMIT = "30 seconds"
+const CORES_LIMIT = "60 seconds"
+/** How long the API answers on, so that the control plane can read how it went. */
+const LINGER_LONG = Duration.seconds(30)
+const LINGER_SHORT = Duration.millis(300)
+
+/** Runs a step to its end or its limit; never fails. */
+const bounded = <A, R>(name: string, limit: Duration.DurationInput, effect: Effect.Effect<A, Error, R>) =>
+  Effect.flatMap(Waits, (waits) => waits.within(name, limit)(effect)).pipe(
+    Effect.tapErrorCause((cause) => Effect.logWarning(`shutdown step failed: ${name}`, cause)),
+    Effect.option
+  )
+
+/** A pooler left alone would keep clients connected to a Postgres that is gone. */
+const stopNeighbours = (reason: StopReason) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    if (options.dev && reason._tag === "Signal") return
+    const pgbouncer = yield* PgBouncer
+    const localProxy = yield* LocalProxy
+    yield* bounded(
+      "neighbours to be stopped",
+      NEIGHBOURS_LIMIT,
+      Effect.all([pgbouncer.stop, localProxy.stop], { concurrency: 2, discard: true })
+    )
+  })
+
+/** Stops Postgres; a second, more urgent request shortens the way. */
+export const stopPostgres = (postgres: RunningPostgres, reason: StopReason) =>
+  Effect.gen(function* () {
+    const stops = yield* StopRequests
+    const isImmediate = (asked: StopReason) => asked._tag === "Signal" && asked.immediate
+    yield* stopNeighbours(reason)
+    if (isImmediate(reason)) return yield* postgres.stop("immediate")
+    const escalated = Effect.zipRight(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
+    return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
+  }).pipe(Effect.withSpan("stop postgres"))
+
+/** Brings the safekeepers level, so that the next start finds them in sync; its LSN is the answer of `/terminate`. */
+const finalSync = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const { spec } = yield* state.get
+  if (spec?.spec.mode !== "Primary") {
+    yield* Effect.logInfo("not primary, not syncing safekeepers")
+    return
+  }
+  const safekeepers = yield* Safekeepers
+  yield* Effect.logInfo("syncing safekeepers on shutdown")
+  const synced = yield* bounded("safekeepers to be synced on shutdown", SYNC_LIMIT, safekeepers.finalSync(spec))
+  if (Option.isNone(synced)) return
+  yield* Effect.logInfo(`synced safekeepers at LSN ${format(synced.value.lsn)}`)
+  yield* state.update(({ metrics }) => ({
+    terminateFlushLsn: synced.value.lsn,
+    metrics: { ...metrics, sync_safekeepers_ms: synced.value.syncMs }
+  }))
+})
+
+const settle = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const { status } = yield* state.get
+  if (isTerminating(status)) yield* Effect.ignoreLogged(state.transition("shut down"))
+})
+
+const linger = (duration: Duration.Duration) =>
+  Effect.gen(function* () {
+    const stops = yield* StopRequests
+    if (Duration.greaterThan(duration, LINGER_SHORT)) {
+      yield* Effect.logInfo(
+        `giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`
+      )
+    }
+    const signalled = stops.awaitMatching((reason) => reason._tag === "Signal")
+    yield* Effect.raceFirst(Effect.sleep(duration), signalled)
+  })
+
+/** What is left to do once Postgres is gone. `services` ends what watched it. */
+export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const state = yield* ComputeState
+    const stops = yield* StopRequests
+    const coreDumps = yield* CoreDumps
+    const code = exitCode(ended)
+    yield* Effect.logInfo(
+      `Postgres exited with code ${ended._tag === "Exited" ? ended.code : ended.signal}, shutting down`
+    )
+    yield* state.update(() => ({ postgresRuns: false }))
+    yield* bounded("services to end", "5 seconds", services)
+    const reason = yield* stops.current
+    const hurried = reason !== null && reason._tag !== "Terminate"
+    if (!hurried) yield* finalSync
+    yield* settle
+    yield* bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report)
+    if (hurried) return 1
+    yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
+    return code
+  }).pipe(Effect.withSpan("shutdown"))
+
+/** A start that failed: the status says why for a while, then the process ends. */
+export const afterFailedStart = (services: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const coreDumps = yield* CoreDumps
+    yield* bounded("services to end", "5 seconds", services)
+    yield* bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report)
+    yield* linger(LINGER_LONG)
+    return 1
+  })
+
+/** `/terminate` before there ever was a Postgres. */
+export const afterEmptyTermination = Effect.gen(function* () {
+  const options = yield* Options
+  yield* settle
+  // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
+  yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
+  return 0
+})
