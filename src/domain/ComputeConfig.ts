@@ -3,8 +3,10 @@
  *
  * Source: `libs/compute_api/src/{responses,requests}.rs`; JSON Web Keys by RFC 7517.
  */
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { ComputeSpec, TlsConfig } from "./ComputeSpec.ts"
+import { child, type JsonValue, kindOf } from "./Json.ts"
 import { Lsn } from "./Lsn.ts"
 import { optional } from "./Shapes.ts"
 
@@ -30,7 +32,36 @@ export const Jwk = Schema.Union(
 )
 export type Jwk = typeof Jwk.Type
 
-export const JwkSet = Schema.Struct({ keys: Schema.Array(Jwk) })
+/** Why a key is of no use here; null when it is of use. Names the key by its place and id, and shows none of its material. */
+const unusable = (key: unknown, index: number): string | null => {
+  const decoded = Schema.decodeUnknownEither(Jwk)(key)
+  if (Either.isRight(decoded)) return null
+  const text = (name: string): string => {
+    const value = child(key as JsonValue, name)
+    return typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : kindOf(value)
+  }
+  return `key ${index} (kid ${text("kid")}): kty ${text("kty")}, crv ${text("crv")}, alg ${text("alg")} are not a key this version can use`
+}
+
+/** A key of a kind we do not know is left out and named: a new key must not keep an old compute from starting. */
+export const JwkSet = Schema.transform(
+  Schema.Struct({ keys: Schema.Array(Schema.Object) }),
+  Schema.Struct({
+    keys: Schema.Array(Schema.typeSchema(Jwk)),
+    /** One text for each key that was left out, for the log. */
+    unusable: Schema.optional(Schema.Array(Schema.String))
+  }),
+  {
+    strict: true,
+    decode: ({ keys }) => {
+      const reasons = keys.map(unusable)
+      const left = reasons.filter((reason) => reason !== null)
+      const usable = keys.filter((_, index) => reasons[index] === null).map((key) => Schema.decodeUnknownSync(Jwk)(key))
+      return left.length === 0 ? { keys: usable } : { keys: usable, unusable: left }
+    },
+    encode: ({ keys }) => ({ keys: keys.map((key) => Schema.encodeSync(Jwk)(key)) })
+  }
+)
 export type JwkSet = typeof JwkSet.Type
 
 /** What concerns the process and not the tenant; fixed when the process starts. */

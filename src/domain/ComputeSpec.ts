@@ -4,11 +4,15 @@
  *
  * Source: `libs/compute_api/src/spec.rs`.
  */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import type * as AST from "effect/SchemaAST"
+import { invalidType, unknownVariant } from "./DecodeFaults.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
-import { Lsn } from "./Lsn.ts"
+import { format as formatLsn, Lsn, parse as parseLsn } from "./Lsn.ts"
 import { PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
-import { defaulted, I64, optional, Secret, U32, U64, USize } from "./Shapes.ts"
+import { AnyNumber, defaulted, I64, optional, Secret, U32, U64, USize } from "./Shapes.ts"
 
 /** A setting of `postgresql.conf`, or a clause of CREATE ROLE / CREATE DATABASE. Only `vartype` "string" is quoted. */
 export const GenericOption = Schema.Struct({
@@ -60,7 +64,8 @@ export const RemoteExtensions = Schema.Struct({
     key: Schema.String,
     value: Schema.Struct({
       control_data: Schema.Record({ key: Schema.String, value: Schema.String }),
-      archive_path: Schema.String
+      /** Not used: the path follows from the name, the build and the server's version. */
+      archive_path: defaulted(Schema.String, () => "")
     })
   })
 })
@@ -98,10 +103,42 @@ export const DatabricksSettings = Schema.Struct({
 })
 export type DatabricksSettings = typeof DatabricksSettings.Type
 
-export const ComputeMode = Schema.Union(
+const ComputeModeFromSelf = Schema.Union(
   Schema.Literal("Primary", "Replica"),
-  Schema.Struct({ Static: Lsn })
+  Schema.Struct({ Static: Schema.typeSchema(Lsn) })
 )
+
+const MODES = ["Primary", "Static", "Replica"]
+
+const readMode = (
+  input: unknown,
+  ast: AST.AST
+): Either.Either<typeof ComputeModeFromSelf.Type, ParseResult.ParseIssue> => {
+  const fault = (reason: string, actual: unknown = input) => new ParseResult.Type(ast, actual, reason)
+  if (input === "Primary" || input === "Replica") return Either.right(input)
+  if (input === "Static") return Either.left(fault("invalid type: unit variant, expected newtype variant"))
+  if (typeof input === "string") return Either.left(fault(unknownVariant(input, MODES)))
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    return Either.left(fault(invalidType(input, "string or map")))
+  }
+  const [variant, ...others] = Object.entries(input)
+  if (variant === undefined || others.length > 0) return Either.left(fault("expected a map with a single key"))
+  const [name, value]: [string, unknown] = variant
+  const below = (reason: string) => Either.left(new ParseResult.Pointer(name, input, fault(reason, value)))
+  if (name === "Primary" || name === "Replica") {
+    return value === null ? Either.right(name) : below(invalidType(value, "unit"))
+  }
+  if (name !== "Static") return Either.left(fault(unknownVariant(name, MODES)))
+  if (typeof value !== "string") return below(invalidType(value, "a string"))
+  return Either.match(parseLsn(value), { onLeft: below, onRight: (lsn) => Either.right({ Static: lsn }) })
+}
+
+/** `"Primary"`, `"Replica"` (either also as `{"Primary": null}`), `{"Static": "0/16B5A50"}`. */
+export const ComputeMode = Schema.transformOrFail(Schema.Unknown, ComputeModeFromSelf, {
+  strict: true,
+  decode: (input, _, ast) => readMode(input, ast),
+  encode: (mode) => ParseResult.succeed(typeof mode === "string" ? mode : { Static: formatLsn(mode.Static) })
+})
 export type ComputeMode = typeof ComputeMode.Type
 
 /** `primary`, `static`, `replica`: the form used in settings, startup options and messages. */
@@ -125,7 +162,8 @@ export const AuditLevel = Schema.Literal("Disabled", "Log", "Base", "Hipaa", "Ex
 export type AuditLevel = typeof AuditLevel.Type
 
 export const ComputeSpec = Schema.Struct({
-  format_version: Schema.Number,
+  /** Read by nobody. */
+  format_version: defaulted(AnyNumber, () => 1),
   operation_uuid: optional(Schema.String),
   features: defaulted(Schema.Array(ComputeFeature), () => []),
   swap_size_bytes: optional(U64),
@@ -168,6 +206,10 @@ export const ComputeSpec = Schema.Struct({
 })
 export type ComputeSpec = typeof ComputeSpec.Type
 
-/** The value of a setting: the first entry of exactly that name; an entry without value counts as not found. */
+/** The value of a setting: the last entry of exactly that name, as in Postgres; an entry without value counts as not found. */
 export const findSetting = (options: ReadonlyArray<GenericOption> | null, name: string): string | null =>
-  options?.find((option) => option.name === name)?.value ?? null
+  options?.findLast((option) => option.name === name)?.value ?? null
+
+/** Seconds between two collections of the installed extensions, which happen at twice this period. */
+export const installedExtensionsInterval = (spec: ComputeSpec): number =>
+  spec.suspend_timeout_seconds > 0 ? spec.suspend_timeout_seconds : 3600

@@ -41,7 +41,6 @@ const LsnFromSelf = Schema.declare((input): input is Lsn => typeof input === "bi
 /** An LSN in JSON: always a string. */
 export const Lsn = Schema.transformOrFail(Schema.String, LsnFromSelf, {
   strict: true,
-  decode: (text, _, ast) =>
-    Either.mapLeft(parse(text), (message) => new ParseResult.Type(ast, text, message)),
+  decode: (text, _, ast) => Either.mapLeft(parse(text), (message) => new ParseResult.Type(ast, text, message)),
   encode: (lsn) => ParseResult.succeed(format(lsn))
 })

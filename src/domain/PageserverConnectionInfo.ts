@@ -17,8 +17,22 @@ const PageserverAddress = Schema.Struct({
   grpc_url: optional(Schema.String)
 })
 
+const Shard = Schema.Struct({ pageservers: Schema.Array(PageserverAddress) })
+export type Shard = typeof Shard.Type
+
 const ShardIndexKey = Schema.String.pipe(
-  Schema.filter((key) => Either.isRight(parseShardIndex(key)) || "invalid shard index")
+  Schema.filter((key) => Either.isRight(parseShardIndex(key)) || "invalid shard index: 4 hex digits are expected")
+)
+
+/** Keys in either case; kept in the lower case in which they are looked up. */
+const Shards = Schema.transform(
+  Schema.Record({ key: ShardIndexKey, value: Shard }),
+  Schema.Record({ key: Schema.String, value: Schema.typeSchema(Shard) }),
+  {
+    strict: true,
+    decode: (shards) => Object.fromEntries(Object.entries(shards).map(([key, shard]) => [key.toLowerCase(), shard])),
+    encode: (shards) => shards
+  }
 )
 
 export const PageserverConnectionInfo = Schema.Struct({
@@ -26,7 +40,7 @@ export const PageserverConnectionInfo = Schema.Struct({
   shard_count: U8,
   /** Pages of 8 KiB; null exactly when the tenant is unsharded. */
   stripe_size: optional(U32),
-  shards: Schema.Record({ key: ShardIndexKey, value: Schema.Struct({ pageservers: Schema.Array(PageserverAddress) }) }),
+  shards: Shards,
   prefer_protocol: defaulted(PageserverProtocol, () => "libpq" as const)
 })
 export type PageserverConnectionInfo = typeof PageserverConnectionInfo.Type
@@ -72,5 +86,27 @@ export const shardUrl = (
   return url === null ? Either.left(`no ${protocol}_url for shard ${key}`) : Either.right(url)
 }
 
+const sameShard = (one: Shard, other: Shard | undefined): boolean =>
+  other !== undefined &&
+  one.pageservers.length === other.pageservers.length &&
+  one.pageservers.every((address, index) => {
+    const peer = other.pageservers[index]
+    return address.id === peer?.id && address.libpq_url === peer.libpq_url && address.grpc_url === peer.grpc_url
+  })
+
 /** Deep equality, independent of the order of the shard map: "nothing moved". */
-export const equivalence = Schema.equivalence(PageserverConnectionInfo)
+export const equivalence = (one: PageserverConnectionInfo, other: PageserverConnectionInfo): boolean =>
+  one.shard_count === other.shard_count &&
+  one.stripe_size === other.stripe_size &&
+  one.prefer_protocol === other.prefer_protocol &&
+  Object.keys(one.shards).length === Object.keys(other.shards).length &&
+  Object.entries(one.shards).every(([key, shard]) => sameShard(shard, other.shards[key]))
+
+/** The first shard whose preferred URL is missing, if any, as the text that says so. */
+export const incomplete = (info: PageserverConnectionInfo): string | null => {
+  for (const { number } of shardIndexes(info)) {
+    const url = shardUrl(info, number, info.prefer_protocol)
+    if (Either.isLeft(url)) return url.left
+  }
+  return null
+}

@@ -9,7 +9,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ComputeSpec, findSetting, type TlsConfig } from "./ComputeSpec.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
-import { fromConnstring, type PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
+import { fromConnstring, incomplete, type PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
+import { optionLines } from "./PostgresConf.ts"
 
 export interface ParsedSpec {
   readonly spec: ComputeSpec
@@ -25,9 +26,19 @@ export interface ParsedSpec {
 }
 
 /** The spec is well-formed JSON but cannot be run. `message` is the text clients know. */
-export class InvalidSpec extends Data.TaggedError("InvalidSpec")<{ readonly message: string; readonly field: string }> {}
+export class InvalidSpec extends Data.TaggedError("InvalidSpec")<{
+  readonly message: string
+  readonly field: string
+}> {}
 
 const invalid = (field: string) => (message: string) => new InvalidSpec({ field, message })
+
+/** In the words of the integer parser that clients know. */
+const parseU32 = (text: string): Either.Either<number, string> => {
+  if (text === "") return Either.left("cannot parse integer from empty string")
+  if (!/^\+?\d+$/.test(text)) return Either.left("invalid digit found in string")
+  return Number(text) <= 0xffffffff ? Either.right(Number(text)) : Either.left("number too large to fit in target type")
+}
 
 const resolvePageserver = (spec: ComputeSpec): Either.Either<PageserverConnectionInfo, InvalidSpec> => {
   const settings = spec.cluster.settings
@@ -44,14 +55,11 @@ const resolvePageserver = (spec: ComputeSpec): Either.Either<PageserverConnectio
       invalid("spec.pageserver_connection_info")("pageserver connection information should be provided")
     )
   }
-  const stripe = findSetting(settings, "neon.stripe_size")
-  if (stripe !== null && !(/^\+?\d+$/.test(stripe) && Number(stripe) <= 0xffffffff)) {
-    return Either.left(invalid("neon.stripe_size")(stripe === "" ? "cannot parse integer from empty string" : "invalid digit found in string"))
-  }
-  return Either.mapLeft(
-    fromConnstring(setting, stripe === null ? null : Number(stripe)),
-    invalid("neon.pageserver_connstring")
-  )
+  const given = findSetting(settings, "neon.stripe_size")
+  return Either.gen(function* () {
+    const stripe = given === null ? null : yield* Either.mapLeft(parseU32(given), invalid("neon.stripe_size"))
+    return yield* Either.mapLeft(fromConnstring(setting, stripe), invalid("neon.pageserver_connstring"))
+  })
 }
 
 const GENERATION = /^g#(\d+):/
@@ -69,10 +77,15 @@ const resolveSafekeepers = (
   if (setting === null) {
     return Either.left(invalid("spec.safekeeper_connstrings")("safekeeper connstrings should be provided"))
   }
-  const generation = GENERATION.exec(setting)
-  return Either.right({
-    safekeepers: setting.replace(GENERATION, "").split(","),
-    safekeepersGeneration: generation === null ? spec.safekeepers_generation : Number(generation[1])
+  const generation = GENERATION.exec(setting)?.[1]
+  return Either.gen(function* () {
+    return {
+      safekeepers: setting.replace(GENERATION, "").split(","),
+      safekeepersGeneration:
+        generation === undefined
+          ? spec.safekeepers_generation
+          : yield* Either.mapLeft(parseU32(generation), invalid("neon.safekeepers"))
+    }
   })
 }
 
@@ -94,6 +107,32 @@ const smallestDuplicate = (values: ReadonlyArray<string>): string | undefined =>
   return sorted.find((value, index) => index > 0 && sorted[index - 1] === value)
 }
 
+const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Either.Either<void, InvalidSpec> => {
+  const fault = invalid("spec.safekeeper_connstrings")
+  if (safekeepers.length === 0) return Either.left(fault("safekeeper_connstrings is empty"))
+  const duplicate = smallestDuplicate(safekeepers)
+  return duplicate === undefined
+    ? Either.void
+    : Either.left(fault(`duplicate entry in safekeeper_connstrings: ${duplicate}!`))
+}
+
+/** What would otherwise fail far from its cause: pageservers that cannot be asked, renames to nowhere, lines that cannot be written. */
+const checkWorkable = (spec: ComputeSpec, pageserver: PageserverConnectionInfo): Either.Either<void, InvalidSpec> => {
+  const gap = spec.pageserver_connection_info === null ? null : incomplete(pageserver)
+  if (gap !== null) return Either.left(invalid("spec.pageserver_connection_info")(gap))
+  const nameless = (spec.delta_operations ?? []).findIndex(
+    (operation) => operation.action.startsWith("rename_") && operation.new_name === null
+  )
+  if (nameless >= 0) {
+    const field = `spec.delta_operations[${nameless}].new_name`
+    return Either.left(invalid(field)(`${field}: a rename needs a new name`))
+  }
+  return Either.mapBoth(optionLines(spec.cluster.settings), {
+    onLeft: (fault) => invalid(`spec.cluster.settings`)(fault.message),
+    onRight: () => undefined
+  })
+}
+
 /** Resolves and validates, in the order clients rely on; the first failure wins. */
 export const parseSpec = (spec: ComputeSpec): Either.Either<ParsedSpec, InvalidSpec> =>
   Either.gen(function* () {
@@ -101,17 +140,8 @@ export const parseSpec = (spec: ComputeSpec): Either.Either<ParsedSpec, InvalidS
     const { safekeepers, safekeepersGeneration } = yield* resolveSafekeepers(spec)
     const tenantId = yield* resolveId(spec.tenant_id, spec, TenantId, "tenant")
     const timelineId = yield* resolveId(spec.timeline_id, spec, TimelineId, "timeline")
-    if (spec.mode === "Primary") {
-      if (safekeepers.length === 0) {
-        yield* Either.left(invalid("spec.safekeeper_connstrings")("safekeeper_connstrings is empty"))
-      }
-      const duplicate = smallestDuplicate(safekeepers)
-      if (duplicate !== undefined) {
-        yield* Either.left(
-          invalid("spec.safekeeper_connstrings")(`duplicate entry in safekeeper_connstrings: ${duplicate}!`)
-        )
-      }
-    }
+    if (spec.mode === "Primary") yield* checkSafekeepers(safekeepers)
+    yield* checkWorkable(spec, pageserver)
     const token = findSetting(spec.cluster.settings, "neon.endpoint_storage_token")
     return {
       spec,
@@ -121,7 +151,8 @@ export const parseSpec = (spec: ComputeSpec): Either.Either<ParsedSpec, InvalidS
       safekeepers,
       safekeepersGeneration,
       storageAuthToken: spec.storage_auth_token,
-      endpointStorageAddr: spec.endpoint_storage_addr ?? findSetting(spec.cluster.settings, "neon.endpoint_storage_addr"),
+      endpointStorageAddr:
+        spec.endpoint_storage_addr ?? findSetting(spec.cluster.settings, "neon.endpoint_storage_addr"),
       endpointStorageToken: spec.endpoint_storage_token ?? (token === null ? null : Redacted.make(token))
     }
   })

@@ -2,7 +2,11 @@
  * The three ways a member of a JSON document may be given, as `serde` reads them:
  * required, optional (absence and `null` are the same) and defaulted (absence only; `null` is an error).
  */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import type * as AST from "effect/SchemaAST"
+import { JsonFloat, kindOf } from "./Json.ts"
 
 /** Absent or `null` decode to `null`; encoding always writes the member. */
 export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) =>
@@ -12,12 +16,20 @@ export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) =>
 export const defaulted = <A, I, R>(schema: Schema.Schema<A, I, R>, value: () => NoInfer<A>) =>
   Schema.optionalWith(schema, { default: value })
 
-const integer = (identifier: string, min: bigint, max: bigint) => {
-  const inRange = (value: number | bigint) =>
-    (typeof value === "bigint" || Number.isInteger(value)) && value >= min && value <= max
-  return Schema.Union(Schema.Number, Schema.BigIntFromSelf).pipe(
-    Schema.filter((value) => inRange(value) || `invalid value: expected ${identifier}`, { identifier })
-  )
+const isInteger = (input: unknown): input is number | bigint => typeof input === "bigint" || Number.isInteger(input)
+
+/** An integer of a size, however many digits; a float is none, even if it is whole. */
+const integer = (identifier: string, min: bigint, max: bigint): Schema.Schema<number | bigint> => {
+  const check = (
+    input: unknown,
+    _: AST.ParseOptions,
+    ast: AST.Declaration
+  ): Either.Either<number | bigint, ParseResult.ParseIssue> => {
+    const fault = (reason: string) => Either.left(new ParseResult.Type(ast, input, `${reason}, expected ${identifier}`))
+    if (!isInteger(input)) return fault(`invalid type: ${kindOf(input)}`)
+    return input >= min && input <= max ? Either.right(input) : fault(`invalid value: integer \`${input}\``)
+  }
+  return Schema.declare([], { decode: () => check, encode: () => check }, { identifier })
 }
 
 /** u64, without loss beyond 2^53. */
@@ -27,18 +39,28 @@ export const U64 = Schema.transform(integer("u64", 0n, 0xffffffffffffffffn), Sch
   encode: (value) => value
 })
 
-const small = (identifier: string, min: number, max: number) =>
-  Schema.Number.pipe(
-    Schema.filter((value) => (Number.isInteger(value) && value >= min && value <= max) || `invalid value: expected ${identifier}`, {
-      identifier
-    })
-  )
+/** What a double does not hold exactly is rounded: these count seconds or parallel work. */
+const rounded = (identifier: string, min: bigint, max: bigint) =>
+  Schema.transform(integer(identifier, min, max), Schema.Number, {
+    strict: true,
+    decode: (value) => Number(value),
+    encode: (value) => value
+  })
 
-export const U8 = small("u8", 0, 0xff)
-export const U32 = small("u32", 0, 0xffffffff)
-/** i64 as far as a double holds it exactly: enough for durations in seconds. */
-export const I64 = small("i64", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-export const USize = small("usize", 0, Number.MAX_SAFE_INTEGER)
+export const U8 = rounded("u8", 0n, 0xffn)
+export const U32 = rounded("u32", 0n, 0xffffffffn)
+export const I64 = rounded("i64", -0x8000000000000000n, 0x7fffffffffffffffn)
+export const USize = rounded("usize", 0n, 0xffffffffffffffffn)
+
+const isNumber = (input: unknown): input is number | bigint | JsonFloat =>
+  typeof input === "number" || typeof input === "bigint" || input instanceof JsonFloat
+
+/** Any number, whole or not. */
+export const AnyNumber = Schema.transform(Schema.declare(isNumber, { identifier: "a number" }), Schema.Number, {
+  strict: true,
+  decode: (value) => (value instanceof JsonFloat ? value.value : Number(value)),
+  encode: (value) => value
+})
 
 /** A text that must never be printed: tokens, password verifiers. */
 export const Secret = Schema.Redacted(Schema.String)

@@ -1,0 +1,183 @@
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import { ComputeConfig, ConfigurationRequest, PromoteConfig } from "../../src/domain/ComputeConfig.ts"
+import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
+import { allFaults, decodeJson } from "../../src/domain/Decode.ts"
+
+const minimal = { format_version: 1, suspend_timeout_seconds: -1, cluster: { roles: [], databases: [] } }
+const reject = (text: string) => Either.flip(decodeJson(ConfigurationRequest, text)).pipe(Either.getOrThrow)
+const rejectSpec = (spec: object) =>
+  Either.flip(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, ...spec }))).pipe(Either.getOrThrow)
+
+describe("Decode", () => {
+  it("decides by the first fault in reading order", () => {
+    expect(reject('{"spec":{}').kind).toBe("shape")
+    expect(reject('{"spec":{}').message).toMatch(/^spec: missing field `cluster` at line 1 column \d+$/)
+    expect(reject('{"spec":').kind).toBe("syntax")
+    expect(reject("").kind).toBe("syntax")
+    expect(reject('{"spec":{"mode":7,').message).toMatch(/^spec.mode: invalid type: integer, expected string or map/)
+    expect(reject('{"spec":{"mode":{"Static":').kind).toBe("syntax")
+    expect(reject('{"spec":{"tenant_id":{').message).toMatch(/^spec.tenant_id: invalid type: map, expected a string/)
+    expect(reject('{"compute_ctl_config":{"jwks":{}},"spec":null}').path).toBe("compute_ctl_config.jwks")
+    // The wrong member stands before the end of the object that lacks another one.
+    expect(reject('{"spec":{"features":null}}').path).toBe("spec.features")
+  })
+
+  it("ignores what follows the value unless asked not to", () => {
+    const text = `${JSON.stringify(minimal)} trailing`
+    expect(Either.isRight(decodeJson(ComputeSpec, text))).toBe(true)
+    expect(decodeJson(ComputeSpec, text, { trailing: "refuse" })).toMatchObject({
+      left: { kind: "syntax", message: expect.stringContaining("trailing characters at line 1") }
+    })
+  })
+
+  it("names the member and the reason", () => {
+    expect(rejectSpec({ suspend_timeout_seconds: undefined }).message).toContain(
+      "missing field `suspend_timeout_seconds`"
+    )
+    expect(rejectSpec({ mode: "primary" }).message).toMatch(
+      /^mode: unknown variant `primary`, expected one of `Primary`, `Static`, `Replica`/
+    )
+    expect(rejectSpec({ audit_log_level: "Most" }).message).toMatch(
+      /^audit_log_level: unknown variant `Most`, expected one of `Disabled`, `Log`, `Base`, `Hipaa`, `Extended`, `Full`/
+    )
+    expect(rejectSpec({ features: null }).message).toMatch(/^features: invalid type: null, expected a sequence/)
+    expect(rejectSpec({ pgbouncer_settings: { a: 1 } }).message).toMatch(
+      /^pgbouncer_settings.a: invalid type: integer, expected a string/
+    )
+    expect(rejectSpec({ offload_lfc_interval_seconds: 0 }).message).toMatch(
+      /^offload_lfc_interval_seconds: .*nonzero u64/
+    )
+    expect(rejectSpec({ tenant_id: "" }).message).toMatch(/^tenant_id: Invalid string length/)
+    expect(rejectSpec({ shard_stripe_size: 2 ** 32 }).message).toMatch(
+      /^shard_stripe_size: invalid value: integer `4294967296`, expected u32/
+    )
+    expect(rejectSpec({ mode: { Static: "0/1/2" } }).message).toMatch(/^mode.Static: LsnParseError/)
+    expect(rejectSpec({ cluster: { roles: [{}], databases: [] } }).message).toMatch(
+      /^cluster.roles\[0\]: missing field `name`/
+    )
+    expect(
+      rejectSpec({ pageserver_connection_info: { shard_count: 0, shards: {}, prefer_protocol: "http" } }).message
+    ).toMatch(/^pageserver_connection_info.prefer_protocol: unknown variant `http`, expected `libpq` or `grpc`/)
+    expect(rejectSpec({ pageserver_connection_info: { shard_count: 256, shards: {} } }).message).toMatch(
+      /^pageserver_connection_info.shard_count: invalid value: integer `256`, expected u8/
+    )
+  })
+
+  it("refuses whole floats where an integer is asked for, and takes any number as format version", () => {
+    const text = (member: string) => `{"cluster":{"roles":[],"databases":[]},${member}}`
+    expect(Either.isRight(decodeJson(ComputeSpec, text('"format_version":1.0,"suspend_timeout_seconds":1')))).toBe(true)
+    expect(decodeJson(ComputeSpec, text('"suspend_timeout_seconds":1.0'))).toMatchObject({
+      left: { message: expect.stringContaining("invalid type: floating point, expected i64") }
+    })
+  })
+
+  it("refuses a member given twice, but not a key of a free map or an unknown member", () => {
+    const text = (members: string) => `{"cluster":{"roles":[],"databases":[]},"suspend_timeout_seconds":1,${members}}`
+    expect(decodeJson(ComputeSpec, text('"mode":"Primary","mode":"Primary"'))).toMatchObject({
+      left: { kind: "shape", message: expect.stringContaining("duplicate field `mode` at line 1") }
+    })
+    expect(
+      decodeJson(
+        ComputeSpec,
+        text('"databricks_settings":null,"delta_operations":[{"name":"a","action":"x","name":"b"}]')
+      )
+    ).toMatchObject({
+      left: { path: "delta_operations[0]", message: expect.stringContaining("duplicate field `name`") }
+    })
+    expect(
+      decodeJson(ComputeSpec, text('"pgbouncer_settings":{"a":"1","a":"2"},"new":1,"new":{"x":1,"x":1}'))
+    ).toMatchObject({
+      right: { pgbouncer_settings: { a: "2" } }
+    })
+  })
+
+  it("never shows a secret or a long value", () => {
+    const secret = "SCRAM-SHA-256$4096:verySecret"
+    for (const spec of [
+      { storage_auth_token: [secret] },
+      { cluster: { roles: [{ name: "a", encrypted_password: { a: secret } }], databases: [] } },
+      { storage_auth_token: 77001122 },
+      { tenant_id: secret },
+      { mode: { Static: secret } },
+      { mode: "x".repeat(100_000) }
+    ]) {
+      const { message } = rejectSpec(spec)
+      expect(message).not.toContain("verySecret")
+      expect(message).not.toContain("77001122")
+      expect(message.length).toBeLessThan(300)
+    }
+    const good = Either.getOrThrow(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, storage_auth_token: secret })))
+    expect(JSON.stringify(good, (_, value) => (typeof value === "bigint" ? String(value) : value))).not.toContain(
+      "verySecret"
+    )
+  })
+
+  it("lists every fault in reading order", () => {
+    const text = JSON.stringify({
+      spec: { ...minimal, tenant_id: "zz", mode: 1, cluster: { databases: [{ name: 1 }] } }
+    })
+    expect(allFaults(ComputeConfig, text).map((fault) => fault.message.replace(/ at line.*/, ""))).toEqual([
+      "spec.cluster.databases[0].name: invalid type: integer, expected a string",
+      "spec.cluster.databases[0]: missing field `owner`",
+      "spec.cluster: missing field `roles`",
+      "spec.tenant_id: Invalid string length",
+      "spec.mode: invalid type: integer, expected string or map",
+      "missing field `compute_ctl_config`"
+    ])
+    expect(allFaults(ComputeSpec, JSON.stringify(minimal))).toEqual([])
+  })
+
+  it("rejects bodies as recorded", () => {
+    interface Sent {
+      readonly request: { path: string; body?: unknown; only?: ReadonlyArray<string>; headers?: Record<string, string> }
+      readonly response: { readonly status: number }
+    }
+    const file = path.join(import.meta.dirname, "../golden/http/bodies.json")
+    const sent: ReadonlyArray<Sent> = JSON.parse(fs.readFileSync(file, "utf8"))
+    let checked = 0
+    for (const { request, response } of sent) {
+      if (request.body === undefined || ![400, 422].includes(response.status)) continue
+      const text = typeof request.body === "string" ? request.body : JSON.stringify(request.body)
+      const decoded =
+        request.path === "/promote"
+          ? Either.map(decodeJson(PromoteConfig, text), () => true)
+          : Either.map(decodeJson(ConfigurationRequest, text), () => true)
+      if (Either.isRight(decoded)) {
+        expect(response.status).toBe(400)
+        continue
+      }
+      checked++
+      const status = decoded.left.kind === "syntax" ? 400 : 422
+      const prefix =
+        status === 400
+          ? "Failed to parse the request body as JSON: "
+          : "Failed to deserialize the JSON body into the target type: "
+      const error = prefix + decoded.left.message
+      expect(status).toBe(response.status)
+      for (const needle of request.only ?? []) {
+        expect(request.path === "/promote" ? error : error.toLowerCase()).toContain(needle)
+      }
+    }
+    expect(checked).toBeGreaterThan(4)
+  })
+
+  it("reads a spec of five megabytes well within a second", () => {
+    const roles = Array.from({ length: 30_000 }, (_, index) => ({
+      name: `role_${index}`,
+      encrypted_password: `SCRAM-SHA-256$4096:${"x".repeat(90)}${index}`,
+      options: [{ name: "CONNECTION LIMIT", value: "5", vartype: "integer" }]
+    }))
+    const text = JSON.stringify({ ...minimal, cluster: { roles, databases: [] } })
+    expect(text.length).toBeGreaterThan(5_000_000)
+    const started = performance.now()
+    const decoded = decodeJson(ComputeSpec, text)
+    const took = performance.now() - started
+    expect(Either.isRight(decoded)).toBe(true)
+    expect(took).toBeLessThan(1500)
+    const broken = text.replace('"role_29000"', "7")
+    expect(decodeJson(ComputeSpec, broken)).toMatchObject({ left: { path: "cluster.roles[29000].name" } })
+  })
+})
