@@ -1,0 +1,38 @@
+/**
+ * JSON bodies: media type, size, syntax, shape, in that order.
+ *
+ * Source: `compute_tools/src/http/extract/json.rs`; the texts are those of the library beneath it.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { decodeJson } from "../domain/Decode.ts"
+import type { BodySchema } from "./api/Endpoint.ts"
+import { Rejection } from "./Rejection.ts"
+import type { Request } from "./Request.ts"
+
+/** `application/json` or `application/<x>+json`, with or without parameters. */
+const JSON_TYPE = /^\s*application\/(?:json|[^\s;,/]+\+json)\s*(?:;|$)/i
+
+const notJson = new Rejection({ status: 415, text: "Expected request with `Content-Type: application/json`" })
+const syntax = (reason: string) =>
+  new Rejection({ status: 400, text: `Failed to parse the request body as JSON: ${reason}` })
+const shape = (reason: string) =>
+  new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
+
+/** A byte order mark is not JSON, so it is kept for the reader to refuse. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const parse = <B>(schema: BodySchema<B>, bytes: Uint8Array): Either.Either<B, Rejection> =>
+  Either.try({ try: () => utf8.decode(bytes), catch: () => syntax("invalid unicode code point") }).pipe(
+    Either.flatMap((text) =>
+      Either.mapLeft(decodeJson(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
+        kind === "syntax" ? syntax(message) : shape(message)
+      )
+    )
+  )
+
+/** The body as a value of `schema`. Anything behind the JSON value is ignored. */
+export const decodeBody = <B>(schema: BodySchema<B>, limit: number, request: Request): Effect.Effect<B, Rejection> =>
+  JSON_TYPE.test(request.headers["content-type"] ?? "")
+    ? Effect.flatMap(request.body(limit), (bytes) => parse(schema, bytes))
+    : notJson
