@@ -2,10 +2,16 @@
  * Service fibers: work that runs beside Postgres for as long as the compute does. One that fails says so, counts it and
  * comes back with capped backoff; it never takes the compute down.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { serviceRestarts, serviceUp } from "../domain/MetricFamilies.ts"
+import { Metrics } from "./Metrics.ts"
 
 export interface ServiceStatus {
   readonly name: string
@@ -33,4 +39,74 @@ export class Services extends Context.Tag("compute/Services")<
     ) => Effect.Effect<void, never, R | Scope.Scope>
     readonly current: Effect.Effect<ReadonlyArray<ServiceStatus>>
   }
->() {}
+>() {
+  static readonly layer = Layer.scoped(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+/** The message of a failure that somebody foresaw; the whole cause, with its stack, of one that nobody did. */
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const failure = Cause.failureOption(cause)
+  if (failure._tag === "Some" && failure.value instanceof Error) return failure.value.message
+  return Cause.pretty(cause)
+}
+
+const make = Effect.gen(function* () {
+  const metrics = yield* Metrics
+  const clock = yield* Effect.clock
+  const fibers = yield* FiberMap.make<string>()
+  const statuses = new Map<string, ServiceStatus>()
+  yield* metrics.gauge(
+    serviceUp,
+    Effect.sync(() =>
+      [...statuses.values()]
+        .filter(({ state }) => state !== "ended")
+        .map(({ name, state }) => ({ labels: { service: name }, value: state === "running" ? 1 : 0 }))
+    )
+  )
+
+  const supervise = <E, R>(name: string, service: Effect.Effect<void, E, R>, policy: RestartPolicy) =>
+    Effect.gen(function* () {
+      const base = Duration.decode(policy.base ?? "200 millis")
+      const cap = Duration.decode(policy.cap ?? "10 seconds")
+      let pause = base
+      let status: ServiceStatus = {
+        name,
+        state: "running",
+        restarts: statuses.get(name)?.restarts ?? 0,
+        lastError: null
+      }
+      const become = (change: Partial<ServiceStatus>) => {
+        status = { ...status, ...change }
+        statuses.set(name, status)
+      }
+      for (;;) {
+        become({ state: "running" })
+        const began = clock.unsafeCurrentTimeMillis()
+        const exit = yield* Effect.exit(service)
+        if (Exit.isSuccess(exit) && policy.onSuccess !== "restart") return become({ state: "ended" })
+        if (clock.unsafeCurrentTimeMillis() - began > Duration.toMillis(cap)) pause = base
+        const lastError = Exit.isFailure(exit) ? describe(exit.cause) : null
+        become({ state: "backing off", restarts: status.restarts + 1, lastError: lastError ?? status.lastError })
+        yield* metrics.increment(serviceRestarts, { service: name })
+        if (lastError !== null) {
+          yield* Effect.logWarning(`service ${name} failed, again in ${Duration.format(pause)}: ${lastError}`)
+        }
+        yield* Effect.sleep(pause)
+        pause = Duration.min(Duration.times(pause, 2), cap)
+      }
+    }).pipe(Effect.annotateLogs({ service: name }))
+
+  return Services.of({
+    current: Effect.sync(() => [...statuses.values()]),
+    run: (name, service, policy = {}) =>
+      // The old fiber is gone before the new one begins: two of the same name would share a port or a file.
+      FiberMap.remove(fibers, name).pipe(
+        Effect.zipRight(Effect.forkScoped(Effect.interruptible(supervise(name, service, policy)))),
+        Effect.flatMap((fiber) => FiberMap.set(fibers, name, fiber)),
+        Effect.uninterruptible
+      )
+  })
+})
