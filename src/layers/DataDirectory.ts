@@ -2,23 +2,14 @@
  * `PGDATA`: made anew for every start.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import type { BadBasebackup } from "./basebackup/BadBasebackup.ts"
+import type { DataDirectoryFailed } from "./dataDirectory/DataDirectoryFailed.ts"
 
-/** A file of the data directory could not be written or is not what it should be. */
-export class DataDirectoryFailed extends Data.TaggedError("DataDirectoryFailed")<{
-  readonly path: string
-  readonly reason: string
-}> {
-  override get message() {
-    return `${this.path}: ${this.reason}`
-  }
-}
-
-/** The archive ended early, is not gzip or not tar, or lacks what Postgres needs. */
-export class BadBasebackup extends Data.TaggedError("BadBasebackup")<{ readonly message: string }> {}
+export { BadBasebackup } from "./basebackup/BadBasebackup.ts"
+export { DataDirectoryFailed } from "./dataDirectory/DataDirectoryFailed.ts"
 
 export class DataDirectory extends Context.Tag("compute/DataDirectory")<
   DataDirectory,
@@ -28,7 +19,9 @@ export class DataDirectory extends Context.Tag("compute/DataDirectory")<
     /** Writes `postgresql.conf` atomically, with the TLS key pair when it is on. Succeeds with whether the text changed. */
     readonly writeConf: (spec: ParsedSpec) => Effect.Effect<boolean, DataDirectoryFailed>
     /** Unpacks gzip + tar to the end of the stream; empties what an earlier try left first. Succeeds with the compressed size. */
-    readonly unpack: <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.Effect<number, E | BadBasebackup | DataDirectoryFailed>
+    readonly unpack: <E>(
+      bytes: Stream.Stream<Uint8Array, E>
+    ) => Effect.Effect<number, E | BadBasebackup | DataDirectoryFailed>
     /** After the basebackup: `neon.signal`, `pg_hba.conf`, `pg_dynshmem`, `standby.signal`, Databricks certificates. */
     readonly finish: (spec: ParsedSpec) => Effect.Effect<void, DataDirectoryFailed>
     /** `compute_ctl_temp_override.conf`, included last; empty text lifts the override. */

@@ -85,7 +85,7 @@ export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requi
           )
           return yield* error
         }
-        yield* Effect.logInfo(`sync_safekeepers failed, will retry (attempt ${number}): ${error.message}`)
+        yield* Effect.logInfo(`sync_safekeepers failed, will retry (attempt ${number - 1}): ${error.message}`)
         yield* Effect.sleep(pause)
         return yield* attempt(number + 1)
       })

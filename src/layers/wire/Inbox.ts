@@ -31,6 +31,10 @@ export class Inbox {
     })
   }
 
+  get isOpen(): boolean {
+    return this.#ended === null
+  }
+
   #receive(bytes: Buffer) {
     const { frames, fault } = this.#reader.push(bytes)
     for (const frame of frames) {

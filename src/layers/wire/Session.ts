@@ -22,6 +22,8 @@ export type Row = ReadonlyArray<string | null>
 export interface Session {
   /** What opening took, authentication included. */
   readonly connectMicros: number
+  /** False once the peer has gone. */
+  readonly isOpen: Effect.Effect<boolean>
   /** The rows of a simple query. `stall`: milliseconds without a byte after which the connection counts as dead. */
   readonly query: (text: string, stall: number) => Effect.Effect<ReadonlyArray<Row>, WireFailed>
   /** The bytes of a COPY OUT, pulled as they are consumed; it ends where the command is complete, not where the copy is. */
@@ -111,6 +113,7 @@ const fromSocket = (socket: net.Socket, inbox: Inbox, connectMicros: number): Se
     })
   return {
     connectMicros,
+    isOpen: Effect.sync(() => inbox.isOpen),
     query: (text, stall) => Effect.zipRight(begin(text, stall), rowsOf(inbox)),
     copyOut: (text, stall) =>
       Effect.gen(function* () {
