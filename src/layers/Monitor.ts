@@ -1,0 +1,244 @@
+/**
+ * Watches whether the compute is in use and whether Postgres answers.
+ *
+ * Source: `compute_tools/src/monitor.rs`.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import {
+  type ActivityReport,
+  type ActivityState,
+  decide,
+  describeReason,
+  initial,
+  observe,
+  report,
+  rfc3339,
+  type SignalRow
+} from "../domain/Activity.ts"
+import { isTerminating } from "../domain/ComputeStatus.ts"
+import { active, lastActivity, monitorChecks, pgCurrentDowntime, pgDowntimeTotal } from "../domain/MetricFamilies.ts"
+import { ComputeState, type State } from "./ComputeState.ts"
+import { Metrics } from "./Metrics.ts"
+import { statement } from "./monitor/statement.ts"
+import { Sql, type SqlSession } from "./Sql.ts"
+
+/** Between two looks. */
+const PERIOD = Duration.millis(500)
+/** For a connection, and for a look: a Postgres that hangs is down. */
+const PATIENCE = Duration.seconds(5)
+/** Statistics of sessions we closed may arrive this much later. */
+const SETTLING_MS = 1500
+/** While Postgres stays down, how often the log says so. */
+const REMINDER_MS = 30_000
+
+/** Postgres could not be asked, or answered something else. */
+export class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly message: string }> {}
+
+export class Monitor extends Context.Tag("compute/Monitor")<
+  Monitor,
+  {
+    /** The service loop. It ends when the compute terminates, and pauses while there is no Postgres to watch. */
+    readonly poll: Effect.Effect<void>
+    /** What the latest look found. */
+    readonly activity: Effect.Effect<ActivityReport>
+    /** What a look finds that begins after this was asked; the latest report if there is none within 6 s. */
+    readonly fresh: Effect.Effect<ActivityReport>
+    /** Our own work in databases of users: their statistics do not count while it runs and shortly after. */
+    readonly disregard: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>() {
+  static readonly layer = Layer.scoped(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+/** There is a Postgres that should answer. A start opens sessions everywhere, which is not use; a stop is not downtime. */
+const isWatched = ({ status, postgresRuns }: State) =>
+  postgresRuns && status !== "empty" && status !== "init" && !isTerminating(status)
+
+interface Known {
+  readonly round: number
+  readonly activity: ActivityState
+  readonly monitor: ActivityReport["monitor"]
+}
+
+const make = Effect.gen(function* () {
+  const sql = yield* Sql
+  const state = yield* ComputeState
+  const metrics = yield* Metrics
+  const known = yield* SubscriptionRef.make<Known>({ round: 0, activity: initial, monitor: "waiting" })
+  const busy = yield* Ref.make({ running: 0, until: 0 })
+  const lastSeen = yield* Ref.make<ReadonlyMap<string, number>>(new Map())
+  const uptime = { lastUp: 0, lastTick: 0, total: 0, loggedAt: Number.NEGATIVE_INFINITY, down: false }
+
+  const millis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1000n) / 1000)
+
+  const currentDowntime = Effect.map(millis, (now) => (uptime.down ? Math.trunc(now - uptime.lastUp) : 0))
+
+  yield* metrics.gauge(
+    pgCurrentDowntime,
+    Effect.map(currentDowntime, (value) => [{ labels: {}, value }])
+  )
+  yield* metrics.gauge(
+    active,
+    Effect.map(known.get, ({ activity, monitor }) =>
+      monitor === "watching" ? activity.reasons.map(({ kind, count }) => ({ labels: { kind }, value: count })) : []
+    ).pipe(Effect.map(summed))
+  )
+  yield* metrics.gauge(
+    lastActivity,
+    Effect.map(Ref.get(lastSeen), (seen) => [...seen].map(([kind, value]) => ({ labels: { kind }, value })))
+  )
+
+  const reportUp = Effect.gen(function* () {
+    const now = yield* millis
+    if (uptime.down) yield* Effect.logInfo(`Postgres answers again after ${Math.trunc(now - uptime.lastUp)} ms`)
+    uptime.lastUp = now
+    uptime.lastTick = now
+    uptime.down = false
+    uptime.loggedAt = Number.NEGATIVE_INFINITY
+    yield* metrics.increment(monitorChecks, { outcome: "success" })
+  })
+
+  const reportDown = ({ message }: Error) =>
+    Effect.gen(function* () {
+      const now = yield* millis
+      const before = { total: uptime.total, current: uptime.down ? Math.trunc(now - uptime.lastUp) : 0 }
+      const lost = Math.max(0, Math.trunc(now - uptime.lastTick))
+      uptime.total += lost
+      uptime.lastTick = now
+      uptime.down = true
+      yield* metrics.increment(pgDowntimeTotal, {}, lost)
+      yield* metrics.increment(monitorChecks, { outcome: "failure" })
+      yield* SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
+      if (now - uptime.loggedAt < REMINDER_MS) return
+      uptime.loggedAt = now
+      const wall = yield* Clock.currentTimeMillis
+      const lastUp = new Date(wall - (now - uptime.lastUp)).toISOString()
+      yield* Effect.logError(`could not check Postgres: ${message}`).pipe(
+        Effect.annotateLogs(
+          "downtime_info",
+          `total_ms: ${before.total}, current_ms: ${before.current}, last_up: ${lastUp}`
+        )
+      )
+    })
+
+  const publish = (activity: ActivityState) =>
+    Effect.gen(function* () {
+      const before = (yield* known.get).activity
+      yield* SubscriptionRef.update(known, ({ round }): Known => ({ round: round + 1, activity, monitor: "watching" }))
+      const seconds = Number(activity.checkedAt ?? 0n) / 1e6
+      yield* Ref.update(
+        lastSeen,
+        (seen) => new Map([...seen, ...activity.reasons.map(({ kind }) => [kind, seconds] as const)])
+      )
+      const { lastActive } = activity
+      if (lastActive !== null && lastActive !== before.lastActive) {
+        yield* state.update(() => ({ lastActive: rfc3339(lastActive) }))
+      }
+      if ((before.reasons.length === 0) !== (activity.reasons.length === 0)) {
+        const reasons = report(activity, "watching").reasons.map(describeReason).join("; ")
+        yield* Effect.logDebug(reasons === "" ? "compute is idle" : `compute is active: ${reasons}`)
+      }
+    })
+
+  const check = (session: SqlSession) =>
+    Effect.gen(function* () {
+      const { spec } = yield* state.get
+      const statistics = spec?.spec.features.includes("activity_monitor_experimental") ?? false
+      const atWork = yield* isBusy
+      const rows = yield* session.query<SignalRow>(statement(statistics))
+      const seen = observe(rows)
+      if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
+      const ownWork = atWork || (yield* isBusy)
+      yield* publish(decide((yield* known.get).activity, seen, { statistics, ownWork }))
+    }).pipe(
+      Effect.timeoutFail({
+        duration: PATIENCE,
+        onTimeout: () => new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` })
+      })
+    )
+
+  const isBusy = Effect.flatMap(Ref.get(busy), ({ running, until }) =>
+    Effect.map(millis, (now) => running > 0 || now < until)
+  )
+
+  const watchOneSession = Effect.gen(function* () {
+    const session = yield* sql.session({ applicationName: "compute_ctl:compute_monitor", connectTimeout: PATIENCE })
+    yield* check(session).pipe(Effect.zipRight(reportUp), Effect.zipRight(Effect.sleep(PERIOD)), Effect.forever)
+  }).pipe(Effect.scoped)
+
+  const watch = Effect.gen(function* () {
+    yield* Effect.logInfo("starting compute monitor")
+    const now = yield* millis
+    uptime.lastUp = now
+    uptime.lastTick = now
+    yield* watchOneSession.pipe(Effect.catchAll(reportDown), Effect.zipRight(Effect.sleep(PERIOD)), Effect.forever)
+  })
+
+  const stopWatching = Effect.suspend(() => {
+    uptime.down = false
+    return SubscriptionRef.update(
+      known,
+      ({ round, activity }): Known => ({
+        round: round + 1,
+        // Whatever kept the compute awake before is to be seen anew.
+        activity: { ...activity, reasons: [], activeSince: null, sums: null },
+        monitor: "waiting"
+      })
+    )
+  })
+
+  const poll = Effect.gen(function* () {
+    while (true) {
+      const found = yield* state.await((now) => isWatched(now) || isTerminating(now.status))
+      if (isTerminating(found.status)) return
+      yield* Effect.raceFirst(
+        watch,
+        state.await((now) => !isWatched(now))
+      ).pipe(Effect.ensuring(stopWatching))
+    }
+  })
+
+  const reportNow = Effect.map(known.get, ({ activity, monitor }) => report(activity, monitor))
+
+  return Monitor.of({
+    poll: Effect.withSpan(poll, "compute_monitor"),
+    activity: reportNow,
+    fresh: Effect.gen(function* () {
+      const { round } = yield* known.get
+      // The next look may have begun already; the one after it has not.
+      yield* known.changes.pipe(
+        Stream.filter((now) => now.round >= round + 2 || now.monitor !== "watching"),
+        Stream.runHead,
+        Effect.timeoutOption("6 seconds")
+      )
+      return yield* reportNow
+    }),
+    disregard: (work) =>
+      Effect.acquireUseRelease(
+        Ref.update(busy, ({ running, until }) => ({ running: running + 1, until })),
+        () => work,
+        () =>
+          Effect.flatMap(millis, (now) =>
+            Ref.update(busy, ({ running }) => ({ running: running - 1, until: now + SETTLING_MS }))
+          )
+      )
+  })
+})
+
+/** One sample for each kind: sessions of several states may be of one. */
+const summed = (samples: ReadonlyArray<{ readonly labels: { readonly kind: string }; readonly value: number }>) => {
+  const sums = new Map<string, number>()
+  for (const { labels, value } of samples) sums.set(labels.kind, (sums.get(labels.kind) ?? 0) + value)
+  return [...sums].map(([kind, value]) => ({ labels: { kind }, value }))
+}
