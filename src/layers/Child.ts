@@ -6,12 +6,14 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { childExits } from "../domain/MetricFamilies.ts"
 import { run, spawn } from "./child/process.ts"
 import type { SpawnFailed } from "./child/SpawnFailed.ts"
+import { Metrics } from "./Metrics.ts"
 
 export { SpawnFailed } from "./child/SpawnFailed.ts"
 
@@ -57,6 +59,25 @@ export class Children extends Context.Tag("compute/Children")<
   }
 >() {
   static readonly layer = Layer.succeed(this, { spawn, run })
+
+  /** Counts how children end. */
+  static readonly layerCounted = Layer.effect(
+    this,
+    Effect.map(Metrics, (metrics) => {
+      const count = (program: string, ended: Ended) =>
+        metrics.increment(childExits, {
+          program: program.slice(program.lastIndexOf("/") + 1),
+          result: ended._tag === "Exited" ? String(ended.code) : ended.signal
+        })
+      return {
+        spawn: (program, options) =>
+          Effect.tap(spawn(program, options), (child) =>
+            Effect.forkScoped(Effect.flatMap(child.ended, (ended) => count(program, ended)))
+          ),
+        run: (program, options) => Effect.tap(run(program, options), ({ ended }) => count(program, ended))
+      }
+    })
+  )
 }
 
 /** The conventional number: the exit code, or 1 when a signal ended it. */

@@ -9,9 +9,11 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Cause, type ComputeStatus, kebab, next } from "../domain/ComputeStatus.ts"
 import type { Lsn } from "../domain/Lsn.ts"
+import { statusChanges } from "../domain/MetricFamilies.ts"
 import type { LfcOffloadState, LfcPrewarmState } from "../domain/Operations.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type StartupMetrics, zero } from "../domain/StartupMetrics.ts"
+import { Metrics } from "./Metrics.ts"
 
 export interface State {
   readonly status: ComputeStatus
@@ -52,17 +54,17 @@ export class ComputeState extends Context.Tag("compute/ComputeState")<
       patch?: (state: State) => Partial<Omit<State, "status" | "since">>
     ) => Effect.Effect<State, InvalidStatus>
     /** Changes members other than the status. */
-    readonly update: (
-      patch: (state: State) => Partial<Omit<State, "status" | "since">>
-    ) => Effect.Effect<void>
+    readonly update: (patch: (state: State) => Partial<Omit<State, "status" | "since">>) => Effect.Effect<void>
     /** The first state that satisfies the predicate, which must accept every state the caller would otherwise wait past. */
     readonly await: (predicate: (state: State) => boolean) => Effect.Effect<State>
   }
 >() {
-  static readonly layer = Layer.effect(this, Effect.suspend(() => make))
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
-/** RFC 3339 UTC with as many fraction digits as needed out of 0, 3, 6 or 9, without a suffix for the zone. */
 const initial = (now: number): State => ({
   status: "empty",
   since: now,
@@ -79,6 +81,7 @@ const initial = (now: number): State => ({
 
 const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
+  const metrics = yield* Metrics
   const ref = yield* SubscriptionRef.make(initial(yield* clock.currentTimeMillis))
 
   const transition = (cause: Cause, patch: (state: State) => Partial<State> = () => ({})) =>
@@ -88,6 +91,7 @@ const make = Effect.gen(function* () {
       const changed: State = { ...state, ...patch(state), status, since: clock.unsafeCurrentTimeMillis() }
       return Effect.logInfo(`Changing compute status from ${kebab(state.status)} to ${kebab(status)}`).pipe(
         Effect.annotateLogs({ cause }),
+        Effect.zipRight(metrics.increment(statusChanges, { from: kebab(state.status), to: kebab(status) })),
         Effect.as([changed, changed] as const)
       )
     })
@@ -98,11 +102,6 @@ const make = Effect.gen(function* () {
     changes,
     transition,
     update: (patch) => SubscriptionRef.update(ref, (state) => ({ ...state, ...patch(state) })),
-    await: (predicate) =>
-      changes.pipe(
-        Stream.filter(predicate),
-        Stream.runHead,
-        Effect.flatMap(Effect.orDie)
-      )
+    await: (predicate) => changes.pipe(Stream.filter(predicate), Stream.runHead, Effect.flatMap(Effect.orDie))
   })
 })

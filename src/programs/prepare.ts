@@ -12,6 +12,7 @@ import { ComputeState } from "../layers/ComputeState.ts"
 import { DataDirectory } from "../layers/DataDirectory.ts"
 import { Safekeepers } from "../layers/Safekeepers.ts"
 import { basebackup } from "./basebackup.ts"
+import { phase } from "./phase.ts"
 import { asIs, step } from "./StartFailed.ts"
 
 /** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
@@ -47,8 +48,10 @@ export const prepareDataDirectory = Effect.fn("prepare data directory")(function
     Effect.zipRight(Deferred.succeed(confWritten, undefined)),
     asIs
   )
-  const sync = step("failed to sync safekeepers")(startLsn(spec, Deferred.await(confWritten)))
+  const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(
+    step("failed to sync safekeepers")
+  )
   const [, lsn] = yield* Effect.all([write, sync], { concurrency: "unbounded" })
-  yield* asIs(basebackup(spec, lsn))
+  yield* phase("basebackup")(asIs(basebackup(spec, lsn)))
   yield* asIs(directory.finish(spec))
 })

@@ -21,6 +21,7 @@ import { Services } from "../layers/Services.ts"
 import { Swap } from "../layers/Swap.ts"
 import { Waits } from "../layers/Waits.ts"
 import { configurePrimary } from "./configurePrimary.ts"
+import { phase } from "./phase.ts"
 import { prepareDataDirectory } from "./prepare.ts"
 import { asIs, StartFailed, step } from "./StartFailed.ts"
 
@@ -53,7 +54,7 @@ const loadExtensions = (spec: ParsedSpec) =>
     if (spec.spec.remote_extensions === null) return
     const extensions = yield* Extensions
     const state = yield* ComputeState
-    const loaded = yield* asIs(extensions.prepare(spec))
+    const loaded = yield* phase("load extensions")(asIs(extensions.prepare(spec)))
     yield* state.update(({ metrics }) => ({
       metrics: {
         ...metrics,
@@ -103,7 +104,7 @@ const startPostgres = (spec: ParsedSpec) =>
     const postmaster = yield* Postmaster
     const state = yield* ComputeState
     const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
-    const [took, postgres] = yield* asIs(Effect.timed(started)).pipe(Effect.withSpan("start postgres"))
+    const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres")(started)))
     yield* state.update(({ metrics }) => ({
       postgresRuns: true,
       metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }
@@ -138,7 +139,7 @@ export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
     const ended = Effect.flatMap(postgres.ended, () =>
       Effect.fail(new StartFailed({ message: "Postgres ended while it was being configured" }))
     )
-    const [took] = yield* Effect.timed(Effect.raceFirst(asIs(configuring), ended))
+    const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
     yield* state.update(({ metrics }) => ({
       metrics: { ...metrics, config_ms: Math.floor(Duration.toMillis(took)) }
     }))

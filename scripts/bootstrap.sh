@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# One door for everything a checkout can do. Installs what is missing, builds what is stale, then runs the job.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+install() {
+  if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+    npm ci --no-audit --no-fund --loglevel=error
+    touch node_modules/.package-lock.json
+  fi
+  node=$PWD/node_modules/node/bin/node
+}
+
+build() {
+  if [ ! -x dist/compute_ctl ] || [ -n "$(find src package-lock.json scripts/build.mjs -newer dist/compute_ctl -print -quit)" ]; then
+    echo "building dist/compute_ctl" >&2
+    "$node" scripts/build.mjs
+  fi
+}
+
+check() {
+  "$node" node_modules/typescript/bin/tsc -p .
+  node_modules/.bin/biome check --error-on-warnings
+  "$node" node_modules/dependency-cruiser/bin/dependency-cruise.mjs --config .dependency-cruiser.cjs src
+}
+
+job=$1
+shift
+install
+case $job in
+  start) build; exec dist/compute_ctl dev "$@" ;;
+  build) rm -f dist/compute_ctl; build ;;
+  check) check ;;
+  test)
+    build
+    # One file or folder narrows the run and skips the checks: `npm test test/cli`.
+    if [ $# -eq 0 ]; then check; fi
+    exec "$node" node_modules/vitest/vitest.mjs run "$@"
+    ;;
+  bench) build; exec "$node" bench/main.ts "$@" ;;
+  *) echo "unknown job: $job" >&2; exit 2 ;;
+esac
