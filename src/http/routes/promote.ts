@@ -1,0 +1,20 @@
+import * as Effect from "effect/Effect"
+import { parseSpec } from "../../domain/ParsedSpec.ts"
+import { ComputeState, InvalidStatus } from "../../layers/ComputeState.ts"
+import { Promotion } from "../../programs/promote.ts"
+import * as api from "../api/operations.ts"
+import { json, orStatus, route } from "../Route.ts"
+
+export const routes = [
+  route(api.promote, ({ body }) =>
+    Effect.gen(function* () {
+      const spec = yield* orStatus(400)(parseSpec(body.spec))
+      const state = yield* ComputeState
+      const promotion = yield* Promotion
+      const current = yield* state.get
+      if (current.spec === null) return yield* orStatus(412)(new InvalidStatus({ status: current.status }))
+      const result = yield* promotion.promote({ spec, walFlushLsn: body.wal_flush_lsn })
+      return json(result.status === "completed" ? 200 : 500, result)
+    })
+  )
+]

@@ -1,0 +1,84 @@
+/**
+ * Whether a server accepts connections, by its answer to a startup packet; no program is run for it.
+ *
+ * Source: `src/bin/scripts/pg_isready.c` and `PQping` of PostgreSQL; protocol 3.0, message formats.
+ */
+import * as net from "node:net"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+
+export type Server = { readonly path: string } | { readonly host: string; readonly port: number }
+
+/** No server there, or one that is starting up or shutting down. */
+export class NotAccepting extends Data.TaggedError("NotAccepting")<{ readonly message: string }> {}
+
+/** As long as `pg_isready` waits. */
+const LIMIT = "3 seconds"
+
+/** Where a client looks that is told a port only: `PGHOST`, else the socket directory the binaries were built with. */
+export const defaultServer = (pgbin: string, port: number): { readonly server: Server } => {
+  const host = process.env["PGHOST"] || (pgbin.startsWith("/usr/lib/postgresql/") ? "/var/run/postgresql" : "/tmp")
+  return { server: host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port } }
+}
+
+const startup = (user: string, database: string): Buffer => {
+  const body = Buffer.from(`user\0${user}\0database\0${database}\0application_name\0compute_ctl:liveness\0\0`)
+  const head = Buffer.alloc(8)
+  head.writeInt32BE(8 + body.length, 0)
+  head.writeInt32BE(0x00030000, 4)
+  return Buffer.concat([head, body])
+}
+
+const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
+
+/** Of an ErrorResponse: code and text. */
+const fields = (message: Buffer): { readonly code: string; readonly text: string } => {
+  const found = new Map(
+    message
+      .subarray(5)
+      .toString("utf8")
+      .split("\0")
+      .map((field) => [field.slice(0, 1), field.slice(1)] as const)
+  )
+  return { code: found.get("C") ?? "", text: found.get("M") ?? "no message" }
+}
+
+/** A refusal of the user is an answer of a server that accepts connections; "not now" is not. */
+const verdict = (message: Buffer): Effect.Effect<void, NotAccepting> | null => {
+  if (message[0] === 0x52) return Effect.void
+  if (message[0] !== 0x45) return new NotAccepting({ message: "the answer is not Postgres'" })
+  if (message.length < 5 || message.length < 1 + message.readInt32BE(1)) return null
+  const { code, text } = fields(message)
+  return code === "57P03" ? new NotAccepting({ message: text }) : Effect.void
+}
+
+export const ping = ({
+  server,
+  user,
+  database
+}: {
+  readonly server: Server
+  readonly user: string
+  readonly database: string
+}) =>
+  Effect.async<void, NotAccepting>((resume) => {
+    const socket = net.connect({ ...server }, () => socket.write(startup(user, database)))
+    let received = Buffer.alloc(0)
+    const settle = (result: Effect.Effect<void, NotAccepting>) => {
+      socket.removeAllListeners()
+      socket.on("error", () => undefined)
+      socket.end(TERMINATE)
+      socket.destroySoon()
+      resume(result)
+    }
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, typeof chunk === "string" ? Buffer.from(chunk) : chunk])
+      const result = verdict(received)
+      if (result !== null) settle(result)
+    })
+    socket.on("error", (error) => settle(new NotAccepting({ message: error.message })))
+    socket.on("close", () => settle(new NotAccepting({ message: "the server closed the connection" })))
+    return Effect.sync(() => socket.destroy())
+  }).pipe(
+    Effect.timeoutFail({ duration: LIMIT, onTimeout: () => new NotAccepting({ message: "no answer within 3 s" }) })
+  )

@@ -1,0 +1,160 @@
+/**
+ * Makes a running compute follow its current spec, without a restart.
+ *
+ * Source: `compute_tools/src/compute.rs` (`reconfigure`).
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import { reconfigureSeconds } from "../domain/MetricFamilies.ts"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { Catalog } from "../layers/Catalog.ts"
+import { Certificates } from "../layers/Certificates.ts"
+import { ComputeState } from "../layers/ComputeState.ts"
+import { DataDirectory } from "../layers/DataDirectory.ts"
+import { LocalProxy } from "../layers/LocalProxy.ts"
+import { Metrics } from "../layers/Metrics.ts"
+import { MachineConfig } from "../layers/Options.ts"
+import { PgBouncer } from "../layers/PgBouncer.ts"
+import type { Postmaster } from "../layers/Postmaster.ts"
+import { Rsyslog } from "../layers/Rsyslog.ts"
+import type { Sql } from "../layers/Sql.ts"
+import type { Waits } from "../layers/Waits.ts"
+import { failureText, OperationFailed } from "./OperationFailed.ts"
+import { type Reloaded, reload } from "./reload.ts"
+import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
+
+export interface ReconfigureReport extends Reloaded {
+  readonly operation: string | null
+  /** Milliseconds. */
+  readonly tookMs: number
+  /** Null for a success. */
+  readonly error: string | null
+}
+
+export interface ReconfigureOptions {
+  /** Runs when the new `postgresql.conf` is in place, right before Postgres is told. */
+  readonly afterConf?: Effect.Effect<void, Error>
+}
+
+type Run = (options?: ReconfigureOptions) => Effect.Effect<ReconfigureReport, Error>
+
+export class Reconfiguration extends Context.Tag("compute/Reconfiguration")<
+  Reconfiguration,
+  {
+    /** One reconfiguration with the current spec; waits while another one is at work. */
+    readonly run: Run
+    /** Keeps others out for as long as `use` takes; `use` gets a `run` that does not wait. */
+    readonly exclusive: <A, E, R>(use: (run: Run) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /** What the last one came to; null before the first. */
+    readonly last: Effect.Effect<ReconfigureReport | null>
+    /** Digest of the certificate that the last successful one put in place; null when there was none. */
+    readonly certificate: Effect.Effect<string | null>
+  }
+>() {
+  static readonly layer = Layer.scoped(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+/** Neighbours have their own pace and failures: a reconfiguration neither waits for them nor fails with them. */
+const tellNeighbours = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const pgbouncer = yield* PgBouncer
+    const localProxy = yield* LocalProxy
+    const told = (name: string, effect: Effect.Effect<void, Error>) =>
+      effect.pipe(
+        Effect.catchAllCause((cause) => Effect.logError(`error while ${name}`, cause)),
+        Effect.forkScoped
+      )
+    if (spec.spec.pgbouncer_settings !== null) yield* told("tuning pgbouncer", pgbouncer.tune(spec))
+    if (spec.spec.local_proxy_config !== null) yield* told("configuring local_proxy", localProxy.configure(spec))
+  })
+
+const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
+  Effect.gen(function* () {
+    const directory = yield* DataDirectory
+    const rsyslog = yield* Rsyslog
+    const catalog = yield* Catalog
+    const appliesCatalog = !spec.spec.skip_pg_catalog_updates && spec.spec.mode === "Primary"
+    const dropsSubscriptions = spec.spec.drop_subscriptions_before_start && spec.spec.mode === "Primary"
+
+    yield* tellNeighbours(spec)
+    const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
+    const conf = Effect.zipRight(
+      directory.writeConf(spec),
+      Effect.when(directory.ensureConfLine(SUBSCRIBERS_ON), () => dropped)
+    )
+    yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
+    if (afterConf !== undefined) yield* afterConf
+    const reloaded = yield* reload
+    if (reloaded.pendingRestart.length > 0) {
+      yield* Effect.logWarning(`settings that wait for a restart: ${reloaded.pendingRestart.join(", ")}`)
+    }
+    if (!appliesCatalog) return reloaded
+    yield* catalog.apply(spec, { concurrency: spec.spec.reconfigure_concurrency, phase: "reconfigure" })
+    if (dropsSubscriptions && !dropped && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
+    return reloaded
+  })
+
+const make = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const machine = yield* MachineConfig
+  const certificates = yield* Certificates
+  const metrics = yield* Metrics
+  const lock = yield* Effect.makeSemaphore(1)
+  const last = yield* Ref.make<ReconfigureReport | null>(null)
+  const certificate = yield* Ref.make<string | null>(null)
+  const scope = yield* Effect.scope
+  const context = yield* Effect.context<
+    Catalog | DataDirectory | LocalProxy | PgBouncer | Postmaster | Rsyslog | Sql | Waits
+  >()
+
+  /** Read before the key pair is copied: a change in between costs one reconfiguration more, never a missed one. */
+  const digest =
+    machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
+
+  const record = (spec: ParsedSpec, took: Duration.Duration, exit: Exit.Exit<Reloaded, Error>) => {
+    const outcome = Exit.isSuccess(exit) ? "ok" : Exit.isInterrupted(exit) ? "interrupted" : "failed"
+    const report: ReconfigureReport = {
+      operation: spec.spec.operation_uuid,
+      tookMs: Math.floor(Duration.toMillis(took)),
+      ...(Exit.isSuccess(exit)
+        ? { ...exit.value, error: null }
+        : { confirmed: false, pendingRestart: [], error: failureText(exit.cause) })
+    }
+    return Effect.zipRight(
+      metrics.observe(reconfigureSeconds, { outcome }, Duration.toSeconds(took)),
+      Effect.as(Ref.set(last, report), report)
+    )
+  }
+
+  const run: Run = (options = {}) =>
+    Effect.gen(function* () {
+      const { spec } = yield* state.get
+      if (spec === null) return yield* new OperationFailed({ message: "the compute has no spec yet" })
+      const found = yield* digest
+      const work = Effect.provide(steps(spec, options), context)
+      const [took, exit] = yield* Effect.timed(Effect.exit(Effect.provideService(work, Scope.Scope, scope)))
+      const report = yield* record(spec, took, exit)
+      yield* exit
+      if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
+      yield* Effect.logInfo(
+        `finished reconfiguration of compute node for operation ${spec.spec.operation_uuid ?? "None"}`
+      )
+      return report
+    }).pipe(Effect.withSpan("reconfigure"))
+
+  return Reconfiguration.of({
+    run: (options) => lock.withPermits(1)(run(options)),
+    exclusive: (use) => lock.withPermits(1)(use(run)),
+    last: Ref.get(last),
+    certificate: Ref.get(certificate)
+  })
+})
