@@ -28,7 +28,11 @@ import { Swap } from "../layers/Swap.ts"
 import { VmInformant } from "../layers/VmInformant.ts"
 import { VmMonitor } from "../layers/VmMonitor.ts"
 import { Waits } from "../layers/Waits.ts"
+import { Offloading } from "../programs/offload.ts"
+import { Prewarming } from "../programs/prewarm.ts"
+import { Promotion } from "../programs/promote.ts"
 import { Reconfiguration } from "../programs/reconfigure.ts"
+import { Refresh } from "../programs/refresh.ts"
 
 /** Needs the options and the log only. */
 export const machine = Postmaster.layer.pipe(
@@ -52,7 +56,10 @@ const companions = Layer.mergeAll(
 )
 
 /** Needs the machine's part of the configuration too: keys and TLS paths. */
-export const compute = Layer.mergeAll(Reconfiguration.layer, Monitor.layer, stateMetrics).pipe(
+export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer).pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(Reconfiguration.layer, Prewarming.layer, Offloading.layer, Monitor.layer, stateMetrics)
+  ),
   Layer.provideMerge(Layer.mergeAll(Catalog.layer, companions)),
   Layer.provideMerge(Layer.mergeAll(storage, DataDirectory.layer, Sql.layer)),
   Layer.provideMerge(Layer.mergeAll(Certificates.layer, Services.layer, ComputeState.layer))

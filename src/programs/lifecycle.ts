@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ErrorChain from "../domain/ErrorChain.ts"
@@ -111,11 +112,11 @@ const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) 
   Effect.gen(function* () {
     yield* identify(spec)
     const scope = yield* Effect.scope
-    const own = yield* Scope.fork(scope, { _tag: "Sequential" } as never)
-    const serviceScope = yield* Scope.fork(own, { _tag: "Parallel" } as never)
+    const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+    const serviceScope = yield* Scope.fork(own, ExecutionStrategy.parallel)
     const endServices = Scope.close(serviceScope, Exit.void)
 
-    yield* Scope.extend(beforePostgres(spec), serviceScope)
+    yield* Scope.extend(beforePostgres, serviceScope)
     const started = yield* untilAsked(Scope.extend(start(spec, listening), own)).pipe(Effect.withSpan("start_compute"))
     if (started._tag === "Done") {
       const postgres = started.value

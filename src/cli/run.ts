@@ -1,0 +1,144 @@
+/**
+ * `compute_ctl` itself: settings and services, then the life of the compute, then its exit code.
+ */
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { ComputeConfig } from "../domain/ComputeConfig.ts"
+import * as ErrorChain from "../domain/ErrorChain.ts"
+import { type ParsedSpec, parseSpec } from "../domain/ParsedSpec.ts"
+import { ComputeState } from "../layers/ComputeState.ts"
+import { removeCoreLimit } from "../layers/CoreLimit.ts"
+import { Log } from "../layers/Log.ts"
+import { type ComputeOptions, MachineConfig, Options } from "../layers/Options.ts"
+import { Postmaster } from "../layers/Postmaster.ts"
+import { handleSignals } from "../layers/Signals.ts"
+import { SpecSource } from "../layers/SpecSource.ts"
+import { StopRequests } from "../layers/StopRequests.ts"
+import { Telemetry } from "../layers/Telemetry.ts"
+import { lifecycle } from "../programs/lifecycle.ts"
+import { type Arguments, type Environment, helpText, parseArguments } from "./arguments.ts"
+import type { UsageError } from "./flags.ts"
+import * as layers from "./layers.ts"
+import { checkMachine } from "./machine.ts"
+
+const write = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
+const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+const explain = ({ message, hint }: UsageError): string =>
+  [
+    `error: ${message}`,
+    "",
+    ...(hint === undefined ? [] : [`  tip: ${hint}`, ""]),
+    "Usage: compute_ctl [OPTIONS] --pgdata <DATADIR> --connstr <URL> --compute-id <ID>",
+    "",
+    "For more information, try '--help'."
+  ].join("\n")
+
+const sourceOf = ({ options, specPath }: Arguments) =>
+  specPath !== null
+    ? SpecSource.layerSpecFile(specPath)
+    : options.configPath !== null
+      ? SpecSource.layerFile(options.configPath)
+      : SpecSource.layerControlPlane
+
+const hintAtKeys = (config: ComputeConfig) =>
+  Effect.when(
+    Effect.logWarning(
+      "there are no keys, so authorized routes answer 401; give `compute_ctl_config.jwks` with --config to change that"
+    ),
+    () => config.compute_ctl_config.jwks.keys.length === 0
+  )
+
+/** The API is loaded while the network is being waited for. Its servers close with the scope. */
+const serveApi = Effect.gen(function* () {
+  const { serve } = yield* Effect.promise(() => import("../http/servers.ts"))
+  yield* serve
+})
+
+/** Somebody asked to stop before there was anything to stop. */
+class StoppedEarly extends Data.TaggedError("StoppedEarly")<Record<never, never>> {}
+
+/** Interrupts what has no shutdown of its own when a stop is asked for. */
+const orStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(StopRequests, (stops) =>
+    Effect.raceFirst(effect, Effect.zipRight(stops.await, Effect.fail(new StoppedEarly())))
+  )
+
+/** A compute with a spec starts at once and listens on the way; an empty one is not to be found before its memory is warm. */
+const live = (spec: ParsedSpec | null) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    const state = yield* ComputeState
+    const postmaster = yield* Postmaster
+    if (spec === null && !options.lakebaseMode) yield* orStopped(postmaster.warmUp)
+    if (spec !== null) yield* state.transition("spec at start", () => ({ spec }))
+    const listening = yield* Deferred.make<void>()
+    const serving = Effect.yieldNow().pipe(
+      Effect.zipRight(serveApi),
+      Effect.zipRight(Deferred.succeed(listening, undefined)),
+      Effect.zipRight(Effect.never)
+    )
+    yield* Effect.forkScoped(removeCoreLimit)
+    return yield* Effect.raceFirst(lifecycle(spec, Deferred.await(listening)), serving)
+  }).pipe(Effect.scoped)
+
+/** From the first configuration on. Whatever fails here ends the process before it ever listened. */
+const configured = (given: Arguments) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    const source = yield* SpecSource
+    const config = yield* orStopped(source.initial)
+    const spec = config.spec === null ? null : yield* parseSpec(config.spec)
+    yield* hintAtKeys(config)
+    const computeId = given.computeIdFromSpec ? (spec?.spec.endpoint_id ?? options.computeId) : options.computeId
+    return yield* live(spec).pipe(
+      Effect.provide(layers.compute),
+      Effect.provideService(MachineConfig, config.compute_ctl_config),
+      Effect.provideService(Options, { ...options, computeId })
+    )
+  })
+
+const compute = (given: Arguments) =>
+  Effect.gen(function* () {
+    yield* handleSignals
+    const options = yield* Options
+    yield* Effect.logInfo(`compute build_tag: ${options.buildTag}`)
+    return yield* configured(given)
+  }).pipe(
+    Effect.catchTag("StoppedEarly", () => Effect.succeed(1)),
+    Effect.catchAll((error) =>
+      Effect.gen(function* () {
+        const chain = ErrorChain.messages(error)
+        yield* Effect.logError(ErrorChain.line(chain))
+        yield* complain(`Error: ${ErrorChain.paragraph(chain)}`)
+        return 1
+      })
+    ),
+    Effect.scoped
+  )
+
+const logOf = (options: ComputeOptions, env: Environment) =>
+  Log.layer({
+    format: options.logFormat,
+    filter: env.RUST_LOG,
+    logDirectory: options.lakebaseMode ? (env.COMPUTE_CTL_LOG_DIRECTORY ?? null) : null
+  })
+
+/** The drop-in form. Succeeds with the exit code. */
+export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> => {
+  if (argv.includes("--help") || argv.includes("-h")) return Effect.as(write(helpText), 0)
+  const parsed = parseArguments(argv, env)
+  if (Either.isLeft(parsed)) return Effect.as(complain(explain(parsed.left)), 2)
+  const fit = checkMachine(parsed.right.options, env)
+  if (Either.isLeft(fit)) return Effect.as(complain(`Error: ${fit.left.message}`), 1)
+  const given: Arguments = { ...parsed.right, options: fit.right }
+  return compute(given).pipe(
+    Effect.provide(sourceOf(given)),
+    Effect.provide(layers.machine),
+    Effect.provide(Telemetry.layer(env)),
+    Effect.provide(logOf(given.options, env)),
+    Effect.provideService(Options, given.options)
+  )
+}

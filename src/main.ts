@@ -1,0 +1,32 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { run } from "./cli/run.ts"
+
+type Verb = (argv: ReadonlyArray<string>) => Effect.Effect<number>
+
+/** What is not the start of a compute is loaded only when asked for. */
+const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  check: async () => (await import("./cli/check.ts")).check,
+  conf: async () => (await import("./cli/conf.ts")).conf,
+  dev: async () => (await import("./cli/dev.ts")).dev,
+  emulate: async () => (await import("./cli/emulate.ts")).emulate,
+  plan: async () => (await import("./cli/plan.ts")).plan,
+  status: async () => (await import("./cli/status.ts")).status
+}
+
+const main = (argv: ReadonlyArray<string>) => {
+  const [first = "", ...rest] = argv
+  const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
+  const program =
+    verb === undefined ? run(argv, process.env) : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
+  // Fibers alone do not keep the process alive.
+  const alive = setInterval(() => undefined, 2 ** 30)
+  Effect.runFork(program).addObserver((exit) => {
+    clearInterval(alive)
+    if (Exit.isFailure(exit)) process.stderr.write(`Error: ${Cause.pretty(exit.cause)}\n`)
+    process.exit(Exit.isSuccess(exit) ? exit.value : 1)
+  })
+}
+
+main(process.argv.slice(2))
