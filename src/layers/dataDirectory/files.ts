@@ -1,0 +1,67 @@
+/**
+ * Small files of the data directory. Calls are synchronous: each takes microseconds, less than a trip to the thread pool.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import type { PostgresAccount } from "../Account.ts"
+import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+
+/** What went wrong, without the path, which the error names itself. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/, [a-z]+( '.*)?$/s, "") : String(error)
+
+/** Runs file calls whose failure is reported under `file`. */
+export const attempt = <A>(file: string, calls: () => A): Effect.Effect<A, DataDirectoryFailed> =>
+  Effect.try({ try: calls, catch: (error) => new DataDirectoryFailed({ path: file, reason: reasonOf(error) }) })
+
+const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT"
+
+/** The text of a file; null when there is none. */
+export const readText = (file: string): string | null => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+/** The bytes of a file; null when there is none. */
+export const readBytes = (file: string): Buffer | null => {
+  try {
+    return fs.readFileSync(file)
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+let serial = 0
+
+/**
+ * Replaces a file in one step, so that a Postgres that reads it meanwhile sees the old or the new text and never half of
+ * one. Not synced to the disk: the directory is made anew at every start.
+ */
+export const writeAtomic = (
+  file: string,
+  content: string | Uint8Array,
+  account: PostgresAccount | null,
+  mode = 0o600
+): void => {
+  serial += 1
+  const temporary = path.join(path.dirname(file), `.compute_ctl.${path.basename(file)}.${process.pid}.${serial}`)
+  const descriptor = fs.openSync(temporary, "wx", mode)
+  try {
+    try {
+      fs.writeFileSync(descriptor, content)
+      if (account !== null) fs.fchownSync(descriptor, account.uid, account.gid)
+    } finally {
+      fs.closeSync(descriptor)
+    }
+    fs.renameSync(temporary, file)
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    throw error
+  }
+}

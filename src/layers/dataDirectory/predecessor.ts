@@ -1,0 +1,91 @@
+/**
+ * A postmaster that outlived the `compute_ctl` which had started it: it must be gone before its files are.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { pidOf } from "../../domain/PostmasterPid.ts"
+import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { attempt, readText } from "./files.ts"
+
+/** A fast shutdown writes a checkpoint that nobody will read, so it gets little time. */
+const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]> = [
+  ["SIGINT", "5 seconds"],
+  ["SIGQUIT", "3 seconds"],
+  ["SIGKILL", "5 seconds"]
+]
+
+const link = (file: string): string | null => {
+  try {
+    return fs.readlinkSync(file)
+  } catch {
+    return null
+  }
+}
+
+const programOf = (pid: number): string => {
+  const executable = link(`/proc/${pid}/exe`)
+  if (executable !== null) return executable.replace(/ \(deleted\)$/, "")
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0", 1)[0] ?? ""
+  } catch {
+    return ""
+  }
+}
+
+/**
+ * Whether the process is a Postgres that works in this directory. A pid in a file may long belong to something else, all the
+ * more in a container, where numbers start over; a postmaster's working directory is its data directory.
+ */
+const isPostmasterOf = (pid: number, directory: string): boolean =>
+  pid !== process.pid &&
+  link(`/proc/${pid}/cwd`) === directory &&
+  ["postgres", "postmaster"].includes(path.basename(programOf(pid)))
+
+/** A zombie has ended; whoever is its parent has not noticed yet. */
+const hasEnded = (pid: number): boolean => {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")
+  } catch {
+    return true
+  }
+}
+
+const awaitEnd = (pid: number, limit: Duration.DurationInput): Effect.Effect<boolean> =>
+  Effect.sync(() => hasEnded(pid)).pipe(
+    Effect.repeat({ until: (ended) => ended, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeoutTo({ duration: limit, onSuccess: () => true, onTimeout: () => false })
+  )
+
+const send = (pid: number, signal: NodeJS.Signals) =>
+  Effect.try({
+    try: () => process.kill(pid, signal),
+    catch: (error) => error
+  }).pipe(Effect.ignore)
+
+const stop = (pid: number, directory: string): Effect.Effect<void, DataDirectoryFailed> =>
+  Effect.gen(function* () {
+    for (const [signal, limit] of LADDER) {
+      yield* Effect.logWarning(`stopping Postgres ${pid}, which an earlier compute_ctl left in ${directory}: ${signal}`)
+      yield* send(pid, signal)
+      if (yield* awaitEnd(pid, limit)) return
+    }
+    yield* new DataDirectoryFailed({
+      path: directory,
+      reason: `Postgres ${pid} of an earlier compute_ctl still runs in it and does not stop`
+    })
+  })
+
+/** Stops the postmaster of `directory`, if there is one that we can recognize. */
+export const stopPredecessor = (directory: string): Effect.Effect<void, DataDirectoryFailed> =>
+  Effect.gen(function* () {
+    const file = path.join(directory, "postmaster.pid")
+    const text = yield* attempt(file, () => readText(file)).pipe(Effect.orElseSucceed(() => null))
+    const pid = text === null ? null : pidOf(text)
+    if (pid === null) return
+    const real = yield* attempt(directory, () => fs.realpathSync(directory))
+    if (isPostmasterOf(pid, real)) yield* stop(pid, directory)
+  })
