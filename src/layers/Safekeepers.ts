@@ -6,9 +6,12 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Lsn } from "../domain/Lsn.ts"
+import { syncSeconds } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { Metrics } from "./Metrics.ts"
 import { check } from "./safekeepers/check.ts"
 import { fullSync, syncOnce } from "./safekeepers/fullSync.ts"
 import type { SyncFailed } from "./safekeepers/SyncFailed.ts"
@@ -40,23 +43,30 @@ export class Safekeepers extends Context.Tag("compute/Safekeepers")<
   )
 }
 
-const wholeMillis = (duration: Duration.Duration) => Math.floor(Duration.toMillis(duration))
+/** How long a step took, in whole milliseconds, counted into its histogram whatever its outcome. */
+const measured = <A, E, R>(kind: "check" | "full" | "final", step: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const metrics = yield* Metrics
+    const [took, exit] = yield* Effect.timed(Effect.exit(step))
+    const millis = Duration.toMillis(took)
+    yield* metrics.observe(syncSeconds, { kind, outcome: Exit.isSuccess(exit) ? "ok" : "error" }, millis / 1000)
+    return [Math.floor(millis), yield* exit] as const
+  })
 
 const make = Effect.gen(function* () {
-  const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof fullSync>>>()
+  const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof fullSync>> | Metrics>()
   return Safekeepers.of({
     syncedLsn: (spec, confWritten) =>
       Effect.gen(function* () {
-        const [checked, lsn] = yield* Effect.timed(check(spec))
-        const checkMs = wholeMillis(checked)
+        const [checkMs, lsn] = yield* measured("check", check(spec))
         if (lsn !== null) return { lsn, checkMs, syncMs: 0 }
         yield* confWritten
-        const [took, synced] = yield* Effect.timed(fullSync(spec))
-        return { lsn: synced, checkMs, syncMs: wholeMillis(took) }
+        const [syncMs, synced] = yield* measured("full", fullSync(spec))
+        return { lsn: synced, checkMs, syncMs }
       }).pipe(Effect.withSpan("sync safekeepers"), Effect.provide(services)),
     finalSync: (spec) =>
-      Effect.timed(syncOnce(spec)).pipe(
-        Effect.map(([took, lsn]) => ({ lsn, syncMs: wholeMillis(took) })),
+      measured("final", syncOnce(spec)).pipe(
+        Effect.map(([syncMs, lsn]) => ({ lsn, syncMs })),
         Effect.withSpan("final sync of safekeepers"),
         Effect.provide(services)
       )
