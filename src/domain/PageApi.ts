@@ -127,10 +127,13 @@ export class FrameReader {
   #parts: Array<Uint8Array> = []
   #held = 0
 
-  constructor(
-    /** Longest message accepted, bytes; the servers' own limit is 4 MiB. */
-    readonly limit = 4 * 1024 * 1024
-  ) {}
+  /** Longest message accepted, bytes. */
+  readonly limit: number
+
+  /** The default is the servers' own limit. */
+  constructor(limit = 4 * 1024 * 1024) {
+    this.limit = limit
+  }
 
   /** True when a message has begun and not ended: a stream that ends now was cut. */
   get pending(): boolean {

@@ -1,0 +1,28 @@
+/**
+ * The emulator as tests want it.
+ */
+import * as path from "node:path"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { DistributionFailed } from "../../src/emulator/Distribution.ts"
+import { type Emulator, type EmulatorOptions, start } from "../../src/emulator/Emulator.ts"
+import type { ListenFailed } from "../../src/emulator/TcpServer.ts"
+import { account, pgbin, root } from "./postgres.ts"
+
+/** A vanilla cluster on a real Postgres unless the options say otherwise. */
+export const startEmulator = (
+  options: Partial<EmulatorOptions> = {}
+): Effect.Effect<Emulator, ListenFailed | DistributionFailed, Scope.Scope> => start({ pgbin, account, ...options })
+
+/** With a server that is ready at once and a small archive of Neon's shape. */
+export const startFakeEmulator = (
+  options: Partial<EmulatorOptions> = {}
+): Effect.Effect<Emulator, ListenFailed | DistributionFailed, Scope.Scope> =>
+  start({ account, ...options, pgbin: null })
+
+/** The recorded basebackups of a real pageserver. */
+export const recorded = {
+  _tag: "Files",
+  primary: path.join(root, "test/golden/storage/basebackup-primary.tar.gz"),
+  replica: path.join(root, "test/golden/storage/basebackup-replica.tar.gz")
+} as const
