@@ -1,0 +1,18 @@
+/**
+ * What a look into one database tells.
+ */
+import * as Schema from "effect/Schema"
+
+export const Inspection = Schema.Struct({
+  oid: Schema.Number,
+  /** Owner of schema `public`; null when there is no such schema. */
+  publicOwner: Schema.NullOr(Schema.String),
+  /** Whether `web_access` may create in `public`; null when there is no such role. */
+  webAccess: Schema.NullOr(Schema.Boolean),
+  /** Whether what we create in `public` is granted to the privileged role with grant option. */
+  tablesGranted: Schema.Boolean,
+  sequencesGranted: Schema.Boolean
+})
+export type Inspection = typeof Inspection.Type
+
+export const decodeInspection = Schema.decodeEither(Schema.parseJson(Inspection))

@@ -1,0 +1,94 @@
+/**
+ * The catalog as it was found, as far as a plan depends on it.
+ */
+import * as Either from "effect/Either"
+import type * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { Inspection } from "./Inspection.ts"
+
+/** `pg_database.datconnlimit` of a database whose DROP was interrupted: nobody can connect, only dropping again helps. */
+export const INVALID = -2
+
+export interface DatabaseRow {
+  readonly oid: number
+  readonly name: string
+  readonly owner: string
+  readonly template: boolean
+  readonly connectable: boolean
+  /** `pg_database.datconnlimit`. */
+  readonly limit: number
+}
+
+const Extension = Schema.Struct({
+  name: Schema.String,
+  version: Schema.String,
+  schema: Schema.String,
+  relocatable: Schema.Boolean
+})
+
+const Document = Schema.Struct({
+  /** `server_version_num`. */
+  version: Schema.Number,
+  /** When this server started, in a form that only serves comparison. */
+  started: Schema.String,
+  /** The database of our own sessions. */
+  system: Schema.String,
+  /** `neon.timeline_id`. */
+  timeline: Schema.NullOr(Schema.String),
+  /** The timeline for which inherited subscriptions have been dropped; null when none has, or nobody asked. */
+  subscriptionsDroppedFor: Schema.NullOr(Schema.String),
+  /** Names and verifiers, index by index. */
+  roles: Schema.Struct({
+    names: Schema.Array(Schema.String),
+    passwords: Schema.Array(Schema.NullOr(Schema.String))
+  }),
+  databases: Schema.Array(
+    Schema.Struct({
+      oid: Schema.Number,
+      name: Schema.String,
+      owner: Schema.String,
+      template: Schema.Boolean,
+      connectable: Schema.Boolean,
+      limit: Schema.Number
+    })
+  ),
+  /** Names of databases that have subscriptions. */
+  subscribers: Schema.Array(Schema.String),
+  /** Where roles that are to be dropped are referred to; a null database stands for objects of the whole cluster. */
+  references: Schema.Array(Schema.Struct({ role: Schema.String, database: Schema.NullOr(Schema.String) })),
+  /** Extensions of the system database. */
+  extensions: Schema.Array(Extension),
+  /** The version of the neon extension that the files on disk would install; null when there are none. */
+  neonAvailable: Schema.NullOr(Schema.String),
+  schemaNeon: Schema.Boolean,
+  healthCheck: Schema.Boolean,
+  /** Settings of database `postgres`, as `name=value`. */
+  postgresSettings: Schema.Array(Schema.String),
+  /** `databricks.reader_statement_timeout`. */
+  readerTimeout: Schema.NullOr(Schema.String),
+  /** Role-wide `statement_timeout`s. */
+  roleTimeouts: Schema.Array(Schema.Struct({ role: Schema.String, timeout: Schema.String }))
+})
+type Document = typeof Document.Type
+
+export interface Snapshot extends Omit<Document, "roles"> {
+  readonly roles: ReadonlyMap<string, Redacted.Redacted<string> | null>
+  /** By name, for databases that somebody has looked into. */
+  readonly inspections: ReadonlyMap<string, Inspection>
+}
+
+const decodeDocument = Schema.decodeEither(Schema.parseJson(Document))
+
+/** Reads the answer of the server; anything unexpected in it is an error, because a lost row leads to "already exists". */
+export const decodeSnapshot = (json: string): Either.Either<Snapshot, ParseResult.ParseError> =>
+  Either.map(decodeDocument(json), ({ roles, ...rest }) => ({
+    ...rest,
+    roles: new Map(
+      roles.names.map((name, index) => {
+        const password = roles.passwords[index] ?? null
+        return [name, password === null ? null : Redacted.make(password)] as const
+      })
+    ),
+    inspections: new Map<string, Inspection>()
+  }))

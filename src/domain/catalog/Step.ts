@@ -1,0 +1,91 @@
+/**
+ * Catalog changes as values: what would be done, to what, and why.
+ */
+import * as Redacted from "effect/Redacted"
+
+/** In the order in which they are run. */
+export const phaseNames = [
+  "drop subscriptions of databases to be deleted",
+  "privileged role",
+  "databricks roles",
+  "databricks reader timeouts",
+  "drop invalid databases",
+  "rename roles",
+  "create and alter roles",
+  "rename and delete databases",
+  "create and alter databases",
+  "grant databases",
+  "schema neon",
+  "databases",
+  "other extensions",
+  "neon extension",
+  "databricks auth extension",
+  "availability check",
+  "drop roles",
+  "databricks grants",
+  "databricks functions",
+  "record dropped subscriptions",
+  "audit"
+] as const
+export type PhaseName = (typeof phaseNames)[number]
+
+export interface Step {
+  /** What it changes, as `role "alice"`. */
+  readonly object: string
+  readonly reason: string
+  /** The database it has to run in; null for the one of our own sessions. */
+  readonly database: string | null
+  /** The statement without its secrets. */
+  readonly sql: string
+  readonly statement: Redacted.Redacted<string>
+  /** It cannot share a transaction, or must not share a message, with other statements. */
+  readonly alone: boolean
+}
+
+export const step = (
+  object: string,
+  reason: string,
+  sql: string,
+  more: { readonly database?: string; readonly statement?: string; readonly alone?: boolean } = {}
+): Step => ({
+  object,
+  reason,
+  database: more.database ?? null,
+  sql,
+  statement: Redacted.make(more.statement ?? sql),
+  alone: more.alone ?? false
+})
+
+/** What is to be done inside one database. */
+export interface DatabaseWork {
+  readonly database: string
+  /** Null when the plan itself creates it. */
+  readonly oid: number | null
+  readonly owner: string
+  /** Known without looking into the database. */
+  readonly steps: ReadonlyArray<Step>
+  /** Whether to look into the database for what `perDatabase` decides. */
+  readonly inspect: boolean
+}
+
+export interface Phase {
+  readonly name: PhaseName
+  readonly steps: ReadonlyArray<Step>
+  readonly databases: ReadonlyArray<DatabaseWork>
+}
+
+export interface Plan {
+  readonly phases: ReadonlyArray<Phase>
+  /** Work that the spec asks for and that is left out on purpose. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** The steps that are certain to run, in order. */
+export const stepsOf = (plan: Plan): ReadonlyArray<Step> =>
+  plan.phases.flatMap((phase) => [...phase.steps, ...phase.databases.flatMap((work) => work.steps)])
+
+export const isEmpty = (plan: Plan): boolean =>
+  plan.phases.every((phase) => phase.steps.length === 0 && phase.databases.length === 0)
+
+/** Quoted for a reader, not for SQL. */
+export const named = (kind: string, name: string): string => `${kind} ${JSON.stringify(name)}`

@@ -1,0 +1,85 @@
+/**
+ * Roles: the privileged one, those of the spec, renamed and dropped ones.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`CreatePrivilegedRole`, `RenameRoles`, `CreateAndAlterRoles`, `DropRoles`).
+ */
+import * as Redacted from "effect/Redacted"
+import type { ComputeSpec, Role } from "../ComputeSpec.ts"
+import { ident } from "../Quote.ts"
+import { isPlain, roleClause, verifier } from "./clauses.ts"
+import type { Draft } from "./Draft.ts"
+import { stored } from "./Name.ts"
+import { named, type Step, step } from "./Step.ts"
+
+export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
+  const { privilegedRole: name, lakebase } = draft.settings
+  if (draft.roles.has(name)) return []
+  draft.roles.set(name, null)
+  const replication = lakebase ? "" : "REPLICATION "
+  return [
+    step(
+      named("role", name),
+      "the privileged role is missing",
+      `CREATE ROLE ${name} CREATEDB CREATEROLE NOLOGIN ${replication}BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data`
+    )
+  ]
+}
+
+/** A rename clears an MD5 password, whose salt is the name; forgetting it here makes the next phase set it anew. */
+export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op): ReadonlyArray<Step> => {
+    if (op.action !== "rename_role") return []
+    if (op.new_name === null) return draft.refuse(`rename_role of ${JSON.stringify(op.name)} has no new_name`)
+    if (!draft.roles.has(stored(op.name))) return []
+    draft.roles.delete(stored(op.name))
+    draft.roles.set(stored(op.new_name), null)
+    return [
+      step(
+        named("role", op.name),
+        `to be renamed to ${JSON.stringify(op.new_name)}`,
+        `ALTER ROLE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`
+      )
+    ]
+  })
+
+/** Roles that local_proxy logs in after it has checked a JWT: they must stay subject to row level security. */
+const jwtRoles = (spec: ComputeSpec): ReadonlySet<string> =>
+  new Set((spec.local_proxy_config?.jwks ?? []).flatMap(({ role_names }) => role_names.map(stored)))
+
+const samePassword = (role: Role, found: Redacted.Redacted<string> | null): boolean => {
+  if (role.encrypted_password === null || found === null) return role.encrypted_password === null && found === null
+  const wanted = Redacted.value(role.encrypted_password)
+  return wanted === Redacted.value(found) || verifier(wanted) === Redacted.value(found)
+}
+
+export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
+  const jwt = jwtRoles(spec)
+  return spec.cluster.roles.flatMap((role) => {
+    const name = stored(role.name)
+    const found = draft.roles.get(name)
+    if (found !== undefined && samePassword(role, found)) return []
+    draft.roles.set(
+      name,
+      role.encrypted_password === null ? null : Redacted.make(verifier(Redacted.value(role.encrypted_password)))
+    )
+    const clause = roleClause(role)
+    const written = (reason: string, head: string) => [
+      step(named("role", role.name), reason, `${head} ${clause.shown}`, {
+        statement: `${head} ${clause.statement}`,
+        alone: !isPlain(role.options)
+      })
+    ]
+    if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)
+    if (jwt.has(name)) return written("missing; authenticated by JWT", `CREATE ROLE ${ident(role.name)}`)
+    return written(
+      "missing",
+      `CREATE ROLE ${ident(role.name)} INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE ${draft.settings.privilegedRole}`
+    )
+  })
+}
+
+export const dropRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op) => {
+    if (op.action !== "delete_role" || !draft.roles.delete(stored(op.name))) return []
+    return [step(named("role", op.name), "to be deleted", `DROP ROLE IF EXISTS ${ident(op.name)}`)]
+  })

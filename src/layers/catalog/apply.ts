@@ -1,0 +1,112 @@
+/**
+ * From a spec to a catalog that matches it: look, plan, run in stages. Nothing is opened or lifted when nothing is to do.
+ *
+ * Source: `compute_tools/src/compute.rs` (`apply_spec_sql`).
+ */
+import * as Effect from "effect/Effect"
+import type { PlanSettings } from "../../domain/catalog/Draft.ts"
+import { draft } from "../../domain/catalog/Draft.ts"
+import { publicRights } from "../../domain/catalog/perDatabase.ts"
+import { plan } from "../../domain/catalog/plan.ts"
+import type { Snapshot } from "../../domain/catalog/Snapshot.ts"
+import { isEmpty, type PhaseName, type Plan, phaseNames } from "../../domain/catalog/Step.ts"
+import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
+import type { ApplyOptions } from "../Catalog.ts"
+import type { Sql, SqlSession } from "../Sql.ts"
+import { createDatabases } from "./create.ts"
+import { type DatabaseVisits, visitDatabases } from "./databases.ts"
+import { execute, type Item } from "./execute.ts"
+import type { Failure, Journal } from "./journal.ts"
+import { readSnapshot } from "./read.ts"
+import type { Settled } from "./settled.ts"
+import type { SizeLimit } from "./sizeLimit.ts"
+
+export interface ApplyParts {
+  readonly sql: Sql["Type"]
+  readonly settings: PlanSettings
+  readonly settled: Settled
+  readonly sizeLimit: SizeLimit
+}
+
+const APPLICATION = "compute_ctl:apply_config"
+/** A statement that takes this long there means that the pageserver is in trouble. */
+const LAKEBASE_START = "-c statement_timeout=2min"
+
+const at = (name: PhaseName) => phaseNames.indexOf(name)
+
+/** The system steps from one phase to another, both included. */
+const between = (whole: Plan, from: PhaseName, to: PhaseName): ReadonlyArray<Item> =>
+  whole.phases
+    .filter(({ name }) => at(name) >= at(from) && at(name) <= at(to))
+    .flatMap(({ name, steps }) => steps.map((step) => ({ phase: name, step })))
+
+const worksOf = (whole: Plan, name: PhaseName) => whole.phases.find((phase) => phase.name === name)?.databases ?? []
+
+/** Whether `web_access` exists decides about rights in every database. */
+const circumstancesOf = ({ spec }: ParsedSpec, snapshot: Snapshot) =>
+  snapshot.roles.has("web_access") || spec.cluster.roles.some(({ name }) => name === "web_access") ? "web" : "plain"
+
+export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
+  Effect.gen(function* () {
+    const { sql, settings, sizeLimit } = parts
+    const open = (database?: string) =>
+      sql.session({
+        applicationName: APPLICATION,
+        maintenance: true,
+        ...(database !== undefined && { database }),
+        ...(settings.lakebase && options.phase === "start" && { moreOptions: LAKEBASE_START })
+      })
+    const main: SqlSession = yield* open()
+    const snapshot = yield* readSnapshot(main, spec)
+    const settled = yield* parts.settled.during(snapshot.started)
+    const circumstances = circumstancesOf(spec, snapshot)
+    let skipped = 0
+    const whole = yield* plan(spec, snapshot, settings, (row) => {
+      const known = options.phase === "reconfigure" && settled.has(row, circumstances)
+      if (known) skipped += 1
+      return known
+    })
+    yield* journal.planned(whole, skipped)
+    yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
+    if (isEmpty(whole)) return []
+
+    yield* sizeLimit.lifted
+    yield* sizeLimit.seenBy(main)
+    const visits: DatabaseVisits = {
+      open,
+      journal,
+      privilegedRole: settings.privilegedRole,
+      mayBeGone: false,
+      decide: (work, found) => publicRights(work.owner, work.database, found, draft(snapshot, settings)),
+      succeeded: (work, found) => settled.add(found.oid, work.owner, circumstances)
+    }
+    const visiting = (phase: PhaseName, mayBeGone: boolean) =>
+      visitDatabases(phase, worksOf(whole, phase), options.concurrency, { ...visits, mayBeGone })
+    const system = (from: PhaseName, to: PhaseName) => execute(main, between(whole, from, to), journal)
+
+    const stages: ReadonlyArray<Effect.Effect<ReadonlyArray<Failure>>> = [
+      visiting("drop subscriptions of databases to be deleted", true),
+      system("privileged role", "rename and delete databases"),
+      createDatabases(
+        main,
+        between(whole, "create and alter databases", "create and alter databases"),
+        options.concurrency,
+        open,
+        journal
+      ),
+      system("grant databases", "databases"),
+      // What is left in the system database does not depend on the other databases.
+      Effect.map(
+        Effect.all([visiting("databases", false), system("other extensions", "availability check")], {
+          concurrency: 2
+        }),
+        (both) => both.flat()
+      ),
+      system("drop roles", "audit")
+    ]
+    for (const stage of stages) {
+      const failures = yield* stage
+      if (failures.length > 0) return failures
+    }
+    return []
+  })

@@ -1,0 +1,77 @@
+/**
+ * Runs steps on one session. What may share a transaction goes as one message; when that fails it was rolled back, and its
+ * steps are tried one by one, so that each has its own result.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { PhaseName, Step } from "../../domain/catalog/Step.ts"
+import type { SqlSession } from "../Sql.ts"
+import type { SqlFailed } from "../sql/SqlFailed.ts"
+import type { Failure, Journal } from "./journal.ts"
+
+export interface Item {
+  readonly phase: PhaseName
+  readonly step: Step
+}
+
+/** One message each: consecutive steps that may share a transaction, or one that stands alone. */
+const messages = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> => {
+  const all: Array<Array<Item>> = []
+  for (const item of items) {
+    const last = all.at(-1)
+    if (last === undefined || item.step.alone || last.at(-1)?.step.alone === true) all.push([item])
+    else last.push(item)
+  }
+  return all
+}
+
+/** Several statements in one message are one transaction. */
+const text = (items: ReadonlyArray<Item>): string => items.map(({ step }) => Redacted.value(step.statement)).join(";\n")
+
+const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal): Effect.Effect<void, SqlFailed> => {
+  const steps = items.map(({ step }) => step)
+  return journal.began(steps).pipe(Effect.zipRight(session.script(text(items))), Effect.zipRight(journal.done(steps)))
+}
+
+const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>
+  send(session, [item], journal).pipe(
+    Effect.as([]),
+    Effect.catchAll((error) =>
+      Effect.as(journal.failed(item.step, error), [{ phase: item.phase, object: item.step.object, error }])
+    )
+  )
+
+/** The connection is gone; a statement that failed has a code. */
+const isLost = ({ error }: Failure): boolean => error.sqlstate === null || error.sqlstate.startsWith("57P")
+
+/**
+ * Runs all, in order. After a failure the rest of its phase still runs, as independent objects; later phases do not.
+ * Succeeds with what failed.
+ */
+export const execute = (
+  session: SqlSession,
+  items: ReadonlyArray<Item>,
+  journal: Journal
+): Effect.Effect<ReadonlyArray<Failure>> =>
+  Effect.gen(function* () {
+    const failures: Array<Failure> = []
+    const oneByOne = (message: ReadonlyArray<Item>) =>
+      Effect.gen(function* () {
+        for (const item of message) {
+          const [first] = failures
+          if (first !== undefined && (first.phase !== item.phase || failures.some(isLost))) return
+          failures.push(...(yield* sendOne(session, item, journal)))
+        }
+      })
+    for (const message of messages(items)) {
+      if (failures.length > 0 || message.length === 1) {
+        yield* oneByOne(message)
+        continue
+      }
+      const sent = yield* Effect.either(send(session, message, journal))
+      if (sent._tag === "Right") continue
+      yield* journal.undone(message.map(({ step }) => step))
+      yield* oneByOne(message)
+    }
+    return failures
+  })

@@ -1,0 +1,81 @@
+/**
+ * The catalog service: one apply at a time, one memory of what is settled, one lift of the size limit for all.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
+import type { ApplyOptions, Catalog } from "../Catalog.ts"
+import { DataDirectory } from "../DataDirectory.ts"
+import { Metrics } from "../Metrics.ts"
+import { Options } from "../Options.ts"
+import { Sql } from "../Sql.ts"
+import { type ApplyParts, runApply } from "./apply.ts"
+import { makeConclude } from "./conclude.ts"
+import { dryRun } from "./dryRun.ts"
+import { makeInstalledExtensions } from "./installedExtensions.ts"
+import { type Journal, makeJournal } from "./journal.ts"
+import { migrate } from "./migrate.ts"
+import { checkWritability, insights, installExtension, objects, setRoleGrants } from "./requests.ts"
+import { schemaDump } from "./schemaDump.ts"
+import { makeSettled } from "./settled.ts"
+import { makeSizeLimit } from "./sizeLimit.ts"
+
+/** Until inherited subscriptions are dropped the configuration keeps their workers down; this line, standing last, lets them run. */
+const SUBSCRIBERS_ON = "neon.disable_logical_replication_subscribers=false"
+
+export const make = (faults: { readonly failMigrationAt?: number }) =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const metrics = yield* Metrics
+    const directory = yield* DataDirectory
+    const { privilegedRole, lakebaseMode, connstr, pgbin } = yield* Options
+    const sizeLimit = yield* makeSizeLimit
+    const settled = yield* makeSettled
+    const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
+    const last = yield* Ref.make<Journal | null>(null)
+    const oneAtATime = yield* Effect.makeSemaphore(1)
+    const conclude = makeConclude(metrics)
+    const settings = { privilegedRole, lakebase: lakebaseMode }
+    const parts: ApplyParts = { sql, settings, settled, sizeLimit }
+
+    const subscribersOn = Effect.flatMap(directory.ensureConfLine(SUBSCRIBERS_ON), (changed) =>
+      changed ? sizeLimit.reload : Effect.void
+    )
+
+    const apply = (spec: ParsedSpec, options: ApplyOptions) =>
+      Effect.gen(function* () {
+        const journal = yield* makeJournal(options.phase)
+        yield* Ref.set(last, journal)
+        const failures = yield* runApply(spec, options, journal, parts).pipe(
+          Effect.tap((failed) => (failed.length === 0 ? subscribersOn : Effect.void)),
+          Effect.scoped,
+          Effect.onExit((exit) =>
+            exit._tag === "Failure" && Cause.isInterruptedOnly(exit.cause)
+              ? journal.closed("interrupted", "interrupted")
+              : Effect.void
+          ),
+          Effect.catchAll((error) => conclude.broken(journal, error))
+        )
+        return yield* conclude.finished(journal, failures)
+      }).pipe(oneAtATime.withPermits(1), Effect.withSpan("catalog apply", { attributes: { trigger: options.phase } }))
+
+    const service: Catalog["Type"] = {
+      apply,
+      plan: (spec) => dryRun(sql, settings, spec),
+      lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
+      migrate: () => migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? null),
+      updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config" }).pipe(
+        Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
+        Effect.scoped
+      ),
+      installedExtensions,
+      objects: objects(sql),
+      schemaDump: (database) => schemaDump(sql, connstr, pgbin, database),
+      checkWritability: checkWritability(sql),
+      insights: insights(sql),
+      installExtension: (request) => installExtension(sql, request),
+      setRoleGrants: (request) => setRoleGrants(sql, request)
+    }
+    return service
+  })

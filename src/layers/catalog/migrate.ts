@@ -1,0 +1,53 @@
+/**
+ * Runs outstanding migrations, each in a transaction with the memory of it.
+ *
+ * Source: `compute_tools/src/migration.rs`.
+ */
+import * as Effect from "effect/Effect"
+import { memory, migrations, transaction } from "../../domain/catalog/Migrations.ts"
+import { dbMigrationFailed } from "../../domain/MetricFamilies.ts"
+import type { Metrics } from "../Metrics.ts"
+import type { Sql, SqlSession } from "../Sql.ts"
+import { MigrationFailed } from "./errors.ts"
+import type { SizeLimit } from "./sizeLimit.ts"
+
+const UNDEFINED_TABLE = "42P01"
+
+/** The id of the last migration applied to this timeline; null before the first. */
+const lastApplied = (session: SqlSession) =>
+  session.query<{ id: string }>("SELECT id FROM neon_migration.migration_id WHERE key = 0").pipe(
+    Effect.map(([row]) => (row === undefined ? null : Number(row.id))),
+    Effect.catchIf(
+      (error) => error.sqlstate === UNDEFINED_TABLE,
+      () => Effect.succeed(null)
+    )
+  )
+
+export const migrate = (
+  sql: Sql["Type"],
+  metrics: Metrics["Type"],
+  sizeLimit: SizeLimit,
+  privilegedRole: string,
+  failAt: number | null
+) =>
+  Effect.gen(function* () {
+    const session = yield* sql.session({ applicationName: "compute_ctl:migrations" })
+    const all = migrations(privilegedRole)
+    const last = yield* lastApplied(session)
+    if (last !== null && last >= all.length) return
+    yield* sizeLimit.lifted
+    yield* sizeLimit.seenBy(session)
+    if (last === null) yield* session.script(memory)
+    for (const migration of all.slice(last ?? 0)) {
+      const { id } = migration
+      yield* Effect.logInfo(`${migration.sql === null ? "Skipping" : "Running"} migration id=${id}`)
+      const text = id === failAt ? `${migration.sql ?? "SELECT"}; SELECT 1/0` : transaction(migration)
+      yield* session.script(text).pipe(
+        Effect.tapError(() => metrics.increment(dbMigrationFailed, { migration_id: String(id) })),
+        Effect.mapError(
+          ({ message, sqlstate }) => new MigrationFailed({ id, sqlstate, message: `migration id=${id}: ${message}` })
+        )
+      )
+      yield* Effect.logInfo(`Finished migration id=${id}`)
+    }
+  }).pipe(Effect.scoped, Effect.withSpan("catalog migrations"))

@@ -1,0 +1,140 @@
+/**
+ * Questions and small changes that come by HTTP: one short session each.
+ *
+ * Source: `compute_tools/src/{catalog,checker}.rs`, `compute_tools/src/compute.rs` (`collect_insights`, `install_extension`,
+ * `set_role_grants`).
+ */
+import * as Effect from "effect/Effect"
+import { ident } from "../../domain/Quote.ts"
+import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
+import type { Sql, SqlSession } from "../Sql.ts"
+import type { SqlFailed } from "../sql/SqlFailed.ts"
+import { ExtensionNotInstalled, GrantsNotSet } from "./errors.ts"
+
+type Sessions = Sql["Type"]
+
+const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
+const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
+  datconnlimit = -2 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
+
+export const objects = (sql: Sessions): Effect.Effect<CatalogObjects, SqlFailed> =>
+  Effect.gen(function* () {
+    const session = yield* sql.session({ applicationName: "compute_ctl:get_dbs_and_roles", pipeline: true })
+    const [roles, databases] = yield* Effect.all(
+      [
+        session.query<{ name: string; encrypted_password: string | null }>(ROLES),
+        session.query<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(DATABASES)
+      ],
+      { concurrency: 2 }
+    )
+    return {
+      roles: roles.map(({ name, encrypted_password }) => ({ name, encrypted_password, options: null })),
+      databases: databases.map(({ name, owner, restrict_conn, invalid }) => ({
+        name,
+        owner,
+        options: null,
+        restrict_conn,
+        invalid
+      }))
+    }
+  }).pipe(Effect.scoped)
+
+const DISK_FULL = "53100"
+const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, now())
+  ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`
+
+export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> =>
+  sql.session({ applicationName: "compute_ctl:availability_checker" }).pipe(
+    Effect.flatMap((session) => session.script(WRITE)),
+    Effect.scoped,
+    Effect.catchIf(
+      (error) => error.sqlstate === DISK_FULL,
+      () => Effect.logWarning("Tenant disk is full")
+    )
+  )
+
+/** Counters go beyond what a double holds: a row's text is passed on as the server wrote it. */
+const SLOWEST = `SELECT row_to_json(s)::text AS row FROM public.pg_stat_statements s
+  WHERE s.userid <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'cloud_admin')
+  ORDER BY s.mean_exec_time + s.mean_plan_time DESC LIMIT 100`
+
+export const insights = (sql: Sessions): Effect.Effect<string, SqlFailed> =>
+  Effect.gen(function* () {
+    const session = yield* sql.session({ applicationName: "compute_ctl:collect_insights" })
+    const rows = yield* session.query<{ row: string }>(SLOWEST).pipe(
+      Effect.catchIf(
+        (error) => error.sqlstate !== null,
+        (error) => Effect.as(Effect.logDebug(`no insights: ${error.message}`), [])
+      )
+    )
+    return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(",")}]}`
+  }).pipe(Effect.scoped)
+
+interface Refusal {
+  readonly message: string
+  readonly sqlstate: string | null
+}
+
+const refusal =
+  (head: string) =>
+  ({ message, sqlstate }: SqlFailed): Refusal => ({ message: `${head}: ${message}`, sqlstate })
+
+/** Connects and runs, with the step that failed in front of the cause. */
+const within = <A>(
+  sql: Sessions,
+  applicationName: string,
+  database: string,
+  use: (session: SqlSession) => Effect.Effect<A, Refusal>
+) =>
+  sql
+    .session({ applicationName, database })
+    .pipe(Effect.mapError(refusal("Failed to connect to the database")), Effect.flatMap(use), Effect.scoped)
+
+const run = (session: SqlSession, statement: string) =>
+  Effect.mapError(session.script(statement), refusal(`Failed to execute query: ${statement}`))
+
+const ask = <Row extends object>(session: SqlSession, statement: string, values: ReadonlyArray<string>) =>
+  Effect.mapError(session.query<Row>(statement, values), refusal("Failed to execute query"))
+
+/** A control file may fix the schema; asking for another one would fail. */
+const FIXED_SCHEMA = `SELECT schema AS name FROM pg_catalog.pg_available_extension_versions
+  WHERE name = $1 AND version = $2 AND schema IS NOT NULL`
+
+export const installExtension = (
+  sql: Sessions,
+  request: ExtensionRequest
+): Effect.Effect<void, ExtensionNotInstalled> =>
+  within(sql, "compute_ctl:install_extension", request.database, (session) =>
+    Effect.gen(function* () {
+      const extension = ident(request.extension)
+      const version = ident(request.version)
+      const [installed] = yield* ask<{ version: string }>(
+        session,
+        "SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname = $1",
+        [request.extension]
+      )
+      if (installed?.version === request.version) return
+      if (installed !== undefined) return yield* run(session, `ALTER EXTENSION ${extension} UPDATE TO ${version}`)
+      const [fixed] = yield* ask<{ name: string }>(session, FIXED_SCHEMA, [request.extension, request.version])
+      const schema = fixed === undefined ? "WITH SCHEMA public " : ""
+      yield* run(session, `CREATE EXTENSION IF NOT EXISTS ${extension} ${schema}VERSION ${version}`)
+    })
+  ).pipe(Effect.mapError((error) => new ExtensionNotInstalled(error)))
+
+/** Only roles that may log in are looked at. */
+const HELD = `SELECT DISTINCT x.privilege_type AS privilege
+  FROM pg_catalog.pg_namespace n
+  CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) x
+  JOIN pg_catalog.pg_user u ON u.usesysid = x.grantee
+  WHERE n.nspname = $1 AND u.usename = $2`
+
+export const setRoleGrants = (sql: Sessions, request: SchemaGrant): Effect.Effect<void, GrantsNotSet> =>
+  within(sql, "compute_ctl:set_role_grants", request.database, (session) =>
+    Effect.gen(function* () {
+      const held = yield* ask<{ privilege: string }>(session, HELD, [request.schema, request.role])
+      const missing = request.privileges.filter((wanted) => !held.some(({ privilege }) => privilege === wanted))
+      if (missing.length === 0) return
+      const list = [...new Set(missing)].join(", ")
+      yield* run(session, `GRANT ${list} ON SCHEMA ${ident(request.schema)} TO ${ident(request.role)}`)
+    })
+  ).pipe(Effect.mapError((error) => new GrantsNotSet(error)))

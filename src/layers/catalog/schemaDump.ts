@@ -1,0 +1,85 @@
+/**
+ * `pg_dump --schema-only` as a stream of bytes. The process is read as fast as the reader takes it, and no line of it may
+ * get lost, which is why it is not one of the line-wise children.
+ *
+ * Source: `compute_tools/src/catalog.rs` (`get_database_schema`).
+ */
+import * as childProcess from "node:child_process"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Sql } from "../Sql.ts"
+import { clientConfig } from "../sql/connection.ts"
+import { DatabaseMissing, DumpFailed } from "./errors.ts"
+
+const STDERR_KEPT = 4096
+
+const ended = (process: childProcess.ChildProcess) =>
+  Effect.async<void, DumpFailed>((resume) => {
+    const fail = (reason: string) => resume(Effect.fail(new DumpFailed({ reason })))
+    const judge = (code: number | null, signal: NodeJS.Signals | null) =>
+      code === 0 ? resume(Effect.void) : fail(signal === null ? `exit code ${code}` : `killed by ${signal}`)
+    process.once("error", (error) => fail(error.message))
+    if (process.exitCode !== null || process.signalCode !== null) judge(process.exitCode, process.signalCode)
+    else process.once("close", judge)
+  })
+
+const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const process = childProcess.spawn(program, [...args], { env, stdio: ["ignore", "pipe", "pipe"] })
+      process.on("error", () => undefined)
+      const said = { stderr: "" }
+      process.stderr.setEncoding("utf8").on("data", (text: string) => {
+        said.stderr = (said.stderr + text).slice(0, STDERR_KEPT)
+      })
+      return { process, said }
+    }),
+    ({ process }) => Effect.sync(() => process.kill("SIGKILL"))
+  )
+
+const exists = (sql: Sql["Type"], database: string) =>
+  sql.session({ applicationName: "compute_ctl:get_database_schema" }).pipe(
+    Effect.flatMap((session) =>
+      session.query<{ found: boolean }>(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1) AS found",
+        [database]
+      )
+    ),
+    Effect.map(([row]) => row?.found === true),
+    Effect.scoped
+  )
+
+export const schemaDump = (sql: Sql["Type"], connstr: string, pgbin: string, database: string) =>
+  Effect.gen(function* () {
+    if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
+    if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
+    const { host, port, user, password, options } = clientConfig(connstr, { applicationName: "pg_dump" })
+    const { process, said } = yield* spawn(
+      path.join(path.dirname(pgbin), "pg_dump"),
+      ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
+      // As an argument the name would be taken for a connection string when it has a `=` in it.
+      {
+        ...globalThis.process.env,
+        PGDATABASE: database,
+        PGOPTIONS: options,
+        PGCONNECT_TIMEOUT: "10",
+        PGPASSWORD: password
+      }
+    )
+    const told = (error: DumpFailed) => {
+      const text = said.stderr.trim()
+      const complete = new DumpFailed({ reason: text === "" ? error.reason : text })
+      return Effect.zipRight(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
+    }
+    const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
+      process.stdout,
+      (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
+    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catchAll(ended(process), told)))))
+    const pull = yield* Stream.toPull(output)
+    const first = yield* pull.pipe(
+      Effect.catchAll(Option.match({ onNone: () => new DumpFailed({ reason: "no output" }), onSome: Effect.fail }))
+    )
+    return Stream.concat(Stream.fromChunk(first), Stream.repeatEffectChunkOption(pull))
+  })
