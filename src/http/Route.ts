@@ -36,13 +36,11 @@ import type { Request } from "./Request.ts"
 
 export type Response = HttpServerResponse.HttpServerResponse
 
-export type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [name: string]: Json }
-
 /** What a handler refuses with: `{"error": text}`, followed by the members of `details`. */
 export class ApiError extends Data.TaggedError("ApiError")<{
   readonly status: number
   readonly text: string
-  readonly details?: { readonly [name: string]: Json }
+  readonly details?: object
 }> {
   override get message() {
     return this.text
@@ -69,7 +67,7 @@ export const empty = (status: number): Response => HttpServerResponse.empty({ st
 export const streamed = <E>(status: number, contentType: string, body: Stream.Stream<Uint8Array, E>): Response =>
   HttpServerResponse.stream(body, { status, contentType })
 
-export const refuse = (status: number, text: string, details?: { readonly [name: string]: Json }) =>
+export const refuse = (status: number, text: string, details?: object) =>
   new ApiError({ status, text, ...(details !== undefined && { details }) })
 
 /** Every error that is not an `ApiError` yet becomes one with its message. */
@@ -104,7 +102,7 @@ export interface Route<R> {
 }
 
 /** What the handlers of a list of routes need. */
-export type Needs<Routes extends ReadonlyArray<Route<never>>> = Routes[number] extends Route<infer R> ? R : never
+export type Needs<Routes extends ReadonlyArray<Route<unknown>>> = Routes[number] extends Route<infer R> ? R : never
 
 const badQuery = (fault: string) => new Rejection({ status: 400, text: `Failed to deserialize query string: ${fault}` })
 

@@ -37,6 +37,8 @@ export interface Endpoint<Path extends string = string, Q = unknown, B = unknown
   readonly rejections: "json" | "text"
   /** What happens to the work when the client goes away: reads are cancelled, changes go on. */
   readonly onDisconnect: "cancel" | "continue"
+  /** Asked all the time by machines: neither the request nor the answer is logged. */
+  readonly quiet: boolean
   /** Status of success -> what its body is. */
   readonly success: Readonly<Record<number, string>>
   /** Statuses of failure beyond those that follow from `auth`, `query` and `body`. */
@@ -54,6 +56,7 @@ interface Definition<Path extends string, Q, B> {
   readonly limit?: number
   readonly rejections?: "json" | "text"
   readonly onDisconnect?: "cancel" | "continue"
+  readonly quiet?: boolean
   readonly success?: Readonly<Record<number, string>>
   readonly failures?: ReadonlyArray<number>
 }
@@ -74,6 +77,7 @@ export const endpoint = <const Path extends string, Q = undefined, B = undefined
   limit: definition.limit ?? BODY_LIMIT,
   rejections: definition.rejections ?? "json",
   onDisconnect: definition.onDisconnect ?? (definition.method === "GET" ? "cancel" : "continue"),
+  quiet: definition.quiet ?? false,
   success: definition.success ?? { 200: "application/json" },
   failures: definition.failures ?? []
 })

@@ -34,13 +34,6 @@ export const checkWritability = endpoint("check_writability", {
   failures: [412, 500]
 })
 
-export const hadronLivenessProbe = endpoint("hadron_liveness_probe", {
-  method: "GET",
-  path: "/hadron_liveness_probe",
-  summary: "Whether Postgres accepts connections",
-  failures: [500]
-})
-
 export const ExtensionInstallRequest = Schema.Struct({
   extension: Schema.String,
   database: Schema.String,

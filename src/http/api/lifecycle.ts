@@ -1,6 +1,7 @@
 /**
  * The life of the compute: what it is, giving it a spec, ending it.
  */
+import * as Either from "effect/Either"
 import { ConfigurationRequest } from "../../domain/ComputeConfig.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
@@ -41,12 +42,29 @@ export const configure = endpoint("configure", {
   failures: [400, 412, 500]
 })
 
+const TERMINATE = {
+  mode: Query.withDefault(Query.oneOf("fast", "immediate"), null),
+  if_idle: Query.withDefault(Query.natural, null)
+}
+
+/** `mode` may be left out together with the whole query, or beside `if_idle`, which the original does not know. */
+const terminateQuery: Query.Query<Query.QueryOf<typeof TERMINATE> | null> = {
+  params: TERMINATE,
+  decode: (given) =>
+    Either.filterOrLeft(
+      Query.optionalQuery(TERMINATE).decode(given),
+      (values) => values === null || values.mode !== null || values.if_idle !== null,
+      () => "missing field `mode`"
+    )
+}
+
 export const terminate = endpoint("terminate", {
   method: "POST",
   path: "/terminate",
-  summary: "Stops the compute; answers with the LSN at which the safekeepers are in sync",
-  query: Query.optionalQuery({ mode: Query.oneOf("fast", "immediate") }),
+  summary:
+    "Stops the compute; answers with the LSN at which the safekeepers are in sync. With `if_idle`, only when nobody has used it for so many seconds",
+  query: terminateQuery,
   rejections: "text",
   success: { 200: "application/json", 201: "application/json" },
-  failures: [412]
+  failures: [409, 412]
 })

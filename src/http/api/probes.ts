@@ -3,13 +3,14 @@
  */
 import { endpoint } from "./Endpoint.ts"
 
-const probe = (name: string, summary: string, failures: ReadonlyArray<number>) =>
+const probe = <const Name extends string>(name: Name, summary: string, failures: ReadonlyArray<number>) =>
   endpoint(name, {
     method: "GET",
     path: `/${name}`,
     auth: false,
+    quiet: true,
     summary,
-    success: { 200: "text/plain; charset=utf-8" },
+    success: { 200: name === "readyz" ? "application/json" : "text/plain; charset=utf-8" },
     failures
   })
 

@@ -2,8 +2,25 @@
  * Every route of both servers.
  */
 import type { Needs } from "../Route.ts"
+import * as activity from "./activity.ts"
+import * as autoscaling from "./autoscaling.ts"
+import * as lakebase from "./lakebase.ts"
+import * as lfc from "./lfc.ts"
+import * as lifecycle from "./lifecycle.ts"
+import * as probes from "./probes.ts"
+import * as promote from "./promote.ts"
+import * as refresh from "./refresh.ts"
 
-export const routes = [] as const
+export const routes = [
+  ...lifecycle.routes,
+  ...probes.routes,
+  ...activity.routes,
+  ...autoscaling.routes,
+  ...lakebase.routes,
+  ...lfc.routes,
+  ...promote.routes,
+  ...refresh.routes
+]
 
-/** What the servers need from the layers. */
+/** What the handlers need from the layers. */
 export type Requirements = Needs<typeof routes>

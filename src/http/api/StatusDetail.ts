@@ -1,0 +1,40 @@
+/**
+ * The answer of `/status/detail`.
+ */
+import * as Schema from "effect/Schema"
+import { ComputeStatus } from "../../domain/ComputeStatus.ts"
+
+/** RFC 3339 with `Z`. Every time here is the compute's own clock, `now` included. */
+const Time = Schema.String
+const nullable = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
+
+export const Status = Schema.Struct({
+  start_time: Time,
+  tenant: nullable(Schema.String),
+  timeline: nullable(Schema.String),
+  status: ComputeStatus,
+  last_active: nullable(Time),
+  error: nullable(Schema.String)
+})
+export type Status = typeof Status.Type
+
+export const StatusDetail = Schema.Struct({
+  ...Status.fields,
+  compute_id: Schema.String,
+  now: Time,
+  /** When `status` was entered. */
+  since: Time,
+  postgres_runs: Schema.Boolean,
+  waits: Schema.Array(Schema.Struct({ name: Schema.String, since: Time, deadline: nullable(Time) })),
+  services: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      state: Schema.Literal("running", "backing off", "ended"),
+      restarts: Schema.Number,
+      last_error: nullable(Schema.String)
+    })
+  )
+})
+export type StatusDetail = typeof StatusDetail.Type
+
+export const toIso = (millis: number): string => new Date(millis).toISOString()

@@ -1,0 +1,106 @@
+/**
+ * Request -> response: logs, span and request id around everything; then 404, 405, authorization, the route.
+ */
+
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { httpRequestSeconds } from "../domain/MetricFamilies.ts"
+import { Authorization } from "../layers/Authorization.ts"
+import type { Unauthorized } from "../layers/authorization/Unauthorized.ts"
+import { Metrics } from "../layers/Metrics.ts"
+import { Rejection } from "./Rejection.ts"
+import type { Request } from "./Request.ts"
+import { type ApiError, empty, json, plain, type Response, type Route } from "./Route.ts"
+import { decodeParams, type Match } from "./router.ts"
+import { traced } from "./tracing.ts"
+
+const notAllowed = (allow: string): Response => HttpServerResponse.empty({ status: 405, headers: { allow } })
+
+/** Errors of ours are logged; how a client misspelled its request is not. */
+const refused = (status: number, text: string, details: object = {}): Effect.Effect<Response> =>
+  Effect.as(Effect.logError(text), json(status, { error: text, ...details }))
+
+const rejected = ({ endpoint }: Route<unknown>, { status, text }: Rejection): Response =>
+  endpoint.rejections === "json"
+    ? json(status, { error: text.toLowerCase() })
+    : plain(status, "text/plain; charset=utf-8", text)
+
+const failed = (cause: Cause.Cause<never>): Effect.Effect<Response> =>
+  Cause.isInterruptedOnly(cause)
+    ? Effect.failCause(cause)
+    : Effect.as(Effect.logError("a request handler failed", cause), json(500, { error: "internal error" }))
+
+const run = <R>(route: Route<R>, request: Request, params: Match<R>["params"]) => {
+  const decoded = decodeParams(params)
+  return decoded instanceof Rejection ? decoded : route.respond(request, decoded)
+}
+
+const answered = <R>(
+  route: Route<R>,
+  effect: Effect.Effect<Response, ApiError | Rejection | Unauthorized, R>
+): Effect.Effect<Response, never, R> =>
+  Effect.catchAllCause(
+    Effect.catchAll(effect, (error) =>
+      error._tag === "Rejection"
+        ? Effect.succeed(rejected(route, error))
+        : refused(error.status, error.text, error._tag === "ApiError" ? error.details : undefined)
+    ),
+    failed
+  )
+
+const routed = <R>(
+  match: Match<R> | undefined,
+  request: Request
+): Effect.Effect<Response, never, R | Authorization> => {
+  if (match === undefined) return Effect.succeed(empty(404))
+  const route = match.resource.methods.get(request.method)
+  if (route === undefined) return Effect.succeed(notAllowed(match.resource.allow))
+  const effect = Effect.suspend(() => run(route, request, match.params))
+  return answered(
+    route,
+    route.endpoint.auth
+      ? Effect.flatMap(Authorization, ({ check }) => Effect.zipRight(check(request.headers.authorization), effect))
+      : effect
+  )
+}
+
+const logAnswer = (response: Response, latency: number, quiet: boolean): Effect.Effect<void> => {
+  const milliseconds = Math.floor(latency)
+  if (quiet) return Effect.void
+  const answer = Effect.annotateLogs(Effect.logInfo(), { code: response.status, latency: milliseconds })
+  if (response.status < 500) return answer
+  return Effect.zipRight(
+    answer,
+    Effect.annotateLogs(Effect.logError("response failed"), {
+      classification: `Status code: ${response.status}`,
+      latency: `${milliseconds} ms`
+    })
+  )
+}
+
+/** Names nothing a client could choose: there would be no end of series. */
+const labelsOf = <R>(match: Match<R> | undefined, method: string, status: number, server: string) => ({
+  code: String(status),
+  method: match?.resource.methods.has(method) ? method : "other",
+  route: match?.resource.path ?? "other",
+  server
+})
+
+/** The answer to a request that the table has been asked for. */
+export const dispatch = <R>(
+  match: Match<R> | undefined,
+  request: Request,
+  server: string
+): Effect.Effect<Response, never, R | Authorization | Metrics> =>
+  Effect.gen(function* () {
+    const began = performance.now()
+    const quiet = match?.resource.methods.get(request.method)?.endpoint.quiet ?? false
+    if (!quiet) yield* Effect.logInfo(`${request.method} ${request.url}`)
+    const response = yield* routed(match, request)
+    const latency = performance.now() - began
+    const metrics = yield* Metrics
+    yield* metrics.observe(httpRequestSeconds, labelsOf(match, request.method, response.status, server), latency / 1000)
+    yield* logAnswer(response, latency, quiet)
+    return response
+  }).pipe(Effect.annotateLogs("request_id", request.id), traced(request))

@@ -1,0 +1,73 @@
+/**
+ * The fibers that answer requests. They belong to the server: a connection that ends only interrupts those whose work is of
+ * no use without it.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import type { Authorization } from "../layers/Authorization.ts"
+import type { Metrics } from "../layers/Metrics.ts"
+import type { Audience } from "./api/Endpoint.ts"
+import { dispatch } from "./dispatch.ts"
+import { requestOf, send } from "./exchange.ts"
+import { json, type Route } from "./Route.ts"
+import { table } from "./router.ts"
+
+export interface Requests {
+  readonly listener: RequestListener
+  /** Waits for the requests at work; those that take too long are interrupted and answered with 503. */
+  readonly settled: Effect.Effect<void>
+}
+
+const PATIENCE_MS = 1000
+const LAST_WORDS_MS = 500
+const STEP_MS = 5
+
+const leaving = json(503, { error: "compute_ctl is shutting down" })
+
+export const make = <R>(
+  routes: ReadonlyArray<Route<R>>,
+  server: Audience
+): Effect.Effect<Requests, never, Exclude<R, Scope.Scope> | Authorization | Metrics> =>
+  Effect.map(Effect.runtime<Exclude<R, Scope.Scope> | Authorization | Metrics>(), (runtime) => {
+    const find = table(routes, server)
+    const runFork = Runtime.runFork(runtime)
+    const active = new Set<Fiber.RuntimeFiber<void>>()
+
+    const listener = (message: IncomingMessage, target: ServerResponse): void => {
+      const request = requestOf(message)
+      const match = find(request.path)
+      const withBody = request.method !== "HEAD"
+      const fiber = runFork(
+        dispatch(match, request, server).pipe(
+          Effect.flatMap((response) => send(target, response, request.id, withBody)),
+          Effect.onInterrupt(() => send(target, leaving, request.id, withBody)),
+          Effect.scoped
+        )
+      )
+      if (fiber.unsafePoll() !== null) return
+      active.add(fiber)
+      fiber.addObserver(() => active.delete(fiber))
+      if (match?.resource.methods.get(request.method)?.endpoint.onDisconnect !== "cancel") return
+      target.once("close", () => {
+        if (!target.writableFinished) fiber.unsafeInterruptAsFork(FiberId.none)
+      })
+    }
+
+    const quiet = (limit: number) =>
+      Effect.gen(function* () {
+        for (let waited = 0; active.size > 0 && waited < limit; waited += STEP_MS) yield* Effect.sleep(STEP_MS)
+      })
+
+    return {
+      listener,
+      settled: Effect.gen(function* () {
+        yield* quiet(PATIENCE_MS)
+        for (const fiber of active) fiber.unsafeInterruptAsFork(FiberId.none)
+        yield* quiet(LAST_WORDS_MS)
+      })
+    }
+  })
