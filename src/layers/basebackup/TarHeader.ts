@@ -13,6 +13,8 @@ export interface TarHeader {
   readonly size: number
   /** Epoch seconds. */
   readonly mtime: number
+  /** What a link points at; empty for everything else. */
+  readonly link: string
 }
 
 const ZEROS = Buffer.alloc(BLOCK)
@@ -68,7 +70,8 @@ export const parseHeader = (block: Buffer): TarHeader | undefined => {
     type: isFile ? (name.endsWith("/") ? "5" : "0") : flag,
     mode,
     size,
-    mtime
+    mtime,
+    link: text(block, 157, 257)
   }
 }
 

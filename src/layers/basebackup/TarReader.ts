@@ -18,6 +18,8 @@ export interface TarSink {
   readonly entry: (entry: TarEntry) => void
   readonly data: (bytes: Buffer) => void
   readonly end: () => void
+  /** Takes a symbolic link, or says why not; without it no archive with one may be unpacked. */
+  readonly link?: (name: string, target: string) => string | null
 }
 
 /** Bytes of a long name or of attributes: paths have at most 4 KiB. */
@@ -44,6 +46,7 @@ export class TarReader {
   #meta: Array<Buffer> = []
   #path: string | null = null
   #size: number | null = null
+  #link: string | null = null
 
   constructor(sink: TarSink) {
     this.#sink = sink
@@ -96,10 +99,13 @@ export class TarReader {
     if (header === undefined) return "the archive is damaged: a block that should be a header is none"
     const describes = header.type === "L" || header.type === "x" || header.type === "g"
     if (describes && header.size > LONGEST_META) return `the archive describes an entry with ${header.size} bytes`
-    const current = describes ? header : { ...header, name: this.#path ?? header.name, size: this.#size ?? header.size }
+    const current = describes
+      ? header
+      : { ...header, name: this.#path ?? header.name, size: this.#size ?? header.size, link: this.#link ?? header.link }
     if (!describes) {
       this.#path = null
       this.#size = null
+      this.#link = null
       const fault = this.#begin(current)
       if (fault !== null) return fault
     }
@@ -110,7 +116,8 @@ export class TarReader {
     return this.#body === 0 ? this.#endBody() : null
   }
 
-  #begin({ name, type, mode, size, mtime }: TarHeader): string | null {
+  #begin({ name, type, mode, size, mtime, link }: TarHeader): string | null {
+    if (type === "2" && this.#sink.link !== undefined) return this.#sink.link(name, link)
     if (type !== "0" && type !== "5") {
       return `the archive has ${KINDS.get(type) ?? `an entry of unknown type ${JSON.stringify(type)}`}: ${name}`
     }
@@ -131,6 +138,7 @@ export class TarReader {
     const attributes = parseAttributes(body)
     if (attributes === undefined) return "the archive is damaged: attributes of an entry cannot be read"
     this.#path = attributes.get("path") ?? this.#path
+    this.#link = attributes.get("linkpath") ?? this.#link
     const size = attributes.get("size")
     if (size !== undefined) this.#size = Number(size)
     return this.#size === null || Number.isSafeInteger(this.#size)

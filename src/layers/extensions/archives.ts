@@ -1,0 +1,130 @@
+/**
+ * The archives of this process: each is downloaded once, however many ask for it.
+ */
+import { mkdir, mkdtemp, rm } from "node:fs/promises"
+import { arch } from "node:os"
+import { dirname, join } from "node:path"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { archiveName, archiveUrl, goArchitecture } from "../../domain/ExtensionPath.ts"
+import { remoteExtRequests } from "../../domain/MetricFamilies.ts"
+import type { Metrics } from "../Metrics.ts"
+import type { ComputeOptions } from "../Options.ts"
+import type { DownloadPolicy } from "./DownloadPolicy.ts"
+import { DownloadFailed } from "./errors.ts"
+import type { Installation, NoPgConfig } from "./pgConfig.ts"
+
+export interface ArchivesSettings {
+  readonly options: ComputeOptions
+  readonly metrics: Metrics["Type"]
+  readonly installed: Effect.Effect<Installation, NoPgConfig>
+  readonly downloads: DownloadPolicy
+}
+
+/** First pause between two tries; it doubles. */
+const FIRST_PAUSE = "250 millis"
+const LONGEST_PAUSE = "5 seconds"
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+export const makeArchives = ({ options, metrics, installed, downloads }: ArchivesSettings) =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const wanted = new Map<string, Deferred.Deferred<number, DownloadFailed>>()
+    /** Beside the directories the files go to, so that moving them is a rename. */
+    const staging = join(dirname(dirname(options.pgbin)), "download_extensions")
+
+    const io = <A>(extension: string, run: () => Promise<A>) =>
+      Effect.tryPromise({ try: run, catch: (error) => new DownloadFailed({ extension, reason: reasonOf(error) }) })
+
+    const stagingDirectory = (extension: string) =>
+      Effect.acquireRelease(
+        io(extension, async () => {
+          await mkdir(staging, { recursive: true })
+          return mkdtemp(join(staging, "archive-"))
+        }),
+        (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }).catch(() => {}))
+      )
+
+    /** Downloads and installs in one try. Succeeds with the compressed size. */
+    const attempt = (extension: string, url: string, { sharedir, pkglibdir }: Installation) =>
+      Effect.gen(function* () {
+        // HTTP, zstd and tar cost start-up time that a compute without remote extensions need not pay.
+        const [{ downloadArchive }, { install }] = yield* Effect.promise(() =>
+          Promise.all([import("./download.ts"), import("./Staging.ts")])
+        )
+        const directory = yield* stagingDirectory(extension)
+        const count = (http_status: string) =>
+          metrics.increment(remoteExtRequests, { filename: archiveName(extension), http_status })
+        const size = yield* downloadArchive(url, directory, downloads).pipe(
+          Effect.tap(() => count("200 OK")),
+          Effect.tapError(({ httpStatus }) => count(httpStatus))
+        )
+        yield* io(extension, () => install(directory, sharedir, pkglibdir))
+        return size
+      }).pipe(Effect.scoped)
+
+    const retries = Schedule.exponential(FIRST_PAUSE).pipe(
+      Schedule.union(Schedule.spaced(LONGEST_PAUSE)),
+      Schedule.upTo(Duration.millis(downloads.retries))
+    )
+
+    const download = (extension: string) =>
+      Effect.gen(function* () {
+        const baseUrl = options.remoteExtBaseUrl ?? ""
+        const installation = yield* installed
+        const architecture = goArchitecture(arch())
+        const url = archiveUrl(
+          { baseUrl, buildTag: options.buildTag, architecture, major: installation.major },
+          extension
+        )
+        yield* Effect.logInfo(`downloading extension ${extension}`)
+        const [took, size] = yield* attempt(extension, url, installation).pipe(
+          Effect.tapErrorTag("NotDownloaded", ({ message }) =>
+            Effect.logWarning(`extension ${extension} was not downloaded: ${message}`)
+          ),
+          Effect.retry({
+            schedule: retries,
+            while: (error) => error._tag === "NotDownloaded" && error.transient
+          }),
+          Effect.timed
+        )
+        yield* Effect.logInfo(`downloaded extension ${extension}: ${size} bytes in ${Duration.format(took)}`)
+        return size
+      }).pipe(
+        Effect.timeoutFail({
+          duration: Duration.millis(downloads.deadline),
+          onTimeout: () => new DownloadFailed({ extension, reason: `not done within ${downloads.deadline / 1000} s` })
+        }),
+        Effect.mapError((error) =>
+          error._tag === "DownloadFailed" ? error : new DownloadFailed({ extension, reason: error.message })
+        ),
+        Effect.withSpan("download extension", { attributes: { extension } })
+      )
+
+    /**
+     * The first caller's download is everybody's; it goes on when that caller leaves. Succeeds with the compressed size
+     * for the one who began it and 0 for the others.
+     */
+    const fetch = (extension: string): Effect.Effect<number, DownloadFailed> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const shared = wanted.get(extension)
+          if (shared !== undefined) return Effect.as(restore(Deferred.await(shared)), 0)
+          return Effect.gen(function* () {
+            const result = yield* Deferred.make<number, DownloadFailed>()
+            wanted.set(extension, result)
+            yield* Effect.interruptible(download(extension)).pipe(
+              Effect.tapErrorCause(() => Effect.sync(() => wanted.delete(extension))),
+              Effect.intoDeferred(result),
+              Effect.forkIn(scope)
+            )
+            return yield* restore(Deferred.await(result))
+          })
+        })
+      )
+
+    return { fetch }
+  })

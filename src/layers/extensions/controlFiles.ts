@@ -1,0 +1,48 @@
+/**
+ * Control files of remote extensions: with them `CREATE EXTENSION` knows the extension, and asks for its scripts.
+ */
+import { access, mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { RemoteExtensions } from "../../domain/ComputeSpec.ts"
+import { controlFiles, isPlainName } from "../../domain/RemoteExtensions.ts"
+import { replaceFile } from "../companion/replaceFile.ts"
+
+export class NoControlFile extends Data.TaggedError("NoControlFile")<{ readonly message: string }> {}
+
+/** Writes those of the permitted extensions that are not there; one of the image wins. */
+export const writeControlFiles = <E extends { readonly message: string }>(
+  remote: RemoteExtensions,
+  sharedir: Effect.Effect<string, E>
+) =>
+  Effect.gen(function* () {
+    const files = controlFiles(remote)
+    if (files.length === 0) return
+    const directory = join(yield* sharedir, "extension")
+    yield* Effect.tryPromise({
+      try: () => mkdir(directory, { recursive: true }),
+      catch: (error) =>
+        new NoControlFile({ message: `${directory}: ${error instanceof Error ? error.message : error}` })
+    })
+    yield* Effect.forEach(
+      files,
+      ({ extension, name, text }) =>
+        Effect.gen(function* () {
+          if (!isPlainName(name)) {
+            const message = `extension ${extension}: ${JSON.stringify(name)} is not the name of a control file`
+            return yield* new NoControlFile({ message })
+          }
+          const path = join(directory, name)
+          const there = yield* Effect.promise(() =>
+            access(path).then(
+              () => true,
+              () => false
+            )
+          )
+          if (there) return yield* Effect.logWarning(`control file ${path} exists, the remote one is ignored`)
+          yield* replaceFile(path, text)
+        }),
+      { concurrency: 8, discard: true }
+    )
+  })
