@@ -19,7 +19,7 @@ export class Metrics extends Context.Tag("compute/Metrics")<
     readonly increment: (family: MetricFamily, labels?: Labels, by?: number) => Effect.Effect<void>
     /** Counts a value into a histogram. */
     readonly observe: (family: MetricFamily, labels: Labels, value: number) => Effect.Effect<void>
-    /** The samples of a gauge for as long as the scope is open. Several sources of one family add up to one list. */
+    /** The samples of a gauge, or of a counter that somebody else keeps, for as long as the scope is open. */
     readonly gauge: (
       family: MetricFamily,
       samples: Effect.Effect<ReadonlyArray<Sample>>
@@ -66,13 +66,11 @@ const make = (): Context.Tag.Service<Metrics> => {
 
   const collect = (family: MetricFamily): Effect.Effect<Collected> =>
     Effect.gen(function* () {
-      if (family.fromZero && family.type !== "gauge") series(family, {})
       const all = [...(kept.get(family.name)?.values() ?? [])]
       if (family.type === "histogram") return { family, samples: [], distributions: all }
-      if (family.type === "counter") {
-        return { family, samples: all.map(({ labels, sum }) => ({ labels, value: sum })), distributions: [] }
-      }
-      const samples = (yield* Effect.forEach(sources.get(family.name) ?? [], heard(family))).flat()
+      const own = family.type === "counter" ? all.map(({ labels, sum }) => ({ labels, value: sum })) : []
+      const asked = (yield* Effect.forEach(sources.get(family.name) ?? [], heard(family))).flat()
+      const samples = [...asked, ...own]
       const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
       return { family, samples: [...samples, ...zero], distributions: [] }
     })

@@ -38,6 +38,8 @@ export interface ComputeOptions {
   readonly isVm: boolean
   readonly instanceId: string | null
   readonly buildTag: string
+  /** `/autoscaling_metrics` is answered from SQL when Postgres does not serve it. Default: no. */
+  readonly autoscalingMetricsFromSql?: boolean
 }
 
 export class Options extends Context.Tag("compute/Options")<Options, ComputeOptions>() {}

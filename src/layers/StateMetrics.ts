@@ -1,22 +1,44 @@
 /**
- * The gauge that says in which status this compute is: derived at scrape time, so that it is never stale nor absent.
+ * What the compute is and waits for: derived at scrape time, so that it is never stale nor absent.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { kebab } from "../domain/ComputeStatus.ts"
-import { computeCtlUp } from "../domain/MetricFamilies.ts"
+import { computeCtlUp, logLinesDropped, residentMemory, waitingSeconds } from "../domain/MetricFamilies.ts"
 import { ComputeState } from "./ComputeState.ts"
+import { Log } from "./Log.ts"
 import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
+import { Waits } from "./Waits.ts"
 
 export const stateMetrics = Layer.scopedDiscard(
   Effect.gen(function* () {
     const metrics = yield* Metrics
     const state = yield* ComputeState
+    const waits = yield* Waits
+    const log = yield* Log
+    const clock = yield* Effect.clock
     const { buildTag } = yield* Options
     yield* metrics.gauge(
       computeCtlUp,
       Effect.map(state.get, ({ status }) => [{ labels: { build_tag: buildTag, status: kebab(status) }, value: 1 }])
+    )
+    yield* metrics.gauge(
+      waitingSeconds,
+      Effect.map(waits.current, (current) => {
+        const now = clock.unsafeCurrentTimeMillis()
+        const oldest = new Map<string, number>()
+        for (const { name, since } of current) oldest.set(name, Math.min(since, oldest.get(name) ?? since))
+        return [...oldest].map(([wait, since]) => ({ labels: { wait }, value: (now - since) / 1000 }))
+      })
+    )
+    yield* metrics.gauge(
+      residentMemory,
+      Effect.sync(() => [{ labels: {}, value: process.memoryUsage.rss() }])
+    )
+    yield* metrics.gauge(
+      logLinesDropped,
+      Effect.map(log.dropped, (value) => [{ labels: {}, value }])
     )
   })
 )

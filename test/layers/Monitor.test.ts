@@ -55,7 +55,7 @@ const scripted = () => {
 }
 
 const around = (sql: Layer.Layer<Sql>) =>
-  Monitor.layer.pipe(Layer.provideMerge(Layer.mergeAll(ComputeState.layer, Metrics.layer, sql)))
+  Monitor.layer.pipe(Layer.provideMerge(ComputeState.layer), Layer.provideMerge(Layer.mergeAll(Metrics.layer, sql)))
 
 const started = Effect.gen(function* () {
   const state = yield* ComputeState

@@ -1,0 +1,16 @@
+/**
+ * `GET /activity`.
+ */
+import * as Effect from "effect/Effect"
+import { Monitor } from "../../layers/Monitor.ts"
+import { activity } from "../api/activity.ts"
+import { json, route } from "../Route.ts"
+
+export const routes = [
+  route(activity, () =>
+    Effect.map(
+      Effect.flatMap(Monitor, (monitor) => monitor.activity),
+      (report) => json(200, report)
+    )
+  )
+] as const

@@ -1,0 +1,21 @@
+/**
+ * `GET /autoscaling_metrics`: what Postgres exports on its socket, passed on.
+ *
+ * Source: `compute_tools/src/http/routes/autoscaling_metrics.rs`.
+ */
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import { PostgresExporter } from "../../layers/PostgresExporter.ts"
+import { autoscalingMetrics } from "../api/probes.ts"
+import { orStatus, route } from "../Route.ts"
+
+export const routes = [
+  route(autoscalingMetrics, () =>
+    Effect.flatMap(PostgresExporter, (exporter) => exporter.autoscaling).pipe(
+      Effect.map(({ status, contentType, body }) =>
+        HttpServerResponse.stream(body, { status, ...(contentType !== null && { contentType }) })
+      ),
+      orStatus(500)
+    )
+  )
+] as const

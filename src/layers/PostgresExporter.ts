@@ -1,0 +1,55 @@
+/**
+ * The metrics that Postgres itself exports: the neon extension serves them on a Unix socket in the data directory.
+ *
+ * Source: `compute_tools/src/communicator_socket_client.rs`, `compute_tools/src/http/routes/autoscaling_metrics.rs`.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { Options } from "./Options.ts"
+import { Sql } from "./Sql.ts"
+
+/** `unreachable`: nobody listens. The message is the one clients know. */
+export class ExporterFailed extends Data.TaggedError("ExporterFailed")<{
+  readonly message: string
+  readonly unreachable: boolean
+}> {}
+
+export interface Exported {
+  readonly status: number
+  readonly contentType: string | null
+  readonly body: Stream.Stream<Uint8Array, ExporterFailed>
+}
+
+export class PostgresExporter extends Context.Tag("compute/PostgresExporter")<
+  PostgresExporter,
+  {
+    /** The answer of the socket as it is. Without a socket and where the process allows it, the same families from SQL. */
+    readonly autoscaling: Effect.Effect<Exported, ExporterFailed, Scope.Scope>
+  }
+>() {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const { pgdata, autoscalingMetricsFromSql = false } = yield* Options
+      const sql = yield* Sql
+      const fromSocket = Effect.flatMap(loadSocket, ({ request }) => request(pgdata, "/autoscaling_metrics"))
+      const fromSql = Effect.flatMap(loadSql, ({ collect }) => collect).pipe(Effect.provideService(Sql, sql))
+      return PostgresExporter.of({
+        autoscaling: autoscalingMetricsFromSql
+          ? Effect.catchIf(
+              fromSocket,
+              ({ unreachable }) => unreachable,
+              (error) => Effect.mapError(fromSql, () => error)
+            )
+          : fromSocket
+      })
+    })
+  )
+}
+
+const loadSocket = Effect.promise(() => import("./postgresExporter/socket.ts"))
+const loadSql = Effect.promise(() => import("./postgresExporter/lfcFromSql.ts"))
