@@ -53,8 +53,9 @@ const hintAtKeys = (config: ComputeConfig) =>
 
 /** The API is loaded while the network is being waited for. Its servers close with the scope. */
 const serveApi = Effect.gen(function* () {
-  const { serve } = yield* Effect.promise(() => import("../http/servers.ts"))
-  yield* serve
+  const servers = yield* Effect.promise(() => import("../http/servers.ts"))
+  yield* servers.serveExternal
+  yield* servers.serveInternal
 })
 
 /** Somebody asked to stop before there was anything to stop. */

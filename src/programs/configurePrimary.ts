@@ -12,9 +12,7 @@ import { LocalProxy } from "../layers/LocalProxy.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Services } from "../layers/Services.ts"
 import { step } from "./StartFailed.ts"
-
-/** The subscriber switch goes back on once inherited subscriptions are dropped; it stands after the override's include. */
-const SUBSCRIBERS_ON = "neon.disable_logical_replication_subscribers=false"
+import { SUBSCRIBERS_ON } from "./subscribers.ts"
 
 const inBackground = (name: string, complaint: string, effect: Effect.Effect<unknown, Error>) =>
   Effect.flatMap(Services, (services) =>

@@ -10,8 +10,8 @@ import { format, type Lsn, zero } from "../domain/Lsn.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { DataDirectory } from "../layers/DataDirectory.ts"
-import { Safekeepers } from "../layers/Safekeepers.ts"
-import { basebackup } from "./basebackup.ts"
+import { Safekeepers, type SyncFailed } from "../layers/Safekeepers.ts"
+import { connectForBasebackup } from "./basebackup.ts"
 import { phase } from "./phase.ts"
 import { asIs, step } from "./StartFailed.ts"
 
@@ -19,7 +19,7 @@ import { asIs, step } from "./StartFailed.ts"
 const startLsn = (
   spec: ParsedSpec,
   confWritten: Effect.Effect<void>
-): Effect.Effect<Lsn, Error, Safekeepers | ComputeState> =>
+): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
   Effect.gen(function* () {
     const mode = spec.spec.mode
     if (mode === "Replica") {
@@ -40,18 +40,20 @@ const startLsn = (
     return synced.lsn
   })
 
-export const prepareDataDirectory = Effect.fn("prepare data directory")(function* (spec: ParsedSpec) {
-  const directory = yield* DataDirectory
-  const confWritten = yield* Deferred.make<void>()
-  const write = directory.create.pipe(
-    Effect.zipRight(directory.writeConf(spec)),
-    Effect.zipRight(Deferred.succeed(confWritten, undefined)),
-    asIs
-  )
-  const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(
-    step("failed to sync safekeepers")
-  )
-  const [, lsn] = yield* Effect.all([write, sync], { concurrency: "unbounded" })
-  yield* phase("basebackup")(asIs(basebackup(spec, lsn)))
-  yield* asIs(directory.finish(spec))
-})
+export const prepareDataDirectory = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const directory = yield* DataDirectory
+    const confWritten = yield* Deferred.make<void>()
+    const takeBasebackup = yield* connectForBasebackup(spec)
+    const write = directory.create.pipe(
+      Effect.zipRight(directory.writeConf(spec)),
+      Effect.zipRight(Deferred.succeed(confWritten, undefined)),
+      asIs
+    )
+    const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(
+      step("failed to sync safekeepers")
+    )
+    const [lsn] = yield* Effect.all([sync, write], { concurrency: "unbounded" })
+    yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
+    yield* asIs(directory.finish(spec))
+  }).pipe(Effect.scoped, phase("data directory"))

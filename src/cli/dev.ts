@@ -1,0 +1,137 @@
+/**
+ * `compute_ctl dev`: a compute on this machine with nothing else installed. Storage is emulated, Postgres is real, and
+ * the compute is this same program in its drop-in form.
+ */
+import * as path from "node:path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { start as startEmulator } from "../emulator/Emulator.ts"
+import { findPostgres } from "../emulator/postgresBinaries.ts"
+import * as Tokens from "../emulator/Tokens.ts"
+import { Account } from "../layers/Account.ts"
+import { Children, exitCode } from "../layers/Child.ts"
+import { Log } from "../layers/Log.ts"
+import { commandLine, freePorts, prepare, welcome } from "./dev/compute.ts"
+import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
+
+const pgbin: Flag = {
+  name: "pgbin",
+  short: "b",
+  value: "PATH",
+  help: "The postgres to run [env: POSTGRES_PATH]; else one of the system, else the packaged one"
+}
+const port: Flag = { name: "port", value: "PORT", help: "Where Postgres listens", default: "a free one from 55432 on" }
+const externalPort: Flag = { name: "external-http-port", value: "PORT", help: "External API", default: "a free one" }
+const internalPort: Flag = { name: "internal-http-port", value: "PORT", help: "Internal API", default: "a free one" }
+const grpc: Flag = { name: "grpc", help: "Fetch the basebackup over gRPC instead of libpq" }
+const emptyStart: Flag = { name: "empty", help: "Start without a spec; POST /configure gives it one" }
+const help: Flag = { name: "help", short: "h", help: "Print this" }
+const flags = [pgbin, port, externalPort, internalPort, grpc, emptyStart, help]
+
+const helpText = `compute_ctl dev runs a whole compute on this machine: emulated safekeepers and pageserver, a real Postgres,
+the HTTP API. It prints how to connect and ends with Ctrl-C. Nothing is kept.
+
+Usage: compute_ctl dev [OPTIONS]
+
+Options:
+${helpOf(flags)}`
+
+interface Wanted {
+  readonly pgbin: string
+  readonly ports: ReadonlyArray<number | null>
+  readonly grpc: boolean
+  readonly empty: boolean
+}
+
+const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
+  Either.gen(function* () {
+    const given = yield* parseFlags(flags, argv)
+    const ports = [
+      yield* wholeNumber(given, port, 65_535),
+      yield* wholeNumber(given, externalPort, 65_535),
+      yield* wholeNumber(given, internalPort, 65_535)
+    ]
+    const near = [process.cwd(), path.dirname(process.execPath)]
+    const chosen = given.get(pgbin.name) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
+    if (chosen === undefined) {
+      return yield* Either.left(
+        new UsageError({ message: "no Postgres of major 14 to 17 found", hint: "name one with --pgbin PATH" })
+      )
+    }
+    return { pgbin: chosen, ports, grpc: given.has(grpc.name), empty: given.has(emptyStart.name) }
+  })
+
+/** Signals reach the compute, which stops in order; this process ends when it has. */
+const ignoreSignals = Effect.acquireRelease(
+  Effect.sync(() => {
+    const ignore = () => undefined
+    const names = ["SIGINT", "SIGTERM"] as const
+    for (const name of names) process.on(name, ignore)
+    return { names, ignore }
+  }),
+  ({ names, ignore }) => Effect.sync(() => names.forEach((name) => process.off(name, ignore)))
+)
+
+const forwardTermination = (signal: (name: NodeJS.Signals) => Effect.Effect<void>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const forward = () => Effect.runFork(signal("SIGTERM"))
+      process.on("SIGTERM", forward)
+      return forward
+    }),
+    (forward) => Effect.sync(() => process.off("SIGTERM", forward))
+  )
+
+const serve = (wanted: Wanted) =>
+  Effect.gen(function* () {
+    const { postgres: account } = yield* Account
+    const children = yield* Children
+    yield* ignoreSignals
+    const keys = Tokens.generate("dev")
+    const emulator = yield* startEmulator({ pgbin: wanted.pgbin, account })
+    const ports = yield* freePorts(wanted.ports)
+    const compute = yield* prepare({ emulator, keys, ports, account, grpc: wanted.grpc, empty: wanted.empty })
+    const child = yield* children.spawn(process.execPath, {
+      args: commandLine(compute),
+      stdout: "inherit",
+      stderr: "pipe",
+      ladder: [
+        ["SIGTERM", "40 seconds"],
+        ["SIGKILL", Duration.infinity]
+      ]
+    })
+    yield* forwardTermination(child.signal)
+    yield* Effect.forkScoped(
+      Stream.runForEach(child.stderr, (line) => Effect.sync(() => void process.stderr.write(`${line}\n`)))
+    )
+    yield* Effect.forkScoped(welcome(compute))
+    return exitCode(yield* child.ended)
+  }).pipe(Effect.scoped)
+
+const services = Account.layer.pipe(
+  Layer.provideMerge(Children.layer),
+  Layer.provideMerge(Log.layer({ format: "text" }))
+)
+
+/** Succeeds with the compute's exit code; a Ctrl-C is the usual end, and a success. */
+export const dev = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  if (argv.includes("--help") || argv.includes("-h")) {
+    return Effect.as(
+      Effect.sync(() => void process.stdout.write(`${helpText}\n`)),
+      0
+    )
+  }
+  const wanted = choose(argv)
+  const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
+  if (Either.isLeft(wanted)) {
+    const { message, hint } = wanted.left
+    return Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)
+  }
+  return serve(wanted.right).pipe(
+    Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
+    Effect.provide(services)
+  )
+}
