@@ -1,0 +1,290 @@
+/**
+ * Real Postgres clusters with the catalog service on top: superuser `cloud_admin`, the stand-in of the neon extension,
+ * an override file included last, everything gone with the scope.
+ */
+import { execFile, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { promisify } from "node:util"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import pg from "pg"
+import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
+import { TenantId, TimelineId } from "../../src/domain/Ids.ts"
+import type { ParsedSpec } from "../../src/domain/ParsedSpec.ts"
+import { distribution } from "../../src/emulator/Distribution.ts"
+import { Catalog } from "../../src/layers/Catalog.ts"
+import { DataDirectory } from "../../src/layers/DataDirectory.ts"
+import { Metrics } from "../../src/layers/Metrics.ts"
+import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
+import { Postmaster } from "../../src/layers/Postmaster.ts"
+import { Sql } from "../../src/layers/Sql.ts"
+import { freePort } from "../rig/freePort.ts"
+import { account, servers, tempDir } from "../rig/postgres.ts"
+
+const run = promisify(execFile)
+const as = account ?? {}
+
+export interface Server {
+  readonly major: number
+  readonly pgbin: string
+}
+
+const major = async (pgbin: string): Promise<Server> => {
+  const { stdout } = await run(pgbin, ["--version"])
+  return { major: Number(/\d+/.exec(stdout)?.[0]), pgbin }
+}
+
+/** One server of each major version this machine has. */
+export const versions: ReadonlyArray<Server> = [
+  ...new Map((await Promise.all(servers.map(major))).map((server) => [server.major, server])).values()
+]
+
+export const TIMELINE = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
+export const SCRAM =
+  "SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$bpSY5Ze9NUH+I35LC3gVq+DpBfK46iXBxvhAKqVu9pE=:VpYlBuxyzeCI1KnctrefdljpB1mk3Gp7sBI/t11+NkQ="
+
+export interface Cluster {
+  readonly major: number
+  readonly data: string
+  readonly port: number
+  readonly pid: number
+  readonly connstr: string
+  readonly pgbin: string
+  /** Texts of the override file, in order. */
+  readonly overrides: Array<string>
+  /** Rows as `psql -AtX` shows them. */
+  readonly sql: (database: string, text: string, user?: string) => Effect.Effect<string>
+  readonly layer: (
+    options?: Partial<ComputeOptions>,
+    catalog?: typeof Catalog.layer
+  ) => Layer.Layer<Catalog | Sql | Metrics>
+}
+
+const raw = { getTypeParser: () => (value: string | Buffer) => value }
+
+const query =
+  (port: number) =>
+  (database: string, text: string, user = "cloud_admin") =>
+    Effect.promise(async () => {
+      const client = new pg.Client({ host: "127.0.0.1", port, database, user, types: raw })
+      client.on("error", () => {})
+      await client.connect()
+      try {
+        const results = await client.query<Array<string | null>>({ text, rowMode: "array" })
+        return [results]
+          .flat()
+          .flatMap((result) =>
+            result.fields.length > 0
+              ? result.rows.map((row) => row.map((value) => value ?? "").join("|"))
+              : [result.rowCount === null ? result.command : `${result.command} ${result.rowCount}`]
+          )
+          .join("\n")
+      } finally {
+        await client.end()
+      }
+    })
+
+/** A data directory to copy: made once per file and version. */
+export const template = (server: Server) =>
+  Effect.gen(function* () {
+    const dir = yield* tempDir("catalog-")
+    const made = yield* distribution({
+      pgbin: server.pgbin,
+      dir: path.join(dir, "pg"),
+      cache: path.join(dir, "cache"),
+      control: { host: "127.0.0.1", port: 1 },
+      account
+    }).pipe(Effect.orDie)
+    const home = yield* tempDir("catalog-data-", true)
+    const data = path.join(home, "template")
+    yield* Effect.promise(() =>
+      run(
+        path.join(made.realBin, "initdb"),
+        ["-D", data, "-U", "cloud_admin", "-A", "trust", "--no-sync", "--locale=C.UTF-8"],
+        { ...as, cwd: home }
+      )
+    )
+    fs.appendFileSync(
+      path.join(data, "postgresql.conf"),
+      [
+        "fsync = off",
+        "wal_level = logical",
+        "shared_buffers = 32MB",
+        "max_connections = 60",
+        "log_min_messages = fatal",
+        `neon.timeline_id = '${TIMELINE}'`,
+        "include_if_exists = 'compute_ctl_temp_override.conf'",
+        ""
+      ].join("\n")
+    )
+    return { home, data, bin: made.realBin, major: server.major, pgbin: path.join(made.realBin, "postgres") }
+  })
+export type Template = Effect.Effect.Success<ReturnType<typeof template>>
+
+let clusters = 0
+
+export const startCluster = (
+  from: Template,
+  settings: Readonly<Record<string, string>> = {}
+): Effect.Effect<Cluster, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const port = yield* freePort
+    clusters += 1
+    const data = path.join(from.home, `data${clusters}`)
+    yield* Effect.promise(() => run("cp", ["-a", "--reflink=auto", from.data, data]))
+    const all = {
+      port: String(port),
+      unix_socket_directories: from.home,
+      shared_preload_libraries: "pg_stat_statements",
+      ...settings
+    }
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(
+          path.join(from.bin, "postgres"),
+          ["-D", data, ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+          { ...as, cwd: from.home, stdio: ["ignore", "ignore", process.env["POSTGRES_LOG"] ? "inherit" : "ignore"] }
+        )
+      ),
+      (running) =>
+        Effect.async<void>((resume) => {
+          const gone = () => {
+            fs.rmSync(data, { recursive: true, force: true })
+            resume(Effect.void)
+          }
+          if (running.exitCode !== null) return gone()
+          running.once("exit", gone)
+          running.kill("SIGQUIT")
+        })
+    )
+    const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/postgres`
+    yield* query(port)("postgres", "select 1").pipe(
+      Effect.sandbox,
+      Effect.retry({ times: 400, schedule: pause }),
+      Effect.orDie
+    )
+    const pid = child.pid ?? 0
+    const overrides: Array<string> = []
+    const directory = Layer.succeed(
+      DataDirectory,
+      // Only these two are asked for by the catalog.
+      {
+        writeOverride: (text: string) =>
+          Effect.sync(() => {
+            overrides.push(text)
+            fs.writeFileSync(path.join(data, "compute_ctl_temp_override.conf"), text, { mode: 0o644 })
+          }),
+        ensureConfLine: () => Effect.succeed(false)
+      } as unknown as DataDirectory["Type"]
+    )
+    const postmaster = Layer.succeed(Postmaster, {
+      current: Effect.succeed({
+        reload: Effect.sync(() => process.kill(pid, "SIGHUP"))
+      })
+    } as unknown as Postmaster["Type"])
+    return {
+      major: from.major,
+      data,
+      port,
+      pid,
+      connstr,
+      pgbin: from.pgbin,
+      overrides,
+      sql: query(port),
+      layer: (options = {}, catalog = Catalog.layer) =>
+        Layer.provideMerge(catalog, Layer.mergeAll(Sql.layerTo(connstr), Metrics.layer)).pipe(
+          Layer.provide(
+            Layer.mergeAll(directory, postmaster, optionsLayer({ connstr, pgbin: from.pgbin, ...options }))
+          ),
+          Layer.provideMerge(quiet)
+        )
+    }
+  })
+
+const quiet = process.env["TEST_LOG"] ? Layer.empty : Logger.minimumLogLevel(LogLevel.None)
+const pause = Schedule.spaced("20 millis")
+
+const optionsLayer = (options: Partial<ComputeOptions>) =>
+  Layer.succeed(Options, {
+    privilegedRole: "neon_superuser",
+    lakebaseMode: false,
+    controlPlaneToken: Redacted.make(""),
+    ...options
+  } as ComputeOptions)
+
+export interface SpecParts {
+  readonly roles?: ReadonlyArray<object>
+  readonly dbs?: ReadonlyArray<object>
+  readonly ops?: ReadonlyArray<object>
+  readonly settings?: ReadonlyArray<object>
+  readonly extra?: object
+}
+
+/** A primary's spec with these parts. */
+export const specOf = ({ roles = [], dbs = [], ops = [], settings = [], extra = {} }: SpecParts): ParsedSpec => {
+  const spec = Schema.decodeUnknownSync(ComputeSpec)({
+    format_version: 1,
+    suspend_timeout_seconds: -1,
+    cluster: { roles, databases: dbs, settings },
+    delta_operations: ops,
+    ...extra
+  })
+  return {
+    spec,
+    tenantId: Schema.decodeSync(TenantId)("b0554b632bd4d547a63b86c3630317e8"),
+    timelineId: Schema.decodeSync(TimelineId)(TIMELINE),
+    pageserver: { shard_count: 0, stripe_size: null, shards: {}, prefer_protocol: "libpq" } as never,
+    safekeepers: [],
+    safekeepersGeneration: null,
+    storageAuthToken: null,
+    endpointStorageAddr: null,
+    endpointStorageToken: null
+  }
+}
+
+export const role = (name: string, password: string | null = SCRAM, options: ReadonlyArray<object> | null = null) => ({
+  name,
+  encrypted_password: password,
+  options
+})
+export const database = (name: string, owner: string, options: ReadonlyArray<object> | null = null) => ({
+  name,
+  owner,
+  options
+})
+
+const queries: {
+  readonly "cluster, in database postgres": Readonly<Record<string, string>>
+  readonly "in every database that accepts connections, except template ones": Readonly<Record<string, string>>
+} = JSON.parse(fs.readFileSync(new URL("../golden/catalog-queries.json", import.meta.url), "utf8"))
+
+/** The whole catalog as SQL shows it, in the form of the recorded cases. */
+export const look = (cluster: Cluster) =>
+  Effect.gen(function* () {
+    const all: Record<string, unknown> = {}
+    const asked = (database: string, texts: Readonly<Record<string, string>>) =>
+      Effect.gen(function* () {
+        const answers: Record<string, string> = {}
+        for (const [name, text] of Object.entries(texts)) answers[name] = yield* cluster.sql(database, text)
+        return answers
+      })
+    Object.assign(all, yield* asked("postgres", queries["cluster, in database postgres"]))
+    const names = yield* cluster.sql(
+      "postgres",
+      "select datname from pg_database where datallowconn and datname !~ '^template[01]$' and datconnlimit <> -2 order by 1"
+    )
+    for (const name of names.split("\n")) {
+      all[`db ${name}`] = yield* asked(
+        name,
+        queries["in every database that accepts connections, except template ones"]
+      )
+    }
+    return all
+  })

@@ -1,0 +1,82 @@
+/**
+ * The recorded cases: the catalog has to come out the same, on every version of Postgres at hand.
+ */
+import * as fs from "node:fs"
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { startConcurrency } from "../../src/domain/Concurrency.ts"
+import { messages, paragraph } from "../../src/domain/ErrorChain.ts"
+import { Catalog } from "../../src/layers/Catalog.ts"
+import { look, type SpecParts, specOf, startCluster, type Template, template, versions } from "./cluster.ts"
+
+interface Recorded {
+  readonly case: ReadonlyArray<
+    SpecParts & { readonly after?: ReadonlyArray<readonly [string, string]>; readonly fails?: boolean }
+  >
+  readonly result: ReadonlyArray<{
+    readonly status: number | "failed"
+    readonly error?: string
+    readonly catalog?: Readonly<Record<string, unknown>>
+  }>
+}
+
+const folder = new URL("../golden/catalog/", import.meta.url)
+const cases = fs.readdirSync(folder).map((name) => ({
+  name,
+  ...(JSON.parse(fs.readFileSync(new URL(name, folder), "utf8")) as Recorded)
+}))
+
+/** Recorded on 15; what later versions show for the same thing. */
+const asOn = (major: number, catalog: unknown): unknown => {
+  const text = JSON.stringify(catalog)
+  if (major < 16) return JSON.parse(text)
+  return JSON.parse(
+    text
+      .replaceAll("a*r*w*d*D*x*t*/", major >= 17 ? "a*r*w*d*D*x*t*m*/" : "a*r*w*d*D*x*t*/")
+      .replaceAll(
+        "pg_monitor|neon_superuser|t",
+        "pg_create_subscription|neon_superuser|f\\npg_monitor|neon_superuser|t"
+      )
+      .replaceAll("pg_stat_statements|1.10|", major >= 17 ? "pg_stat_statements|1.11|" : "pg_stat_statements|1.10|")
+  )
+}
+
+class From extends Context.Tag("test/Template")<From, Template>() {}
+
+for (const server of versions) {
+  layer(Layer.scoped(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+    for (const recorded of cases) {
+      it.scoped(recorded.name, () =>
+        Effect.gen(function* () {
+          const cluster = yield* startCluster(yield* From)
+          yield* Effect.gen(function* () {
+            const catalog = yield* Catalog
+            for (const [index, step] of recorded.case.entries()) {
+              const spec = specOf(step)
+              const phase = index === 0 ? "start" : "reconfigure"
+              const applied = yield* Effect.either(
+                catalog.apply(spec, { phase, concurrency: startConcurrency(spec.spec) })
+              )
+              const expected = recorded.result[index]
+              if (expected?.status === "failed") {
+                assert.strictEqual(applied._tag, "Left")
+                if (applied._tag === "Left") {
+                  assert.ok(paragraph(messages(applied.left)).startsWith(expected.error ?? "?"))
+                }
+                continue
+              }
+              if (applied._tag === "Left") assert.fail(applied.left.message)
+              if (index === 0) yield* catalog.migrate(spec)
+              const found = yield* look(cluster)
+              assert.deepStrictEqual(found, asOn(server.major, expected?.catalog))
+              for (const [database, statement] of step.after ?? []) yield* cluster.sql(database, statement)
+            }
+            assert.ok(["", undefined].includes(cluster.overrides.at(-1)))
+          }).pipe(Effect.provide(cluster.layer()))
+        })
+      )
+    }
+  })
+}
