@@ -1,6 +1,6 @@
 /**
  * The pageserver's gRPC door, on `node:http2` without encryption. Any `:scheme` is taken: clients of the original send
- * `grpc`.
+ * `grpc`. A user in `:authority` is refused by newer versions of nghttp2 (RFC 9113, 8.3.1), so addresses carry none.
  *
  * Source: `pageserver/src/page_service.rs` (`GrpcPageServiceHandler`), `pageserver/page_api`.
  */
