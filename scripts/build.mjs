@@ -21,8 +21,6 @@ await build({
   platform: "node",
   target: "node26",
   format: "cjs",
-  conditions: ["import", "node"],
-  mainFields: ["module", "main"],
   // Optional natives of the drivers; the pure JavaScript paths are used.
   external: ["pg-native", "bufferutil", "utf-8-validate"],
   // A dynamic import stays lazy: esbuild wraps the module and runs it at the first call.

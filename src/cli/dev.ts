@@ -3,6 +3,7 @@
  * the compute is this same program in its drop-in form.
  */
 import * as path from "node:path"
+import { isSea } from "node:sea"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -85,6 +86,9 @@ const forwardTermination = (signal: (name: NodeJS.Signals) => Effect.Effect<void
     (forward) => Effect.sync(() => process.off("SIGTERM", forward))
   )
 
+/** Before the arguments: nothing for the executable, the script for a Node that runs one. */
+const ourselves = (): ReadonlyArray<string> => (isSea() ? [] : process.argv.slice(1, 2))
+
 const serve = (wanted: Wanted) =>
   Effect.gen(function* () {
     const { postgres: account } = yield* Account
@@ -95,7 +99,7 @@ const serve = (wanted: Wanted) =>
     const ports = yield* freePorts(wanted.ports)
     const compute = yield* prepare({ emulator, keys, ports, account, grpc: wanted.grpc, empty: wanted.empty })
     const child = yield* children.spawn(process.execPath, {
-      args: commandLine(compute),
+      args: [...ourselves(), ...commandLine(compute)],
       stdout: "inherit",
       stderr: "pipe",
       ladder: [
