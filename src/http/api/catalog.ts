@@ -2,7 +2,8 @@
  * What is inside Postgres: databases, roles, schemas, grants, extensions, statements.
  */
 import * as Schema from "effect/Schema"
-import { endpoint } from "./Endpoint.ts"
+import { ComputeSpec } from "../../domain/ComputeSpec.ts"
+import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
 
 export const dbsAndRoles = endpoint("dbs_and_roles", {
@@ -83,4 +84,30 @@ export const setRoleGrants = endpoint("set_role_grants", {
   body: SetRoleGrantsRequest,
   success: { 201: "application/json" },
   failures: [412, 500]
+})
+
+export const lastApply = endpoint("last_apply", {
+  method: "GET",
+  path: "/apply",
+  summary: "The apply that runs, or the last one, object by object; null before the first",
+  failures: []
+})
+
+export const plan = endpoint("plan", {
+  method: "GET",
+  path: "/plan",
+  summary: "What applying the current spec would change; changes nothing",
+  failures: [400, 412, 500]
+})
+
+export const PlanRequest = Schema.Struct({ spec: ComputeSpec })
+
+export const planFor = endpoint("plan_for", {
+  method: "POST",
+  path: "/plan",
+  summary: "What applying this spec would change; changes nothing",
+  body: PlanRequest,
+  limit: SPEC_LIMIT,
+  onDisconnect: "cancel",
+  failures: [400, 412, 500]
 })

@@ -4,6 +4,8 @@
 import type { Needs } from "../Route.ts"
 import * as activity from "./activity.ts"
 import * as autoscaling from "./autoscaling.ts"
+import * as catalog from "./catalog.ts"
+import * as extensions from "./extensions.ts"
 import * as lakebase from "./lakebase.ts"
 import * as lfc from "./lfc.ts"
 import * as lifecycle from "./lifecycle.ts"
@@ -16,6 +18,8 @@ export const routes = [
   ...probes.routes,
   ...activity.routes,
   ...autoscaling.routes,
+  ...catalog.routes,
+  ...extensions.routes,
   ...lakebase.routes,
   ...lfc.routes,
   ...promote.routes,

@@ -1,0 +1,55 @@
+/**
+ * A plan for readers: the answer of `/plan`, the output of `compute_ctl plan`. It never holds a secret.
+ */
+import * as Schema from "effect/Schema"
+import type { Plan } from "./Step.ts"
+
+const StepReport = Schema.Struct({
+  object: Schema.String,
+  reason: Schema.String,
+  /** Null: the system database. */
+  database: Schema.NullOr(Schema.String),
+  sql: Schema.String
+})
+
+export const PlanReport = Schema.Struct({
+  phases: Schema.Array(Schema.Struct({ phase: Schema.String, steps: Schema.Array(StepReport) })),
+  warnings: Schema.Array(Schema.String)
+})
+export type PlanReport = typeof PlanReport.Type
+
+export const planReport = ({ phases, warnings }: Plan): PlanReport => ({
+  phases: phases.map(({ name, steps, databases }) => ({
+    phase: name,
+    steps: [...steps, ...databases.flatMap((work) => work.steps)].map(({ object, reason, database, sql }) => ({
+      object,
+      reason,
+      database,
+      sql
+    }))
+  })),
+  warnings
+})
+
+export const changes = (report: PlanReport): number => report.phases.reduce((sum, { steps }) => sum + steps.length, 0)
+
+const indented = (sql: string): string => sql.replaceAll("\n", "\n        ")
+
+/** One paragraph per phase; a step's statement stands below its reason. */
+export const planText = (report: PlanReport): string => {
+  const phases = report.phases
+    .filter(({ steps }) => steps.length > 0)
+    .map(({ phase, steps }) =>
+      [
+        phase,
+        ...steps.map(
+          ({ object, reason, database, sql }) =>
+            `  - ${object}: ${reason}${database === null ? "" : ` (in database ${JSON.stringify(database)})`}\n` +
+            `        ${indented(sql)}`
+        )
+      ].join("\n")
+    )
+  const count = changes(report)
+  const summary = count === 0 ? "nothing to do" : `${count} ${count === 1 ? "change" : "changes"} pending`
+  return [...phases, ...report.warnings.map((warning) => `warning: ${warning}`), summary].join("\n")
+}

@@ -1,0 +1,86 @@
+/**
+ * What is inside Postgres.
+ */
+import * as Effect from "effect/Effect"
+import type { ComputeSpec } from "../../domain/ComputeSpec.ts"
+import { planReport } from "../../domain/catalog/PlanReport.ts"
+import { type ParsedSpec, parseSpec } from "../../domain/ParsedSpec.ts"
+import { Catalog } from "../../layers/Catalog.ts"
+import { ComputeState } from "../../layers/ComputeState.ts"
+import * as api from "../api/catalog.ts"
+import { json, orStatus, refuse, requireRunning, route, streamed } from "../Route.ts"
+
+const planned = (spec: ParsedSpec) =>
+  Effect.flatMap(Catalog, (catalog) => catalog.plan(spec)).pipe(
+    Effect.map((plan) => json(200, planReport(plan))),
+    orStatus(500)
+  )
+
+const parsed = (spec: ComputeSpec) =>
+  Effect.catchTag(
+    Effect.suspend(() => parseSpec(spec)),
+    "InvalidSpec",
+    ({ message }) => refuse(400, message)
+  )
+
+const current = Effect.flatMap(ComputeState, (state) => state.get).pipe(
+  Effect.flatMap(({ spec }) => (spec === null ? refuse(412, "there is no spec yet") : Effect.succeed(spec)))
+)
+
+export const routes = [
+  route(api.dbsAndRoles, () =>
+    Effect.flatMap(Catalog, (catalog) => catalog.objects).pipe(
+      Effect.map((objects) => json(200, objects)),
+      orStatus(500)
+    )
+  ),
+  route(api.databaseSchema, ({ query }) =>
+    Effect.flatMap(Catalog, (catalog) => catalog.schemaDump(query.database)).pipe(
+      Effect.map((sql) => streamed(200, "application/json", sql)),
+      Effect.catchTags({
+        DatabaseMissing: ({ message }) => refuse(404, message),
+        DumpFailed: (error) => Effect.zipRight(Effect.logError(error.message), refuse(500, "failed to execute pg_dump"))
+      }),
+      orStatus(500)
+    )
+  ),
+  route(api.insights, () =>
+    requireRunning.pipe(
+      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.insights)),
+      // Clients have come to expect a string that holds JSON.
+      Effect.map((text) => json(200, text)),
+      orStatus(500)
+    )
+  ),
+  route(api.checkWritability, () =>
+    requireRunning.pipe(
+      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.checkWritability)),
+      Effect.as(json(200, true)),
+      orStatus(500)
+    )
+  ),
+  route(api.installExtension, ({ body }) =>
+    requireRunning.pipe(
+      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body))),
+      Effect.as(json(201, { extension: body.extension, version: body.version })),
+      orStatus(500, "failed to install extension: ")
+    )
+  ),
+  route(api.setRoleGrants, ({ body }) =>
+    requireRunning.pipe(
+      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body))),
+      Effect.as(
+        json(201, { database: body.database, schema: body.schema, privileges: body.privileges, role: body.role })
+      ),
+      orStatus(500, "failed to grant role privileges to the schema: ")
+    )
+  ),
+  route(api.lastApply, () =>
+    Effect.map(
+      Effect.flatMap(Catalog, (catalog) => catalog.lastApply),
+      (report) => json(200, report)
+    )
+  ),
+  route(api.plan, () => requireRunning.pipe(Effect.zipRight(current), Effect.flatMap(planned))),
+  route(api.planFor, ({ body }) => requireRunning.pipe(Effect.zipRight(parsed(body.spec)), Effect.flatMap(planned)))
+]
