@@ -182,7 +182,8 @@ const layerOf =
     })
     const installed = Effect.gen(function* () {
       yield* Effect.locallyScopedWith(FiberRef.currentLoggers, (loggers) =>
-        HashSet.add(HashSet.remove(loggers, Logger.defaultLogger), logger)
+        // Events of spans that nobody collects would only pile up.
+        loggers.pipe(HashSet.remove(Logger.defaultLogger), HashSet.remove(Logger.tracerLogger), HashSet.add(logger))
       )
       yield* Effect.locallyScoped(FiberRef.currentMinimumLogLevel, minimum[parseFilter(filter)])
       return service

@@ -178,7 +178,7 @@ const make = Effect.gen(function* () {
   }).pipe(Effect.scoped)
 
   const watch = Effect.gen(function* () {
-    yield* Effect.logInfo("starting compute monitor")
+    yield* Effect.withSpan(Effect.logInfo("starting compute monitor"), "compute_monitor")
     const now = yield* millis
     uptime.lastUp = now
     uptime.lastTick = now
@@ -212,7 +212,7 @@ const make = Effect.gen(function* () {
   const reportNow = Effect.map(known.get, ({ activity, monitor }) => report(activity, monitor))
 
   return Monitor.of({
-    poll: Effect.withSpan(poll, "compute_monitor"),
+    poll,
     activity: reportNow,
     fresh: Effect.gen(function* () {
       const { round } = yield* known.get

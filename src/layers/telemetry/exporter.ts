@@ -1,0 +1,97 @@
+/**
+ * Sends batches of ended spans to a collector. A collector that is away costs spans, never time.
+ */
+import { gzipSync } from "node:zlib"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
+import { redact } from "../../domain/Redaction.ts"
+import type { RecordedSpan } from "./RecordedSpan.ts"
+
+/** After a failure. */
+const PAUSE = Duration.seconds(60)
+/** Of the flush at the end: whoever waits for the process is not kept longer. */
+const FAREWELL = Duration.seconds(2)
+
+class ExportFailed extends Data.TaggedError("ExportFailed")<{ readonly message: string }> {}
+
+const loadOtlp = Effect.promise(() => import("./otlp.ts"))
+
+const reasonOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+}
+
+export const makeExporter = (settings: OtlpSettings) =>
+  Effect.gen(function* () {
+    let queue: Array<RecordedSpan> = []
+    let dropped = 0
+    let quietUntil = 0
+    let warned = false
+
+    const send = (spans: ReadonlyArray<RecordedSpan>) =>
+      Effect.gen(function* () {
+        const { encode } = yield* loadOtlp
+        const { bytes, contentType } = encode(spans, settings)
+        const response = yield* Effect.tryPromise({
+          try: async (signal) => {
+            const answer = await fetch(settings.url, {
+              method: "POST",
+              signal,
+              body: settings.gzip ? Uint8Array.from(gzipSync(bytes)) : bytes,
+              headers: {
+                ...settings.headers,
+                "content-type": contentType,
+                ...(settings.gzip && { "content-encoding": "gzip" })
+              }
+            })
+            await answer.arrayBuffer()
+            return answer.status
+          },
+          catch: (error) => new ExportFailed({ message: reasonOf(error) })
+        }).pipe(
+          Effect.timeoutFail({
+            duration: Duration.millis(settings.timeout),
+            onTimeout: () => new ExportFailed({ message: "timed out" })
+          })
+        )
+        if (response >= 300) return yield* new ExportFailed({ message: `the collector answered ${response}` })
+      })
+
+    const failed = ({ message }: ExportFailed) =>
+      Effect.gen(function* () {
+        quietUntil = (yield* Clock.currentTimeMillis) + Duration.toMillis(PAUSE)
+        if (warned) return
+        warned = true
+        yield* Effect.logWarning(`could not export traces: ${redact(message)}`)
+      })
+
+    /** Everything that waits, batch by batch, until one fails. */
+    const drain = Effect.gen(function* () {
+      while (queue.length > 0) {
+        const batch = queue.slice(0, settings.maxBatch)
+        queue = queue.slice(batch.length)
+        yield* send(batch)
+        warned = false
+      }
+    }).pipe(Effect.catchAll(failed), Effect.withTracerEnabled(false))
+
+    const flush = Effect.flatMap(Clock.currentTimeMillis, (now) => (now < quietUntil ? Effect.void : drain))
+
+    // A finalizer cannot be interrupted; the flush in it must be, or a collector that is away would hold the exit up.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const done = yield* flush.pipe(Effect.disconnect, Effect.timeoutOption(FAREWELL), Effect.interruptible)
+        if (done._tag === "None") yield* Effect.logWarning("timed out while shutting down tracing, exiting anyway")
+        if (dropped > 0) yield* Effect.logWarning(`${dropped} spans were not exported`)
+      })
+    )
+    yield* flush.pipe(Effect.delay(Duration.millis(settings.delay)), Effect.forever, Effect.forkScoped)
+
+    return (span: RecordedSpan) => {
+      if (queue.length < settings.maxQueue) queue.push(span)
+      else dropped += 1
+    }
+  })
