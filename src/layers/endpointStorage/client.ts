@@ -1,7 +1,6 @@
 /**
  * The endpoint storage over HTTP. One connection per request: there are minutes between them.
  */
-import { STATUS_CODES } from "node:http"
 import { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -17,6 +16,7 @@ const HEAD_MILLIS = 30_000
 const STALL_MILLIS = 30_000
 
 const undici = Effect.promise(() => import("undici"))
+const http = Effect.promise(() => import("node:http"))
 
 /** The innermost text: undici wraps what the socket said. */
 const reason = (error: unknown): string => {
@@ -48,7 +48,8 @@ const request = (object: StoredObject, options: Pick<Dispatcher.RequestOptions, 
   Effect.gen(function* () {
     const { request } = yield* undici
     const dispatcher = yield* agent
-    return yield* Effect.tryPromise({
+    const { STATUS_CODES } = yield* http
+    const { statusCode, body } = yield* Effect.tryPromise({
       try: (signal) =>
         request(url(object), {
           ...options,
@@ -58,16 +59,18 @@ const request = (object: StoredObject, options: Pick<Dispatcher.RequestOptions, 
         }),
       catch: failed
     })
+    return {
+      status: statusCode,
+      statusText: `${statusCode} ${STATUS_CODES[statusCode] ?? "<unknown status code>"}`,
+      body
+    }
   })
-
-const statusText = (status: number): string => `${status} ${STATUS_CODES[status] ?? "<unknown status code>"}`
 
 export const get = (object: StoredObject) =>
   request(object, { method: "GET" }).pipe(
     Effect.map(
-      ({ statusCode, body }): StorageAnswer => ({
-        status: statusCode,
-        statusText: statusText(statusCode),
+      ({ body, ...answer }): StorageAnswer => ({
+        ...answer,
         body: Stream.fromAsyncIterable<Uint8Array, EndpointStorageFailed>(body, failed)
       })
     )
@@ -81,7 +84,7 @@ export const put = (object: StoredObject, body: ReadonlyArray<Uint8Array>) => {
     headers: { "content-length": String(length), "content-type": "application/octet-stream" }
   }).pipe(
     Effect.tap(({ body: answer }) => Effect.promise(() => answer.dump().catch(() => undefined))),
-    Effect.map(({ statusCode }) => ({ status: statusCode, statusText: statusText(statusCode) })),
+    Effect.map(({ status, statusText }) => ({ status, statusText })),
     Effect.scoped
   )
 }

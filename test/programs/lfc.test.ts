@@ -1,0 +1,232 @@
+import * as zlib from "node:zlib"
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import { ComputeState } from "../../src/layers/ComputeState.ts"
+import { EndpointStorage, EndpointStorageFailed, type StorageAnswer } from "../../src/layers/EndpointStorage.ts"
+import type { Sql } from "../../src/layers/Sql.ts"
+import { Offloading, offloadPeriodically } from "../../src/programs/offload.ts"
+import { Prewarming } from "../../src/programs/prewarm.ts"
+import { basics, counter, fake, running, scriptedSql, settle, spec, sqlFailure } from "./fakes.ts"
+
+const stored = spec({ endpoint_storage_addr: "es:1", endpoint_storage_token: "t", offload_lfc_interval_seconds: 2 })
+const STATE = Buffer.from("the state of the cache")
+
+const answer = (status: number, statusText: string, body: Uint8Array = new Uint8Array()): StorageAnswer => ({
+  status,
+  statusText: `${status} ${statusText}`,
+  body: Stream.make(body)
+})
+
+const storage = (get: Effect.Effect<StorageAnswer, EndpointStorageFailed>, puts: Array<Buffer> = [], status = 200) =>
+  fake(EndpointStorage, {
+    get: () => get,
+    put: (_, chunks) =>
+      Effect.sync(() => {
+        puts.push(Buffer.concat(chunks))
+        return { status, statusText: `${status} Said So` }
+      })
+  })
+
+const info: ReadonlyArray<readonly [string, ReadonlyArray<object>]> = [
+  ["get_prewarm_info", [{ total: 10, prewarmed: 8, skipped: 2 }]],
+  ["get_local_cache_state", [{ state: STATE }]]
+]
+
+const caching = <A, E>(
+  layers: {
+    readonly storage: Layer.Layer<EndpointStorage>
+    readonly sql?: Layer.Layer<Sql>
+    readonly parsed?: typeof stored
+  },
+  test: Effect.Effect<A, E, Prewarming | Offloading | Layer.Layer.Success<typeof basics>>
+) =>
+  Effect.zipRight(running(layers.parsed ?? stored), test).pipe(
+    Effect.provide(
+      Layer.mergeAll(Prewarming.layer, Offloading.layer).pipe(
+        Layer.provideMerge(Layer.mergeAll(basics, layers.storage, layers.sql ?? scriptedSql([], info)))
+      )
+    )
+  )
+
+const prewarm = Effect.flatMap(Prewarming, (prewarming) => prewarming.begin(null))
+const settled = (member: "prewarm" | "offload") =>
+  Effect.flatMap(ComputeState, (state) =>
+    Effect.map(
+      state.await((current) => !/ing$|^not/.test(current[member].status)),
+      (current) => current[member]
+    )
+  )
+const prewarmed = Effect.zipRight(prewarm, settled("prewarm"))
+
+describe("LFC prewarm", () => {
+  it.effect("loads what the store has", () => {
+    const asked: Array<string> = []
+    return caching(
+      {
+        storage: storage(Effect.succeed(answer(200, "OK", zlib.zstdCompressSync(STATE)))),
+        sql: scriptedSql(asked, info)
+      },
+      Effect.gen(function* () {
+        expect(yield* prewarmed).toMatchObject({ status: "completed", total: 10, prewarmed: 8, skipped: 2 })
+        expect(asked[0]).toContain("neon.prewarm_local_cache")
+        expect(asked[0]).toContain(JSON.stringify(STATE))
+        expect(yield* counter("compute_ctl_lfc_prewarms_total")).toBe("compute_ctl_lfc_prewarms_total 1")
+        expect(yield* counter("compute_ctl_lfc_prewarm_errors_total")).toBe("compute_ctl_lfc_prewarm_errors_total 0")
+      })
+    )
+  })
+
+  it.effect("has nothing to do for an endpoint that was never offloaded", () =>
+    caching(
+      { storage: storage(Effect.succeed(answer(404, "Not Found"))) },
+      Effect.map(prewarmed, (state) => {
+        expect(state).toEqual({ status: "skipped" })
+      })
+    )
+  )
+
+  it.effect.each([
+    ["503 Service Unavailable querying endpoint storage", Effect.succeed(answer(503, "Service Unavailable"))],
+    ["querying endpoint storage: reset", new EndpointStorageFailed({ message: "reset" })],
+    [
+      "getting request body from endpoint storage: cut",
+      Effect.succeed({ ...answer(200, "OK"), body: Stream.fail(new EndpointStorageFailed({ message: "cut" })) })
+    ]
+  ] as const)("fails with %s", ([error, get]) =>
+    caching(
+      { storage: storage(get) },
+      Effect.gen(function* () {
+        expect(yield* prewarmed).toEqual({ status: "failed", error })
+        expect(yield* counter("compute_ctl_lfc_prewarm_errors_total")).toBe("compute_ctl_lfc_prewarm_errors_total 1")
+      })
+    )
+  )
+
+  it.effect("fails with what is not zstd, and what Postgres refuses", () =>
+    Effect.gen(function* () {
+      yield* caching(
+        { storage: storage(Effect.succeed(answer(200, "OK", Buffer.from("garbage, no frame")))) },
+        Effect.map(prewarmed, (state) =>
+          expect(state).toMatchObject({ status: "failed", error: expect.stringMatching(/^decoding LFC state: ./) })
+        )
+      )
+      const sql = scriptedSql([], [["prewarm_local_cache", Effect.fail(sqlFailure("db error: ERROR: off"))]])
+      const get = Effect.succeed(answer(200, "OK", zlib.zstdCompressSync(STATE)))
+      yield* caching(
+        { storage: storage(get), sql },
+        Effect.map(prewarmed, (state) =>
+          expect(state).toEqual({ status: "failed", error: "loading LFC state into postgres: db error: ERROR: off" })
+        )
+      )
+    })
+  )
+
+  it.effect("is one at a time, and a cancel ends that one only", () =>
+    caching(
+      { storage: storage(Effect.never) },
+      Effect.gen(function* () {
+        const prewarming = yield* Prewarming
+        yield* prewarming.cancel
+        expect(yield* prewarm).toBe(true)
+        yield* settle
+        expect(yield* prewarm).toBe(false)
+        const state = yield* ComputeState
+        expect((yield* state.get).prewarm).toEqual({ status: "prewarming" })
+        yield* prewarming.cancel
+        expect(yield* settled("prewarm")).toEqual({ status: "cancelled" })
+        yield* prewarming.cancel
+        expect(yield* prewarm).toBe(true)
+        yield* settle
+        expect((yield* state.get).prewarm).toEqual({ status: "prewarming" })
+        expect(yield* counter("compute_ctl_lfc_prewarms_total")).toContain(" 2")
+        expect(yield* counter("compute_ctl_lfc_prewarm_errors_total")).toContain(" 0")
+      })
+    )
+  )
+
+  it.effect("goes on when whoever asked is gone", () => {
+    const gate = Deferred.unsafeMake<StorageAnswer>(FiberId.none)
+    return caching(
+      { storage: storage(Deferred.await(gate)) },
+      Effect.gen(function* () {
+        const asker = yield* Effect.fork(Effect.zipRight(prewarm, Effect.never))
+        yield* settle
+        yield* Fiber.interrupt(asker)
+        yield* Deferred.succeed(gate, answer(404, "Not Found"))
+        expect(yield* settled("prewarm")).toEqual({ status: "skipped" })
+      })
+    )
+  })
+})
+
+describe("LFC offload", () => {
+  const offload = Effect.zipRight(
+    Effect.flatMap(Offloading, (offloading) => offloading.begin),
+    settled("offload")
+  )
+
+  it.effect("stores one zstd frame of the state", () => {
+    const puts: Array<Buffer> = []
+    return caching(
+      { storage: storage(Effect.never, puts) },
+      Effect.gen(function* () {
+        expect(yield* offload).toMatchObject({ status: "completed" })
+        expect(zlib.zstdDecompressSync(puts[0] ?? Buffer.alloc(0))).toEqual(STATE)
+        expect(yield* counter("compute_ctl_lfc_offloads_total")).toBe("compute_ctl_lfc_offloads_total 1")
+      })
+    )
+  })
+
+  it.effect("skips an empty cache, and fails with what the store says", () =>
+    Effect.gen(function* () {
+      const none = scriptedSql([], [["get_local_cache_state", [{ state: null }]]])
+      yield* caching(
+        { storage: storage(Effect.never), sql: none },
+        Effect.map(offload, (state) => expect(state).toEqual({ status: "skipped" }))
+      )
+      yield* caching(
+        { storage: storage(Effect.never, [], 403) },
+        Effect.gen(function* () {
+          expect(yield* offload).toEqual({ status: "failed", error: "request to endpoint storage failed: 403 Said So" })
+          expect(yield* counter("compute_ctl_lfc_offload_errors_total")).toContain(" 1")
+        })
+      )
+    })
+  )
+
+  it.effect("happens at the spec's interval, but never from a half-warm cache", () => {
+    const puts: Array<Buffer> = []
+    return caching(
+      { storage: storage(Effect.never, puts) },
+      Effect.gen(function* () {
+        const state = yield* ComputeState
+        const fiber = yield* Effect.fork(offloadPeriodically)
+        const pass = Effect.zipRight(
+          TestClock.adjust("2 seconds"),
+          Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 30)))
+        )
+        yield* settle
+        expect(puts).toHaveLength(0)
+        yield* pass
+        expect(puts).toHaveLength(1)
+        yield* state.update(() => ({ prewarm: { status: "failed", error: "x" } }))
+        yield* pass
+        yield* pass
+        expect(puts).toHaveLength(1)
+        yield* state.update(() => ({ prewarm: { status: "skipped" } }))
+        yield* pass
+        expect(puts).toHaveLength(2)
+        yield* state.update(() => ({ spec: spec() }))
+        yield* pass
+        expect(puts).toHaveLength(2)
+        yield* Fiber.interrupt(fiber)
+      })
+    )
+  })
+})
