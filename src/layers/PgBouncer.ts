@@ -30,6 +30,8 @@ export interface Console {
   readonly port: number
   readonly user: string
   readonly password: Redacted.Redacted<string> | null
+  /** Milliseconds, for connecting and for an answer each. */
+  readonly limit: number
 }
 
 export interface PgBouncerPlaces {
@@ -39,11 +41,13 @@ export interface PgBouncerPlaces {
   readonly console: Console
 }
 
+const CONSOLE_LIMIT = 5_000
+
 /** In a virtual machine pgbouncer is of our own account, which its socket recognises; in a pod it is another container. */
 const places = (isVm: boolean): PgBouncerPlaces => {
   const common = { pidFile: "/tmp/pgbouncer.pid", processName: "pgbouncer" }
   if (isVm) {
-    const console = { host: "/tmp", port: 6432, user: "pgbouncer", password: null }
+    const console = { host: "/tmp", port: 6432, user: "pgbouncer", password: null, limit: CONSOLE_LIMIT }
     return { ...common, ini: "/etc/pgbouncer.ini", console }
   }
   const { PGBOUNCER_PASSWORD } = process.env
@@ -51,7 +55,7 @@ const places = (isVm: boolean): PgBouncerPlaces => {
   return {
     ...common,
     ini: "/var/db/postgres/pgbouncer/pgbouncer.ini",
-    console: { host: "localhost", port: 6432, user: "postgres", password }
+    console: { host: "localhost", port: 6432, user: "postgres", password, limit: CONSOLE_LIMIT }
   }
 }
 
@@ -72,7 +76,6 @@ export class PgBouncer extends Context.Tag("compute/PgBouncer")<
 }
 
 const KEY_LIMIT = "60 seconds"
-const CONSOLE_LIMIT = 5_000
 
 /** One statement on the admin console. */
 const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncerFailed> =>
@@ -86,8 +89,8 @@ const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncer
           user: console.user,
           ssl: false,
           application_name: "compute_ctl",
-          connectionTimeoutMillis: CONSOLE_LIMIT,
-          query_timeout: CONSOLE_LIMIT,
+          connectionTimeoutMillis: console.limit,
+          query_timeout: console.limit,
           ...(console.password !== null && { password: Redacted.value(console.password) })
         })
         // A connection that breaks when nobody waits for it must not end the process.
