@@ -197,6 +197,7 @@ export const fakeDistribution = (
     program(syncScript, scripts.syncSafekeepers(control))
     const pgbin = path.join(bin, "postgres")
     program(pgbin, scripts.fakePostgres({ version, syncScript }))
+    program(path.join(bin, "initdb"), scripts.fakeInitdb())
     program(path.join(bin, "pg_config"), scripts.pgConfig({ version, bin, share: dir, libraries: dir }))
     return { pgbin, realBin: bin, version }
   })

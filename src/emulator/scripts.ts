@@ -158,3 +158,15 @@ case "\${1-}" in
   ;;
 esac
 `
+
+/** A cluster for the fake server: it reads nothing of it. */
+export const fakeInitdb = (): string => `#!/bin/sh
+while [ $# -gt 0 ]; do
+  case $1 in
+    -D | --pgdata) dir=$2; shift 2 ;;
+    --pgdata=*) dir=\${1#*=}; shift ;;
+    *) shift ;;
+  esac
+done
+mkdir -p "$dir" && : >"$dir/postgresql.conf"
+`
