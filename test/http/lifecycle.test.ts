@@ -1,0 +1,225 @@
+/**
+ * `/configure`, `/terminate`, status, metrics and probes, with the state machine itself and hands that move it.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Lsn from "../../src/domain/Lsn.ts"
+import { ComputeState } from "../../src/layers/ComputeState.ts"
+import { Monitor } from "../../src/layers/Monitor.ts"
+import { Options } from "../../src/layers/Options.ts"
+import { StopRequests } from "../../src/layers/StopRequests.ts"
+import { Waits } from "../../src/layers/Waits.ts"
+import * as rig from "./rig.ts"
+
+const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
+const become = (...causes: ReadonlyArray<Parameters<ComputeState["Type"]["transition"]>>) =>
+  Effect.flatMap(ComputeState, ({ transition }) => Effect.forEach(causes, (step) => transition(...step)))
+const until = (status: string) =>
+  Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(Effect.timeout("3 seconds"))
+
+const requests = Effect.map(rig.serveAll(), ({ external }) => {
+  const post = (path: string, body?: object) =>
+    rig.ask({
+      port: external.port,
+      method: "POST",
+      path,
+      headers: { ...rig.bearer(), ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) })
+    })
+  return {
+    get: (path: string) => rig.ask({ port: external.port, path, headers: rig.bearer() }),
+    configure: (more: object = {}) => post("/configure", rig.configuration(more)),
+    terminate: (query = "") => post(`/terminate${query}`)
+  }
+})
+
+describe("/configure", () => {
+  it.scopedLive("of an empty compute answers when it runs", () =>
+    served(
+      Effect.gen(function* () {
+        const { configure } = yield* requests
+        const answer = yield* Effect.fork(configure())
+        yield* until("configuration_pending")
+        yield* become(["spec received"])
+        assert.strictEqual((yield* configure()).body, '{"error":"invalid compute status: init"}')
+        yield* become(["started", () => ({ postgresRuns: true })])
+        const { body, status } = yield* Fiber.join(answer)
+        assert.strictEqual(status, 200)
+        assert.match(body, new RegExp(`"tenant":"${rig.TENANT}","timeline":"${rig.TIMELINE}","status":"running"`))
+      })
+    )
+  )
+
+  it.scopedLive("tells why a start failed, as does /status", () =>
+    served(
+      Effect.gen(function* () {
+        const { configure, get } = yield* requests
+        const answer = yield* Effect.fork(configure())
+        yield* until("configuration_pending")
+        const error = "failed to get basebackup@0/0\n\nCaused by:\n    timed out"
+        yield* become(["spec received"], ["start failed", () => ({ error })])
+        const { body, status } = yield* Fiber.join(answer)
+        assert.strictEqual(status, 500)
+        assert.strictEqual(
+          body,
+          String.raw`{"error":"compute configuration failed: \"failed to get basebackup@0/0\\n\\nCaused by:\\n    timed out\""}`
+        )
+        assert.deepInclude(JSON.parse((yield* get("/status")).body), { status: "failed", error })
+        assert.strictEqual((yield* configure()).status, 412)
+        assert.strictEqual(
+          (yield* configure({ pageserver_connstring: null })).body,
+          '{"error":"pageserver connection information should be provided"}'
+        )
+      })
+    )
+  )
+
+  it.scopedLive("is answered when the compute is terminated meanwhile", () =>
+    served(
+      Effect.gen(function* () {
+        yield* rig.running
+        const { configure } = yield* requests
+        const answer = yield* Effect.fork(configure())
+        yield* until("configuration_pending")
+        yield* become(["reconfiguration begins"], ["reconfiguration failed"], ["terminate fast"])
+        assert.strictEqual((yield* Fiber.join(answer).pipe(Effect.timeout("2 seconds"))).status, 500)
+      })
+    )
+  )
+
+  it.scopedLive("goes on without its caller", () =>
+    served(
+      Effect.gen(function* () {
+        const { configure } = yield* requests
+        yield* Effect.timeoutOption(configure(), "100 millis")
+        yield* become(["spec received"], ["started"])
+      })
+    )
+  )
+})
+
+describe("/terminate", () => {
+  it.scopedLive("answers with the LSN, again and again", () =>
+    served(
+      Effect.gen(function* () {
+        yield* rig.running
+        const { terminate } = yield* requests
+        const answer = yield* Effect.fork(terminate("?mode=immediate"))
+        const stops = yield* StopRequests
+        assert.deepStrictEqual(yield* stops.await, { _tag: "Terminate", mode: "immediate" })
+        assert.strictEqual(
+          (yield* terminate()).body,
+          '{"error":"invalid compute status: termination-pending-immediate"}'
+        )
+        yield* become(["shut down", () => ({ terminateFlushLsn: Lsn.fromBigInt(0x16b9188n) })])
+        const first = yield* Fiber.join(answer)
+        assert.deepStrictEqual([first.status, first.body], [200, '{"lsn":"0/16B9188"}'])
+        const second = yield* terminate()
+        assert.deepStrictEqual([second.status, second.body], [201, '{"lsn":"0/16B9188"}'])
+      })
+    )
+  )
+
+  it.scopedLive("of an empty lakebase compute has no body", () =>
+    served(
+      Effect.gen(function* () {
+        const { terminate } = yield* requests
+        const answer = yield* terminate()
+        assert.deepStrictEqual([answer.status, answer.body, answer.headers["content-length"]], [200, "", "0"])
+      }).pipe(Effect.provide(Layer.succeed(Options, rig.options({ lakebaseMode: true }))))
+    )
+  )
+
+  it.scopedLive("if_idle spares a compute in use", () => {
+    const busy = {
+      active: true,
+      since: null,
+      last_active: null,
+      reasons: [],
+      monitor: "unreachable",
+      checked_at: null,
+      error: "refused"
+    } as never
+    const monitor = Layer.succeed(Monitor, {
+      poll: Effect.void,
+      activity: Effect.succeed(busy),
+      fresh: Effect.succeed(busy),
+      disregard: (work) => work
+    })
+    return served(
+      Effect.gen(function* () {
+        yield* rig.running
+        const { terminate } = yield* requests
+        const { body, status } = yield* terminate("?if_idle=60")
+        assert.strictEqual(status, 409)
+        assert.hasAllKeys(JSON.parse(body), ["error", "reasons", "activity"])
+        assert.strictEqual((yield* Effect.flatMap(ComputeState, ({ get }) => get)).status, "running")
+      }).pipe(Effect.provide(monitor))
+    )
+  })
+})
+
+it.scopedLive("/status/detail knows what is waited for and what runs beside Postgres", () =>
+  served(
+    Effect.gen(function* () {
+      const { get } = yield* requests
+      const waits = yield* Waits
+      yield* Effect.forkScoped(waits.within("basebackup", "1 minute")(Effect.never))
+      yield* Effect.forkScoped(waits.openEnded("a spec")(Effect.never))
+      yield* Effect.sleep("20 millis")
+      const detail = JSON.parse((yield* get("/status/detail")).body)
+      assert.deepStrictEqual(
+        detail.waits.map((wait: { name: string; since: string; deadline: string | null }) => [
+          wait.name,
+          wait.deadline === null ? null : Date.parse(wait.deadline) - Date.parse(wait.since)
+        ]),
+        [
+          ["basebackup", 60_000],
+          ["a spec", null]
+        ]
+      )
+      assert.deepStrictEqual(detail.services, [
+        { name: "monitor", state: "backing off", restarts: 2, last_error: "refused" }
+      ])
+      assert.strictEqual(detail.status, "empty")
+    })
+  )
+)
+
+describe("probes", () => {
+  const statuses = Effect.gen(function* () {
+    const { external } = yield* rig.serveAll()
+    return yield* Effect.forEach(["/livez", "/startupz", "/readyz"], (path) =>
+      Effect.map(rig.ask({ port: external.port, path }), ({ status }) => status)
+    )
+  })
+
+  it.scopedLive("need no token", () =>
+    served(
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* statuses, [200, 200, 200])
+      })
+    )
+  )
+
+  it.scopedLive("a start that failed fails for good", () =>
+    served(
+      Effect.gen(function* () {
+        yield* become(["spec at start"], ["start failed"])
+        assert.deepStrictEqual((yield* statuses).slice(0, 2), [200, 503])
+      })
+    )
+  )
+
+  it.scopedLive("a reconfiguration that failed is no failed start", () =>
+    served(
+      Effect.gen(function* () {
+        yield* rig.running
+        yield* become(["configure"], ["reconfiguration begins"], ["reconfiguration failed"])
+        assert.deepStrictEqual((yield* statuses).slice(0, 2), [200, 200])
+      })
+    )
+  )
+})
