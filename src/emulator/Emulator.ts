@@ -2,6 +2,7 @@
  * Everything a compute talks to, in this process: a quorum of safekeepers, a pageserver for each shard with both doors,
  * endpoint storage, extension store, control plane, and a Postgres distribution to run against them.
  */
+import type { KeyObject } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -32,47 +33,49 @@ import { type Asked, World } from "./World.ts"
 
 /** Where a fixed port is wished for; 0 or absent = a free one. Several of a kind get consecutive ports. */
 export interface Ports {
-  readonly safekeepers?: number
-  readonly pageservers?: number
-  readonly grpc?: number
-  readonly storage?: number
-  readonly extensions?: number
-  readonly controlPlane?: number
-  readonly control?: number
+  readonly safekeepers?: number | undefined
+  readonly pageservers?: number | undefined
+  readonly grpc?: number | undefined
+  readonly storage?: number | undefined
+  readonly extensions?: number | undefined
+  readonly controlPlane?: number | undefined
+  readonly control?: number | undefined
 }
 
 /** What the timeline holds: a vanilla cluster, a small archive of Neon's shape, or recorded archives as they are. */
 export type Content =
   | { readonly _tag: "Cluster" }
   | { readonly _tag: "NeonShape" }
-  | { readonly _tag: "Files"; readonly primary: string; readonly replica?: string }
+  | { readonly _tag: "Files"; readonly primary: string; readonly replica?: string | undefined }
 
 export interface EmulatorOptions {
-  readonly host?: string
-  readonly ports?: Ports
+  readonly host?: string | undefined
+  readonly ports?: Ports | undefined
   /** Default 3. */
-  readonly safekeepers?: number
+  readonly safekeepers?: number | undefined
   /** Shards of the tenant; 0 = unsharded, which is one pageserver. Default 0. */
-  readonly shards?: number
-  readonly tenant?: string
-  readonly timeline?: string
+  readonly shards?: number | undefined
+  readonly tenant?: string | undefined
+  readonly timeline?: string | undefined
   /** Where the timeline stands. Default `0/1800000`. */
-  readonly lsn?: Lsn.Lsn
+  readonly lsn?: Lsn.Lsn | undefined
   /** A real `postgres`; null = a fake one that is ready at once. */
   readonly pgbin: string | null
   /** Default: `Cluster` with a real Postgres, `NeonShape` with the fake one. */
-  readonly content?: Content
+  readonly content?: Content | undefined
   /** Storage asks for tokens of this key's owner. Default: nobody is asked. */
-  readonly tokenKey?: Tokens.KeyPair
+  readonly tokenKey?: Tokens.KeyPair | undefined
+  /** Further keys whose tokens storage accepts. */
+  readonly publicKeys?: ReadonlyArray<KeyObject> | undefined
   /** As root: who Postgres is to run as. */
   readonly account: Account | null
   /** Default: a new folder under the system's temporary one, removed with the scope. */
-  readonly dir?: string
+  readonly dir?: string | undefined
   /** Where things are kept that are made once: clusters, copies of Postgres. */
-  readonly cache?: string
+  readonly cache?: string | undefined
   /** Folder of extension archives. Default: an empty one. */
-  readonly extensions?: string
-  readonly log?: (asked: Asked) => void
+  readonly extensions?: string | undefined
+  readonly log?: ((asked: Asked) => void) | undefined
 }
 
 export interface Addresses {
@@ -193,7 +196,8 @@ export const start = (
   Effect.gen(function* () {
     const { host = "127.0.0.1", ports = {}, tenant = defaultTenant, timeline = defaultTimeline } = options
     const key = options.tokenKey
-    const world = new World(key === undefined ? [] : [key.publicKey], options.log)
+    const publicKeys = options.publicKeys ?? []
+    const world = new World(key === undefined ? publicKeys : [key.publicKey, ...publicKeys], options.log)
     const dir = yield* makeFolder(options)
     const cache = options.cache ?? (yield* defaultCache())
     let addresses: object = {}
