@@ -18,10 +18,10 @@ import { parseTraceParent } from "../domain/TraceContext.ts"
 export class Telemetry extends Context.Tag("compute/Telemetry")<
   Telemetry,
   {
-    /** The current span becomes the parent of the next start: it is the request that delivered the spec. */
+    /** The current span becomes the parent of the next start or reconfiguration: it is the request that delivered the spec. */
     readonly remember: Effect.Effect<void>
-    /** Runs a start under the remembered span (once), else under `TRACEPARENT`, else under a new root. */
-    readonly underParent: <A, E, R>(start: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /** Runs a start or reconfiguration under the remembered span, at first under `TRACEPARENT`; each is taken once. */
+    readonly underParent: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >() {
   static readonly layer = (env: Environment): Layer.Layer<Telemetry> => {
@@ -36,19 +36,34 @@ export class Telemetry extends Context.Tag("compute/Telemetry")<
   }
 }
 
+/** `remember`, where there is telemetry. */
+export const rememberRequest: Effect.Effect<void> = Effect.flatMap(
+  Effect.serviceOption(Telemetry),
+  Option.match({ onNone: () => Effect.void, onSome: ({ remember }) => remember })
+)
+
+/** `underParent`, where there is telemetry. */
+export const underRequest = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(
+    Effect.serviceOption(Telemetry),
+    Option.match({ onNone: () => work, onSome: ({ underParent }) => underParent(work) })
+  )
+
 const make = (env: Environment) =>
   Effect.gen(function* () {
-    const remembered = yield* Ref.make(Option.none<Tracer.AnySpan>())
     const given = parseTraceParent(env["TRACEPARENT"])
-    const fromEnvironment = given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
+    const next = yield* Ref.make<Option.Option<Tracer.AnySpan>>(
+      given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
+    )
     if (given !== null) yield* Effect.logInfo("got startup tracing context from env variables")
     return Telemetry.of({
-      remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) => Ref.set(remembered, span)),
-      underParent: (start) =>
-        Effect.flatMap(Ref.getAndSet(remembered, Option.none()), (span) => {
-          const parent = Option.orElse(span, () => fromEnvironment)
-          return Option.isSome(parent) ? Effect.withParentSpan(start, parent.value) : start
-        })
+      remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) =>
+        Option.isSome(span) ? Ref.set(next, span) : Effect.void
+      ),
+      underParent: (work) =>
+        Effect.flatMap(Ref.getAndSet(next, Option.none()), (parent) =>
+          Option.isSome(parent) ? Effect.withParentSpan(work, parent.value) : work
+        )
     })
   })
 

@@ -14,6 +14,7 @@ import type { Ended } from "../layers/Child.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import type { RunningPostgres } from "../layers/Postmaster.ts"
 import { type StopReason, StopRequests } from "../layers/StopRequests.ts"
+import { underRequest } from "../layers/Telemetry.ts"
 import { Waits } from "../layers/Waits.ts"
 import { beforePostgres, whenRunning } from "./services.ts"
 import { afterEmptyTermination, afterFailedStart, afterPostgres, stopPostgres } from "./shutdown.ts"
@@ -117,7 +118,10 @@ const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) 
     const endServices = Scope.close(serviceScope, Exit.void)
 
     yield* Scope.extend(beforePostgres, serviceScope)
-    const started = yield* untilAsked(Scope.extend(start(spec, listening), own)).pipe(Effect.withSpan("start_compute"))
+    const started = yield* untilAsked(Scope.extend(start(spec, listening), own)).pipe(
+      Effect.withSpan("start_compute"),
+      underRequest
+    )
     if (started._tag === "Done") {
       const postgres = started.value
       yield* recordStarted(postgres, begun)

@@ -24,6 +24,7 @@ import { PgBouncer } from "../layers/PgBouncer.ts"
 import type { Postmaster } from "../layers/Postmaster.ts"
 import { Rsyslog } from "../layers/Rsyslog.ts"
 import type { Sql } from "../layers/Sql.ts"
+import { underRequest } from "../layers/Telemetry.ts"
 import type { Waits } from "../layers/Waits.ts"
 import { failureText, OperationFailed } from "./OperationFailed.ts"
 import { type Reloaded, reload } from "./reload.ts"
@@ -149,7 +150,7 @@ const make = Effect.gen(function* () {
         `finished reconfiguration of compute node for operation ${spec.spec.operation_uuid ?? "None"}`
       )
       return report
-    }).pipe(Effect.withSpan("reconfigure"))
+    }).pipe(Effect.withSpan("reconfigure"), underRequest)
 
   return Reconfiguration.of({
     run: (options) => lock.withPermits(1)(run(options)),
