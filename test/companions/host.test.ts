@@ -1,0 +1,223 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as TestClock from "effect/TestClock"
+import * as TestServices from "effect/TestServices"
+import { Children } from "../../src/layers/Child.ts"
+import { CoreDumps } from "../../src/layers/CoreDumps.ts"
+import { DataDirectory } from "../../src/layers/DataDirectory.ts"
+import { DiskQuota } from "../../src/layers/DiskQuota.ts"
+import { Swap } from "../../src/layers/Swap.ts"
+import { VmInformant } from "../../src/layers/VmInformant.ts"
+import { fake, options } from "../programs/fakes.ts"
+import { directory, eventually, logged, script } from "./rig.ts"
+
+/** A sudo that writes down how it was called, and what it shall do then. */
+const sudo = (path: string, then = "exit 0") =>
+  script(join(path, "sudo"), `printf '%s|' "$@" >> ${path}/called; ${then}`)
+const called = (path: string) => readFileSync(join(path, "called"), "utf8")
+
+describe("Swap.resize", () => {
+  const resize = (path: string) =>
+    Effect.flatMap(Swap, (swap) => swap.resize(2147483648n)).pipe(
+      Effect.provide(
+        Swap.layerAt({ sudo: join(path, "sudo"), tool: join(path, "resize-swap") }).pipe(Layer.provide(Children.layer))
+      )
+    )
+
+  it.scopedLive("runs the tool as root", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      sudo(path)
+      yield* resize(path)
+      assert.strictEqual(called(path), `${path}/resize-swap|--once|2147483648|`)
+    })
+  )
+
+  it.scopedLive("fails with the tool, unless the tool is gone because it has done its work before", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      sudo(path, "exit 3")
+      writeFileSync(join(path, "resize-swap"), "")
+      const error = yield* Effect.flip(resize(path))
+      assert.strictEqual(error.message, `${path}/resize-swap ended with code 3`)
+      rmSync(join(path, "resize-swap"))
+      const lines: Array<string> = []
+      yield* Effect.provide(resize(path), logged(lines))
+      assert.match(lines.join("\n"), /swap was resized before/)
+    })
+  )
+
+  it.scopedLive("fails when there is no sudo", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      const error = yield* Effect.flip(resize(path))
+      assert.match(error.message, /^could not run .*\/resize-swap/)
+    })
+  )
+})
+
+describe("DiskQuota.set", () => {
+  const set = (path: string, bytes: bigint) =>
+    Effect.flatMap(DiskQuota, (quota) => quota.set(bytes, "/var/db")).pipe(
+      Effect.provide(
+        DiskQuota.layerAt({ sudo: join(path, "sudo"), tool: "/neonvm/bin/set-disk-quota" }).pipe(
+          Layer.provide(Children.layer)
+        )
+      )
+    )
+
+  for (const [bytes, kib] of [
+    [10_000_000_000n, "9765625"],
+    [10_737_418_240n, "10485760"],
+    [1023n, "0"],
+    [0n, "0"],
+    [18_446_744_073_709_551_615n, "18014398509481983"]
+  ] as const) {
+    it.scopedLive(`gives ${bytes} bytes as ${kib} KiB`, () =>
+      Effect.gen(function* () {
+        const path = yield* directory
+        sudo(path)
+        yield* set(path, bytes)
+        assert.strictEqual(called(path), `/neonvm/bin/set-disk-quota|${kib}|/var/db|`)
+      })
+    )
+  }
+
+  it.scopedLive("fails with the tool", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      sudo(path, "kill -9 $$")
+      const error = yield* Effect.flip(set(path, 1n))
+      assert.strictEqual(error.message, "/neonvm/bin/set-disk-quota ended with signal SIGKILL")
+    })
+  )
+
+  it.scoped("fails when the tool hangs", () =>
+    Effect.gen(function* () {
+      const hung = fake(Children, {
+        spawn: () => Effect.succeed({ ended: Effect.never } as never)
+      })
+      const setting = yield* Effect.flatMap(DiskQuota, (quota) => quota.set(1n, "/m")).pipe(
+        Effect.provide(DiskQuota.layer.pipe(Layer.provide(hung))),
+        Effect.either,
+        Effect.fork
+      )
+      yield* TestClock.adjust("61 seconds")
+      const result = yield* Fiber.join(setting)
+      assert.strictEqual(Either.getOrThrow(Either.flip(result)).message, "/neonvm/bin/set-disk-quota did not end")
+    })
+  )
+})
+
+describe("CoreDumps.report", () => {
+  const report = (path: string, cores: ReadonlyArray<string>, lines: Array<string>) =>
+    Effect.flatMap(CoreDumps, (dumps) => dumps.report).pipe(
+      Effect.provide(
+        CoreDumps.layerAt({ gdb: join(path, "gdb"), lldb: join(path, "lldb") }).pipe(
+          Layer.provide(
+            Layer.mergeAll(
+              Children.layer,
+              options({ pgbin: "/pg/bin/postgres" }),
+              fake(DataDirectory, { coreDumps: Effect.succeed(cores) })
+            )
+          ),
+          Layer.merge(logged(lines))
+        )
+      )
+    )
+
+  it.scopedLive("logs what gdb says of each dump", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      script(join(path, "gdb"), `echo "#0 abort"; printf '%s|' "$@"`)
+      const lines: Array<string> = []
+      yield* report(path, ["/data/core", "/data/core.7"], lines)
+      const text = lines.join("\n")
+      assert.include(text, "core dump found: /data/core, generating backtrace")
+      assert.include(text, "core dump backtrace: #0 abort\n--batch|-q|-ex|bt|/pg/bin/postgres|/data/core|")
+      assert.include(text, "|/data/core.7|")
+    })
+  )
+
+  it.scopedLive("asks lldb when there is no gdb, and logs when there is neither", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      const lines: Array<string> = []
+      yield* report(path, ["/data/core"], lines)
+      assert.include(lines.join("\n"), "no backtrace of /data/core: ")
+      script(join(path, "lldb"), `printf '%s|' "$@"`)
+      yield* report(path, ["/data/core"], lines)
+      assert.include(lines.join("\n"), "core dump backtrace: -c|/data/core|--batch|-o|bt all|-o|quit|")
+    })
+  )
+
+  it.scopedLive("is silent without dumps", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      yield* report("/nowhere", [], lines)
+      assert.deepStrictEqual(lines, [])
+    })
+  )
+})
+
+describe("VmInformant.serve", () => {
+  it.scopedLive("ends at once where there is no such program", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
+        Effect.provide(VmInformant.layerAt(join(path, "vm-informant")).pipe(Layer.provide(Children.layer)))
+      )
+    })
+  )
+
+  it.scoped("starts it without arguments, and again 5 s after each end", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      const program = script(join(path, "vm-informant"), "")
+      const starts = yield* Ref.make<ReadonlyArray<string>>([])
+      const children = fake(Children, {
+        spawn: (name, given) =>
+          Ref.update(starts, (all) => [...all, [name, ...(given?.args ?? [])].join(" ")]).pipe(
+            Effect.as({ pid: 1, ended: Effect.succeed({ _tag: "Exited", code: 1 }) } as never)
+          )
+      })
+      yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
+        Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(children))),
+        Effect.fork
+      )
+      // Whether the program is there is asked of the real file system.
+      yield* TestServices.provideLive(eventuallyStarted(starts))
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual((yield* Ref.get(starts)).length, 1)
+      yield* TestClock.adjust("11 seconds")
+      assert.deepStrictEqual(yield* Ref.get(starts), [program, program, program, program])
+    })
+  )
+
+  it.scopedLive("takes the program with it when it is interrupted", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      const program = script(join(path, "vm-informant"), `echo $$ > ${path}/pid; exec sleep 60`)
+      const serving = yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
+        Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(Children.layer))),
+        Effect.fork
+      )
+      yield* eventually(() => existsSync(join(path, "pid")) && readFileSync(join(path, "pid"), "utf8") !== "")
+      const pid = readFileSync(join(path, "pid"), "utf8").trim()
+      yield* Fiber.interrupt(serving)
+      yield* eventually(() => !existsSync(`/proc/${pid}`))
+    })
+  )
+})
+
+const eventuallyStarted = (starts: Ref.Ref<ReadonlyArray<string>>) =>
+  Effect.flatMap(Ref.get(starts), (all) => (all.length > 0 ? Effect.void : Effect.fail("not yet"))).pipe(
+    Effect.tapError(() => Effect.sleep("10 millis")),
+    Effect.eventually
+  )
