@@ -136,7 +136,7 @@ const build = (dir: string, layout: Layout, version: string, control: { host: st
   const front = path.join(dir, "bin")
   linkAll(bin, front, (name) => name !== "postgres" && name !== "postmaster")
   const syncScript = path.join(dir, "sync-safekeepers")
-  program(syncScript, scripts.syncSafekeepers(control))
+  program(syncScript, scripts.syncSafekeepers(control, { rootMay: false }))
   const pgbin = path.join(front, "postgres")
   program(pgbin, scripts.wrapper({ postgres: path.join(bin, "postgres"), libraries, syncScript }))
   return { pgbin, realBin: bin, version }
@@ -194,7 +194,7 @@ export const fakeDistribution = (
     const bin = path.join(dir, "bin")
     fs.mkdirSync(bin, { recursive: true })
     const syncScript = path.join(dir, "sync-safekeepers")
-    program(syncScript, scripts.syncSafekeepers(control))
+    program(syncScript, scripts.syncSafekeepers(control, { rootMay: true }))
     const pgbin = path.join(bin, "postgres")
     program(pgbin, scripts.fakePostgres({ version, syncScript }))
     program(path.join(bin, "initdb"), scripts.fakeInitdb())

@@ -71,14 +71,19 @@ set +f
 exec "$real" "$@" -c "shared_preload_libraries=$kept"
 `
 
+/** Like every program of a real distribution, the child refuses root. */
+const refuseRoot = `[ "$EUID" = 0 ] && fatal '"root" execution of the PostgreSQL server is not permitted.'`
+
 /** Prints the position the emulated quorum agrees on, as the real child does: one line on stdout, or FATAL and 1. */
-export const syncSafekeepers = (control: { readonly host: string; readonly port: number }): string => `#!/bin/bash
+export const syncSafekeepers = (
+  control: { readonly host: string; readonly port: number },
+  options: { readonly rootMay: boolean }
+): string => `#!/bin/bash
 fatal() {
   printf 'FATAL:  %s\\n' "$1" >&2
   exit 1
 }
-[ "$EUID" = 0 ] && [ -z "\${EMULATOR_ROOT_MAY_SYNC-}" ] &&
-  fatal '"root" execution of the PostgreSQL server is not permitted.'
+${options.rootMay ? "" : refuseRoot}
 safekeepers= tenant= timeline=
 [ -r "$PGDATA/postgresql.conf" ] || fatal "could not open file \\"$PGDATA/postgresql.conf\\""
 while IFS= read -r line; do

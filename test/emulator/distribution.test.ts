@@ -157,7 +157,7 @@ describe("a prepared server", () => {
 
 describe("--sync-safekeepers", () => {
   const sync = (pgbin: string, data: string, more: Record<string, string> = {}) =>
-    run(pgbin, ["--sync-safekeepers"], { PGDATA: data, EMULATOR_ROOT_MAY_SYNC: "1", ...more })
+    run(pgbin, ["--sync-safekeepers"], { PGDATA: data, ...more })
 
   it.scopedLive("prints the highest position of a quorum and levels it", () =>
     Effect.gen(function* () {
@@ -178,7 +178,7 @@ describe("--sync-safekeepers", () => {
           .toSorted(),
         ["query", "query", "query", "startup", "startup", "startup"]
       )
-      const generation = yield* dataDirectory(XX)
+      const generation = yield* dataDirectory(neon([`g#3:${addresses.safekeepers.join(",")}`]))
       assert.strictEqual((yield* sync(addresses.pgbin, generation)).stdout, "0/1800100\n")
     })
   )
@@ -217,8 +217,7 @@ describe("--sync-safekeepers", () => {
       assert.deepStrictEqual([printed.code, printed.stdout], [0, "garbage\n"])
       world.faults = [{ peer: "sync", action: { do: "silence" } }]
       const { child, ended } = yield* launch(addresses.pgbin, ["--sync-safekeepers"], {
-        PGDATA: data,
-        EMULATOR_ROOT_MAY_SYNC: "1"
+        PGDATA: data
       })
       yield* until(() =>
         world.asked.some(({ peer, what }) => peer === "sync" && what === "sync" && world.asked.length > 2)
