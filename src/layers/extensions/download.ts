@@ -64,16 +64,21 @@ async function* received(
   heard: () => void,
   count: (size: number) => void
 ) {
+  const iterator = body[Symbol.asyncIterator]()
   let size = 0
   try {
-    for await (const chunk of body) {
+    for (;;) {
+      const next = await iterator.next().catch((error: unknown) => {
+        throw lost(error)
+      })
+      if (next.done === true) break
       heard()
-      size += chunk.length
+      size += next.value.length
       if (size > limits.compressed) throw new BadArchive(`the archive has more than ${limits.compressed} bytes`)
-      yield chunk
+      yield next.value
     }
-  } catch (error) {
-    throw error instanceof BadArchive ? error : lost(error)
+  } finally {
+    await iterator.return?.()
   }
   count(size)
 }
@@ -94,6 +99,10 @@ const unpackFrom = async (body: AsyncIterable<Uint8Array>, staging: Staging, sig
       { signal }
     )
     await staging.finish()
+  } catch (error) {
+    // zstd lets go of its source when something else follows the last frame.
+    const dropped = error instanceof Error && error.name === "AbortError" && !signal.aborted
+    throw dropped ? new BadArchive("the archive is followed by something else") : error
   } finally {
     staging.close()
   }
