@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
@@ -44,7 +45,10 @@ export class Waits extends Context.Tag("compute/Waits")<
     readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >() {
-  static readonly layer = Layer.effect(this, Effect.suspend(() => make))
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 const make = Effect.gen(function* () {
@@ -68,10 +72,26 @@ const make = Effect.gen(function* () {
       Effect.delay(SLOW)
     )
 
+  /**
+   * None when the limit is over: then what cannot be interrupted is left to end on its own. An interruption from outside
+   * is waited for, so that whoever interrupts finds children and sockets gone.
+   */
+  const limited = <A, E, R>(effect: Effect.Effect<A, E, R>, limit: Duration.Duration) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkDaemon(restore(effect))
+        const result = yield* restore(Effect.timeoutOption(Fiber.join(fiber), limit)).pipe(
+          Effect.onInterrupt(() => Fiber.interrupt(fiber))
+        )
+        if (Option.isNone(result)) yield* Fiber.interruptFork(fiber)
+        return result
+      })
+    )
+
   const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       if (Duration.greaterThan(limit, SLOW)) yield* Effect.forkScoped(noteSlow(name, limit))
-      const result = yield* registered(name, limit, Effect.timeoutOption(Effect.disconnect(effect), limit))
+      const result = yield* registered(name, limit, limited(effect, limit))
       if (Option.isSome(result)) return result.value
       yield* metrics.increment(waitsExpired, { wait: name })
       return yield* new WaitExpired({ wait: name, limit })
