@@ -1,7 +1,9 @@
+import { startupSnapshot } from "node:v8"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
+import { withFreshServices } from "./layers/FreshServices.ts"
 
 type Verb = (argv: ReadonlyArray<string>) => Effect.Effect<number>
 
@@ -15,18 +17,24 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   status: async () => (await import("./cli/status.ts")).status
 }
 
-const main = (argv: ReadonlyArray<string>) => {
-  const [first = "", ...rest] = argv
+const main = () => {
+  const [first = "", ...rest] = process.argv.slice(2)
   const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
   const program =
-    verb === undefined ? run(argv, process.env) : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
+    verb === undefined
+      ? run(process.argv.slice(2), process.env)
+      : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
   // Fibers alone do not keep the process alive.
   const alive = setInterval(() => undefined, 2 ** 30)
-  Effect.runFork(program).addObserver((exit) => {
+  Effect.runFork(withFreshServices(program)).addObserver((exit) => {
     clearInterval(alive)
     if (Exit.isFailure(exit)) process.stderr.write(`Error: ${Cause.pretty(exit.cause)}\n`)
     process.exit(Exit.isSuccess(exit) ? exit.value : 1)
   })
 }
 
-main(process.argv.slice(2))
+/** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
+const preload = () => import("./http/servers.ts")
+
+if (startupSnapshot.isBuildingSnapshot()) void preload().then(() => startupSnapshot.setDeserializeMainFunction(main))
+else main()

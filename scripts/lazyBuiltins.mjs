@@ -1,0 +1,35 @@
+// Built-in modules of Node, loaded at the first use of one of their members. A heap snapshot cannot hold what most of
+// them create when they are loaded, and a start needs only a few.
+import { builtinModules } from "node:module"
+
+const isIdentifier = (name) => /^[A-Za-z_$][\w$]*$/.test(name)
+
+/** A module with a getter for each export; callable and constructible where the module itself is. */
+const source = (id, names, isCallable) => `
+const load = () => loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${id}`)})
+let loaded
+const lazy = ${
+  isCallable
+    ? "function (...args) { return new.target ? Reflect.construct(load(), args, new.target) : load().apply(this, args) }"
+    : "{}"
+}
+for (const name of ${JSON.stringify(names)})
+  Object.defineProperty(lazy, name, { enumerable: true, configurable: true, get: () => load()[name] })
+module.exports = lazy
+`
+
+export const lazyBuiltins = {
+  name: "lazy-builtins",
+  setup(build) {
+    const known = new Set(builtinModules)
+    build.onResolve({ filter: /^(node:)?[a-z]/ }, ({ path }) => {
+      const id = path.replace(/^node:/, "")
+      return path.startsWith("node:") || known.has(id) ? { path: id, namespace: "builtin" } : undefined
+    })
+    build.onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
+      const exports = await import(`node:${path}`)
+      const names = Object.keys(exports).filter((name) => name !== "default" && isIdentifier(name))
+      return { contents: source(path, names, typeof exports.default === "function"), loader: "js" }
+    })
+  }
+}
