@@ -1,5 +1,5 @@
 /**
- * One safekeeper of a quorum: TIMELINE_STATUS and IDENTIFY_SYSTEM on the Postgres protocol.
+ * One safekeeper of a quorum: TIMELINE_STATUS, IDENTIFY_SYSTEM and the walproposer's START_WAL_PUSH on the Postgres protocol.
  *
  * Source: `safekeeper/src/handler.rs`, `libs/postgres_backend/src/lib.rs`.
  */
@@ -15,6 +15,7 @@ import * as Messages from "./pgMessages.ts"
 import { type ListenFailed, serve } from "./TcpServer.ts"
 import * as Tokens from "./Tokens.ts"
 import type { World } from "./World.ts"
+import { type Member, walPush } from "./walPush.ts"
 
 interface Options {
   readonly tenant: string | undefined
@@ -68,27 +69,56 @@ const positions = (session: Session, actions: ReadonlyArray<Fault.Action>) => {
   return faulty === undefined ? own : { flush: read(faulty.flush), commit: read(faulty.commit) }
 }
 
+/** This member's share of the timeline; one that is unknown here begins at nothing and is not kept. */
+const share = (session: Session): Member => {
+  const { tenant = "", timeline = "" } = session.options
+  const { member } = session
+  const known = session.world.timeline(tenant, timeline)
+  let at = known?.members.get(member) ?? known ?? { flush: Lsn.zero, commit: Lsn.zero }
+  let term = known?.terms.get(member) ?? 1n
+  return {
+    get term() {
+      return term
+    },
+    set term(voted) {
+      term = voted
+      known?.terms.set(member, voted)
+    },
+    read: () => at,
+    write: (moved) => {
+      at = moved
+      known?.members.set(member, moved)
+    }
+  }
+}
+
+const refusal = (session: Session, actions: ReadonlyArray<Fault.Action>): Buffer | undefined => {
+  const { tenant, timeline } = session.options
+  if (tenant === undefined) return Messages.error("XX000", "tenantid is required")
+  if (timeline === undefined) return Messages.error("XX000", "timelineid is required")
+  const { claims } = session
+  const isAllowed =
+    claims === null || (claims.scope === "tenant" && claims.tenant_id?.toLowerCase() === tenant.toLowerCase())
+  return isAllowed && Fault.find(actions, "denied") === undefined
+    ? undefined
+    : Messages.error("XX000", "JWT authentication error")
+}
+
 const answer = (session: Session, query: string, actions: ReadonlyArray<Fault.Action>): ReadonlyArray<Buffer> => {
   if (/^set datestyle to /i.test(query)) return [Messages.complete("SELECT 1")]
   const isStatus = query.startsWith("TIMELINE_STATUS")
   if (!isStatus && !query.startsWith("IDENTIFY_SYSTEM")) {
     return [Messages.error("XX000", `unsupported command ${query}`)]
   }
-  const { tenant, timeline } = session.options
-  if (tenant === undefined) return [Messages.error("XX000", "tenantid is required")]
-  if (timeline === undefined) return [Messages.error("XX000", "timelineid is required")]
-  const { claims } = session
-  const isAllowed =
-    claims === null || (claims.scope === "tenant" && claims.tenant_id?.toLowerCase() === tenant.toLowerCase())
-  if (!isAllowed || Fault.find(actions, "denied") !== undefined) {
-    return [Messages.error("XX000", "JWT authentication error")]
-  }
+  const refused = refusal(session, actions)
+  if (refused !== undefined) return [refused]
   const at = positions(session, actions)
   if (isStatus) {
     const row = at === undefined ? [] : [Messages.dataRow([Lsn.format(at.flush), Lsn.format(at.commit)])]
     return [statusColumns, ...row, Messages.complete("TIMELINE_STATUS")]
   }
-  if (at === undefined) return [Messages.error("XX000", `timeline ${tenant}/${timeline} not found`)]
+  if (at === undefined)
+    return [Messages.error("XX000", `timeline ${session.options.tenant}/${session.options.timeline} not found`)]
   const isRecovery = /^(wal_proposer_recovery$|safekeeper)/.test(session.applicationName)
   return [
     systemColumns,
@@ -107,6 +137,11 @@ const query = (connection: PgConnection, session: Session, text: string): Effect
     const silence = Fault.find(actions, "silence")
     const cut = Fault.find(actions, "cut")
     const error = Fault.find(actions, "error")
+    if (text.startsWith("START_WAL_PUSH") && error === undefined && silence === undefined) {
+      const refused = refusal(session, actions)
+      if (refused !== undefined) return yield* connection.send(refused, Messages.ready)
+      return yield* Effect.zipRight(walPush(connection, member, share(session)), connection.cut)
+    }
     const whole =
       error === undefined
         ? Buffer.concat([...answer(session, text, actions), Messages.ready])

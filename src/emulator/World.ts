@@ -24,6 +24,8 @@ export interface Timeline {
   flush: Lsn.Lsn
   commit: Lsn.Lsn
   readonly members: Map<number, { readonly flush: Lsn.Lsn; readonly commit: Lsn.Lsn }>
+  /** The newest term each safekeeper has voted in. */
+  readonly terms: Map<number, bigint>
   /** What a basebackup brings, for a primary or for a replica. */
   archive: (replica: boolean) => Archive
   /** Positions before this one are gone. */
@@ -73,6 +75,7 @@ export class World {
       flush: at,
       commit: at,
       members: new Map(),
+      terms: new Map(),
       archive,
       gcCutoff: Lsn.zero,
       isArchived: false

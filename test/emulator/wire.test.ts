@@ -164,3 +164,41 @@ describe("wire", () => {
     })
   )
 })
+
+describe("START_WAL_PUSH", () => {
+  const u32 = (value: number) => Buffer.from(value.toString(16).padStart(8, "0"), "hex")
+  const u64 = (value: number) => Buffer.from(value.toString(16).padStart(16, "0"), "hex")
+  const copy = (...parts: ReadonlyArray<Buffer | string>) =>
+    message("d", Buffer.concat(parts.map((part) => Buffer.from(part))))
+  const greeting = copy("g", `${tenant}\0${timeline}\0`, u32(0), u32(0), u32(0), u32(150000), u64(0), u32(16777216))
+  const push = query("START_WAL_PUSH (proto_version '3', allow_timeline_creation 'true')")
+  const voteRequest = (term: number) => copy("v", u32(0), u64(term))
+
+  it.scopedLive("lets a proposer find all members level, elect itself and append", () =>
+    Effect.gen(function* () {
+      const emulator = yield* startFakeEmulator({ lsn })
+      const [, address = ""] = emulator.addresses.safekeepers
+      const heartbeat = (term: number, end: number) =>
+        copy("a", u32(0), u64(term), u64(0x1511b00), u64(end), u64(end), u64(0x1511b00))
+      const elected = copy("e", u32(0), u64(2), u64(0x1511b00), u32(1), u64(1), u64(0x1511b00))
+      const { messages } = yield* exchange(
+        address,
+        [skStartup(timeline), push, greeting, voteRequest(2), voteRequest(2), elected, heartbeat(2, 0x1511c00)],
+        (all) => all.length >= 10
+      )
+      assert.deepStrictEqual(
+        messages.map(({ type }) => type),
+        ["R", "S", "S", "S", "Z", "W", "d", "d", "d", "d"]
+      )
+      const [greeted, given, again, appended] = messages.slice(6).map(({ body }) => body.toString("hex"))
+      const hex = (...parts: ReadonlyArray<Buffer | string>) =>
+        Buffer.concat(parts.map((part) => Buffer.from(part))).toString("hex")
+      assert.strictEqual(greeted, hex("g", u64(2), u32(0), u32(0), u32(0), u64(1)))
+      const log = [u64(0x1511b00), u64(0x1511b00), u32(1), u64(1), u64(0x1511b00)]
+      assert.strictEqual(given, hex("v", u32(0), u64(2), "\u0001", ...log))
+      assert.strictEqual(again, hex("v", u32(0), u64(2), "\0", ...log))
+      assert.strictEqual(appended, hex("a", u32(0), u64(2), u64(0x1511c00), u64(0x1511c00), u64(0), u64(0), u64(0)))
+      assert.strictEqual(emulator.world.timeline(tenant, timeline)?.members.get(1)?.commit, Lsn.fromBigInt(0x1511c00n))
+    })
+  )
+})
