@@ -47,16 +47,16 @@ export class ApiError extends Data.TaggedError("ApiError")<{
   }
 }
 
+/** A text is kept as one: the head and the body then leave in one write. */
+export const plain = (status: number, contentType: string, text: string): Response =>
+  HttpServerResponse.raw(text, { status, contentType, contentLength: Buffer.byteLength(text) })
+
 /** Compact JSON; members in the order of the object. */
 export const json = (status: number, value: object | string | number | boolean | null): Response =>
-  HttpServerResponse.text(JSON.stringify(value), { status, contentType: "application/json" })
+  plain(status, "application/json", JSON.stringify(value))
 
 /** For what is JSON text already, such as rows of Postgres whose numbers no double holds. */
-export const rawJson = (status: number, text: string): Response =>
-  HttpServerResponse.text(text, { status, contentType: "application/json" })
-
-export const plain = (status: number, contentType: string, text: string): Response =>
-  HttpServerResponse.text(text, { status, contentType })
+export const rawJson = (status: number, text: string): Response => plain(status, "application/json", text)
 
 export const empty = (status: number): Response => HttpServerResponse.empty({ status })
 

@@ -65,9 +65,8 @@ const routed = <R>(
   )
 }
 
-const logAnswer = (response: Response, latency: number, quiet: boolean): Effect.Effect<void> => {
+const logAnswer = (response: Response, latency: number): Effect.Effect<void> => {
   const milliseconds = Math.floor(latency)
-  if (quiet) return Effect.void
   const answer = Effect.annotateLogs(Effect.logInfo(), { code: response.status, latency: milliseconds })
   if (response.status < 500) return answer
   return Effect.zipRight(
@@ -87,20 +86,20 @@ const labelsOf = <R>(match: Match<R> | undefined, method: string, status: number
   server
 })
 
-/** The answer to a request that the table has been asked for. */
+/** The answer to a request that the table has been asked for. Composed by hand: every request pays for what is here. */
 export const dispatch = <R>(
   match: Match<R> | undefined,
   request: Request,
   server: string
-): Effect.Effect<Response, never, R | Authorization | Metrics> =>
-  Effect.gen(function* () {
-    const began = performance.now()
-    const quiet = match?.resource.methods.get(request.method)?.endpoint.quiet ?? false
-    if (!quiet) yield* Effect.logInfo(`${request.method} ${request.url}`)
-    const response = yield* routed(match, request)
+): Effect.Effect<Response, never, R | Authorization | Metrics> => {
+  const quiet = match?.resource.methods.get(request.method)?.endpoint.quiet ?? false
+  const began = performance.now()
+  const answer = Effect.flatMap(routed(match, request), (response) => {
     const latency = performance.now() - began
-    const metrics = yield* Metrics
-    yield* metrics.observe(httpRequestSeconds, labelsOf(match, request.method, response.status, server), latency / 1000)
-    yield* logAnswer(response, latency, quiet)
-    return response
-  }).pipe(Effect.annotateLogs("request_id", request.id), traced(request))
+    const labels = labelsOf(match, request.method, response.status, server)
+    const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))
+    return Effect.as(quiet ? counted : Effect.zipRight(counted, logAnswer(response, latency)), response)
+  })
+  const logged = quiet ? answer : Effect.zipRight(Effect.logInfo(`${request.method} ${request.url}`), answer)
+  return traced(request)(Effect.annotateLogs(logged, "request_id", request.id))
+}

@@ -89,28 +89,40 @@ const pour = <E>(target: ServerResponse, body: Stream.Stream<Uint8Array, E>): Ef
     })
   ).pipe(Effect.tap(() => Effect.sync(() => target.end())))
 
-const headersOf = (response: Response, id: string): ReadonlyArray<string> => {
+const headersOf = (response: Response, id: string): Array<string> => {
   const headers: Array<string> = ["x-request-id", id]
   for (const name in response.headers) headers.push(name, response.headers[name] ?? "")
-  if (response.body._tag === "Empty") headers.push("content-length", "0")
+  if (response.headers["content-length"] === undefined && response.body._tag !== "Stream") {
+    headers.push("content-length", "0")
+  }
   return headers
+}
+
+const bytesOf = ({ body }: Response): string | Uint8Array | undefined =>
+  body._tag === "Uint8Array" || (body._tag === "Raw" && typeof body.body === "string")
+    ? (body.body as string | Uint8Array)
+    : undefined
+
+/** Sends what is complete; false when it is not, or cannot be sent any more. */
+export const sendNow = (target: ServerResponse, response: Response, id: string, withBody: boolean): boolean => {
+  if (target.destroyed || target.headersSent) return false
+  target.writeHead(response.status, headersOf(response, id))
+  if (withBody && response.body._tag === "Stream") return false
+  target.end(withBody ? bytesOf(response) : undefined)
+  return true
 }
 
 /** Sends the answer; a body that fails on its way ends as a broken transfer. */
 export const send = (target: ServerResponse, response: Response, id: string, withBody: boolean): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (target.destroyed || target.headersSent) return Effect.void
-    target.writeHead(response.status, [...headersOf(response, id)])
-    const { body } = response
-    if (withBody && body._tag === "Stream") {
-      target.on("error", ignore)
-      target.flushHeaders()
-      return pour(target, body.stream).pipe(
-        Effect.tapErrorCause((cause) => Effect.logWarning("a response broke off", cause)),
-        Effect.onExit((exit) => (exit._tag === "Failure" ? Effect.sync(() => target.destroy()) : Effect.void)),
-        Effect.ignore
-      )
+    if (sendNow(target, response, id, withBody) || target.destroyed || response.body._tag !== "Stream") {
+      return Effect.void
     }
-    target.end(withBody && body._tag === "Uint8Array" ? body.body : undefined)
-    return Effect.void
+    target.on("error", ignore)
+    target.flushHeaders()
+    return pour(target, response.body.stream).pipe(
+      Effect.tapErrorCause((cause) => Effect.logWarning("a response broke off", cause)),
+      Effect.onExit((exit) => (exit._tag === "Failure" ? Effect.sync(() => target.destroy()) : Effect.void)),
+      Effect.ignore
+    )
   })

@@ -12,7 +12,7 @@ import type { Authorization } from "../layers/Authorization.ts"
 import type { Metrics } from "../layers/Metrics.ts"
 import type { Audience } from "./api/Endpoint.ts"
 import { dispatch } from "./dispatch.ts"
-import { requestOf, send } from "./exchange.ts"
+import { requestOf, send, sendNow } from "./exchange.ts"
 import { json, type Route } from "./Route.ts"
 import { table } from "./router.ts"
 
@@ -44,13 +44,15 @@ export const make = <R>(
       const fiber = runFork(
         dispatch(match, request, server).pipe(
           Effect.flatMap((response) => send(target, response, request.id, withBody)),
-          Effect.onInterrupt(() => send(target, leaving, request.id, withBody)),
           Effect.scoped
         )
       )
       if (fiber.unsafePoll() !== null) return
       active.add(fiber)
-      fiber.addObserver(() => active.delete(fiber))
+      fiber.addObserver((exit) => {
+        active.delete(fiber)
+        if (exit._tag === "Failure") sendNow(target, leaving, request.id, withBody)
+      })
       if (match?.resource.methods.get(request.method)?.endpoint.onDisconnect !== "cancel") return
       target.once("close", () => {
         if (!target.writableFinished) fiber.unsafeInterruptAsFork(FiberId.none)
