@@ -102,11 +102,12 @@ export const equivalence = (one: PageserverConnectionInfo, other: PageserverConn
   Object.keys(one.shards).length === Object.keys(other.shards).length &&
   Object.entries(one.shards).every(([key, shard]) => sameShard(shard, other.shards[key]))
 
-/** The first shard whose preferred URL is missing, if any, as the text that says so. */
+/** The first shard that can be reached in neither protocol, if any, as the text that says which URL is missing. */
 export const incomplete = (info: PageserverConnectionInfo): string | null => {
+  const other = info.prefer_protocol === "grpc" ? "libpq" : "grpc"
   for (const { number } of shardIndexes(info)) {
-    const url = shardUrl(info, number, info.prefer_protocol)
-    if (Either.isLeft(url)) return url.left
+    const preferred = shardUrl(info, number, info.prefer_protocol)
+    if (Either.isLeft(preferred) && Either.isLeft(shardUrl(info, number, other))) return preferred.left
   }
   return null
 }
