@@ -6,6 +6,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Database, GenericOption, Role } from "../ComputeSpec.ts"
 import { ident, literal } from "../Quote.ts"
+import { stored } from "./Name.ts"
 
 const option = ({ name, value, vartype }: GenericOption): string => {
   if (value === null) return name
@@ -36,14 +37,35 @@ const joined = (...parts: ReadonlyArray<string>): string => parts.filter((part) 
 
 export const HIDDEN = "'<redacted>'"
 
-/** The role's clause with its password, and the same without it. */
-export const roleClause = (role: Role): { readonly statement: string; readonly shown: string } => {
-  const head = joined(options(role.options), "LOGIN PASSWORD")
-  if (role.encrypted_password === null) return { statement: `${head} NULL`, shown: `${head} NULL` }
-  return {
-    statement: `${head} ${literal(verifier(Redacted.value(role.encrypted_password)))}`,
-    shown: `${head} ${HIDDEN}`
+/** Exactly what the server itself would store; anything else it takes for a password in clear and hashes. */
+const SCRAM = /^SCRAM-SHA-256\$[1-9]\d*:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/
+
+export interface RoleStatement {
+  readonly statement: string
+  /** Without the verifier. */
+  readonly shown: string
+}
+
+/**
+ * `CREATE ROLE ...` or `ALTER ROLE ...` with the role's options and password.
+ *
+ * PASSWORD costs the server some milliseconds for every role: it runs the whole key derivation of the verifier to find out
+ * whether the password is empty. With `many` roles to set, a verifier that is well formed is written where PASSWORD would
+ * write it, unchanged.
+ */
+export const roleStatement = (head: string, role: Role, many: boolean): RoleStatement => {
+  const clause = joined(head, options(role.options), "LOGIN")
+  if (role.encrypted_password === null) {
+    return { statement: `${clause} PASSWORD NULL`, shown: `${clause} PASSWORD NULL` }
   }
+  const value = verifier(Redacted.value(role.encrypted_password))
+  const withPassword = (password: string) => `${clause} PASSWORD ${password}`
+  if (!many || !(SCRAM.test(value) || MD5.test(value))) {
+    return { statement: withPassword(literal(value)), shown: withPassword(HIDDEN) }
+  }
+  const written = (password: string) =>
+    `${clause}; UPDATE pg_catalog.pg_authid SET rolpassword = ${password} WHERE rolname = ${literal(stored(role.name))}`
+  return { statement: written(literal(value)), shown: written(HIDDEN) }
 }
 
 export const databaseClause = (database: Database): string =>

@@ -6,7 +6,7 @@
 import * as Redacted from "effect/Redacted"
 import type { ComputeSpec, Role } from "../ComputeSpec.ts"
 import { ident } from "../Quote.ts"
-import { isPlain, roleClause, verifier } from "./clauses.ts"
+import { isPlain, roleStatement, verifier } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
 import { stored } from "./Name.ts"
 import { named, type Step, step } from "./Step.ts"
@@ -52,23 +52,26 @@ const samePassword = (role: Role, found: Redacted.Redacted<string> | null): bool
   return wanted === Redacted.value(found) || verifier(wanted) === Redacted.value(found)
 }
 
+/** From this number on the server's check of each verifier is worth avoiding. */
+const MANY = 16
+
 export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const jwt = jwtRoles(spec)
-  return spec.cluster.roles.flatMap((role) => {
+  const differing = spec.cluster.roles.filter((role) => {
+    const found = draft.roles.get(stored(role.name))
+    return found === undefined || !samePassword(role, found)
+  })
+  const many = differing.length >= MANY
+  return differing.flatMap((role) => {
     const name = stored(role.name)
     const found = draft.roles.get(name)
+    // The list may name a role twice.
     if (found !== undefined && samePassword(role, found)) return []
-    draft.roles.set(
-      name,
-      role.encrypted_password === null ? null : Redacted.make(verifier(Redacted.value(role.encrypted_password)))
-    )
-    const clause = roleClause(role)
-    const written = (reason: string, head: string) => [
-      step(named("role", role.name), reason, `${head} ${clause.shown}`, {
-        statement: `${head} ${clause.statement}`,
-        alone: !isPlain(role.options)
-      })
-    ]
+    draft.roles.set(name, role.encrypted_password && Redacted.make(verifier(Redacted.value(role.encrypted_password))))
+    const written = (reason: string, head: string) => {
+      const { statement, shown } = roleStatement(head, role, many)
+      return [step(named("role", role.name), reason, shown, { statement, alone: !isPlain(role.options) })]
+    }
     if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)
     if (jwt.has(name)) return written("missing; authenticated by JWT", `CREATE ROLE ${ident(role.name)}`)
     return written(
