@@ -1,0 +1,49 @@
+/**
+ * The autoscaling agent's partner inside the virtual machine: says when Postgres needs more memory, whether it can do with
+ * less, and sizes the local file cache accordingly.
+ *
+ * Source: `libs/vm_monitor`.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { Metrics } from "./Metrics.ts"
+import { Options } from "./Options.ts"
+
+/** The server could not listen, or its address is not one. */
+export class VmMonitorFailed extends Data.TaggedError("VmMonitorFailed")<{ readonly message: string }> {}
+
+export class VmMonitor extends Context.Tag("compute/VmMonitor")<
+  VmMonitor,
+  {
+    /** Serves the agent. A service loop: it ends only by failure. */
+    readonly serve: (spec: ParsedSpec) => Effect.Effect<void, VmMonitorFailed>
+  }
+>() {
+  /** `cgroupRoot` is where the kernel shows its control groups; `memory` tells the bytes of the whole machine. */
+  static readonly layerAt = (machine: { readonly cgroupRoot: string; readonly memory?: () => number }) =>
+    Layer.effect(
+      this,
+      Effect.gen(function* () {
+        const { cgroup, filecacheConnstr, vmMonitorAddr } = yield* Options
+        const metrics = yield* Metrics
+        return VmMonitor.of({
+          serve: (spec) =>
+            Effect.flatMap(loadServe, ({ serve }) =>
+              serve({
+                ...machine,
+                cgroup: cgroup === "" ? null : cgroup,
+                connstr: spec.spec.disable_lfc_resizing === true ? null : filecacheConnstr,
+                address: vmMonitorAddr
+              })
+            ).pipe(Effect.provideService(Metrics, metrics))
+        })
+      })
+    )
+
+  static readonly layer = this.layerAt({ cgroupRoot: "/sys/fs/cgroup" })
+}
+
+const loadServe = Effect.promise(() => import("./vmmonitor/serve.ts"))
