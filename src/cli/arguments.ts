@@ -104,6 +104,10 @@ const pgInitTimeout: Flag = {
   default: "60"
 }
 const lakebase: Flag = { name: "lakebase-mode", value: "BOOL", help: "Run as a lakebase instance", default: "false" }
+const autoscalingFromSql: Flag = {
+  name: "autoscaling-metrics-from-sql",
+  help: "Answer /autoscaling_metrics by SQL where the neon extension has no socket for it"
+}
 const logFormat: Flag = { name: "log-format", value: "FORMAT", help: "`text` or `json`", default: "text" }
 const help: Flag = { name: "help", short: "h", help: "Print this" }
 
@@ -129,6 +133,7 @@ export const flags: ReadonlyArray<Flag> = [
   collectInterval,
   lakebase,
   pgInitTimeout,
+  autoscalingFromSql,
   dev,
   logFormat,
   help
@@ -251,6 +256,7 @@ export const parseArguments = (argv: ReadonlyArray<string>, env: Environment): E
         resizeSwapOnBind: given.has(resizeSwap.name),
         setDiskQuotaForFs: given.get(diskQuota.name) ?? null,
         installedExtensionsInterval: interval ?? 3600,
+        autoscalingMetricsFromSql: given.has(autoscalingFromSql.name),
         dev: given.has(dev.name),
         lakebaseMode,
         pgInitTimeout: initTimeout ?? 60,

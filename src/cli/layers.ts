@@ -17,7 +17,9 @@ import { Metrics } from "../layers/Metrics.ts"
 import { Monitor } from "../layers/Monitor.ts"
 import { Pageserver } from "../layers/Pageserver.ts"
 import { PgBouncer } from "../layers/PgBouncer.ts"
+import { PostgresExporter } from "../layers/PostgresExporter.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
+import { Readiness } from "../layers/Readiness.ts"
 import { Rsyslog } from "../layers/Rsyslog.ts"
 import { Safekeepers } from "../layers/Safekeepers.ts"
 import { Services } from "../layers/Services.ts"
@@ -56,7 +58,7 @@ const companions = Layer.mergeAll(
 )
 
 /** Needs the machine's part of the configuration too: keys and TLS paths. */
-export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer).pipe(
+export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer, Readiness.layer).pipe(
   Layer.provideMerge(
     Layer.mergeAll(Reconfiguration.layer, Prewarming.layer, Offloading.layer, Monitor.layer, stateMetrics)
   ),
