@@ -29,7 +29,11 @@ const integer = (identifier: string, min: bigint, max: bigint): Schema.Schema<nu
     if (!isInteger(input)) return fault(`invalid type: ${kindOf(input)}`)
     return input >= min && input <= max ? Either.right(input) : fault(`invalid value: integer \`${input}\``)
   }
-  return Schema.declare([], { decode: () => check, encode: () => check }, { identifier })
+  return Schema.declare(
+    [],
+    { decode: () => check, encode: () => check },
+    { identifier, jsonSchema: { type: "integer" } }
+  )
 }
 
 /** u64, without loss beyond 2^53. */
@@ -56,11 +60,15 @@ const isNumber = (input: unknown): input is number | bigint | JsonFloat =>
   typeof input === "number" || typeof input === "bigint" || input instanceof JsonFloat
 
 /** Any number, whole or not. */
-export const AnyNumber = Schema.transform(Schema.declare(isNumber, { identifier: "a number" }), Schema.Number, {
-  strict: true,
-  decode: (value) => (value instanceof JsonFloat ? value.value : Number(value)),
-  encode: (value) => value
-})
+export const AnyNumber = Schema.transform(
+  Schema.declare(isNumber, { identifier: "a number", jsonSchema: { type: "number" } }),
+  Schema.Number,
+  {
+    strict: true,
+    decode: (value) => (value instanceof JsonFloat ? value.value : Number(value)),
+    encode: (value) => value
+  }
+)
 
 /** A text that must never be printed: tokens, password verifiers. */
 export const Secret = Schema.Redacted(Schema.String)

@@ -208,7 +208,9 @@ export const keys: JwkSet = { keys: [jwkOf(ed25519.publicKey) as never] }
 export const layerRig = layer(keys)
 
 export const routes = [...lifecycle.routes, ...probes.routes, ...others]
-type Needed = (typeof routes)[number] extends { respond: (...args: never) => Effect.Effect<infer _, infer __, infer R> }
+export type Needed = (typeof routes)[number] extends {
+  respond: (...args: never) => Effect.Effect<infer _, infer __, infer R>
+}
   ? R
   : never
 

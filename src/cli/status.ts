@@ -1,0 +1,93 @@
+/**
+ * `compute_ctl status`: what a running compute does and what it waits for, on one screen.
+ */
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import type { ComputeStatus } from "../domain/ComputeStatus.ts"
+import type { Target } from "../http/client.ts"
+import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
+import { statusText } from "./status/screen.ts"
+
+const url: Flag = { name: "url", value: "URL", help: "The compute's external server", default: "http://localhost:3080" }
+const token: Flag = {
+  name: "token",
+  value: "JWT",
+  help: "Token for --url; others on this machine can see it in the list of processes [env: COMPUTE_CTL_TOKEN]"
+}
+const tokenFile: Flag = { name: "token-file", value: "FILE", help: "File with the token" }
+const json: Flag = { name: "json", help: "Print JSON" }
+const help: Flag = { name: "help", short: "h", help: "Print this" }
+const flags = [url, token, tokenFile, json, help]
+
+const RUNNING = 0
+const FAILED = 1
+const USAGE = 2
+const OTHERWISE = 3
+
+const helpText = `compute_ctl status prints what a running compute does, since when, and what it waits for.
+Exit code: ${RUNNING} running, ${OTHERWISE} anything else that is no failure, ${FAILED} failed or not to be asked, ${USAGE} wrong arguments.
+
+Usage: compute_ctl status [OPTIONS]
+
+Options:
+${helpOf(flags)}`
+
+interface Wanted {
+  readonly target: Target
+  readonly json: boolean
+}
+
+const readToken = (file: string): Either.Either<string, UsageError> =>
+  Either.try({
+    try: () => readFileSync(file, "utf8").trim(),
+    catch: (error) =>
+      new UsageError({ message: `cannot read ${file}: ${error instanceof Error ? error.message : "unknown"}` })
+  })
+
+const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
+  Either.gen(function* () {
+    const given = yield* parseFlags(flags, argv)
+    const file = given.get(tokenFile.name)
+    const direct = given.get(token.name)
+    if (file !== undefined && direct !== undefined) {
+      return yield* Either.left(new UsageError({ message: "--token cannot be used with --token-file" }))
+    }
+    const address = given.get(url.name) ?? "http://localhost:3080"
+    if (!/^https?:\/\/[^/\s]+\/*$/.test(address)) {
+      return yield* Either.left(new UsageError({ message: `invalid value '${address}' for '--url <URL>'` }))
+    }
+    const secret = file === undefined ? (direct ?? process.env.COMPUTE_CTL_TOKEN) : yield* readToken(file)
+    return {
+      target: { url: address, token: secret === undefined ? null : Redacted.make(secret) },
+      json: given.has(json.name)
+    }
+  })
+
+const exitCode = (status: ComputeStatus): number =>
+  status === "running" ? RUNNING : status === "failed" ? FAILED : OTHERWISE
+
+const print = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
+const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+const show = ({ json: asJson, target }: Wanted) =>
+  Effect.gen(function* () {
+    const client = yield* Effect.promise(() => import("../http/client.ts"))
+    const found = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    yield* print(asJson ? JSON.stringify(found, null, 2) : statusText(found, now))
+    return exitCode(found.status)
+  }).pipe(
+    Effect.catchAll((error) => {
+      const hint = error._tag === "Refused" && target.token === null ? " (a token is needed: --token-file)" : ""
+      return Effect.as(complain(`Error: ${error.message}${hint}`), FAILED)
+    })
+  )
+
+export const status = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  if (argv.includes("--help") || argv.includes("-h")) return Effect.as(print(helpText), RUNNING)
+  const wanted = choose(argv)
+  if (Either.isLeft(wanted)) return Effect.as(complain(`error: ${wanted.left.message}`), USAGE)
+  return show(wanted.right)
+}
