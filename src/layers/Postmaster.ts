@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Account } from "./Account.ts"
 import { type Child, Children, type Ended } from "./Child.ts"
+import { writeLine } from "./log/StandardError.ts"
 import { Options } from "./Options.ts"
 import { inCgroup, postgresEnvironment } from "./postmaster/command.ts"
 import { reEmit } from "./postmaster/log.ts"
@@ -95,7 +96,7 @@ const make = Effect.gen(function* () {
           ladder: [IMMEDIATE, KILL]
         })
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
-      const log = yield* Effect.forkScoped(reEmit(child.stderr, (line) => void process.stderr.write(line)))
+      const log = yield* Effect.forkScoped(reEmit(child.stderr, writeLine))
       const running: RunningPostgres = {
         pid: child.pid,
         ended: Effect.tap(child.ended, () => Fiber.await(log)),

@@ -9,7 +9,7 @@ import type { ComputeSpec } from "../domain/ComputeSpec.ts"
 import { isTerminating } from "../domain/ComputeStatus.ts"
 import { parseSpec } from "../domain/ParsedSpec.ts"
 import { ComputeState, type State } from "../layers/ComputeState.ts"
-import { rememberRequest, rememberRequest } from "../layers/Telemetry.ts"
+import { rememberRequest } from "../layers/Telemetry.ts"
 
 /** The configuration was taken and did not succeed. `error` is the chain also shown by `/status`. */
 export class ConfigurationFailed extends Data.TaggedError("ConfigurationFailed")<{ readonly error: string | null }> {
@@ -27,7 +27,6 @@ const isAnswer = ({ status }: State): boolean => status === "running" || status 
 export const configure = Effect.fn("configure")(function* (spec: ComputeSpec) {
   const state = yield* ComputeState
   const parsed = yield* parseSpec(spec)
-  yield* rememberRequest
   yield* rememberRequest
   yield* state.transition("configure", () => ({ spec: parsed }))
   const settled = yield* state.await(isAnswer)

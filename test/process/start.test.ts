@@ -124,9 +124,7 @@ describe("a start", () => {
     () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
-        emulator.world.faults = [
-          { peer: "pageserver", action: { do: "error", code: "XX000", message: "not found" } }
-        ]
+        emulator.world.faults = [{ peer: "pageserver", action: { do: "error", code: "XX000", message: "not found" } }]
         const compute = yield* startCompute({ emulator })
         const failed = yield* compute.waitFor("failed")
         assert.match(String(failed["error"]), /^failed to get basebackup@0\/1800000\n\nCaused by:\n {4}.*not found/s)

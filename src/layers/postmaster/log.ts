@@ -14,13 +14,13 @@ const MOST_LINES = 10_000
  * Writes each message as a line of its own, not through the logger: the text is Postgres' and is parsed downstream.
  * Ends with the stream, having written everything.
  */
-export const reEmit = (lines: Stream.Stream<string>, write: (line: string) => void): Effect.Effect<void> =>
+export const reEmit = (lines: Stream.Stream<string>, write: (line: string) => unknown): Effect.Effect<void> =>
   Effect.suspend(() => {
     let message: Array<string> = []
     let timer: NodeJS.Timeout | undefined
     const flush = () => {
       clearTimeout(timer)
-      if (message.length > 0) write(`${renderMessage(message)}\n`)
+      if (message.length > 0) write(renderMessage(message))
       message = []
     }
     const take = (line: string) => {
