@@ -211,6 +211,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
         onTimeout: () => new Dropped({ message: `not ready within ${Duration.format(SETUP)}` })
       })
     )
-    yield* Effect.raceAll([read, Effect.forever(Effect.flatMap(Queue.take(work), handle)), askForMore])
+    const alongside = Effect.raceFirst(Effect.forever(Effect.flatMap(Queue.take(work), handle)), askForMore)
+    yield* Effect.raceFirst(read, alongside)
     yield* Effect.logInfo("autoscaling agent left")
   }).pipe(Effect.catchAll(({ message }) => Effect.logWarning(`dropped the autoscaling agent: ${message}`)))
