@@ -12,12 +12,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
-import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
-import { TenantId, TimelineId } from "../../src/domain/Ids.ts"
-import type { ParsedSpec } from "../../src/domain/ParsedSpec.ts"
 import { distribution } from "../../src/emulator/Distribution.ts"
 import { Catalog } from "../../src/layers/Catalog.ts"
 import { DataDirectory } from "../../src/layers/DataDirectory.ts"
@@ -25,8 +21,11 @@ import { Metrics } from "../../src/layers/Metrics.ts"
 import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
 import { Postmaster } from "../../src/layers/Postmaster.ts"
 import { Sql } from "../../src/layers/Sql.ts"
+import { TIMELINE } from "../domain/catalog/parts.ts"
 import { freePort } from "../rig/freePort.ts"
 import { account, servers, tempDir } from "../rig/postgres.ts"
+
+export { database, role, SCRAM, type SpecParts, specOf, TIMELINE } from "../domain/catalog/parts.ts"
 
 const run = promisify(execFile)
 const as = account ?? {}
@@ -45,10 +44,6 @@ const major = async (pgbin: string): Promise<Server> => {
 export const versions: ReadonlyArray<Server> = [
   ...new Map((await Promise.all(servers.map(major))).map((server) => [server.major, server])).values()
 ]
-
-export const TIMELINE = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
-export const SCRAM =
-  "SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$bpSY5Ze9NUH+I35LC3gVq+DpBfK46iXBxvhAKqVu9pE=:VpYlBuxyzeCI1KnctrefdljpB1mk3Gp7sBI/t11+NkQ="
 
 export interface Cluster {
   readonly major: number
@@ -218,47 +213,6 @@ const optionsLayer = (options: Partial<ComputeOptions>) =>
     controlPlaneToken: Redacted.make(""),
     ...options
   } as ComputeOptions)
-
-export interface SpecParts {
-  readonly roles?: ReadonlyArray<object>
-  readonly dbs?: ReadonlyArray<object>
-  readonly ops?: ReadonlyArray<object>
-  readonly settings?: ReadonlyArray<object>
-  readonly extra?: object
-}
-
-/** A primary's spec with these parts. */
-export const specOf = ({ roles = [], dbs = [], ops = [], settings = [], extra = {} }: SpecParts): ParsedSpec => {
-  const spec = Schema.decodeUnknownSync(ComputeSpec)({
-    format_version: 1,
-    suspend_timeout_seconds: -1,
-    cluster: { roles, databases: dbs, settings },
-    delta_operations: ops,
-    ...extra
-  })
-  return {
-    spec,
-    tenantId: Schema.decodeSync(TenantId)("b0554b632bd4d547a63b86c3630317e8"),
-    timelineId: Schema.decodeSync(TimelineId)(TIMELINE),
-    pageserver: { shard_count: 0, stripe_size: null, shards: {}, prefer_protocol: "libpq" } as never,
-    safekeepers: [],
-    safekeepersGeneration: null,
-    storageAuthToken: null,
-    endpointStorageAddr: null,
-    endpointStorageToken: null
-  }
-}
-
-export const role = (name: string, password: string | null = SCRAM, options: ReadonlyArray<object> | null = null) => ({
-  name,
-  encrypted_password: password,
-  options
-})
-export const database = (name: string, owner: string, options: ReadonlyArray<object> | null = null) => ({
-  name,
-  owner,
-  options
-})
 
 const queries: {
   readonly "cluster, in database postgres": Readonly<Record<string, string>>

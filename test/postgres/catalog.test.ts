@@ -1,0 +1,418 @@
+/**
+ * Applies on real clusters: hostile names and settings, repeated, interrupted and failing ones.
+ */
+import { renameSync } from "node:fs"
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as fc from "fast-check"
+import { stored } from "../../src/domain/catalog/Name.ts"
+import { changes, planReport, planText } from "../../src/domain/catalog/PlanReport.ts"
+import { stepsOf } from "../../src/domain/catalog/Step.ts"
+import { dollar, ident, literal } from "../../src/domain/Quote.ts"
+import { Catalog } from "../../src/layers/Catalog.ts"
+import { Sql } from "../../src/layers/Sql.ts"
+import {
+  type Cluster,
+  database,
+  look,
+  role,
+  SCRAM,
+  type SpecParts,
+  specOf,
+  startCluster,
+  type Template,
+  TIMELINE,
+  template,
+  versions
+} from "./cluster.ts"
+
+const apply = (parts: SpecParts, phase: "start" | "reconfigure" = "reconfigure", concurrency = 4) =>
+  Effect.flatMap(Catalog, (catalog) => catalog.apply(specOf(parts), { phase, concurrency }))
+
+const pending = (parts: SpecParts) =>
+  Effect.flatMap(Catalog, (catalog) => Effect.map(catalog.plan(specOf(parts)), planReport))
+
+const hostile = [
+  'quo"te',
+  "apo'strophe",
+  "back\\slash\\'",
+  "$x$",
+  "role$x$",
+  "x",
+  "xx$",
+  "x".repeat(63),
+  "tab\tand\nline",
+  "per%20cent %s %I",
+  "söme ünïcode 🐘",
+  " leading and trailing ",
+  "semi;colon; --",
+  "a=b user=postgres",
+  "\u0001\u007f",
+  "e".repeat(70)
+]
+
+class From extends Context.Tag("test/Template")<From, Template>() {}
+
+for (const server of versions) {
+  layer(Layer.scoped(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+    /** A test on a cluster of its own. */
+    const on = <E>(
+      name: string,
+      body: (cluster: Cluster) => Effect.Effect<void, E, Catalog | Sql>,
+      settings: Readonly<Record<string, string>> = {}
+    ) =>
+      it.scoped(name, () =>
+        Effect.gen(function* () {
+          const cluster = yield* startCluster(yield* From, settings)
+          yield* Effect.provide(body(cluster), cluster.layer())
+        })
+      )
+
+    on("quotes whatever a name holds", (cluster) =>
+      Effect.gen(function* () {
+        const session = yield* Effect.flatMap(Sql, (sql) => sql.session({ applicationName: "quoting" }))
+        const character = fc.constantFrom(..."'\"\\$x;-/*%ab \t\n\u0001é🐘")
+        const names = fc.sample(fc.string({ unit: character, minLength: 1, maxLength: 70 }), { numRuns: 200, seed: 7 })
+        for (const name of [...hostile, ...names]) {
+          const { quoted, outerTag } = dollar(name)
+          const column = ident(name)
+          const [row] = yield* session.query<Record<string, string>>(
+            `SELECT ${literal(name)} AS one, ${quoted} AS two, (SELECT 1) AS ${column}`
+          )
+          assert.deepStrictEqual(
+            row,
+            { one: name, two: name, [stored(name)]: 1 } as unknown as Record<string, string>,
+            JSON.stringify(name)
+          )
+          const block = `DO $${outerTag}$ BEGIN IF ${quoted} <> ${literal(name)} THEN RAISE 'differs'; END IF; END $${outerTag}$`
+          yield* session.script(block)
+        }
+        assert.strictEqual(yield* cluster.sql("postgres", "select 1"), "1")
+      }).pipe(Effect.scoped)
+    )
+
+    on("creates, keeps and drops roles and databases of any name", (cluster) =>
+      Effect.gen(function* () {
+        const roles = hostile.map((name) => role(name))
+        const dbs = hostile.map((name) => database(name, name))
+        yield* apply({ roles, dbs }, "start")
+        const { roles: found, databases } = yield* Effect.flatMap(Catalog, (catalog) => catalog.objects)
+        for (const name of hostile) {
+          assert.ok(
+            found.some((one) => one.name === stored(name) && one.encrypted_password === SCRAM),
+            name
+          )
+          assert.ok(
+            databases.some((one) => one.name === stored(name) && one.owner === stored(name)),
+            name
+          )
+        }
+        assert.strictEqual(changes(yield* pending({ roles, dbs })), 0)
+        for (const name of hostile) yield* cluster.sql(stored(name), "create table public.t()", stored(name))
+        const ops = hostile.flatMap((name) => [
+          { action: "delete_db", name },
+          { action: "delete_role", name }
+        ])
+        yield* apply({ ops })
+        const left = yield* Effect.flatMap(Catalog, (catalog) => catalog.objects)
+        for (const name of hostile) {
+          assert.ok(!left.roles.some((one) => one.name === stored(name)), name)
+          assert.ok(!left.databases.some((one) => one.name === stored(name)), name)
+        }
+      })
+    )
+
+    on("sets many verifiers as the server itself would", (cluster) =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: 20 }, (_, index) => `r'"${index}`)
+        const odd = { ...role("clear", "no verifier"), options: null }
+        const md5 = role("md5", "0123456789abcdef0123456789abcdef")
+        yield* apply({ roles: [...names.map((name) => role(name)), md5, odd] }, "start")
+        const count = "select count(*) from pg_authid where rolpassword ="
+        assert.strictEqual(yield* cluster.sql("postgres", `${count} '${SCRAM}'`), "20")
+        assert.strictEqual(yield* cluster.sql("postgres", `${count} 'md50123456789abcdef0123456789abcdef'`), "1")
+        const hashed = "select rolpassword like 'SCRAM-SHA-256$%' from pg_authid where rolname = 'clear'"
+        assert.strictEqual(yield* cluster.sql("postgres", hashed), "t")
+        const members = "select count(*) from pg_auth_members where roleid = 'neon_superuser'::regrole"
+        assert.strictEqual(yield* cluster.sql("postgres", members), "22")
+        const changed = names.map((name) => role(name, "0123456789abcdef0123456789abcdef"))
+        yield* apply({ roles: changed })
+        assert.strictEqual(yield* cluster.sql("postgres", `${count} '${SCRAM}'`), "0")
+      })
+    )
+
+    on("is not stopped by settings that break sessions", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u"), role("v")], dbs: [database("app", "u")] }
+        yield* apply(parts, "start")
+        const settings = [
+          "role = 'u'",
+          "default_transaction_read_only = on",
+          "statement_timeout = 1",
+          "search_path = evil"
+        ]
+        for (const setting of settings) yield* cluster.sql("postgres", `alter database app set ${setting}`)
+        yield* cluster.sql("postgres", "alter role cloud_admin set statement_timeout = 1")
+        yield* cluster.sql("postgres", "alter database postgres set default_transaction_read_only = on")
+        const report = yield* apply({ ...parts, dbs: [database("app", "v")], roles: [role("u", null), role("v")] })
+        assert.strictEqual(report.state, "done")
+        assert.strictEqual(
+          yield* cluster.sql("postgres", "select pg_get_userbyid(datdba) from pg_database where datname='app'"),
+          "v"
+        )
+      })
+    )
+
+    on("does not look again into what it has left right", (cluster) =>
+      Effect.gen(function* () {
+        const dbs = ["a", "b", "c"].map((name) => database(name, "u"))
+        const parts = { roles: [role("u"), role("v")], dbs }
+        const first = yield* apply(parts, "start")
+        assert.strictEqual(first.databases_visited, 3)
+        assert.deepStrictEqual(cluster.overrides, ["neon.max_cluster_size=-1", ""])
+        const again = yield* apply(parts)
+        assert.deepStrictEqual([again.databases_visited, again.databases_settled, again.phases], [0, 3, []])
+        assert.strictEqual(cluster.overrides.length, 2)
+        const moved = yield* apply({ ...parts, dbs: [database("a", "v"), ...dbs.slice(1)] })
+        assert.deepStrictEqual([moved.databases_visited, moved.databases_settled], [1, 2])
+        yield* cluster.sql("postgres", "drop database b")
+        const recreated = yield* apply(parts)
+        assert.deepStrictEqual([recreated.databases_visited, recreated.databases_settled], [2, 1])
+        const started = yield* apply(parts, "start")
+        assert.deepStrictEqual([started.databases_visited, started.phases], [3, []])
+      })
+    )
+
+    on("drops a role that has something everywhere", (cluster) =>
+      Effect.gen(function* () {
+        const roles = [role("owner"), role("doomed"), role("other")]
+        const dbs = [database("one", "owner"), database("two", "owner"), database("theirs", "doomed")]
+        yield* apply({ roles, dbs }, "start")
+        for (const name of ["one", "two", "postgres"]) {
+          yield* cluster.sql(
+            name,
+            [
+              "create table public.of_admin (id int)",
+              "create schema s authorization doomed",
+              "set role doomed",
+              "create table s.t (id int)",
+              "create function s.f() returns int language sql as 'select 1'",
+              "create type s.mood as enum ('ok')",
+              "grant select on s.t to other",
+              "alter default privileges grant select on tables to other",
+              "reset role",
+              "alter default privileges grant select on tables to doomed",
+              "set role neon_superuser",
+              "reset role",
+              "grant all on public.of_admin to neon_superuser with grant option",
+              "set role neon_superuser",
+              "grant select on public.of_admin to doomed",
+              "reset role",
+              "grant create on schema public to doomed"
+            ].join("; ")
+          )
+        }
+        yield* cluster.sql("postgres", "grant connect on database two to doomed")
+        const ops = [{ action: "delete_role", name: "doomed" }]
+        const without = {
+          roles: [role("owner"), role("other")],
+          dbs: [database("one", "owner"), database("two", "owner")]
+        }
+        const report = yield* apply({ ...without, dbs: [...without.dbs, database("theirs", "owner")], ops })
+        assert.strictEqual(report.state, "done")
+        assert.strictEqual(yield* cluster.sql("postgres", "select count(*) from pg_roles where rolname='doomed'"), "0")
+        const ownerOf = (name: string) => cluster.sql(name, "select tableowner from pg_tables where schemaname='s'")
+        assert.deepStrictEqual([yield* ownerOf("one"), yield* ownerOf("postgres")], ["owner", "cloud_admin"])
+        const replayed = yield* apply({ ...without, ops })
+        assert.deepStrictEqual(replayed.phases, [])
+      })
+    )
+
+    on("drops a role although schema public is gone", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u"), role("doomed")], dbs: [database("app", "u")] }
+        yield* apply(parts, "start")
+        yield* cluster.sql(
+          "app",
+          "create schema s; create table s.t(); grant select on s.t to doomed; drop schema public"
+        )
+        yield* apply({ ...parts, roles: [role("u")], ops: [{ action: "delete_role", name: "doomed" }] })
+        assert.strictEqual(yield* cluster.sql("postgres", "select count(*) from pg_roles where rolname='doomed'"), "0")
+      })
+    )
+
+    on("gives every object its result when some fail", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("first"), role("pg_reserved"), role("last")], dbs: [database("app", "first")] }
+        const failed = yield* Effect.flip(apply(parts, "start"))
+        assert.strictEqual(failed._tag, "ApplyFailed")
+        assert.deepStrictEqual([failed.sqlstate, failed.object], ["42939", 'role "pg_reserved"'])
+        assert.match(failed.message, /^db error: ERROR: role name "pg_reserved" is reserved/)
+        const report = yield* Effect.flatMap(Catalog, (catalog) => catalog.lastApply)
+        const state = (object: string) =>
+          report?.phases.flatMap(({ steps }) => steps).find((step) => step.object === object)?.state
+        assert.deepStrictEqual(['role "first"', 'role "pg_reserved"', 'role "last"', 'database "app"'].map(state), [
+          "done",
+          "failed",
+          "done",
+          "pending"
+        ])
+        assert.strictEqual(report?.state, "failed")
+        assert.ok(!JSON.stringify(report).includes("SCRAM-SHA-256$"))
+        assert.strictEqual(cluster.overrides.at(-1), "")
+        const found = yield* cluster.sql(
+          "postgres",
+          "select rolname from pg_roles where rolname in ('first','last') order by 1"
+        )
+        assert.strictEqual(found, "first\nlast")
+      })
+    )
+
+    on("finishes independent databases when one fails", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u")], dbs: ["a", "b", "c"].map((name) => database(name, "u")) }
+        yield* apply(parts, "start")
+        yield* cluster.sql("a", "alter default privileges in schema public revoke all on tables from neon_superuser")
+        // A database whose files are gone cannot be entered; first nothing of it may be left to be written.
+        yield* cluster.sql("postgres", "checkpoint")
+        const oid = yield* cluster.sql("postgres", "select oid from pg_database where datname='b'")
+        renameSync(`${cluster.data}/base/${oid}`, `${cluster.data}/base/${oid}.away`)
+        const failed = yield* Effect.flip(apply(parts, "start", 1))
+        assert.strictEqual(failed.object, 'database "b"')
+        renameSync(`${cluster.data}/base/${oid}.away`, `${cluster.data}/base/${oid}`)
+        const granted = yield* cluster.sql("a", "select count(*) from pg_default_acl")
+        assert.strictEqual(granted, "2")
+        assert.strictEqual((yield* apply(parts, "start")).state, "done")
+      })
+    )
+
+    on("stops what it runs in the server when it is interrupted", (cluster) =>
+      Effect.gen(function* () {
+        const blocker = yield* Effect.flatMap(Sql, (sql) => sql.session({ applicationName: "blocker" }))
+        yield* blocker.script("begin; lock table pg_authid in access exclusive mode")
+        const fiber = yield* Effect.fork(apply({ roles: [role("u")] }, "start"))
+        yield* Effect.sleep("300 millis")
+        const begun = performance.now()
+        yield* Fiber.interrupt(fiber)
+        assert.ok(performance.now() - begun < 2500)
+        yield* blocker.script("rollback")
+        const ours = "select count(*) from pg_stat_activity where application_name like 'compute_ctl:%'"
+        assert.strictEqual(yield* cluster.sql("postgres", ours), "0")
+        const report = yield* Effect.flatMap(Catalog, (catalog) => catalog.lastApply)
+        assert.strictEqual(report?.state, "interrupted")
+        assert.strictEqual((yield* apply({ roles: [role("u")] }, "start")).state, "done")
+      }).pipe(Effect.scoped)
+    )
+
+    on("replays operations without harm, also on templates and databases that are shut", (cluster) =>
+      Effect.gen(function* () {
+        const roles = [role("u")]
+        yield* apply({ roles, dbs: ["a", "b", "shut"].map((name) => database(name, "u")) }, "start")
+        yield* Effect.flatMap(Catalog, (catalog) => catalog.migrate(specOf({})))
+        yield* cluster.sql("postgres", "alter database a is_template true; alter database a allow_connections false")
+        yield* cluster.sql("postgres", "alter database shut allow_connections false")
+        const ops = [
+          { action: "delete_db", name: "a" },
+          { action: "rename_db", name: "b", new_name: "c" },
+          { action: "delete_db", name: "never" },
+          { action: "rename_role", name: "u", new_name: "w" },
+          { action: "dance", name: "x" }
+        ]
+        const after = { roles: [role("w")], dbs: [database("c", "w"), database("shut", "w")], ops }
+        const report = yield* apply(after)
+        assert.deepStrictEqual(report.warnings, ['database "shut" does not accept connections: skipped'])
+        const seen = yield* look(cluster)
+        assert.match(String(seen["databases"]), /^c\|w\|t/)
+        const replayed = yield* apply(after)
+        assert.deepStrictEqual(replayed.phases, [])
+        assert.deepStrictEqual(yield* look(cluster), seen)
+      })
+    )
+
+    on("drops inherited subscriptions of many databases without a deadlock, once", (cluster) =>
+      Effect.gen(function* () {
+        const names = ["a", "b", "c", 'd"$x$']
+        const parts = { roles: [role("u")], dbs: names.map((name) => database(name, "u")) }
+        yield* apply(parts, "start")
+        const subscribe = (name: string) =>
+          cluster.sql(
+            name,
+            "create subscription s connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect=false)"
+          )
+        for (const name of names) yield* subscribe(name)
+        const extra = { drop_subscriptions_before_start: true }
+        yield* apply({ ...parts, extra }, "start", 5)
+        const count = cluster.sql("postgres", "select count(*) from pg_subscription")
+        assert.strictEqual(yield* count, "0")
+        const done = "select id, timeline_id from neon.drop_subscriptions_done"
+        assert.strictEqual(yield* cluster.sql("postgres", done), `1|${TIMELINE}`)
+        yield* subscribe("a")
+        yield* apply({ ...parts, extra }, "start", 5)
+        assert.strictEqual(yield* count, "1")
+        // A deletion does not wait for the publisher either.
+        yield* apply({ ...parts, dbs: parts.dbs.slice(1), ops: [{ action: "delete_db", name: "a" }] })
+        assert.strictEqual(yield* count, "0")
+      })
+    )
+
+    on("plans what it would do, and nothing after it was done", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u"), role("web_access")], dbs: [database("app", "u")] }
+        const text = planText(yield* pending(parts))
+        assert.match(text, /database "app": missing/)
+        assert.ok(!text.includes("SCRAM-SHA-256$"))
+        assert.strictEqual(yield* cluster.sql("postgres", "select count(*) from pg_roles where rolname='u'"), "0")
+        yield* apply(parts, "start")
+        assert.strictEqual(changes(yield* pending(parts)), 0)
+        yield* cluster.sql("app", "revoke create on schema public from web_access")
+        const [step] = stepsOf(yield* Effect.flatMap(Catalog, (catalog) => catalog.plan(specOf(parts))))
+        assert.strictEqual(step?.sql, "GRANT CREATE ON SCHEMA public TO web_access")
+      })
+    )
+
+    on(
+      "works on many databases with few connections",
+      (cluster) =>
+        Effect.gen(function* () {
+          const dbs = Array.from({ length: 25 }, (_, index) => database(`d${index}`, "u"))
+          const report = yield* apply({ roles: [role("u")], dbs }, "start", 5)
+          assert.strictEqual(report.databases_visited, 25)
+          assert.strictEqual(
+            yield* cluster.sql("postgres", "select count(*) from pg_database where datname ~ '^d'"),
+            "25"
+          )
+        }),
+      { max_connections: "8", superuser_reserved_connections: "3", max_wal_senders: "0" }
+    )
+
+    on("completes a database whose creation was cut off before its grants", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u")], dbs: [database("app", "u")] }
+        yield* apply({ roles: parts.roles }, "start")
+        yield* cluster.sql("postgres", "create database app owner u connection limit 2147483646")
+        yield* apply(parts)
+        const found = yield* cluster.sql(
+          "postgres",
+          "select datconnlimit, datacl::text from pg_database where datname='app'"
+        )
+        assert.strictEqual(found, "-1|{=Tc/u,u=CTc/u,neon_superuser=CTc/u}")
+      })
+    )
+
+    on("creates cloud_admin on a cluster of zenith_admin", (cluster) =>
+      Effect.gen(function* () {
+        yield* cluster.sql("postgres", "create role helper superuser login")
+        yield* cluster.sql("postgres", "alter role cloud_admin rename to zenith_admin", "helper")
+        yield* apply({ roles: [role("u")], dbs: [database("app", "u")] }, "start")
+        const found = yield* cluster.sql(
+          "postgres",
+          "select rolsuper, pg_has_role('cloud_admin','zenith_admin','member') from pg_roles where rolname='cloud_admin'"
+        )
+        assert.strictEqual(found, "t|t")
+      })
+    )
+  })
+}
