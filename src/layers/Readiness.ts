@@ -78,6 +78,8 @@ export class Readiness extends Context.Tag("compute/Readiness")<
         return describe(row)
       }).pipe(
         Effect.scoped,
+        // A server that hangs does not answer a cancel request either.
+        Effect.disconnect,
         Effect.timeoutFail({
           duration: PATIENCE,
           onTimeout: () => new NotReady({ message: "Postgres gave no answer in time" })
