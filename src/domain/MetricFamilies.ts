@@ -207,10 +207,6 @@ export const lsnLeaseRequests = family(
   "Requests for leases of a static compute's LSN, by outcome",
   ["outcome"]
 )
-export const certificateExpiry = known(
-  "compute_ctl_certificate_expiry_timestamp_seconds",
-  "End of the validity of the TLS certificate in use"
-)
 export const vmMonitorRequests = family(
   "counter",
   "compute_ctl_vm_monitor_requests_total",
@@ -273,7 +269,6 @@ export const families: ReadonlyArray<MetricFamily> = [
   monitorChecks,
   lsnLeaseExpiry,
   lsnLeaseRequests,
-  certificateExpiry,
   vmMonitorRequests,
   cgroupMemory,
   logLinesDropped,

@@ -153,9 +153,10 @@ const make = Effect.gen(function* () {
 
   const check = (session: SqlSession) =>
     Effect.gen(function* () {
-      const { spec } = yield* state.get
+      const { spec, status } = yield* state.get
       const statistics = spec?.spec.features.includes("activity_monitor_experimental") ?? false
-      const atWork = yield* isBusy
+      // A reconfiguration opens sessions everywhere.
+      const atWork = status === "running" ? yield* isBusy : yield* Effect.as(stayBusy, true)
       const rows = yield* session.query<SignalRow>(statement(statistics))
       const seen = observe(rows)
       if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
@@ -170,6 +171,10 @@ const make = Effect.gen(function* () {
 
   const isBusy = Effect.flatMap(Ref.get(busy), ({ running, until }) =>
     Effect.map(millis, (now) => running > 0 || now < until)
+  )
+
+  const stayBusy = Effect.flatMap(millis, (now) =>
+    Ref.update(busy, ({ running }) => ({ running, until: now + SETTLING_MS }))
   )
 
   const watchOneSession = Effect.gen(function* () {

@@ -40,11 +40,12 @@ export const beforePostgres = Effect.gen(function* () {
 const collectExtensions = Effect.gen(function* () {
   const options = yield* Options
   const catalog = yield* Catalog
+  const monitor = yield* Monitor
   const state = yield* ComputeState
   const { spec } = yield* state.get
   const suspend = spec?.spec.suspend_timeout_seconds ?? 0
   const interval = suspend > 0 ? suspend : options.installedExtensionsInterval
-  yield* catalog.installedExtensions
+  yield* monitor.disregard(catalog.installedExtensions)
   yield* Effect.sleep(Duration.seconds(2 * interval))
 }).pipe(Effect.forever)
 

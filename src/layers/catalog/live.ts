@@ -4,10 +4,11 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
+import { applySeconds } from "../../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { ApplyOptions, Catalog } from "../Catalog.ts"
 import { DataDirectory } from "../DataDirectory.ts"
-import { Metrics } from "../Metrics.ts"
+import { Metrics, timed } from "../Metrics.ts"
 import { Options } from "../Options.ts"
 import { Sql } from "../Sql.ts"
 import { type ApplyParts, runApply } from "./apply.ts"
@@ -58,7 +59,12 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
           Effect.catchAll((error) => conclude.broken(journal, error))
         )
         return yield* conclude.finished(journal, failures)
-      }).pipe(oneAtATime.withPermits(1), Effect.withSpan("catalog apply", { attributes: { trigger: options.phase } }))
+      }).pipe(
+        timed(applySeconds, { phase: options.phase }),
+        Effect.provideService(Metrics, metrics),
+        oneAtATime.withPermits(1),
+        Effect.withSpan("catalog apply", { attributes: { trigger: options.phase } })
+      )
 
     const service: Catalog["Type"] = {
       apply,

@@ -1,0 +1,91 @@
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import { families } from "../../src/domain/MetricFamilies.ts"
+
+const file = (name: string) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
+const rules = readFileSync(file("prometheus-rules.yaml"), "utf8")
+const dashboard = readFileSync(file("grafana-dashboard.json"), "utf8")
+
+interface Panel {
+  readonly id: number
+  readonly title: string
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+  readonly targets?: ReadonlyArray<{ readonly expr: string }>
+}
+const panels: ReadonlyArray<Panel> = JSON.parse(dashboard).panels
+const expressions = [
+  ...[...rules.matchAll(/^\s+expr: (.*)$/gm)].map(([, expression = ""]) => expression),
+  ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+]
+
+/** Metrics in an expression, with the labels it selects or groups by. */
+const metricsIn = (expression: string) => [...expression.matchAll(/\b(?:compute_|pg_cctl_)\w+/g)].map(([name]) => name)
+
+const familyOf = (metric: string) =>
+  families.find(({ name, type }) =>
+    type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`].includes(metric) : name === metric
+  )
+
+/** Labels that every scrape adds, and the bound of a bucket. */
+const COMMON = ["instance", "job", "le"]
+
+describe("deploy", () => {
+  it("asks only for metrics and labels that there are", () => {
+    assert.isAbove(expressions.length, 40)
+    for (const expression of expressions) {
+      const metrics = metricsIn(expression)
+      assert.isNotEmpty(metrics, expression)
+      const labels = new Set(COMMON)
+      for (const metric of metrics) {
+        const family = familyOf(metric)
+        assert.isDefined(family, `${metric} in ${expression}`)
+        for (const label of family?.labels ?? []) labels.add(label)
+      }
+      const grouped = [...expression.matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = ""]) => list.split(/,\s*/))
+      const selected = [...expression.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"/g)].map(([, label = ""]) => label)
+      for (const label of [...grouped, ...selected]) assert.isTrue(labels.has(label), `${label} in ${expression}`)
+    }
+  })
+
+  it("shows every family", () => {
+    const shown = new Set(panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsIn(expr))))
+    for (const family of families) {
+      assert.isTrue(
+        [...shown].some((metric) => familyOf(metric) === family),
+        family.name
+      )
+    }
+  })
+
+  it("lays its panels out side by side", () => {
+    assert.strictEqual(new Set(panels.map(({ id }) => id)).size, panels.length)
+    for (const a of panels) {
+      assert.isAtMost(a.gridPos.x + a.gridPos.w, 24)
+      for (const b of panels) {
+        if (a.id >= b.id) continue
+        const apart =
+          a.gridPos.x + a.gridPos.w <= b.gridPos.x ||
+          b.gridPos.x + b.gridPos.w <= a.gridPos.x ||
+          a.gridPos.y + a.gridPos.h <= b.gridPos.y ||
+          b.gridPos.y + b.gridPos.h <= a.gridPos.y
+        assert.isTrue(apart, `${a.title} and ${b.title}`)
+      }
+    }
+  })
+
+  it("explains every alert", () => {
+    const alerts = rules.split(/^\s+- alert: /m).slice(1)
+    assert.isAbove(alerts.length, 10)
+    for (const alert of alerts) {
+      for (const member of ["expr:", "severity:", "summary:", "description:"]) assert.include(alert, member)
+    }
+  })
+
+  const promtool = spawnSync("promtool", ["--version"])
+  it.skipIf(promtool.error !== undefined)("passes promtool", () => {
+    const checked = spawnSync("promtool", ["check", "rules", file("prometheus-rules.yaml")], { encoding: "utf8" })
+    assert.strictEqual(checked.status, 0, checked.stderr)
+  })
+})
