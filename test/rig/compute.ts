@@ -222,13 +222,23 @@ const query = (
 const tag = (result: { readonly command: string; readonly rowCount: number | null }): string =>
   result.rowCount === null ? result.command : `${result.command} ${result.rowCount}`
 
+/** The rig's own questions are not what one looks for in a log. */
+const withoutPolls = (log: string): string => {
+  const polls = new Set(Array.from(log.matchAll(/GET \/status request_id=(\S+)/g), ([, id]) => id))
+  return log
+    .split("\n")
+    .filter((line) => !polls.has(/request_id=(\S+)/.exec(line)?.[1]))
+    .join("\n")
+}
+
 const until = <A>(
   limit: number,
   check: Effect.Effect<A | null>,
   running: Running,
   what: string
 ): Effect.Effect<A, ComputeFailed> => {
-  const failed = (why: string) => new ComputeFailed({ message: `${what}: ${why}\n${running.log().slice(-6000)}` })
+  const failed = (why: string) =>
+    new ComputeFailed({ message: `${what}: ${why}\n${withoutPolls(running.log()).slice(-6000)}` })
   const poll: Effect.Effect<A> = Effect.flatMap(check, (found) =>
     found === null
       ? Effect.delay(
