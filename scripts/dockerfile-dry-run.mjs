@@ -129,7 +129,7 @@ const run = ({ rest }) => {
   const text = rest.replaceAll(PATHS, (_, before) => `${before}${stage.folder}/`)
   const strayed = text
     .replaceAll(stage.folder, "")
-    .match(/(^|[\s='"(>])\/(?!etc|usr|var|neon|src|opt|run|home|tmp|dev\/null)\S*/)
+    .match(/(^|[\s='"(>])\/(?!etc|usr|var|neon|src|opt|run|home|tmp|dev\/null|bin\/(?:ba)?sh\b)\S*/)
   if (strayed !== null) fail(`RUN: a path outside of the stage: ${strayed[0].trim()}`)
   const cwd = inside(stage.workdir)
   fs.mkdirSync(cwd, { recursive: true })

@@ -201,6 +201,12 @@ export const lsnLeaseExpiry = known(
   "compute_ctl_lsn_lease_expiry_timestamp_seconds",
   "When the lease of a static compute's LSN ends"
 )
+export const neighbourFailures = family(
+  "counter",
+  "compute_ctl_neighbour_failures_total",
+  "Times that a program beside Postgres could not be given what the spec says, by name",
+  ["neighbour"]
+)
 export const lsnLeaseRequests = family(
   "counter",
   "compute_ctl_lsn_lease_requests_total",
@@ -269,6 +275,7 @@ export const families: ReadonlyArray<MetricFamily> = [
   monitorChecks,
   lsnLeaseExpiry,
   lsnLeaseRequests,
+  neighbourFailures,
   vmMonitorRequests,
   cgroupMemory,
   logLinesDropped,

@@ -10,10 +10,12 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { LocalProxyConfig, TlsConfig } from "../domain/ComputeSpec.ts"
+import { neighbourFailures } from "../domain/MetricFamilies.ts"
 import { effectiveTls, type ParsedSpec } from "../domain/ParsedSpec.ts"
 import { fileIdentity, isFlocked } from "../domain/ProcLocks.ts"
 import { readPid, signalPid } from "./companion/processes.ts"
 import { replaceFile } from "./companion/replaceFile.ts"
+import { Metrics } from "./Metrics.ts"
 import { MachineConfig } from "./Options.ts"
 
 /** Its configuration could not be written. */
@@ -58,6 +60,7 @@ const render = (config: LocalProxyConfig, tls: TlsConfig | null): string => {
 const make = (at: LocalProxyPlaces) =>
   Effect.gen(function* () {
     const machine = yield* MachineConfig
+    const metrics = yield* Metrics
 
     /** The pid of a local_proxy that runs. */
     const running = Effect.gen(function* () {
@@ -91,7 +94,10 @@ const make = (at: LocalProxyPlaces) =>
             ({ message }) => new LocalProxyFailed({ message: `could not write ${message}` })
           )
           yield* tell("SIGHUP")
-        }).pipe(Effect.withSpan("configure local_proxy")),
+        }).pipe(
+          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "local_proxy" })),
+          Effect.withSpan("configure local_proxy")
+        ),
       stop: tell("SIGTERM")
     })
   })

@@ -11,10 +11,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { neighbourFailures } from "../domain/MetricFamilies.ts"
 import { effectiveTls, type ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type BadPgBouncerSetting, mergeIni } from "../domain/PgBouncerIni.ts"
 import { isNamed, readPid, signalPid } from "./companion/processes.ts"
 import { type FileNotWritten, readText, replaceFile } from "./companion/replaceFile.ts"
+import { Metrics } from "./Metrics.ts"
 import { MachineConfig, Options } from "./Options.ts"
 import { Waits } from "./Waits.ts"
 
@@ -117,6 +119,7 @@ const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncer
 const make = (at: PgBouncerPlaces) =>
   Effect.gen(function* () {
     const machine = yield* MachineConfig
+    const metrics = yield* Metrics
     const waits = yield* Waits
     const failed = (error: FileNotWritten | BadPgBouncerSetting) => new PgBouncerFailed({ message: error.message })
 
@@ -157,7 +160,10 @@ const make = (at: PgBouncerPlaces) =>
             })
           })
           yield* reload
-        }).pipe(Effect.withSpan("tune pgbouncer")),
+        }).pipe(
+          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "pgbouncer" })),
+          Effect.withSpan("tune pgbouncer")
+        ),
       stop: Effect.gen(function* () {
         const pid = yield* readPid(at.pidFile)
         if (pid === null) return

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { isCompliance } from "../domain/AuditConf.ts"
-import { auditLogDirSize } from "../domain/MetricFamilies.ts"
+import { auditLogDirSize, neighbourFailures } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { auditAddress, auditConf, exportConf } from "../domain/RsyslogConf.ts"
 import { cleanAuditLogs, sizeOfLogs } from "./companion/auditLogs.ts"
@@ -79,6 +79,9 @@ const make = (at: RsyslogPlaces) =>
       return yield* named(at.processName)
     })
 
+    const countFailure = <A>(effect: Effect.Effect<A, RsyslogFailed>) =>
+      Effect.tapError(effect, () => metrics.increment(neighbourFailures, { neighbour: "rsyslogd" }))
+
     const restart = Effect.gen(function* () {
       const old = yield* pids
       yield* Effect.forEach(old, (pid) => signalPid(pid, "SIGTERM"))
@@ -122,12 +125,14 @@ const make = (at: RsyslogPlaces) =>
         yield* put(at.auditConf, text)
         yield* restart
         yield* Effect.logInfo(`audit records are shipped to ${address.host}:${address.port}`)
-      }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure audit shipping"))
+      }).pipe(oneAtATime.withPermits(1), countFailure, Effect.withSpan("configure audit shipping"))
 
     const exportLogs = (spec: ParsedSpec) =>
       Effect.gen(function* () {
         if (!(yield* putExport(spec))) return
-        yield* Effect.catchAll(restart, ({ message }) => Effect.logWarning(`Postgres' log is not exported: ${message}`))
+        yield* Effect.catchAll(countFailure(restart), ({ message }) =>
+          Effect.logWarning(`Postgres' log is not exported: ${message}`)
+        )
       }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))
 
     const auditGarbage = Effect.gen(function* () {

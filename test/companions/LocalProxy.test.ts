@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LocalProxy } from "../../src/layers/LocalProxy.ts"
-import { spec } from "../programs/fakes.ts"
+import { basics, spec } from "../programs/fakes.ts"
 import { daemon, directory, ended, eventually, installed, isAlive, machine } from "./rig.ts"
 
 const KEY = {
@@ -31,7 +31,7 @@ const PRETTY = `{
 
 const at = (path: string, tls: Parameters<typeof machine>[0] = null) =>
   LocalProxy.layerAt({ config: join(path, "config.json"), pidFile: join(path, "pid") }).pipe(
-    Layer.provide(machine(tls))
+    Layer.provide(Layer.merge(basics, machine(tls)))
   )
 
 const configure = (path: string, members: Record<string, unknown>, tls: Parameters<typeof machine>[0] = null) =>
