@@ -19,7 +19,6 @@ import { Pageserver } from "../layers/Pageserver.ts"
 import { PgBouncer } from "../layers/PgBouncer.ts"
 import { PostgresExporter } from "../layers/PostgresExporter.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
-import { Readiness } from "../layers/Readiness.ts"
 import { Rsyslog } from "../layers/Rsyslog.ts"
 import { Safekeepers } from "../layers/Safekeepers.ts"
 import { Services } from "../layers/Services.ts"
@@ -58,7 +57,7 @@ const companions = Layer.mergeAll(
 )
 
 /** Needs the machine's part of the configuration too: keys and TLS paths. */
-export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer, Readiness.layer).pipe(
+export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer).pipe(
   Layer.provideMerge(
     Layer.mergeAll(Reconfiguration.layer, Prewarming.layer, Offloading.layer, Monitor.layer, stateMetrics)
   ),

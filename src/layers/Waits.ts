@@ -90,16 +90,18 @@ const make = Effect.gen(function* () {
 
   const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      if (Duration.greaterThan(limit, SLOW)) yield* Effect.forkScoped(noteSlow(name, limit))
-      const result = yield* registered(name, limit, limited(effect, limit))
+      const waiting = registered(name, limit, limited(effect, limit))
+      const result = yield* Duration.greaterThan(limit, SLOW)
+        ? Effect.acquireUseRelease(Effect.fork(noteSlow(name, limit)), () => waiting, Fiber.interrupt)
+        : waiting
       if (Option.isSome(result)) return result.value
       yield* metrics.increment(waitsExpired, { wait: name })
       return yield* new WaitExpired({ wait: name, limit })
-    }).pipe(Effect.scoped)
+    })
 
   return Waits.of({
     current: Ref.get(waits),
     openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
-    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.decode(limit), effect)) as never
+    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.decode(limit), effect))
   })
 })
