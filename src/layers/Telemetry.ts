@@ -55,6 +55,7 @@ const make = (env: Environment) =>
     const next = yield* Ref.make<Option.Option<Tracer.AnySpan>>(
       given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
     )
+    yield* Effect.logInfo("logging and tracing started")
     if (given !== null) yield* Effect.logInfo("got startup tracing context from env variables")
     return Telemetry.of({
       remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) =>
