@@ -4,25 +4,14 @@
  * Source: `compute_tools/src/communicator_socket_client.rs`, `compute_tools/src/http/routes/autoscaling_metrics.rs`.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import { Options } from "./Options.ts"
+import { type Exported, ExporterFailed } from "./postgresExporter/Exported.ts"
 import { Sql } from "./Sql.ts"
 
-/** `unreachable`: nobody listens. The message is the one clients know. */
-export class ExporterFailed extends Data.TaggedError("ExporterFailed")<{
-  readonly message: string
-  readonly unreachable: boolean
-}> {}
-
-export interface Exported {
-  readonly status: number
-  readonly contentType: string | null
-  readonly body: Stream.Stream<Uint8Array, ExporterFailed>
-}
+export { type Exported, ExporterFailed }
 
 export class PostgresExporter extends Context.Tag("compute/PostgresExporter")<
   PostgresExporter,

@@ -5,15 +5,14 @@
  * Source: `libs/vm_monitor`.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
+import { VmMonitorFailed } from "./vmmonitor/VmMonitorFailed.ts"
 
-/** The server could not listen, or its address is not one. */
-export class VmMonitorFailed extends Data.TaggedError("VmMonitorFailed")<{ readonly message: string }> {}
+export { VmMonitorFailed }
 
 export class VmMonitor extends Context.Tag("compute/VmMonitor")<
   VmMonitor,

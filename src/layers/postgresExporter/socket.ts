@@ -11,7 +11,7 @@ import { getSystemErrorMap } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Exported, ExporterFailed } from "../PostgresExporter.ts"
+import { type Exported, ExporterFailed } from "./Exported.ts"
 
 const SOCKET = "neon-communicator.socket"
 /** The kernel takes 108 bytes; Postgres itself binds by a relative path. */

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
-import { VmMonitorFailed } from "../VmMonitor.ts"
+import { VmMonitorFailed } from "./VmMonitorFailed.ts"
 
 /** The agent's messages have a hundred bytes. */
 const MAX_PAYLOAD = 64 * 1024

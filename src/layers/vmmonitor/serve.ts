@@ -7,11 +7,11 @@ import * as Ref from "effect/Ref"
 import { cgroupMemory } from "../../domain/MetricFamilies.ts"
 import { average, threshold as thresholdOf } from "../../domain/vmmonitor/Decisions.ts"
 import { Metrics } from "../Metrics.ts"
-import type { VmMonitorFailed } from "../VmMonitor.ts"
 import { serveAgent } from "./agent.ts"
 import { watchCgroup } from "./cgroup.ts"
 import { makeFileCache } from "./fileCache.ts"
 import { listen } from "./listen.ts"
+import type { VmMonitorFailed } from "./VmMonitorFailed.ts"
 
 export interface Settings {
   readonly address: string
