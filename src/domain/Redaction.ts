@@ -10,9 +10,12 @@ const scheme = /\b(Bearer|Basic)(\s+|%20)[A-Za-z0-9._~+/=-]+/gi
 const jsonWebToken = /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g
 /** `scheme://user:password@host`. A password may hold anything but a slash, white space or `@`. */
 const userInfo = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"']*):[^\s/@"']*@/gi
-/** `password=x`, `password='x y'`, `"storage_auth_token": "x"`, `NEON_AUTH_TOKEN=x`; also as a query parameter. */
+/**
+ * `password=x`, `password='x y'`, `"storage_auth_token": "x"`, `NEON_AUTH_TOKEN=x`; also as a query parameter.
+ * A colon counts behind a quoted name only: errors say `invalid token: reason`.
+ */
 const keyed =
-  /((?:\b|_)(?:password|passwd|pgpassword|secret|token|jwt|api_?key)\\?["']?\s*[=:]\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'(?:[^'\\]|\\.)*'|[^\s,;&"'{}[\])]+)/gi
+  /((?:\b|_)(?:password|passwd|pgpassword|secret|token|jwt|api_?key)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*\\?"|'(?:[^'\\]|\\.)*'|[^\s,;&"'{}[\])]+)/gi
 /** `PASSWORD 'x'` of a role statement. */
 const statement = /(\bPASSWORD\s+)E?'(?:[^'\\]|''|\\.)*'/gi
 const verifier = /\bSCRAM-SHA-256\$[^\s"',;)]+|\bmd5[0-9a-f]{32}\b/g
