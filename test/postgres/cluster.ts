@@ -56,6 +56,8 @@ export interface Cluster {
   readonly overrides: Array<string>
   /** Rows as `psql -AtX` shows them. */
   readonly sql: (database: string, text: string, user?: string) => Effect.Effect<string>
+  /** The catalog service with sessions changed by a layer. */
+  readonly layerOver: (sessions: Layer.Layer<Sql, never, Sql>) => Layer.Layer<Catalog | Sql | Metrics>
   readonly layer: (
     options?: Partial<ComputeOptions>,
     catalog?: typeof Catalog.layer
@@ -127,7 +129,8 @@ let clusters = 0
 
 export const startCluster = (
   from: Template,
-  settings: Readonly<Record<string, string>> = {}
+  settings: Readonly<Record<string, string>> = {},
+  keepAs: string | null = null
 ): Effect.Effect<Cluster, never, Scope.Scope> =>
   Effect.gen(function* () {
     const port = yield* freePort
@@ -151,12 +154,13 @@ export const startCluster = (
       (running) =>
         Effect.async<void>((resume) => {
           const gone = () => {
-            fs.rmSync(data, { recursive: true, force: true })
+            if (keepAs === null) fs.rmSync(data, { recursive: true, force: true })
+            else fs.renameSync(data, keepAs)
             resume(Effect.void)
           }
           if (running.exitCode !== null) return gone()
           running.once("exit", gone)
-          running.kill("SIGQUIT")
+          running.kill(keepAs === null ? "SIGQUIT" : "SIGINT")
         })
     )
     const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/postgres`
@@ -184,6 +188,16 @@ export const startCluster = (
         reload: Effect.sync(() => process.kill(pid, "SIGHUP"))
       })
     } as unknown as Postmaster["Type"])
+    const over = (
+      options: Partial<ComputeOptions>,
+      catalog: typeof Catalog.layer,
+      sessions: Layer.Layer<Sql, never, Sql>
+    ) =>
+      catalog.pipe(
+        Layer.provideMerge(Layer.merge(Layer.provide(sessions, Sql.layerTo(connstr)), Metrics.layer)),
+        Layer.provide(Layer.mergeAll(directory, postmaster, optionsLayer({ connstr, pgbin: from.pgbin, ...options }))),
+        Layer.provideMerge(quiet)
+      )
     return {
       major: from.major,
       data,
@@ -193,16 +207,20 @@ export const startCluster = (
       pgbin: from.pgbin,
       overrides,
       sql: query(port),
-      layer: (options = {}, catalog = Catalog.layer) =>
-        Layer.provideMerge(catalog, Layer.mergeAll(Sql.layerTo(connstr), Metrics.layer)).pipe(
-          Layer.provide(
-            Layer.mergeAll(directory, postmaster, optionsLayer({ connstr, pgbin: from.pgbin, ...options }))
-          ),
-          Layer.provideMerge(quiet)
-        )
+      layer: (options = {}, catalog = Catalog.layer) => over(options, catalog, unchanged),
+      layerOver: (sessions) => over({}, Catalog.layer, sessions)
     }
   })
 
+/** A template that some work has been done on. */
+export const advanced = <E>(from: Template, work: (cluster: Cluster) => Effect.Effect<void, E>) =>
+  Effect.gen(function* () {
+    const data = `${from.data}-advanced`
+    yield* Effect.scoped(Effect.flatMap(startCluster(from, {}, data), work))
+    return { ...from, data }
+  })
+
+const unchanged = Layer.effect(Sql, Sql)
 const quiet = process.env["TEST_LOG"] ? Layer.empty : Logger.minimumLogLevel(LogLevel.None)
 const pause = Schedule.spaced("20 millis")
 

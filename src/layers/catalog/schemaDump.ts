@@ -6,6 +6,7 @@
  */
 import * as childProcess from "node:child_process"
 import * as path from "node:path"
+import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -15,22 +16,32 @@ import { DatabaseMissing, DumpFailed } from "./errors.ts"
 
 const STDERR_KEPT = 4096
 
-const ended = (process: childProcess.ChildProcess) =>
+interface Dump {
+  readonly process: childProcess.ChildProcessByStdio<null, Readable, Readable>
+  /** What it wrote to stderr, and why it could not be run; both may come before anybody waits for the end. */
+  readonly said: { stderr: string; fault: string | null }
+}
+
+const ended = ({ process, said }: Dump) =>
   Effect.async<void, DumpFailed>((resume) => {
     const fail = (reason: string) => resume(Effect.fail(new DumpFailed({ reason })))
-    const judge = (code: number | null, signal: NodeJS.Signals | null) =>
-      code === 0 ? resume(Effect.void) : fail(signal === null ? `exit code ${code}` : `killed by ${signal}`)
-    process.once("error", (error) => fail(error.message))
+    const judge = (code: number | null, signal: NodeJS.Signals | null) => {
+      if (said.fault !== null) return fail(said.fault)
+      if (code === 0) return resume(Effect.void)
+      fail(signal === null ? `exit code ${code}` : `killed by ${signal}`)
+    }
     if (process.exitCode !== null || process.signalCode !== null) judge(process.exitCode, process.signalCode)
     else process.once("close", judge)
   })
 
 const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) =>
   Effect.acquireRelease(
-    Effect.sync(() => {
+    Effect.sync((): Dump => {
       const process = childProcess.spawn(program, [...args], { env, stdio: ["ignore", "pipe", "pipe"] })
-      process.on("error", () => undefined)
-      const said = { stderr: "" }
+      const said: Dump["said"] = { stderr: "", fault: null }
+      process.on("error", (error) => {
+        said.fault = error.message
+      })
       process.stderr.setEncoding("utf8").on("data", (text: string) => {
         said.stderr = (said.stderr + text).slice(0, STDERR_KEPT)
       })
@@ -56,7 +67,7 @@ export const schemaDump = (sql: Sql["Type"], connstr: string, pgbin: string, dat
     if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
     if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
     const { host, port, user, password, options } = clientConfig(connstr, { applicationName: "pg_dump" })
-    const { process, said } = yield* spawn(
+    const dump = yield* spawn(
       path.join(path.dirname(pgbin), "pg_dump"),
       ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
       // As an argument the name would be taken for a connection string when it has a `=` in it.
@@ -69,14 +80,14 @@ export const schemaDump = (sql: Sql["Type"], connstr: string, pgbin: string, dat
       }
     )
     const told = (error: DumpFailed) => {
-      const text = said.stderr.trim()
+      const text = dump.said.stderr.trim()
       const complete = new DumpFailed({ reason: text === "" ? error.reason : text })
       return Effect.zipRight(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
     }
     const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
-      process.stdout,
+      dump.process.stdout,
       (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
-    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catchAll(ended(process), told)))))
+    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catchAll(ended(dump), told)))))
     const pull = yield* Stream.toPull(output)
     const first = yield* pull.pipe(
       Effect.catchAll(Option.match({ onNone: () => new DumpFailed({ reason: "no output" }), onSome: Effect.fail }))
