@@ -9,7 +9,7 @@ const scheme = /\b(Bearer|Basic)(\s+|%20)[A-Za-z0-9._~+/=-]+/gi
 /** Three parts of base64url, the first of which is a JSON object. */
 const jsonWebToken = /\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g
 /** `scheme://user:password@host`. A password may hold anything but a slash, white space or `@`. */
-const userInfo = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"']*):[^\s/@"']*@/gi
+const userInfo = /(\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s/:@"']*):[^\s/@"']*@/gi
 /**
  * `password=x`, `password='x y'`, `"storage_auth_token": "x"`, `NEON_AUTH_TOKEN=x`; also as a query parameter.
  * A colon counts behind a quoted name only: errors say `invalid token: reason`.

@@ -49,8 +49,8 @@ describe("Redaction", () => {
 
   it("is quick on hostile text", () => {
     const begin = performance.now()
-    for (const part of ["password=", "://a:", "Bearer ", "'\\", '"\\"', "eyJaaaaaa."]) redact(part.repeat(20_000))
-    assert.isBelow(performance.now() - begin, 2000)
+    for (const part of ["a.b+", "password=", "://a:", "Bearer ", "'\\", '"\\"', "eyJaaaaaa."]) redact(part.repeat(20_000))
+    assert.isBelow(performance.now() - begin, 1000)
   })
 
   it("never fails, whatever the text", () => {
