@@ -4,12 +4,16 @@
  * Source: `compute_tools/src/spec.rs`.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { ComputeConfig } from "../domain/ComputeConfig.ts"
+import { Metrics } from "./Metrics.ts"
+import { Options } from "./Options.ts"
+import { fetchConfig } from "./specSource/controlPlane.ts"
+import { readBareSpec, readConfig } from "./specSource/file.ts"
+import type { NoConfig } from "./specSource/NoConfig.ts"
 
-/** The configuration could not be had; `message` names the file or the request and the JSON path. */
-export class NoConfig extends Data.TaggedError("NoConfig")<{ readonly message: string }> {}
+export { NoConfig } from "./specSource/NoConfig.ts"
 
 export class SpecSource extends Context.Tag("compute/SpecSource")<
   SpecSource,
@@ -19,4 +23,23 @@ export class SpecSource extends Context.Tag("compute/SpecSource")<
     /** The current one; its spec is null when the compute was detached. */
     readonly refetch: Effect.Effect<ComputeConfig, NoConfig>
   }
->() {}
+>() {
+  /** `config.json`, read anew at each refresh. */
+  static readonly layerFile = (file: string) =>
+    Layer.succeed(this, { initial: readConfig(file), refetch: readConfig(file) })
+
+  /** A spec without keys. */
+  static readonly layerSpecFile = (file: string) =>
+    Layer.succeed(this, { initial: readBareSpec(file), refetch: readBareSpec(file) })
+
+  /** `--control-plane-uri`. */
+  static readonly layerControlPlane = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const { controlPlaneUri, computeId } = yield* Options
+      const metrics = yield* Metrics
+      const fetched = fetchConfig(controlPlaneUri ?? "", computeId, metrics)
+      return { initial: fetched, refetch: fetched }
+    })
+  )
+}
