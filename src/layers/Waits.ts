@@ -92,7 +92,11 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const waiting = registered(name, limit, limited(effect, limit))
       const result = yield* Duration.greaterThan(limit, SLOW)
-        ? Effect.acquireUseRelease(Effect.fork(noteSlow(name, limit)), () => waiting, Fiber.interrupt)
+        ? Effect.acquireUseRelease(
+            Effect.fork(Effect.interruptible(noteSlow(name, limit))),
+            () => waiting,
+            Fiber.interrupt
+          )
         : waiting
       if (Option.isSome(result)) return result.value
       yield* metrics.increment(waitsExpired, { wait: name })

@@ -51,6 +51,15 @@ describe("Waits", () => {
     }).pipe(Effect.provide(basics))
   )
 
+  it.effect("the warning that a long limit brings does not hold up a wait that is over", () =>
+    Effect.gen(function* () {
+      const waits = yield* Waits
+      const fiber = yield* Effect.fork(waits.within("a thing", "1 minute")(Effect.succeed(1)))
+      yield* Effect.yieldNow().pipe(Effect.repeatN(50))
+      assert.isNotNull(fiber.unsafePoll())
+    }).pipe(Effect.provide(basics))
+  )
+
   it.effect("results and failures pass through", () =>
     Effect.gen(function* () {
       const waits = yield* Waits
