@@ -61,7 +61,11 @@ const SLOWEST = `SELECT row_to_json(s)::text AS row FROM public.pg_stat_statemen
 export const insights = (sql: Sessions): Effect.Effect<string, SqlFailed> =>
   Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:collect_insights" })
-    const rows = yield* session.query<{ row: string }>(SLOWEST).pipe(
+    // Asked first, so that a compute without the extension does not log an error for every question.
+    const [view] = yield* session.query<{ there: boolean }>(
+      "SELECT to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
+    )
+    const rows = yield* (view?.there === true ? session.query<{ row: string }>(SLOWEST) : Effect.succeed([])).pipe(
       Effect.catchIf(
         (error) => error.sqlstate !== null,
         (error) => Effect.as(Effect.logDebug(`no insights: ${error.message}`), [])

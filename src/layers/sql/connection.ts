@@ -15,7 +15,9 @@ const PROTECTION =
 const OLD_PROTECTION =
   "-c role=zenith_admin -c default_transaction_read_only=off -c search_path='' -c statement_timeout=0"
 
-const MAINTENANCE = "-c neon.forward_ddl=false -c lock_timeout=60000"
+/** Statements with password verifiers in them must not get into the log of Postgres, neither failing nor slow ones. */
+const UNLOGGED = "-c log_min_error_statement=panic -c log_statement=none -c log_min_duration_statement=-1"
+const MAINTENANCE = `-c neon.forward_ddl=false -c lock_timeout=60000 ${UNLOGGED}`
 
 /** No TLS unless the URI asks for it: the server is our own and on this machine. */
 const tlsOf = ({ ssl, sslmode }: ParsedUri) => {
