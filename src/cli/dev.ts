@@ -17,6 +17,7 @@ import { Children, exitCode } from "../layers/Child.ts"
 import { Log } from "../layers/Log.ts"
 import { commandLine, freePorts, prepare, welcome } from "./dev/compute.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
+import { complain, print, wantsHelp } from "./output.ts"
 
 const pgbin: Flag = {
   name: "pgbin",
@@ -122,14 +123,8 @@ const services = Account.layer.pipe(
 
 /** Succeeds with the compute's exit code; a Ctrl-C is the usual end, and a success. */
 export const dev = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (argv.includes("--help") || argv.includes("-h")) {
-    return Effect.as(
-      Effect.sync(() => void process.stdout.write(`${helpText}\n`)),
-      0
-    )
-  }
+  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const wanted = choose(argv)
-  const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
   if (Either.isLeft(wanted)) {
     const { message, hint } = wanted.left
     return Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)

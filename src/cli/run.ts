@@ -22,9 +22,7 @@ import { type Arguments, type Environment, helpText, parseArguments } from "./ar
 import type { UsageError } from "./flags.ts"
 import * as layers from "./layers.ts"
 import { checkMachine } from "./machine.ts"
-
-const write = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
-const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
+import { complain, print, wantsHelp } from "./output.ts"
 
 const explain = ({ message, hint }: UsageError): string =>
   [
@@ -129,7 +127,7 @@ const logOf = (options: ComputeOptions, env: Environment) =>
 
 /** The drop-in form. Succeeds with the exit code. */
 export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> => {
-  if (argv.includes("--help") || argv.includes("-h")) return Effect.as(write(helpText), 0)
+  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const parsed = parseArguments(argv, env)
   if (Either.isLeft(parsed)) return Effect.as(complain(explain(parsed.left)), 2)
   const fit = checkMachine(parsed.right.options, env)

@@ -1,0 +1,35 @@
+/**
+ * `compute_ctl check`: whether a configuration could be run, and what it would run.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { check as checkDocument, type Fault, summary } from "../domain/Check.ts"
+import { documentFlags, readDocument } from "./document.ts"
+import { helpOf } from "./flags.ts"
+import { complain, print, wantsHelp } from "./output.ts"
+
+const helpText = `compute_ctl check decodes and validates a configuration and prints what it would run.
+Every error is printed with its JSON path. Exit code: 0 it could be run, 1 it could not, 2 wrong arguments.
+
+Usage: compute_ctl check --config FILE
+
+Options:
+${helpOf(documentFlags)}`
+
+const shown = (file: string) => (fault: Fault) =>
+  `${file}: ${fault.path === "" || fault.message.startsWith(fault.path) ? "" : `${fault.path}: `}${fault.message}`
+
+export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
+  const given = readDocument(argv)
+  if (Either.isLeft(given)) return Effect.as(complain(`error: ${given.left.message}`), 2)
+  const { document, file, text, context } = given.right
+  return Either.match(checkDocument(document, text, { ...context, tls: false }), {
+    onLeft: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),
+    onRight: (checked) => {
+      const lines = summary(checked)
+      const width = Math.max(...lines.map(([name]) => name.length))
+      return Effect.as(print(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")), 0)
+    }
+  })
+}

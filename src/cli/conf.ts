@@ -1,0 +1,40 @@
+/**
+ * `compute_ctl conf`: the `postgresql.conf` that a start would write.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { check } from "../domain/Check.ts"
+import { effectiveTls } from "../domain/ParsedSpec.ts"
+import { render } from "../domain/PostgresConf.ts"
+import { documentFlags, readDocument } from "./document.ts"
+import { helpOf } from "./flags.ts"
+import { complain, print, wantsHelp } from "./output.ts"
+
+const helpText = `compute_ctl conf prints the postgresql.conf that a start with this configuration would write.
+Exit code: 0 printed, 1 the configuration could not be run, 2 wrong arguments.
+
+Usage: compute_ctl conf --config FILE
+
+Options:
+${helpOf(documentFlags)}`
+
+const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
+
+export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
+  const given = readDocument(argv)
+  if (Either.isLeft(given)) return Effect.as(complain(`error: ${given.left.message}`), 2)
+  const { document, file, text, context } = given.right
+  const checked = check(document, text, { ...context, tls: false })
+  if (Either.isLeft(checked)) {
+    const lines = checked.left.map(({ message }) => `${file}: ${message}`)
+    return Effect.as(complain(lines.join("\n")), 1)
+  }
+  const { config, spec } = checked.right
+  if (spec === null) return Effect.as(complain(`${file}: there is no spec, so nothing would be written yet`), 1)
+  const tls = effectiveTls(spec.spec, config.compute_ctl_config.tls) !== null
+  return Either.match(render(spec.spec, { ...context, tls }), {
+    onLeft: ({ message }) => Effect.as(complain(`${file}: ${message}`), 1),
+    onRight: (rendered) => Effect.as(write(rendered), 0)
+  })
+}

@@ -1,0 +1,74 @@
+/**
+ * The flags of the verbs that read a configuration without running it.
+ */
+import * as fs from "node:fs"
+import * as Either from "effect/Either"
+import type { Document } from "../domain/Check.ts"
+import { connstrPort } from "../domain/Connstr.ts"
+import type { ConfContext } from "../domain/PostgresConf.ts"
+import { strictOvercommit } from "../layers/dataDirectory/conf.ts"
+import { type Flag, type Given, parseFlags, UsageError, wholeNumber } from "./flags.ts"
+
+const config: Flag = { name: "config", short: "c", value: "FILE", help: "The configuration; `-` for standard input" }
+const specPath: Flag = { name: "spec-path", short: "S", value: "FILE", help: "A bare spec instead" }
+const internalHttpPort: Flag = {
+  name: "internal-http-port",
+  value: "PORT",
+  help: "The internal API's port, which Postgres is told",
+  default: "3081"
+}
+const privilegedRole: Flag = {
+  name: "privileged-role-name",
+  value: "ROLE",
+  help: "The role that owns what customers may do",
+  default: "neon_superuser"
+}
+const lakebasePort: Flag = {
+  name: "lakebase-connstr",
+  value: "URL",
+  help: "As in lakebase mode, with the port of this connection URI"
+}
+const help: Flag = { name: "help", short: "h", help: "Print this" }
+
+export const documentFlags = [config, specPath, internalHttpPort, privilegedRole, lakebasePort, help]
+
+export interface ReadDocument {
+  readonly document: Document
+  readonly file: string
+  readonly text: string
+  readonly context: Omit<ConfContext, "tls">
+}
+
+const read = (file: string): Either.Either<string, UsageError> =>
+  Either.try({
+    try: () => fs.readFileSync(file === "-" ? 0 : file, "utf8"),
+    catch: (error) =>
+      new UsageError({ message: `cannot read ${file}: ${error instanceof Error ? error.message : "unreadable"}` })
+  })
+
+const fileOf = (given: Given): Either.Either<readonly [Document, string], UsageError> => {
+  const whole = given.get(config.name)
+  const bare = given.get(specPath.name)
+  if (whole !== undefined && bare === undefined) return Either.right(["config", whole] as const)
+  if (bare !== undefined && whole === undefined) return Either.right(["spec", bare] as const)
+  return Either.left(new UsageError({ message: "give one of --config FILE and --spec-path FILE" }))
+}
+
+export const readDocument = (argv: ReadonlyArray<string>): Either.Either<ReadDocument, UsageError> =>
+  Either.gen(function* () {
+    const given = yield* parseFlags(documentFlags, argv)
+    const [document, file] = yield* fileOf(given)
+    const port = yield* wholeNumber(given, internalHttpPort, 65_535)
+    const lakebase = given.get(lakebasePort.name)
+    return {
+      document,
+      file,
+      text: yield* read(file),
+      context: {
+        internalHttpPort: port ?? 3081,
+        strictOvercommit: strictOvercommit(),
+        privilegedRole: given.get(privilegedRole.name) ?? "neon_superuser",
+        lakebase: lakebase === undefined ? null : { port: connstrPort(lakebase) }
+      }
+    }
+  })

@@ -1,0 +1,94 @@
+/**
+ * What a configuration would run, or every reason why it would not.
+ */
+import * as Either from "effect/Either"
+import type * as Schema from "effect/Schema"
+import { type ComputeConfig, ComputeConfig as ConfigSchema } from "./ComputeConfig.ts"
+import { ComputeSpec } from "./ComputeSpec.ts"
+import { allFaults, decodeJson } from "./Decode.ts"
+import { format } from "./Lsn.ts"
+import { shardIndexes, shardUrl } from "./PageserverConnectionInfo.ts"
+import { type ParsedSpec, parseSpec } from "./ParsedSpec.ts"
+import { type ConfContext, render } from "./PostgresConf.ts"
+
+export interface Fault {
+  /** JSON path; empty for the document itself. */
+  readonly path: string
+  readonly message: string
+}
+
+export interface Checked {
+  readonly config: ComputeConfig
+  /** Null for an empty compute. */
+  readonly spec: ParsedSpec | null
+}
+
+/** How the document is to be read: a whole configuration, or a spec alone. */
+export type Document = "config" | "spec"
+
+const decodeAs = <A, I>(schema: Schema.Schema<A, I>, text: string): Either.Either<A, ReadonlyArray<Fault>> => {
+  const faults = allFaults(schema, text)
+  return faults.length > 0 ? Either.left(faults) : Either.mapLeft(decodeJson(schema, text), (fault) => [fault])
+}
+
+const decoded = (document: Document, text: string): Either.Either<ComputeConfig, ReadonlyArray<Fault>> =>
+  document === "config"
+    ? decodeAs(ConfigSchema, text)
+    : Either.map(decodeAs(ComputeSpec, text), (spec) => ({
+        spec,
+        compute_ctl_config: { jwks: { keys: [] }, tls: null }
+      }))
+
+/** Decodes, resolves and renders; what a start would trip over later is found here. */
+export const check = (
+  document: Document,
+  text: string,
+  context: ConfContext
+): Either.Either<Checked, ReadonlyArray<Fault>> =>
+  Either.gen(function* () {
+    const config = yield* decoded(document, text)
+    if (config.spec === null) return { config, spec: null }
+    const spec = yield* Either.mapLeft(parseSpec(config.spec), ({ field, message }) => [{ path: field, message }])
+    yield* Either.mapLeft(render(config.spec, context), ({ field, message }) => [{ path: field, message }])
+    return { config, spec }
+  })
+
+const mode = ({ spec }: ParsedSpec): string =>
+  typeof spec.mode === "string" ? spec.mode.toLowerCase() : `static at ${format(spec.mode.Static)}`
+
+/** Passwords in URLs are no part of where something is. */
+const withoutPassword = (url: string): string => url.replace(/(:\/\/[^/@:]*):[^@]*@/, "$1@")
+
+const pageservers = ({ pageserver }: ParsedSpec): ReadonlyArray<string> =>
+  shardIndexes(pageserver).map(({ number }) =>
+    Either.match(shardUrl(pageserver, number, pageserver.prefer_protocol), {
+      onLeft: (reason) => `(${reason})`,
+      onRight: withoutPassword
+    })
+  )
+
+const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? "" : "s"}`
+
+/** What would run, a line each: name and value. */
+export const summary = ({ config, spec }: Checked): ReadonlyArray<readonly [string, string]> => {
+  const keys = ["keys", count(config.compute_ctl_config.jwks.keys.length, "key")] as const
+  if (spec === null) return [["compute", "empty: waits for POST /configure"], keys]
+  const { cluster } = spec.spec
+  return [
+    ["mode", mode(spec)],
+    ["tenant", spec.tenantId],
+    ["timeline", spec.timelineId],
+    ["endpoint", spec.spec.endpoint_id ?? "-"],
+    ["pageservers", `${spec.pageserver.prefer_protocol}: ${pageservers(spec).join(", ")}`],
+    [
+      "safekeepers",
+      `${spec.safekeepersGeneration === null ? "" : `generation ${spec.safekeepersGeneration}: `}${spec.safekeepers.join(", ") || "-"}`
+    ],
+    ["catalog", spec.spec.skip_pg_catalog_updates ? "left as it is" : "made to match"],
+    ["roles", count(cluster.roles.length, "role")],
+    ["databases", count(cluster.databases.length, "database")],
+    ["settings", count(cluster.settings?.length ?? 0, "setting")],
+    ["delta operations", String(spec.spec.delta_operations?.length ?? 0)],
+    keys
+  ]
+}
