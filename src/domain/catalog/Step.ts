@@ -40,20 +40,28 @@ export interface Step {
   readonly statement: Redacted.Redacted<string>
   /** It cannot share a transaction, or must not share a message, with other statements. */
   readonly alone: boolean
+  /** The database that exists once this has run. */
+  readonly creates: string | null
 }
 
 export const step = (
   object: string,
   reason: string,
   sql: string,
-  more: { readonly database?: string; readonly statement?: string; readonly alone?: boolean } = {}
+  more: {
+    readonly database?: string
+    readonly statement?: string
+    readonly alone?: boolean
+    readonly creates?: string
+  } = {}
 ): Step => ({
   object,
   reason,
   database: more.database ?? null,
   sql,
   statement: Redacted.make(more.statement ?? sql),
-  alone: more.alone ?? false
+  alone: more.alone ?? false,
+  creates: more.creates ?? null
 })
 
 /** What is to be done inside one database. */

@@ -73,7 +73,7 @@ const create = (database: Database): Step => {
     named("database", database.name),
     "missing",
     `CREATE DATABASE ${ident(database.name)} ${clause} CONNECTION LIMIT ${UNFINISHED}`,
-    { alone: true }
+    { alone: true, creates: stored(database.name) }
   )
 }
 
@@ -129,11 +129,3 @@ export const grantDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<S
       )
     ]
   })
-
-/** Whether databases are copied from anything but the server's own templates, which nobody may be connected to meanwhile. */
-export const usesOwnTemplates = (spec: ComputeSpec): boolean =>
-  spec.cluster.databases.some((database) =>
-    (database.options ?? []).some(
-      ({ name, value }) => /^\s*template\b/i.test(name) && !/^"?template[01]"?$/.test(value ?? "")
-    )
-  )

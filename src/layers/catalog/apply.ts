@@ -13,7 +13,7 @@ import { isEmpty, type PhaseName, type Plan, phaseNames } from "../../domain/cat
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { ApplyOptions } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
-import { createDatabases } from "./create.ts"
+import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./create.ts"
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
 import { execute, type Item } from "./execute.ts"
 import type { Failure, Journal } from "./journal.ts"
@@ -46,6 +46,31 @@ const worksOf = (whole: Plan, name: PhaseName) => whole.phases.find((phase) => p
 const circumstancesOf = ({ spec }: ParsedSpec, snapshot: Snapshot) =>
   snapshot.roles.has("web_access") || spec.cluster.roles.some(({ name }) => name === "web_access") ? "web" : "plain"
 
+type Stage = Effect.Effect<ReadonlyArray<Failure>>
+
+/** A stage that fails is the last. */
+const inOrder = (stages: ReadonlyArray<Stage>): Stage =>
+  Effect.gen(function* () {
+    for (const stage of stages) {
+      const failures = yield* stage
+      if (failures.length > 0) return failures
+    }
+    return []
+  })
+
+/** Both come to their end. */
+const together = (one: Stage, other: Stage): Stage =>
+  Effect.map(Effect.all([one, other], { concurrency: 2 }), (both) => both.flat())
+
+/**
+ * Whether databases can be visited while others are still being created: not while one of them may be a template, and not
+ * before what doomed roles have in the whole cluster is cleared.
+ */
+const overlaps = (whole: Plan, creates: ReadonlyArray<Item>): boolean =>
+  !dependOnOrder(creates) &&
+  between(whole, "databases", "databases").length === 0 &&
+  worksOf(whole, "databases").every(({ database }) => !/^template[01]$/.test(database))
+
 export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
   Effect.gen(function* () {
     const { sql, settings, sizeLimit } = parts
@@ -72,41 +97,30 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
 
     yield* sizeLimit.lifted
     yield* sizeLimit.seenBy(main)
+    const births = yield* makeBirths(worksOf(whole, "databases"))
     const visits: DatabaseVisits = {
       open,
       journal,
       privilegedRole: settings.privilegedRole,
+      born: births.of,
       mayBeGone: false,
       decide: (work, found) => publicRights(work.owner, work.database, found, draft(snapshot, settings)),
       succeeded: (work, found) => settled.add(found.oid, work.owner, circumstances)
     }
-    const visiting = (phase: PhaseName, mayBeGone: boolean) =>
-      visitDatabases(phase, worksOf(whole, phase), options.concurrency, { ...visits, mayBeGone })
+    const visiting = (phase: PhaseName, concurrency: number, mayBeGone = false) =>
+      visitDatabases(phase, worksOf(whole, phase), concurrency, { ...visits, mayBeGone })
     const system = (from: PhaseName, to: PhaseName) => execute(main, between(whole, from, to), journal)
+    const creates = between(whole, "create and alter databases", "create and alter databases")
+    const sessions = sessionsFor(creates, options.concurrency)
+    const creating = createDatabases(main, creates, sessions, open, births, journal)
+    const granting = system("grant databases", "databases")
+    const remaining = system("other extensions", "availability check")
 
-    const stages: ReadonlyArray<Effect.Effect<ReadonlyArray<Failure>>> = [
-      visiting("drop subscriptions of databases to be deleted", true),
-      system("privileged role", "rename and delete databases"),
-      createDatabases(
-        main,
-        between(whole, "create and alter databases", "create and alter databases"),
-        options.concurrency,
-        open,
-        journal
-      ),
-      system("grant databases", "databases"),
-      // What is left in the system database does not depend on the other databases.
-      Effect.map(
-        Effect.all([visiting("databases", false), system("other extensions", "availability check")], {
-          concurrency: 2
-        }),
-        (both) => both.flat()
-      ),
-      system("drop roles", "audit")
-    ]
-    for (const stage of stages) {
-      const failures = yield* stage
-      if (failures.length > 0) return failures
-    }
-    return []
+    const early = visiting("drop subscriptions of databases to be deleted", options.concurrency, true)
+    const cluster = system("privileged role", "rename and delete databases")
+    const late = system("drop roles", "audit")
+    const middle = overlaps(whole, creates)
+      ? [together(visiting("databases", options.concurrency - sessions + 1), inOrder([creating, granting, remaining]))]
+      : [creating, granting, together(visiting("databases", options.concurrency), remaining)]
+    return yield* inOrder([early, cluster, ...middle, late])
   })

@@ -20,6 +20,8 @@ export interface DatabaseVisits {
   /** What an inspection leads to. */
   readonly decide: (work: DatabaseWork, found: Inspection) => ReadonlyArray<Step>
   readonly succeeded: (work: DatabaseWork, found: Inspection) => Effect.Effect<void>
+  /** Whether the database of a work exists, once that is known. */
+  readonly born: (work: DatabaseWork) => Effect.Effect<boolean>
   /** A database may be gone that a delta operation names; then there is nothing to do in it. */
   readonly mayBeGone: boolean
 }
@@ -43,6 +45,7 @@ const visit = (phase: PhaseName, work: DatabaseWork, { journal, ...visits }: Dat
       journal
     )
   return Effect.gen(function* () {
+    if (!(yield* visits.born(work))) return []
     const session = yield* visits.open(stored(work.database))
     yield* journal.visited
     if (!work.inspect) return yield* run(session, work.steps)

@@ -42,7 +42,7 @@ const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effe
   )
 
 /** The connection is gone; a statement that failed has a code. */
-const isLost = ({ error }: Failure): boolean => error.sqlstate === null || error.sqlstate.startsWith("57P")
+export const isLost = ({ error }: Failure): boolean => error.sqlstate === null || error.sqlstate.startsWith("57P")
 
 /**
  * Runs all, in order. After a failure the rest of its phase still runs, as independent objects; later phases do not.
