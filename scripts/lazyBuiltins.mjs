@@ -4,18 +4,15 @@ import { builtinModules } from "node:module"
 
 const isIdentifier = (name) => /^[A-Za-z_$][\w$]*$/.test(name)
 
-/** A module with a getter for each export; callable and constructible where the module itself is. */
-const source = (id, names, isCallable) => `
+/** An object with a getter for each export. What is itself a class is extended, so it has to be the real one. */
+const source = (id, names, isCallable) =>
+  isCallable
+    ? `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${id}`)})`
+    : `
 const load = () => loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${id}`)})
 let loaded
-const lazy = ${
-  isCallable
-    ? "function (...args) { return new.target ? Reflect.construct(load(), args, new.target) : load().apply(this, args) }"
-    : "{}"
-}
 for (const name of ${JSON.stringify(names)})
-  Object.defineProperty(lazy, name, { enumerable: true, configurable: true, get: () => load()[name] })
-module.exports = lazy
+  Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => load()[name] })
 `
 
 export const lazyBuiltins = {

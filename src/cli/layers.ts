@@ -24,7 +24,6 @@ import { Safekeepers } from "../layers/Safekeepers.ts"
 import { Services } from "../layers/Services.ts"
 import { Sql } from "../layers/Sql.ts"
 import { stateMetrics } from "../layers/StateMetrics.ts"
-import { StopRequests } from "../layers/StopRequests.ts"
 import { Swap } from "../layers/Swap.ts"
 import { VmInformant } from "../layers/VmInformant.ts"
 import { VmMonitor } from "../layers/VmMonitor.ts"
@@ -39,7 +38,7 @@ import { Refresh } from "../programs/refresh.ts"
 export const machine = Postmaster.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Waits.layer, Account.layer)),
   Layer.provideMerge(Children.layerCounted),
-  Layer.provideMerge(Layer.mergeAll(Metrics.layer, StopRequests.layer))
+  Layer.provideMerge(Metrics.layer)
 )
 
 const storage = Layer.mergeAll(Safekeepers.layer, Pageserver.layer, EndpointStorage.layer)

@@ -13,7 +13,7 @@ import { removeCoreLimit } from "../layers/CoreLimit.ts"
 import { Log } from "../layers/Log.ts"
 import { type ComputeOptions, MachineConfig, Options } from "../layers/Options.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
-import { handleSignals } from "../layers/Signals.ts"
+import { handleReload, handleSignals } from "../layers/Signals.ts"
 import { SpecSource } from "../layers/SpecSource.ts"
 import { StopRequests } from "../layers/StopRequests.ts"
 import { Telemetry } from "../layers/Telemetry.ts"
@@ -101,11 +101,14 @@ const configured = (given: Arguments) =>
 
 const compute = (given: Arguments) =>
   Effect.gen(function* () {
-    yield* handleSignals
+    yield* handleReload
     const options = yield* Options
     yield* Effect.logInfo(`compute build_tag: ${options.buildTag}`)
     return yield* configured(given)
   }).pipe(
+    Effect.scoped,
+    Effect.provide(sourceOf(given)),
+    Effect.provide(layers.machine),
     Effect.catchTag("StoppedEarly", () => Effect.succeed(1)),
     Effect.catchAll((error) =>
       Effect.gen(function* () {
@@ -114,8 +117,7 @@ const compute = (given: Arguments) =>
         yield* complain(`Error: ${ErrorChain.paragraph(chain)}`)
         return 1
       })
-    ),
-    Effect.scoped
+    )
   )
 
 const logOf = (options: ComputeOptions, env: Environment) =>
@@ -133,9 +135,11 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
   const fit = checkMachine(parsed.right.options, env)
   if (Either.isLeft(fit)) return Effect.as(complain(`Error: ${fit.left.message}`), 1)
   const given: Arguments = { ...parsed.right, options: fit.right }
-  return compute(given).pipe(
-    Effect.provide(sourceOf(given)),
-    Effect.provide(layers.machine),
+  // Signals first: from here on nothing that was started is left behind by one.
+  return handleSignals.pipe(
+    Effect.zipRight(compute(given)),
+    Effect.scoped,
+    Effect.provide(StopRequests.layer),
     Effect.provide(Telemetry.layer(env)),
     Effect.provide(logOf(given.options, env)),
     Effect.provideService(Options, given.options)

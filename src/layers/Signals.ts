@@ -7,16 +7,19 @@ import * as Runtime from "effect/Runtime"
 import { Postmaster } from "./Postmaster.ts"
 import { StopRequests } from "./StopRequests.ts"
 
+const on = (signal: NodeJS.Signals, handler: (signal: NodeJS.Signals, number: number) => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => process.on(signal, handler)),
+    () => Effect.sync(() => process.off(signal, handler))
+  )
+
 const STOPPING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const
 
-/** Handles signals until the scope closes. */
+/** Asks to stop when a signal says so, until the scope closes. */
 export const handleSignals = Effect.gen(function* () {
   const stops = yield* StopRequests
-  const postmaster = yield* Postmaster
-  const runtime = yield* Effect.runtime<never>()
-  const run = Runtime.runFork(runtime)
+  const run = Runtime.runFork(yield* Effect.runtime<never>())
   let received = 0
-
   const onStop = (signal: NodeJS.Signals, number: number) => {
     received += 1
     const immediate = received > 1 || signal === "SIGQUIT"
@@ -26,18 +29,14 @@ export const handleSignals = Effect.gen(function* () {
       )
     )
   }
-  const onReload = () =>
-    run(Effect.flatMap(postmaster.current, (postgres) => (postgres === null ? Effect.void : postgres.reload)))
+  yield* Effect.forEach(STOPPING, (signal) => on(signal, onStop), { discard: true })
+})
 
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      for (const signal of STOPPING) process.on(signal, onStop)
-      process.on("SIGHUP", onReload)
-    }),
-    () =>
-      Effect.sync(() => {
-        for (const signal of STOPPING) process.off(signal, onStop)
-        process.off("SIGHUP", onReload)
-      })
+/** Passes SIGHUP on, until the scope closes. */
+export const handleReload = Effect.gen(function* () {
+  const postmaster = yield* Postmaster
+  const run = Runtime.runFork(yield* Effect.runtime<never>())
+  yield* on("SIGHUP", () =>
+    run(Effect.flatMap(postmaster.current, (postgres) => (postgres === null ? Effect.void : postgres.reload)))
   )
 })
