@@ -228,7 +228,7 @@ export const start = (
       timeline_id: timeline,
       safekeepers: servers.safekeepers.map(({ port }) => `${host}:${port}`),
       pageservers: servers.pageservers.map(({ port }) => `postgresql://no_user@${host}:${port}`),
-      pageservers_grpc: servers.grpc.map(({ port }) => `grpc://${host}:${port}`),
+      pageservers_grpc: servers.grpc.map(({ port }) => `grpc://no_user@${host}:${port}`),
       endpoint_storage: `${host}:${servers.storage.port}`,
       remote_extensions: `http://${host}:${servers.extensions.port}`,
       control_plane: `http://${host}:${servers.controlPlane.port}`,

@@ -1,10 +1,11 @@
 /**
  * The pageserver's gRPC door, on `node:http2` without encryption. Any `:scheme` is taken: clients of the original send
- * `grpc`. A user in `:authority` is refused by newer versions of nghttp2 (RFC 9113, 8.3.1), so addresses carry none.
+ * `grpc`. A user in `:authority` is taken too.
  *
  * Source: `pageserver/src/page_service.rs` (`GrpcPageServiceHandler`), `pageserver/page_api`.
  */
 import { createServer, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2"
+import { createServer as createTcpServer } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -15,6 +16,7 @@ import { parseShardIndex, type ShardIndex, TenantId, TimelineId } from "../domai
 import * as Lsn from "../domain/Lsn.ts"
 import * as PageApi from "../domain/PageApi.ts"
 import { frameChunks } from "./Archive.ts"
+import { acceptable } from "./authority.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Fault from "./Fault.ts"
 import { lease, tokenFault } from "./Pageserver.ts"
@@ -251,17 +253,20 @@ export const pageserverGrpc = (
       sessions.add(session)
       session.once("close", () => sessions.delete(session))
       session.on("error", () => {})
-      if (world.refuses("grpc", member)) session.destroy()
     })
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       stream.on("error", () => {})
       run(serveCall(world, member, stream, headers))
     })
+    const front = createTcpServer({ noDelay: true }, (socket) => {
+      if (world.refuses("grpc", member)) socket.resetAndDestroy()
+      else server.emit("connection", acceptable(socket))
+    })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        server.close()
+        front.close()
         for (const session of sessions) session.destroy()
       })
     )
-    return { port: yield* listen(server, host, port) }
+    return { port: yield* listen(front, host, port) }
   })

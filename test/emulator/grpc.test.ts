@@ -7,8 +7,10 @@ import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as fc from "fast-check"
 import * as Lsn from "../../src/domain/Lsn.ts"
 import * as PageApi from "../../src/domain/PageApi.ts"
+import { replaceAuthority } from "../../src/emulator/authority.ts"
 import type { Fault } from "../../src/emulator/Fault.ts"
 import { recorded, startFakeEmulator } from "../rig/emulator.ts"
 import { makeKeys, sign } from "../rig/tokens.ts"
@@ -81,6 +83,26 @@ const status = ({ head, trailers }: Answer): readonly [string, string] => {
     PageApi.decodeStatusMessage(String(from["grpc-message"] ?? ""))
   ]
 }
+
+describe("a header block", () => {
+  it("loses its authority and nothing else", () => {
+    const literal = (name: number, value: string) =>
+      Buffer.concat([Buffer.from([name, value.length]), Buffer.from(value, "latin1")])
+    const authority = (value: string) => literal(0x41, value)
+    const around = [
+      Buffer.from([0x3f, 0xe1, 0x1f, 0x83, 0x84]),
+      Buffer.from("\u0000\u0003abc\u0002de"),
+      literal(0x04, "/x")
+    ]
+    const block = (value: string) =>
+      Buffer.concat(
+        [around[0] ?? "", around[1] ?? "", authority(value), around[2] ?? ""].map((part) => Buffer.from(part))
+      )
+    const long = "u".repeat(100)
+    assert.strictEqual(replaceAuthority(block(`${long}@host`)).toString("hex"), block("emulator").toString("hex"))
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => void replaceAuthority(Buffer.from(bytes))))
+  })
+})
 
 describe("PageserverGrpc", () => {
   it.scopedLive("streams the recorded archives", () =>
