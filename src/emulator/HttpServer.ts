@@ -28,10 +28,10 @@ export interface Response {
 
 export const text = (status: number, body: string): Response => ({ status, type: "text/plain; charset=utf-8", body })
 
-export const json = (status: number, value: unknown): Response => ({
+export const json = (status: number, value: object): Response => ({
   status,
   type: "application/json",
-  body: JSON.stringify(value, (_, part) => (typeof part === "bigint" ? part.toString() : part))
+  body: JSON.stringify(value)
 })
 
 const readBody = (incoming: IncomingMessage): Effect.Effect<Buffer> =>
