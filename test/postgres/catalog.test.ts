@@ -1,7 +1,9 @@
 /**
  * Applies on real clusters: hostile names and settings, repeated, interrupted and failing ones.
  */
-import { renameSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -386,6 +388,58 @@ for (const server of versions) {
           )
         }),
       { max_connections: "8", superuser_reserved_connections: "3", max_wal_senders: "0" }
+    )
+
+    it.scoped("has what a lakebase compute has on top", () =>
+      Effect.gen(function* () {
+        const from = yield* From
+        const share = execFileSync(path.join(from.bin, "pg_config"), ["--sharedir"], { encoding: "utf8" }).trim()
+        const extension = path.join(share, "extension")
+        writeFileSync(path.join(extension, "databricks_auth.control"), "default_version = '1.0'\nrelocatable = true\n")
+        writeFileSync(
+          path.join(extension, "databricks_auth--1.0.sql"),
+          "create view databricks_auth_metrics as select 1 as n;"
+        )
+        const cluster = yield* startCluster(from, { "databricks.reader_statement_timeout": "30s" })
+        yield* Effect.gen(function* () {
+          yield* cluster.sql("postgres", "create role databricks_reader_1; create role databricks_reader_x")
+          yield* apply({ roles: [role("u")], dbs: [database("app", "u")] }, "start")
+          yield* apply({ roles: [role("u")], dbs: [database("app", "u")] })
+        }).pipe(Effect.provide(cluster.layer({ lakebaseMode: true, privilegedRole: "databricks_superuser" })))
+        const settings = "select setrole::regrole, setconfig::text from pg_db_role_setting order by 1"
+        assert.strictEqual(
+          (yield* cluster.sql("postgres", settings)).split("\n").sort().join(" "),
+          "databricks_monitor|{statement_timeout=60s} databricks_reader_1|{statement_timeout=30s}"
+        )
+        assert.strictEqual(yield* cluster.sql("postgres", "select public.health_check_write_succeeds()"), "1")
+        const privileged = "select rolreplication from pg_roles where rolname = 'databricks_superuser'"
+        assert.strictEqual(yield* cluster.sql("postgres", privileged), "f")
+        yield* cluster.sql("postgres", "drop table public.health_check")
+        const broken =
+          "do $$ begin perform public.health_check_write_succeeds(); exception when others then raise notice '%', sqlerrm; if sqlerrm not like '[DATABRICKS_SMGR] health_check failed: [42P01] %' then raise; end if; end $$"
+        yield* cluster.sql("postgres", broken)
+      })
+    )
+
+    it.scoped("keeps verifiers out of the log of Postgres", () =>
+      Effect.gen(function* () {
+        const cluster = yield* startCluster(yield* From, {
+          logging_collector: "on",
+          log_directory: "log",
+          log_filename: "all.log",
+          log_min_messages: "warning",
+          log_statement: "all",
+          log_min_duration_statement: "0"
+        })
+        const roles = [...Array.from({ length: 20 }, (_, index) => role(`r${index}`)), role("pg_no")]
+        yield* Effect.provide(Effect.flip(apply({ roles }, "start")), cluster.layer())
+        yield* cluster.sql("postgres", "select 'seen'")
+        yield* Effect.sleep("300 millis")
+        const log = readFileSync(path.join(cluster.data, "log/all.log"), "utf8")
+        assert.include(log, "select 'seen'")
+        assert.include(log, 'role name "pg_no" is reserved')
+        assert.notInclude(log, "SCRAM-SHA-256$")
+      })
     )
 
     on("completes a database whose creation was cut off before its grants", (cluster) =>
