@@ -35,10 +35,19 @@ const escapeLabel = (text: string) => escapeHelp(text).replaceAll('"', '\\"')
 const formatValue = (value: number): string =>
   value === Number.POSITIVE_INFINITY ? "+Inf" : value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value)
 
+const sorted = new WeakMap<MetricFamily, ReadonlyArray<string>>()
+
+const sortedLabels = (family: MetricFamily): ReadonlyArray<string> => {
+  const known = sorted.get(family)
+  if (known !== undefined) return known
+  const names = family.labels.toSorted()
+  sorted.set(family, names)
+  return names
+}
+
 /** `name="value"` pairs of exactly the family's labels, sorted by name; one that was not given is empty. */
 export const labelText = (family: MetricFamily, labels: Labels): string =>
-  [...family.labels]
-    .sort()
+  sortedLabels(family)
     .map((name) => `${name}="${escapeLabel(labels[name] ?? "")}"`)
     .join(",")
 
@@ -56,7 +65,8 @@ const renderDistribution = (family: MetricFamily, { labels, counts, sum }: Distr
   return `${buckets.join("")}${line(`${family.name}_sum`, own, sum)}${line(`${family.name}_count`, own, total)}`
 }
 
-const renderFamily = ({ family, samples, distributions }: Collected): string => {
+/** A family with its head; nothing when it has no samples. */
+export const renderFamily = ({ family, samples, distributions }: Collected): string => {
   const body =
     family.type === "histogram"
       ? distributions.map((distribution) => ({

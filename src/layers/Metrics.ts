@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Collected, type Labels, labelText, render, type Sample } from "../domain/Exposition.ts"
+import { type Labels, labelText, renderFamily, type Sample } from "../domain/Exposition.ts"
 import { families, type MetricFamily } from "../domain/MetricFamilies.ts"
 
 export type { Labels, Sample } from "../domain/Exposition.ts"
@@ -37,6 +37,12 @@ interface Kept {
   sum: number
 }
 
+/** What is counted of one family, and its exposition as long as nothing was counted since. */
+interface Counted {
+  readonly series: Map<string, Kept>
+  text: string | null
+}
+
 type Source = Effect.Effect<ReadonlyArray<Sample>>
 
 const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
@@ -54,26 +60,51 @@ const heard = (family: MetricFamily) => (source: Source) =>
   )
 
 const make = (): Context.Tag.Service<Metrics> => {
-  const kept = new Map<string, Map<string, Kept>>()
+  const kept = new Map<string, Counted>()
   const sources = new Map<string, Set<Source>>()
 
-  const series = (family: MetricFamily, labels: Labels): Kept =>
-    entry(
-      entry(kept, family.name, () => new Map<string, Kept>()),
-      labelText(family, labels),
-      () => ({ labels, counts: new Array<number>((family.buckets?.length ?? 0) + 1).fill(0), sum: 0 })
-    )
+  const counted = (family: MetricFamily): Counted =>
+    entry(kept, family.name, () => ({ series: new Map<string, Kept>(), text: null }))
 
-  const collect = (family: MetricFamily): Effect.Effect<Collected> =>
-    Effect.gen(function* () {
-      const all = [...(kept.get(family.name)?.values() ?? [])]
-      if (family.type === "histogram") return { family, samples: [], distributions: all }
-      const own = family.type === "counter" ? all.map(({ labels, sum }) => ({ labels, value: sum })) : []
-      const asked = (yield* Effect.forEach(sources.get(family.name) ?? [], heard(family))).flat()
-      const samples = [...asked, ...own]
-      const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
-      return { family, samples: [...samples, ...zero], distributions: [] }
+  /** The series to add to; its family's text is made anew at the next scrape. */
+  const series = (family: MetricFamily, labels: Labels): Kept => {
+    const all = counted(family)
+    all.text = null
+    return entry(all.series, labelText(family, labels), () => ({
+      labels,
+      counts: new Array<number>((family.buckets?.length ?? 0) + 1).fill(0),
+      sum: 0
+    }))
+  }
+
+  const exposed = (family: MetricFamily, asked: ReadonlyArray<Sample>): string => {
+    const all = [...counted(family).series.values()]
+    if (family.type === "histogram") return renderFamily({ family, samples: [], distributions: all })
+    const own = family.type === "counter" ? all.map(({ labels, sum }) => ({ labels, value: sum })) : []
+    const samples = [...asked, ...own]
+    const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
+    return renderFamily({ family, samples: [...samples, ...zero], distributions: [] })
+  }
+
+  /** Most families are only counted: nothing is asked for them, and nothing is written that did not change. */
+  const textOf = (family: MetricFamily): string | Effect.Effect<string> => {
+    const asked = sources.get(family.name)
+    if (asked !== undefined && asked.size > 0) {
+      return Effect.map(Effect.forEach(asked, heard(family)), (samples) => exposed(family, samples.flat()))
+    }
+    const all = counted(family)
+    all.text ??= exposed(family, [])
+    return all.text
+  }
+
+  const renderAll = Effect.suspend(() => {
+    const texts = families.map(textOf)
+    const asked = texts.filter((text) => typeof text !== "string")
+    return Effect.map(Effect.all(asked), (found) => {
+      const answers = found.values()
+      return texts.map((text) => (typeof text === "string" ? text : answers.next().value)).join("")
     })
+  })
 
   return Metrics.of({
     increment: (family, labels = {}, by = 1) =>
@@ -94,7 +125,7 @@ const make = (): Context.Tag.Service<Metrics> => {
         Effect.sync(() => entry(sources, family.name, () => new Set<Source>()).add(samples)),
         () => Effect.sync(() => sources.get(family.name)?.delete(samples))
       ),
-    render: Effect.map(Effect.forEach(families, collect), render)
+    render: renderAll
   })
 }
 

@@ -32,10 +32,12 @@ export const stateMetrics = Layer.scopedDiscard(
         return [...oldest].map(([wait, since]) => ({ labels: { wait }, value: (now - since) / 1000 }))
       })
     )
-    yield* metrics.gauge(
-      residentMemory,
-      Effect.sync(() => [{ labels: {}, value: process.memoryUsage.rss() }])
+    // The system computes it anew each time, at a cost that a scrape loop would notice.
+    const resident = yield* Effect.cachedWithTTL(
+      Effect.sync(() => [{ labels: {}, value: process.memoryUsage.rss() }]),
+      "1 second"
     )
+    yield* metrics.gauge(residentMemory, resident)
     yield* metrics.gauge(
       logLinesDropped,
       Effect.map(log.dropped, (value) => [{ labels: {}, value }])
