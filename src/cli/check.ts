@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import { check as checkDocument, type Fault, summary } from "../domain/Check.ts"
 import { documentFlags, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
-import { complain, print, wantsHelp } from "./output.ts"
+import { complain, misused, print, wantsHelp } from "./output.ts"
 
 const helpText = `compute_ctl check decodes and validates a configuration and prints what it would run.
 Every error is printed with its JSON path. Exit code: 0 it could be run, 1 it could not, 2 wrong arguments.
@@ -22,7 +22,7 @@ const shown = (file: string) => (fault: Fault) =>
 export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const given = readDocument(argv)
-  if (Either.isLeft(given)) return Effect.as(complain(`error: ${given.left.message}`), 2)
+  if (Either.isLeft(given)) return misused(given.left)
   const { document, file, text, context } = given.right
   return Either.match(checkDocument(document, text, { ...context, tls: false }), {
     onLeft: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),

@@ -8,7 +8,7 @@ import { effectiveTls } from "../domain/ParsedSpec.ts"
 import { render } from "../domain/PostgresConf.ts"
 import { documentFlags, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
-import { complain, print, wantsHelp } from "./output.ts"
+import { complain, misused, print, wantsHelp } from "./output.ts"
 
 const helpText = `compute_ctl conf prints the postgresql.conf that a start with this configuration would write.
 Exit code: 0 printed, 1 the configuration could not be run, 2 wrong arguments.
@@ -23,7 +23,7 @@ const write = (text: string) => Effect.sync(() => void process.stdout.write(text
 export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const given = readDocument(argv)
-  if (Either.isLeft(given)) return Effect.as(complain(`error: ${given.left.message}`), 2)
+  if (Either.isLeft(given)) return misused(given.left)
   const { document, file, text, context } = given.right
   const checked = check(document, text, { ...context, tls: false })
   if (Either.isLeft(checked)) {

@@ -17,7 +17,7 @@ import { Children, exitCode } from "../layers/Child.ts"
 import { Log } from "../layers/Log.ts"
 import { commandLine, freePorts, prepare, welcome } from "./dev/compute.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
-import { complain, print, wantsHelp } from "./output.ts"
+import { complain, misused, print, wantsHelp } from "./output.ts"
 
 const pgbin: Flag = {
   name: "pgbin",
@@ -125,10 +125,7 @@ const services = Account.layer.pipe(
 export const dev = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const wanted = choose(argv)
-  if (Either.isLeft(wanted)) {
-    const { message, hint } = wanted.left
-    return Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)
-  }
+  if (Either.isLeft(wanted)) return misused(wanted.left)
   return serve(wanted.right).pipe(
     Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
     Effect.provide(services)

@@ -20,6 +20,7 @@ import type { Asked } from "../emulator/World.ts"
 import { Account } from "../layers/Account.ts"
 import { Log } from "../layers/Log.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
+import { complain, misused, print, wantsHelp } from "./output.ts"
 
 const flag = (name: string, value: string | undefined, help: string, preset?: string): Flag => ({
   name,
@@ -211,7 +212,7 @@ const serve = (wanted: Wanted) =>
       const status = config.status ?? (config.spec === undefined || config.spec === null ? "empty" : "attached")
       emulator.world.specs.set("*", { status: 200, body: JSON.stringify({ ...config, status }) })
     }
-    yield* Effect.sync(() => void process.stdout.write(`${JSON.stringify(emulator.addresses)}\n`))
+    yield* print(JSON.stringify(emulator.addresses))
     yield* signalled
     return 0
   }).pipe(Effect.scoped)
@@ -220,18 +221,9 @@ const services = Account.layer.pipe(Layer.provideMerge(Log.layer({ format: "text
 
 /** Succeeds with the exit code: 0 after a signal, 1 when something could not start, 2 when the command line is wrong. */
 export const emulate = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (argv.includes("--help") || argv.includes("-h")) {
-    return Effect.as(
-      Effect.sync(() => void process.stdout.write(helpText)),
-      0
-    )
-  }
+  if (wantsHelp(argv)) return Effect.as(print(helpText.trimEnd()), 0)
   const wanted = choose(argv)
-  const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
-  if (Either.isLeft(wanted)) {
-    const { message, hint } = wanted.left
-    return Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)
-  }
+  if (Either.isLeft(wanted)) return misused(wanted.left)
   return serve(wanted.right).pipe(
     Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
     Effect.provide(services)

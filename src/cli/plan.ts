@@ -14,6 +14,8 @@ import { redact } from "../domain/Redaction.ts"
 import { dryRun } from "../layers/catalog/dryRun.ts"
 import { Sql } from "../layers/Sql.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
+import * as Output from "./output.ts"
+import { print, wantsHelp } from "./output.ts"
 
 const config: Flag = { name: "config", short: "c", value: "FILE", help: "Configuration whose spec is to be planned" }
 const connstr: Flag = {
@@ -157,11 +159,10 @@ const askCompute = (address: string, wanted: Wanted) =>
     return yield* Either.mapLeft(decodeJson(PlanReport, text), ({ message }) => refused(`${address}: ${message}`))
   })
 
-const print = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
-const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${redact(text)}\n`))
+const complain = (text: string) => Output.complain(redact(text))
 
 export const plan = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (argv.includes("--help") || argv.includes("-h")) return Effect.as(print(helpText), NOTHING)
+  if (wantsHelp(argv)) return Effect.as(print(helpText), NOTHING)
   const wanted = choose(argv)
   // Not 2, which a script takes for pending changes.
   if (Either.isLeft(wanted)) return Effect.as(complain(`error: ${wanted.left.message}`), FAILED)

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type { ComputeStatus } from "../domain/ComputeStatus.ts"
 import type { Target } from "../http/client.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
+import { complain, print, wantsHelp } from "./output.ts"
 import { statusText } from "./status/screen.ts"
 
 const url: Flag = { name: "url", value: "URL", help: "The compute's external server", default: "http://localhost:3080" }
@@ -68,9 +69,6 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
 const exitCode = (status: ComputeStatus): number =>
   status === "running" ? RUNNING : status === "failed" ? FAILED : OTHERWISE
 
-const print = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
-const complain = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
-
 const show = ({ json: asJson, target }: Wanted) =>
   Effect.gen(function* () {
     const client = yield* Effect.promise(() => import("../http/client.ts"))
@@ -86,7 +84,7 @@ const show = ({ json: asJson, target }: Wanted) =>
   )
 
 export const status = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (argv.includes("--help") || argv.includes("-h")) return Effect.as(print(helpText), RUNNING)
+  if (wantsHelp(argv)) return Effect.as(print(helpText), RUNNING)
   const wanted = choose(argv)
   if (Either.isLeft(wanted)) return Effect.as(complain(`error: ${wanted.left.message}`), USAGE)
   return show(wanted.right)
