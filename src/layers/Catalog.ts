@@ -25,6 +25,7 @@ import type { Metrics } from "./Metrics.ts"
 import type { Options } from "./Options.ts"
 import type { Postmaster } from "./Postmaster.ts"
 import type { Sql, SqlFailed } from "./Sql.ts"
+import type { Waits } from "./Waits.ts"
 
 export { ApplyFailed, DatabaseMissing, DumpFailed, ExtensionNotInstalled, GrantsNotSet, MigrationFailed }
 
@@ -121,7 +122,7 @@ export class Catalog extends Context.Tag("compute/Catalog")<
 /** What does the work is loaded when it is first asked for. */
 const make = (faults: { readonly failMigrationAt?: number }) =>
   Effect.gen(function* () {
-    const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Scope.Scope>()
+    const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Waits | Scope.Scope>()
     const live = yield* Effect.promise(() => import("./catalog/live.ts")).pipe(
       Effect.flatMap((module) => module.make(faults)),
       Effect.provide(context),

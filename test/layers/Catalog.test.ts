@@ -12,6 +12,7 @@ import { Metrics } from "../../src/layers/Metrics.ts"
 import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
 import { Postmaster } from "../../src/layers/Postmaster.ts"
 import { Sql, SqlFailed, type SqlSession } from "../../src/layers/Sql.ts"
+import { Waits } from "../../src/layers/Waits.ts"
 import { database, snapshotOf, specOf } from "../domain/catalog/parts.ts"
 
 const names = Array.from({ length: 1000 }, (_, index) => `db${index}`)
@@ -78,7 +79,7 @@ const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   })
 
 const around = Layer.mergeAll(
-  Metrics.layer,
+  Layer.provideMerge(Waits.layer, Metrics.layer),
   Layer.succeed(Options, { privilegedRole: "neon_superuser", lakebaseMode: false } as ComputeOptions),
   Layer.succeed(DataDirectory, {
     writeOverride: () => Effect.void,

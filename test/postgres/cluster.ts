@@ -21,6 +21,7 @@ import { Metrics } from "../../src/layers/Metrics.ts"
 import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
 import { Postmaster } from "../../src/layers/Postmaster.ts"
 import { Sql } from "../../src/layers/Sql.ts"
+import { Waits } from "../../src/layers/Waits.ts"
 import { TIMELINE } from "../domain/catalog/parts.ts"
 import { freePort } from "../rig/freePort.ts"
 import { account, servers, tempDir } from "../rig/postgres.ts"
@@ -194,7 +195,9 @@ export const startCluster = (
       sessions: Layer.Layer<Sql, never, Sql>
     ) =>
       catalog.pipe(
-        Layer.provideMerge(Layer.merge(Layer.provide(sessions, Sql.layerTo(connstr)), Metrics.layer)),
+        Layer.provideMerge(
+          Layer.merge(Layer.provide(sessions, Sql.layerTo(connstr)), Layer.provideMerge(Waits.layer, Metrics.layer))
+        ),
         Layer.provide(Layer.mergeAll(directory, postmaster, optionsLayer({ connstr, pgbin: from.pgbin, ...options }))),
         Layer.provideMerge(quiet)
       )

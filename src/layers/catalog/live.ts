@@ -1,16 +1,18 @@
 /**
  * The catalog service: one apply at a time, one memory of what is settled, one lift of the size limit for all.
  */
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as RcRef from "effect/RcRef"
 import * as Ref from "effect/Ref"
 import { applySeconds } from "../../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { ApplyOptions, Catalog } from "../Catalog.ts"
-import { DataDirectory } from "../DataDirectory.ts"
 import { Metrics, timed } from "../Metrics.ts"
 import { Options } from "../Options.ts"
 import { Sql } from "../Sql.ts"
+import { Waits } from "../Waits.ts"
 import { type ApplyParts, runApply } from "./apply.ts"
 import { makeConclude } from "./conclude.ts"
 import { dryRun } from "./dryRun.ts"
@@ -22,14 +24,20 @@ import { schemaDump } from "./schemaDump.ts"
 import { makeSettled } from "./settled.ts"
 import { makeSizeLimit } from "./sizeLimit.ts"
 
-/** Until inherited subscriptions are dropped the configuration keeps their workers down; this line, standing last, lets them run. */
-const SUBSCRIBERS_ON = "neon.disable_logical_replication_subscribers=false"
+/** A client for what is asked over HTTP again and again; it is opened by the first question and closed some time after the last. */
+const makeQuestions = (sql: Sql["Type"], applicationName: string) =>
+  Effect.map(
+    RcRef.make({ acquire: sql.pool({ applicationName }), idleTimeToLive: "30 seconds" }),
+    (client) =>
+      <A, E>(ask: (client: PgClient) => Effect.Effect<A, E>) =>
+        Effect.scoped(Effect.flatMap(RcRef.get(client), ask))
+  )
 
 export const make = (faults: { readonly failMigrationAt?: number }) =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const metrics = yield* Metrics
-    const directory = yield* DataDirectory
+    const waits = yield* Waits
     const { privilegedRole, lakebaseMode, connstr, pgbin } = yield* Options
     const sizeLimit = yield* makeSizeLimit
     const settled = yield* makeSettled
@@ -40,16 +48,14 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
     const settings = { privilegedRole, lakebase: lakebaseMode }
     const parts: ApplyParts = { sql, settings, settled, sizeLimit }
 
-    const subscribersOn = Effect.flatMap(directory.ensureConfLine(SUBSCRIBERS_ON), (changed) =>
-      changed ? sizeLimit.reload : Effect.void
-    )
+    const askObjects = yield* makeQuestions(sql, "compute_ctl:get_dbs_and_roles")
+    const askInsights = yield* makeQuestions(sql, "compute_ctl:collect_insights")
 
     const apply = (spec: ParsedSpec, options: ApplyOptions) =>
       Effect.gen(function* () {
         const journal = yield* makeJournal(options.phase)
         yield* Ref.set(last, journal)
         const failures = yield* runApply(spec, options, journal, parts).pipe(
-          Effect.tap((failed) => (failed.length === 0 ? subscribersOn : Effect.void)),
           Effect.scoped,
           Effect.onExit((exit) =>
             exit._tag === "Failure" && Cause.isInterruptedOnly(exit.cause)
@@ -63,6 +69,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
         timed(applySeconds, { phase: options.phase }),
         Effect.provideService(Metrics, metrics),
         oneAtATime.withPermits(1),
+        waits.openEnded("catalog to match the spec"),
         Effect.withSpan("catalog apply", { attributes: { trigger: options.phase } })
       )
 
@@ -76,10 +83,10 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
         Effect.scoped
       ),
       installedExtensions,
-      objects: objects(sql),
+      objects: askObjects(objects),
       schemaDump: (database) => schemaDump(sql, connstr, pgbin, database),
       checkWritability: checkWritability(sql),
-      insights: insights(sql),
+      insights: askInsights(insights),
       installExtension: (request) => installExtension(sql, request),
       setRoleGrants: (request) => setRoleGrants(sql, request)
     }

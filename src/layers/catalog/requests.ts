@@ -4,26 +4,33 @@
  * Source: `compute_tools/src/{catalog,checker}.rs`, `compute_tools/src/compute.rs` (`collect_insights`, `install_extension`,
  * `set_role_grants`).
  */
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import { ident } from "../../domain/Quote.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
+import { connectFailed, statementFailed } from "../sql/failures.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
 import { ExtensionNotInstalled, GrantsNotSet } from "./errors.ts"
 
 type Sessions = Sql["Type"]
 
+/** Rows of a question to a kept connection. */
+const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effect<ReadonlyArray<Row>, SqlFailed> =>
+  Effect.mapError(client.unsafe<Row>(text), ({ cause, message }) =>
+    message.includes("acquire connection") ? connectFailed(cause) : statementFailed(cause)
+  )
+
 const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
 const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
   datconnlimit = -2 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
 
-export const objects = (sql: Sessions): Effect.Effect<CatalogObjects, SqlFailed> =>
+export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
   Effect.gen(function* () {
-    const session = yield* sql.session({ applicationName: "compute_ctl:get_dbs_and_roles", pipeline: true })
     const [roles, databases] = yield* Effect.all(
       [
-        session.query<{ name: string; encrypted_password: string | null }>(ROLES),
-        session.query<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(DATABASES)
+        rowsOf<{ name: string; encrypted_password: string | null }>(client, ROLES),
+        rowsOf<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(client, DATABASES)
       ],
       { concurrency: 2 }
     )
@@ -37,7 +44,7 @@ export const objects = (sql: Sessions): Effect.Effect<CatalogObjects, SqlFailed>
         invalid
       }))
     }
-  }).pipe(Effect.scoped)
+  })
 
 const DISK_FULL = "53100"
 const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, now())
@@ -58,21 +65,20 @@ const SLOWEST = `SELECT row_to_json(s)::text AS row FROM public.pg_stat_statemen
   WHERE s.userid <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'cloud_admin')
   ORDER BY s.mean_exec_time + s.mean_plan_time DESC LIMIT 100`
 
-export const insights = (sql: Sessions): Effect.Effect<string, SqlFailed> =>
+/** Asked first, so that a compute without the extension does not log an error for every question. */
+const HAS_STATEMENTS = "SELECT to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
+
+export const insights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
   Effect.gen(function* () {
-    const session = yield* sql.session({ applicationName: "compute_ctl:collect_insights" })
-    // Asked first, so that a compute without the extension does not log an error for every question.
-    const [view] = yield* session.query<{ there: boolean }>(
-      "SELECT to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
-    )
-    const rows = yield* (view?.there === true ? session.query<{ row: string }>(SLOWEST) : Effect.succeed([])).pipe(
+    const [view] = yield* rowsOf<{ there: boolean }>(client, HAS_STATEMENTS)
+    const rows = yield* (view?.there === true ? rowsOf<{ row: string }>(client, SLOWEST) : Effect.succeed([])).pipe(
       Effect.catchIf(
         (error) => error.sqlstate !== null,
         (error) => Effect.as(Effect.logDebug(`no insights: ${error.message}`), [])
       )
     )
     return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(",")}]}`
-  }).pipe(Effect.scoped)
+  })
 
 interface Refusal {
   readonly message: string

@@ -16,8 +16,6 @@ import type { SqlFailed } from "../sql/SqlFailed.ts"
 export interface SizeLimit {
   /** Lifted until the scope closes; put back and reloaded however it closes. */
   readonly lifted: Effect.Effect<void, DataDirectoryFailed, Scope.Scope>
-  /** Lets the running Postgres read its configuration again. */
-  readonly reload: Effect.Effect<void>
   /** A session follows a reload when it is idle: waits, a second at most, until this one has. */
   readonly seenBy: (session: SqlSession) => Effect.Effect<void, SqlFailed>
 }
@@ -68,6 +66,6 @@ export const makeSizeLimit = Effect.gen(function* () {
       Effect.asVoid
     )
 
-  const limit: SizeLimit = { lifted: Effect.acquireRelease(enter, () => leave), reload, seenBy }
+  const limit: SizeLimit = { lifted: Effect.acquireRelease(enter, () => leave), seenBy }
   return limit
 })
