@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { check as checkDocument, type Fault, summary } from "../domain/Check.ts"
+import { check as checkDocument, type Fault, summary, unreadable } from "../domain/Check.ts"
 import { documentFlags, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
 import { complain, misused, print, wantsHelp } from "./output.ts"
@@ -27,6 +27,8 @@ export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   return Either.match(checkDocument(document, text, { ...context, tls: false }), {
     onLeft: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),
     onRight: (checked) => {
+      const fault = unreadable(checked)
+      if (fault !== null) return Effect.as(complain(shown(file)(fault)), 1)
       const lines = summary(checked)
       const width = Math.max(...lines.map(([name]) => name.length))
       return Effect.as(print(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")), 0)

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { check } from "../domain/Check.ts"
+import { check, unreadable } from "../domain/Check.ts"
 import { effectiveTls } from "../domain/ParsedSpec.ts"
 import { render } from "../domain/PostgresConf.ts"
 import { documentFlags, readDocument } from "./document.ts"
@@ -35,6 +35,10 @@ export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   const tls = effectiveTls(spec.spec, config.compute_ctl_config.tls) !== null
   return Either.match(render(spec.spec, { ...context, tls }), {
     onLeft: ({ message }) => Effect.as(complain(`${file}: ${message}`), 1),
-    onRight: (rendered) => Effect.as(write(rendered), 0)
+    onRight: (rendered) => {
+      const fault = unreadable(checked.right)
+      const warned = fault === null ? Effect.void : complain(`warning: ${file}: ${fault.message}`)
+      return Effect.zipRight(warned, Effect.as(write(rendered), 0))
+    }
   })
 }

@@ -9,7 +9,7 @@ import { allFaults, decodeJson } from "./Decode.ts"
 import { format } from "./Lsn.ts"
 import { shardIndexes, shardUrl } from "./PageserverConnectionInfo.ts"
 import { type ParsedSpec, parseSpec } from "./ParsedSpec.ts"
-import { type ConfContext, render } from "./PostgresConf.ts"
+import { type ConfContext, render, withoutValue } from "./PostgresConf.ts"
 
 export interface Fault {
   /** JSON path; empty for the document itself. */
@@ -52,6 +52,12 @@ export const check = (
     yield* Either.mapLeft(render(config.spec, context), ({ field, message }) => [{ path: field, message }])
     return { config, spec }
   })
+
+/** What a start would write and then refuse to run; null for what it would run. */
+export const unreadable = ({ config }: Checked): Fault | null => {
+  const fault = config.spec === null ? null : withoutValue(config.spec)
+  return fault === null ? null : { path: fault.field, message: fault.message }
+}
 
 const mode = ({ spec }: ParsedSpec): string =>
   typeof spec.mode === "string" ? spec.mode.toLowerCase() : `static at ${format(spec.mode.Static)}`

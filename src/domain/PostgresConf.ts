@@ -64,6 +64,17 @@ export const optionLines = (options: ReadonlyArray<GenericOption> | null): Eithe
     ? Either.right("")
     : Either.map(Either.all(options.map(optionLine)), (lines) => `${lines.join("\n")}\n`)
 
+/**
+ * What Postgres will not read although it can be written: a setting that is a name alone. The file shows it as it came; the
+ * server is never asked to take it. Null when there is none.
+ */
+export const withoutValue = (spec: ComputeSpec): InvalidConf | null => {
+  const setting = spec.cluster.settings?.find(({ value }) => value === null)
+  return setting === undefined
+    ? null
+    : new InvalidConf({ field: setting.name, message: `setting ${JSON.stringify(setting.name)}: there is no value` })
+}
+
 const missingShard = (message: string) =>
   Either.left(new InvalidConf({ field: "spec.pageserver_connection_info.shards", message }))
 

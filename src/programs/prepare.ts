@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { format, type Lsn, zero } from "../domain/Lsn.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
+import { type InvalidConf, withoutValue } from "../domain/PostgresConf.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { DataDirectory } from "../layers/DataDirectory.ts"
 import { Safekeepers, type SyncFailed } from "../layers/Safekeepers.ts"
@@ -40,6 +41,10 @@ const startLsn = (
     return synced.lsn
   })
 
+/** Postgres would end at its first look at the file, and say which line but not whose. */
+export const refuseUnreadable = ({ spec }: ParsedSpec): Effect.Effect<void, InvalidConf> =>
+  Effect.suspend(() => withoutValue(spec) ?? Effect.void)
+
 export const prepareDataDirectory = (spec: ParsedSpec) =>
   Effect.gen(function* () {
     const directory = yield* DataDirectory
@@ -47,6 +52,7 @@ export const prepareDataDirectory = (spec: ParsedSpec) =>
     const takeBasebackup = yield* connectForBasebackup(spec)
     const write = directory.create.pipe(
       Effect.zipRight(directory.writeConf(spec)),
+      Effect.zipRight(refuseUnreadable(spec)),
       Effect.zipRight(Deferred.succeed(confWritten, undefined)),
       asIs
     )

@@ -27,6 +27,7 @@ import type { Sql } from "../layers/Sql.ts"
 import { underRequest } from "../layers/Telemetry.ts"
 import type { Waits } from "../layers/Waits.ts"
 import { failureText, OperationFailed } from "./OperationFailed.ts"
+import { refuseUnreadable } from "./prepare.ts"
 import { type Reloaded, reload } from "./reload.ts"
 import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
 
@@ -86,6 +87,7 @@ const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
     const appliesCatalog = !spec.spec.skip_pg_catalog_updates && spec.spec.mode === "Primary"
     const dropsSubscriptions = spec.spec.drop_subscriptions_before_start && spec.spec.mode === "Primary"
 
+    yield* refuseUnreadable(spec)
     yield* tellNeighbours(spec)
     const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
     const conf = Effect.zipRight(
