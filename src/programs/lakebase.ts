@@ -10,6 +10,7 @@ import { isTerminating } from "../domain/ComputeStatus.ts"
 import { attachedLabels, livenessTarget } from "../domain/Lakebase.ts"
 import { attached } from "../domain/MetricFamilies.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
+import { Log } from "../layers/Log.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Options } from "../layers/Options.ts"
 import { defaultServer, ping } from "../layers/ServerPing.ts"
@@ -29,6 +30,14 @@ export const initWatchdog = Effect.gen(function* () {
   if (inTime._tag === "Some") return
   yield* Effect.logError(`compute did not enter Running state in ${options.pgInitTimeout} seconds, exiting`)
   yield* stops.request({ _tag: "InitTimeout" })
+})
+
+/** Whose compute this is stands in the daily log files as soon as there is a spec. */
+export const signLog = Effect.gen(function* () {
+  const { computeId, instanceId, lakebaseMode } = yield* Options
+  if (!lakebaseMode) return
+  const log = yield* Log
+  yield* log.identify({ instanceId: instanceId ?? "", computeId })
 })
 
 /** `pg_cctl_attached`, for as long as the scope is open. */

@@ -16,6 +16,7 @@ import type { RunningPostgres } from "../layers/Postmaster.ts"
 import { type StopReason, StopRequests } from "../layers/StopRequests.ts"
 import { underRequest } from "../layers/Telemetry.ts"
 import { Waits } from "../layers/Waits.ts"
+import { signLog } from "./lakebase.ts"
 import { beforePostgres, whenRunning } from "./services.ts"
 import { afterEmptyTermination, afterFailedStart, afterPostgres, stopPostgres } from "./shutdown.ts"
 import { start } from "./start.ts"
@@ -111,6 +112,7 @@ const identify = (spec: ParsedSpec) =>
 
 const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) =>
   Effect.gen(function* () {
+    yield* signLog
     yield* identify(spec)
     const scope = yield* Effect.scope
     const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
