@@ -5,14 +5,16 @@ cd "$(dirname "$0")/.."
 
 install() {
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --loglevel=error
+    npm ci --no-audit --no-fund --loglevel=error >&2
     touch node_modules/.package-lock.json
   fi
   node=$PWD/node_modules/node/bin/node
+  # Who has forbidden install scripts still gets the pinned Node; the executable is made from it.
+  [ -x "$node" ] || (cd node_modules/node && node installArchSpecificPackage) >&2
 }
 
 build() {
-  if [ ! -x dist/compute_ctl ] || [ -n "$(find src package-lock.json scripts/build.mjs -newer dist/compute_ctl -print -quit)" ]; then
+  if [ ! -x dist/compute_ctl ] || [ -n "$(find src package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
     echo "building dist/compute_ctl" >&2
     "$node" scripts/build.mjs
   fi
