@@ -13,6 +13,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   conf: async () => (await import("./cli/conf.ts")).conf,
   dev: async () => (await import("./cli/dev.ts")).dev,
   emulate: async () => (await import("./cli/emulate.ts")).emulate,
+  openapi: async () => (await import("./cli/openapi.ts")).openapi,
   plan: async () => (await import("./cli/plan.ts")).plan,
   status: async () => (await import("./cli/status.ts")).status
 }

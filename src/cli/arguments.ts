@@ -143,7 +143,7 @@ export const helpText = `compute_ctl turns an empty machine into a running Neon 
 
 Usage: compute_ctl -D DATADIR -C URL -b PATH -i ID (-c FILE | -p URI)
        compute_ctl -D DATADIR -C URL -b PATH -S SPEC.json
-       compute_ctl check | conf | plan | status | dev | emulate  [--help]
+       compute_ctl check | conf | plan | status | openapi | dev | emulate  [--help]
 
 Options:
 ${helpOf(flags)}

@@ -29,7 +29,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Stream from "effect/Stream"
 import { ComputeState, InvalidStatus } from "../layers/ComputeState.ts"
-import type { Endpoint, PathParams } from "./api/Endpoint.ts"
+import type { Described, Endpoint, PathParams } from "./api/Endpoint.ts"
 import { decodeBody } from "./body.ts"
 import { Rejection } from "./Rejection.ts"
 import type { Request } from "./Request.ts"
@@ -90,10 +90,7 @@ export interface Input<Path extends string, Q, B> {
 }
 
 export interface Route<R> {
-  readonly endpoint: Omit<Endpoint, "query" | "body"> & {
-    readonly query: { readonly params: object } | undefined
-    readonly body: object | undefined
-  }
+  readonly endpoint: Described
   /** `params` holds what the router found at the names of the endpoint's path. */
   readonly respond: (
     request: Request,

@@ -3,7 +3,7 @@
  * are all made from these values.
  */
 import type * as Schema from "effect/Schema"
-import type { Query } from "./Query.ts"
+import type { Params, Query } from "./Query.ts"
 
 export type Method = "GET" | "POST" | "DELETE"
 export type Audience = "external" | "internal"
@@ -43,6 +43,12 @@ export interface Endpoint<Path extends string = string, Q = unknown, B = unknown
   readonly success: Readonly<Record<number, string>>
   /** Statuses of failure beyond those that follow from `auth`, `query` and `body`. */
   readonly failures: ReadonlyArray<number>
+}
+
+/** An endpoint whatever its query and body are: for lists, and for what is printed of them. */
+export type Described = Omit<Endpoint, "query" | "body"> & {
+  readonly query: { readonly params: Params } | undefined
+  readonly body: Schema.Schema.All | undefined
 }
 
 interface Definition<Path extends string, Q, B> {

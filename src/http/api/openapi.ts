@@ -2,15 +2,7 @@
  * The OpenAPI 3.1 document of a list of endpoints.
  */
 import * as JSONSchema from "effect/JSONSchema"
-import type { Endpoint } from "./Endpoint.ts"
-import type { Params } from "./Query.ts"
-
-/** What of an endpoint the document needs. */
-export type Described = Omit<Endpoint, "query" | "body"> & {
-  readonly query: { readonly params: Params } | undefined
-  readonly body: JSONSchemaSource | undefined
-}
-type JSONSchemaSource = Parameters<typeof JSONSchema.make>[0]
+import type { Described } from "./Endpoint.ts"
 
 const REASONS: Readonly<Record<number, string>> = {
   400: "The request, or the spec in it, is not valid",
