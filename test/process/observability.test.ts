@@ -12,7 +12,7 @@ import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { makeConfig, merge, setting } from "../rig/spec.ts"
 import { adminToken, makeKeys } from "../rig/tokens.ts"
-import { parseExposition } from "../unit/strictExposition.ts"
+import { parseExposition } from "../rig/strictExposition.ts"
 
 const LIMIT = 120_000
 
@@ -301,3 +301,59 @@ describe("traces", () => {
         }
         assert.include(lineage(spans, named("catalog apply", OTHER)), "reconfigure")
 
+        const secrets = [
+          ...["cplane-secret", "bouncer-secret", "storage-secret", "query-secret", "header-secret"],
+          ...[password, "c3RvcmVka2V5", adminToken(), emulator.addresses.storage_token ?? "?"]
+        ]
+        const everything = received.map(({ text }) => text).join("\n")
+        for (const secret of secrets) {
+          assert.notInclude(everything, secret)
+          assert.notInclude(compute.log(), secret)
+        }
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "of a compute that has its spec continue the trace of its environment",
+    () =>
+      Effect.gen(function* () {
+        const { received, url } = yield* traceCollector()
+        const emulator = yield* startFakeEmulator()
+        const compute = yield* startCompute({
+          emulator,
+          spec: { skip_pg_catalog_updates: true },
+          env: { ...tracing(url), TRACEPARENT: `00-${TRACE}-${PARENT}-01` }
+        })
+        yield* compute.waitFor("running")
+        yield* terminated(compute)
+        const spans = received.flatMap((sent) => sent.spans)
+        const start = spans.find(({ name }) => name === "start_compute")
+        assert.deepStrictEqual([start?.traceId, start?.parentSpanId], [TRACE, PARENT])
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "do not hold the stop up when the collector hangs, refuses or is not there",
+    () =>
+      Effect.gen(function* () {
+        const hanging = yield* traceCollector(() => "hang")
+        const refusing = yield* traceCollector(() => 503)
+        const emulator = yield* startFakeEmulator()
+        const stopTime = (env: Record<string, string>) =>
+          Effect.gen(function* () {
+            const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true }, env })
+            yield* compute.waitFor("running")
+            const before = Date.now()
+            assert.strictEqual((yield* terminated(compute)).code, 0, compute.log())
+            return Date.now() - before
+          })
+        const plain = yield* stopTime({})
+        for (const url of [hanging.url, refusing.url, "http://127.0.0.1:1", "http://192.0.2.1:4318"]) {
+          assert.isBelow((yield* stopTime(tracing(url))) - plain, 3000, url)
+        }
+      }),
+    LIMIT
+  )
+})
