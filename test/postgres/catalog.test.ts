@@ -273,6 +273,18 @@ for (const server of versions) {
       })
     )
 
+    on("grants what it created when another database cannot be", (cluster) =>
+      Effect.gen(function* () {
+        const dbs = [database("a", "u"), database("orphan", "ghost"), database("b", "u")]
+        const failed = yield* Effect.flip(apply({ roles: [role("u")], dbs }, "start"))
+        assert.deepStrictEqual([failed.object, failed.failures.length], ['database "orphan"', 1])
+        const granted =
+          "select datname, datconnlimit, datacl::text from pg_database where datname in ('a','b') order by 1"
+        const acl = "{=Tc/u,u=CTc/u,neon_superuser=CTc/u}"
+        assert.strictEqual(yield* cluster.sql("postgres", granted), `a|-1|${acl}\nb|-1|${acl}`)
+      })
+    )
+
     on("finishes independent databases when one fails", (cluster) =>
       Effect.gen(function* () {
         const parts = { roles: [role("u")], dbs: ["a", "b", "c"].map((name) => database(name, "u")) }

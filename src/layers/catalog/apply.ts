@@ -15,7 +15,7 @@ import type { ApplyOptions } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
 import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./create.ts"
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
-import { execute, type Item } from "./execute.ts"
+import { execute, type Item, isLost } from "./execute.ts"
 import type { Failure, Journal } from "./journal.ts"
 import { readSnapshot } from "./read.ts"
 import type { Settled } from "./settled.ts"
@@ -112,15 +112,21 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const system = (from: PhaseName, to: PhaseName) => execute(main, between(whole, from, to), journal)
     const creates = between(whole, "create and alter databases", "create and alter databases")
     const sessions = sessionsFor(creates, options.concurrency)
-    const creating = createDatabases(main, creates, sessions, open, births, journal)
-    const granting = system("grant databases", "databases")
+    // What was created gets its grants even when another database could not be created.
+    const creating = Effect.flatMap(createDatabases(main, creates, sessions, open, births, journal), (failures) => {
+      if (failures.some(isLost)) return Effect.succeed(failures)
+      const exists = ({ step }: Item) => !failures.some(({ object }) => object === step.object)
+      const granting = execute(main, between(whole, "grant databases", "grant databases").filter(exists), journal)
+      return Effect.map(granting, (more) => [...failures, ...more])
+    })
+    const preparing = system("schema neon", "databases")
     const remaining = system("other extensions", "availability check")
 
     const early = visiting("drop subscriptions of databases to be deleted", options.concurrency, true)
     const cluster = system("privileged role", "rename and delete databases")
     const late = system("drop roles", "audit")
     const middle = overlaps(whole, creates)
-      ? [together(visiting("databases", options.concurrency - sessions + 1), inOrder([creating, granting, remaining]))]
-      : [creating, granting, together(visiting("databases", options.concurrency), remaining)]
+      ? [together(visiting("databases", options.concurrency - sessions + 1), inOrder([creating, preparing, remaining]))]
+      : [creating, preparing, together(visiting("databases", options.concurrency), remaining)]
     return yield* inOrder([early, cluster, ...middle, late])
   })
