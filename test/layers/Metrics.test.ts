@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/TestClock"
 import * as Families from "../../src/domain/MetricFamilies.ts"
 import { Metrics, timed } from "../../src/layers/Metrics.ts"
-import { parseExposition } from "../unit/strictExposition.ts"
+import { parseExposition } from "../rig/strictExposition.ts"
 
 const scrape = Effect.flatMap(Metrics, (metrics) => Effect.map(metrics.render, parseExposition))
 

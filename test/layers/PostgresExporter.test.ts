@@ -10,7 +10,7 @@ import { Client } from "pg"
 import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
 import { PostgresExporter } from "../../src/layers/PostgresExporter.ts"
 import { Sql } from "../../src/layers/Sql.ts"
-import { parseExposition } from "../unit/strictExposition.ts"
+import { parseExposition } from "../rig/strictExposition.ts"
 import { throwAwayPostgres, versions } from "./throwAwayPostgres.ts"
 
 const directory = (depth = "") =>

@@ -10,7 +10,18 @@ import pg from "pg"
 import { type Console, PgBouncer } from "../../src/layers/PgBouncer.ts"
 import { basics, spec } from "../programs/fakes.ts"
 import { freePort } from "../rig/freePort.ts"
-import { daemon, directory, ended, eventually, giveAway, installed, isAlive, machine, nobody, secret } from "./rig.ts"
+import {
+  daemon,
+  directory,
+  ended,
+  eventually,
+  giveAway,
+  installed,
+  isAlive,
+  machine,
+  nobody,
+  secret
+} from "./companionRig.ts"
 
 const INI = "[databases]\n* = host=localhost\n\n[pgbouncer]\n; kept\npool_mode=transaction\n"
 const settings = spec({ pgbouncer_settings: { default_pool_size: "42", pool_mode: "session" } })

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LocalProxy } from "../../src/layers/LocalProxy.ts"
 import { basics, spec } from "../programs/fakes.ts"
-import { daemon, directory, ended, eventually, installed, isAlive, machine } from "./rig.ts"
+import { daemon, directory, ended, eventually, installed, isAlive, machine } from "./companionRig.ts"
 
 const KEY = {
   id: "jwks-1",

@@ -13,14 +13,14 @@ import {
   sizesFor,
   threshold,
   wantsMore
-} from "../../src/domain/vmmonitor/Decisions.ts"
+} from "../../../src/domain/vmmonitor/Decisions.ts"
 import {
   decodeAgentMessage,
   decodeVersionRange,
   encodeMonitorMessage,
   negotiate
-} from "../../src/domain/vmmonitor/Protocol.ts"
-import { keywords } from "../../src/layers/vmmonitor/keywords.ts"
+} from "../../../src/domain/vmmonitor/Protocol.ts"
+import { keywords } from "../../../src/layers/vmmonitor/keywords.ts"
 
 const GIB = 1024 * MIB
 

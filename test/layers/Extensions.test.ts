@@ -15,8 +15,8 @@ import { Children } from "../../src/layers/Child.ts"
 import { Extensions } from "../../src/layers/Extensions.ts"
 import type { DownloadPolicy } from "../../src/layers/extensions/DownloadPolicy.ts"
 import { basics, counter, options, running, spec } from "../programs/fakes.ts"
-import { archive, tar } from "./archive.ts"
-import { directory, eventually, logged, script } from "./rig.ts"
+import { archive, tar } from "../rig/archive.ts"
+import { directory, eventually, logged, script } from "./companionRig.ts"
 
 type Answer = (response: ServerResponse, request: IncomingMessage) => void
 

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import { Metrics } from "../../src/layers/Metrics.ts"
 import { Rsyslog } from "../../src/layers/Rsyslog.ts"
 import { basics, counter, options, spec } from "../programs/fakes.ts"
-import { daemon, directory, eventually, installed, isAlive, logged, script } from "./rig.ts"
+import { daemon, directory, eventually, installed, isAlive, logged, script } from "./companionRig.ts"
 
 const at = (path: string, processName: string) =>
   Rsyslog.layerAt({

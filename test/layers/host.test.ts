@@ -15,7 +15,7 @@ import { DiskQuota } from "../../src/layers/DiskQuota.ts"
 import { Swap } from "../../src/layers/Swap.ts"
 import { VmInformant } from "../../src/layers/VmInformant.ts"
 import { fake, options } from "../programs/fakes.ts"
-import { directory, eventually, logged, script } from "./rig.ts"
+import { directory, eventually, logged, script } from "./companionRig.ts"
 
 /** A sudo that writes down how it was called, and what it shall do then. */
 const sudo = (path: string, then = "exit 0") =>

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { render, type Sample } from "../../src/domain/Exposition.ts"
 import * as Families from "../../src/domain/MetricFamilies.ts"
-import { parseExposition } from "./strictExposition.ts"
+import { parseExposition } from "../rig/strictExposition.ts"
 
 const gauge = (samples: ReadonlyArray<Sample>) =>
   render([{ family: Families.installedExtensions, samples, distributions: [] }])
