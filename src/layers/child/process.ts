@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Child, ChildOptions, Ended } from "../Child.ts"
+import type { Child, ChildOptions, Ended } from "./Child.ts"
 import { splitLines } from "./lines.ts"
 import { SpawnFailed } from "./SpawnFailed.ts"
 

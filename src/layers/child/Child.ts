@@ -1,0 +1,36 @@
+/**
+ * A running process, and how to ask for one.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+
+/** How a process ended. */
+export type Ended =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "Killed"; readonly signal: NodeJS.Signals }
+
+export interface Child {
+  readonly pid: number
+  readonly ended: Effect.Effect<Ended>
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Sends the first signal and waits its limit, then the next; the last one has no limit. */
+  readonly stop: (ladder: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>) => Effect.Effect<Ended>
+  /** Lines as they come; empty when `stdio` does not pipe it. Bytes that are not UTF-8 are replaced. */
+  readonly stdout: Stream.Stream<string>
+  readonly stderr: Stream.Stream<string>
+}
+
+export interface ChildOptions {
+  readonly args?: ReadonlyArray<string>
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly stdin?: "ignore" | "inherit"
+  readonly stdout?: "pipe" | "inherit" | "ignore"
+  readonly stderr?: "pipe" | "inherit" | "ignore"
+  /** Another account to run as; only root can. */
+  readonly account?: { readonly uid: number; readonly gid: number } | null
+  /** What the scope does when it closes while the process runs. Default: SIGTERM 5 s, SIGKILL. */
+  readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>
+}
