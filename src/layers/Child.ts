@@ -2,7 +2,7 @@
  * Child processes: exit is data, `signal` returns at once, output is always drained, nobody outlives its scope.
  *
  * `@effect/platform`'s Command waits for the exit after each signal and stops with SIGTERM, which Postgres takes as
- * "smart" shutdown; it stays in use for short helpers whose output is read to the end.
+ * "smart" shutdown.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"

@@ -6,30 +6,13 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import { get, put } from "./endpointStorage/client.ts"
-import { EndpointStorageFailed } from "./endpointStorage/EndpointStorageFailed.ts"
+import type { EndpointStorageFailed } from "./endpointStorage/EndpointStorageFailed.ts"
+import type { StorageAnswer, StoredObject } from "./endpointStorage/StoredObject.ts"
 
-export { EndpointStorageFailed }
-
-/** Where the state of one endpoint's cache lies. */
-export interface StoredObject {
-  /** `host:port`. */
-  readonly address: string
-  readonly token: Redacted.Redacted<string>
-  /** Segments of the path; each is escaped. */
-  readonly path: ReadonlyArray<string>
-}
-
-export interface StorageAnswer {
-  readonly status: number
-  /** Code and reason, as in `404 Not Found`. */
-  readonly statusText: string
-  /** Ends with a failure when the connection breaks, or nothing comes for 30 s. */
-  readonly body: Stream.Stream<Uint8Array, EndpointStorageFailed>
-}
+export { EndpointStorageFailed } from "./endpointStorage/EndpointStorageFailed.ts"
+export type { StorageAnswer, StoredObject } from "./endpointStorage/StoredObject.ts"
 
 export class EndpointStorage extends Context.Tag("compute/EndpointStorage")<
   EndpointStorage,

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { Dispatcher } from "undici"
-import type { StorageAnswer, StoredObject } from "../EndpointStorage.ts"
 import { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+import type { StorageAnswer, StoredObject } from "./StoredObject.ts"
 
 const CONNECT_MILLIS = 5_000
 /** From the last byte of the request to the response's head: the store may have to ask another one. */

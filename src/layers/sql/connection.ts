@@ -2,7 +2,7 @@
  * Where and as whom we connect.
  */
 import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
-import type { PoolOptions, SessionOptions } from "../Sql.ts"
+import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
 
 /**
  * Users may set per-database defaults that would break our sessions: a role without our rights, read only, a search path with

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Pool } from "pg"
-import type { PoolOptions } from "../Sql.ts"
 import { clientConfig } from "./connection.ts"
 import { connectFailed } from "./failures.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
+import type { PoolOptions } from "./SqlSession.ts"
 
 const acquirePool = (connstr: string, options: PoolOptions) =>
   Effect.acquireRelease(

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Client } from "pg"
-import type { SessionOptions, SqlSession } from "../Sql.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
 import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
+import type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
 const CANCEL_REQUEST = 80877102
 const CONNECT_TIMEOUT = Duration.seconds(10)
