@@ -4,10 +4,12 @@
  */
 import * as path from "node:path"
 import { isSea } from "node:sea"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { start as startEmulator } from "../emulator/Emulator.ts"
 import { findPostgres } from "../emulator/postgresBinaries.ts"
@@ -15,7 +17,7 @@ import * as Tokens from "../emulator/Tokens.ts"
 import { Account } from "../layers/Account.ts"
 import { Children, exitCode } from "../layers/Child.ts"
 import { Log } from "../layers/Log.ts"
-import { commandLine, freePorts, prepare, welcome } from "./dev/compute.ts"
+import { commandLine, type DevCompute, freePorts, prepare, welcome } from "./dev/compute.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
 import { complain, misused, print, wantsHelp } from "./output.ts"
 
@@ -66,54 +68,78 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     return { pgbin: chosen, ports, grpc: given.has(grpc.name), empty: given.has(emptyStart.name) }
   })
 
-/** Signals reach the compute, which stops in order; this process ends when it has. */
-const ignoreSignals = Effect.acquireRelease(
-  Effect.sync(() => {
-    const ignore = () => undefined
-    const names = ["SIGINT", "SIGTERM"] as const
-    for (const name of names) process.on(name, ignore)
-    return { names, ignore }
-  }),
-  ({ names, ignore }) => Effect.sync(() => names.forEach((name) => process.off(name, ignore)))
-)
+const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+/** A terminal's Ctrl-C comes from the terminal and once more from npm: what comes this soon is the same wish. */
+const SAME_WISH = "1 second"
 
-const forwardTermination = (signal: (name: NodeJS.Signals) => Effect.Effect<void>) =>
-  Effect.acquireRelease(
+/** One element for each signal that asks for the end. */
+const stopSignals = Effect.gen(function* () {
+  const signals = yield* Queue.unbounded<void>()
+  yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const forward = () => Effect.runFork(signal("SIGTERM"))
-      process.on("SIGTERM", forward)
-      return forward
+      const heard = () => void Queue.unsafeOffer(signals, undefined)
+      for (const name of STOPPING) process.on(name, heard)
+      return heard
     }),
-    (forward) => Effect.sync(() => process.off("SIGTERM", forward))
+    (heard) => Effect.sync(() => STOPPING.forEach((name) => process.off(name, heard)))
   )
+  return signals
+})
 
 /** Before the arguments: nothing for the executable, the script for a Node that runs one. */
 const ourselves = (): ReadonlyArray<string> => (isSea() ? [] : process.argv.slice(1, 2))
 
-const serve = (wanted: Wanted) =>
+/** Everything the compute needs, on its feet. */
+const surroundings = (wanted: Wanted) =>
   Effect.gen(function* () {
     const { postgres: account } = yield* Account
-    const children = yield* Children
-    yield* ignoreSignals
     const keys = Tokens.generate("dev")
     const emulator = yield* startEmulator({ pgbin: wanted.pgbin, account })
     const ports = yield* freePorts(wanted.ports)
-    const compute = yield* prepare({ emulator, keys, ports, account, grpc: wanted.grpc, empty: wanted.empty })
+    return yield* prepare({ emulator, keys, ports, account, grpc: wanted.grpc, empty: wanted.empty })
+  })
+
+const runCompute = (compute: DevCompute, signals: Queue.Dequeue<void>, stopped: Deferred.Deferred<void>) =>
+  Effect.gen(function* () {
+    const children = yield* Children
     const child = yield* children.spawn(process.execPath, {
       args: [...ourselves(), ...commandLine(compute)],
       stdout: "inherit",
       stderr: "pipe",
+      detached: true,
       ladder: [
         ["SIGTERM", "40 seconds"],
         ["SIGKILL", Duration.infinity]
       ]
     })
-    yield* forwardTermination(child.signal)
+    yield* Deferred.await(stopped).pipe(
+      Effect.zipRight(child.signal("SIGTERM")),
+      Effect.zipRight(Effect.sleep(SAME_WISH)),
+      Effect.zipRight(Queue.takeAll(signals)),
+      Effect.zipRight(Queue.take(signals)),
+      Effect.zipRight(child.signal("SIGQUIT")),
+      Effect.forkScoped
+    )
     yield* Effect.forkScoped(
       Stream.runForEach(child.stderr, (line) => Effect.sync(() => void process.stderr.write(`${line}\n`)))
     )
     yield* Effect.forkScoped(welcome(compute))
     return exitCode(yield* child.ended)
+  })
+
+/** The first signal stops the compute in order, the next one at once; either is the usual end. */
+const serve = (wanted: Wanted) =>
+  Effect.gen(function* () {
+    const signals = yield* stopSignals
+    const stopped = yield* Deferred.make<void>()
+    yield* Effect.forkScoped(Deferred.complete(stopped, Queue.take(signals)))
+    const usualEnd = Effect.zipRight(Deferred.await(stopped), Effect.succeed(null))
+    const life = Effect.gen(function* () {
+      const compute = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
+      return compute === null ? 0 : yield* runCompute(compute, signals, stopped)
+    })
+    const end = yield* Effect.exit(life)
+    return (yield* Deferred.isDone(stopped)) ? 0 : yield* end
   }).pipe(Effect.scoped)
 
 const services = Account.layer.pipe(

@@ -29,6 +29,8 @@ export interface ChildOptions {
   readonly stdin?: "ignore" | "inherit"
   readonly stdout?: "pipe" | "inherit" | "ignore"
   readonly stderr?: "pipe" | "inherit" | "ignore"
+  /** A process group of its own: a Ctrl-C at the terminal does not reach it. */
+  readonly detached?: boolean
   /** Another account to run as; only root can. */
   readonly account?: { readonly uid: number; readonly gid: number } | null
   /** What the scope does when it closes while the process runs. Default: SIGTERM 5 s, SIGKILL. */

@@ -59,6 +59,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
           childProcess.spawn(program, [...(options.args ?? [])], {
             stdio: [options.stdin ?? "ignore", options.stdout ?? "pipe", options.stderr ?? "pipe"],
             env: { ...globalThis.process.env, ...options.env },
+            detached: options.detached ?? false,
             ...(options.cwd !== undefined && { cwd: options.cwd }),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })
           }),

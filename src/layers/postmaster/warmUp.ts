@@ -41,7 +41,15 @@ const directory = (pgdata: string, account: PostgresAccount | null) => {
 }
 
 const configuration = (preload: string) =>
-  [`shared_buffers=${SHARED_BUFFERS}`, `port=${PORT}`, `shared_preload_libraries = '${preload}'`, ""].join("\n")
+  [
+    `shared_buffers=${SHARED_BUFFERS}`,
+    `port=${PORT}`,
+    // Nobody connects: a socket in its own directory alone, by a name that is short enough wherever that is.
+    "listen_addresses=''",
+    "unix_socket_directories='.'",
+    `shared_preload_libraries = '${preload}'`,
+    ""
+  ].join("\n")
 
 export const warmUp = (
   children: Children["Type"],
