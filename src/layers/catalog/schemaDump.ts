@@ -10,6 +10,7 @@ import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { childEnvironment } from "../../domain/ChildEnvironment.ts"
 import type { Sql } from "../Sql.ts"
 import { clientConfig } from "../sql/connection.ts"
 import { DatabaseMissing, DumpFailed } from "./errors.ts"
@@ -71,13 +72,12 @@ export const schemaDump = (sql: Sql["Type"], connstr: string, pgbin: string, dat
       path.join(path.dirname(pgbin), "pg_dump"),
       ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
       // As an argument the name would be taken for a connection string when it has a `=` in it.
-      {
-        ...globalThis.process.env,
+      childEnvironment(globalThis.process.env, {
         PGDATABASE: database,
         PGOPTIONS: options,
         PGCONNECT_TIMEOUT: "10",
         PGPASSWORD: password
-      }
+      })
     )
     const told = (error: DumpFailed) => {
       const text = dump.said.stderr.trim()

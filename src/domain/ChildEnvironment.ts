@@ -1,0 +1,22 @@
+/**
+ * Which of our own variables the programs that we start get to see: all but what is meant for us alone.
+ *
+ * Source: `compute_tools/src/bin/compute_ctl.rs` (`FAILPOINTS`).
+ */
+
+/** Tokens and passwords of ours, and switches of our own runtime. Postgres' users can read Postgres' environment. */
+const OWN = [
+  /^NEON_CONTROL_PLANE_TOKEN$/,
+  /^COMPUTE_CTL_TOKEN$/,
+  /^PGBOUNCER_PASSWORD$/,
+  /^OTEL_EXPORTER_OTLP_(?:.*_)?HEADERS$/,
+  /^FAILPOINTS$/,
+  /^NODE_/
+]
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export const childEnvironment = (own: Environment, added: Environment = {}): Record<string, string | undefined> => ({
+  ...Object.fromEntries(Object.entries(own).filter(([name]) => !OWN.some((pattern) => pattern.test(name)))),
+  ...added
+})
