@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { childEnvironment } from "../../domain/ChildEnvironment.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
 import { splitLines } from "./lines.ts"
 import { SpawnFailed } from "./SpawnFailed.ts"
@@ -58,7 +59,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
         try: () =>
           childProcess.spawn(program, [...(options.args ?? [])], {
             stdio: [options.stdin ?? "ignore", options.stdout ?? "pipe", options.stderr ?? "pipe"],
-            env: { ...globalThis.process.env, ...options.env },
+            env: childEnvironment(globalThis.process.env, options.env),
             detached: options.detached ?? false,
             ...(options.cwd !== undefined && { cwd: options.cwd }),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })
