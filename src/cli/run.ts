@@ -71,6 +71,7 @@ const live = (spec: ParsedSpec | null) =>
     const options = yield* Options
     const state = yield* ComputeState
     const postmaster = yield* Postmaster
+    const created = (yield* Effect.clock).unsafeCurrentTimeNanos()
     if (spec === null && !options.lakebaseMode) yield* orStopped(postmaster.warmUp)
     if (spec !== null) yield* state.transition("spec at start", () => ({ spec }))
     const listening = yield* Deferred.make<void>()
@@ -80,7 +81,7 @@ const live = (spec: ParsedSpec | null) =>
       Effect.zipRight(Effect.never)
     )
     yield* Effect.forkScoped(removeCoreLimit)
-    return yield* Effect.raceFirst(lifecycle(spec, Deferred.await(listening)), serving)
+    return yield* Effect.raceFirst(lifecycle(spec, created, Deferred.await(listening)), serving)
   }).pipe(Effect.scoped)
 
 /** From the first configuration on. Whatever fails here ends the process before it ever listened. */

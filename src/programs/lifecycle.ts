@@ -140,11 +140,12 @@ const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) 
     return yield* afterFailedStart(endServices)
   })
 
-/** `spec`: the one the process was started with, the status then being `init` already. */
-export const lifecycle = (spec: ParsedSpec | null, listening: Effect.Effect<void>) =>
+/**
+ * `spec`: the one the process was started with, the status then being `init` already. `created`: when the state was, in
+ * nanoseconds of the clock; warming up counts into the wait for a spec.
+ */
+export const lifecycle = (spec: ParsedSpec | null, created: bigint, listening: Effect.Effect<void>) =>
   Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const created = clock.unsafeCurrentTimeNanos()
     if (spec !== null) return yield* serve(spec, created, listening)
     const waited = yield* untilAsked(awaitSpec(created))
     switch (waited._tag) {

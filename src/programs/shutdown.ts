@@ -84,6 +84,7 @@ const settle = Effect.gen(function* () {
   if (isTerminating(status)) yield* Effect.ignoreLogged(state.transition("shut down"))
 })
 
+/** True when a signal cut it short: the process then ends as one does by a signal. */
 const linger = (duration: Duration.Duration) =>
   Effect.gen(function* () {
     const stops = yield* StopRequests
@@ -93,7 +94,7 @@ const linger = (duration: Duration.Duration) =>
       )
     }
     const signalled = stops.awaitMatching((reason) => reason._tag === "Signal")
-    yield* Effect.raceFirst(Effect.sleep(duration), signalled)
+    return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
   })
 
 /** What is left to do once Postgres is gone. `services` ends what watched it. */
@@ -114,8 +115,8 @@ export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
     yield* settle
     yield* bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report)
     if (hurried) return 1
-    yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
-    return code
+    const cut = yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
+    return cut ? 1 : code
   }).pipe(Effect.withSpan("shutdown"))
 
 /** A start that failed: the status says why for a while, then the process ends. */
@@ -133,6 +134,6 @@ export const afterEmptyTermination = Effect.gen(function* () {
   const options = yield* Options
   yield* settle
   // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
-  yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
-  return 0
+  const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
+  return cut ? 1 : 0
 })

@@ -1,0 +1,159 @@
+/**
+ * How the process ends, and how soon, whatever Postgres does.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type ComputeOptions, startCompute } from "../rig/compute.ts"
+import { startFakeEmulator } from "../rig/emulator.ts"
+import { scriptedPostgres } from "../rig/scriptedPostgres.ts"
+import { makeConfig } from "../rig/spec.ts"
+
+const LIMIT = 90_000
+const serve = "while :; do sleep 0.1; done"
+
+const scripted = (script: string, options: Omit<ComputeOptions, "emulator"> = {}) =>
+  Effect.gen(function* () {
+    const emulator = yield* startFakeEmulator()
+    const pgbin = yield* scriptedPostgres(emulator, script)
+    return yield* startCompute({ emulator, pgbin, spec: { skip_pg_catalog_updates: true }, ...options })
+  })
+
+describe("the exit code", () => {
+  it.scopedLive(
+    "is Postgres' own when it ends by itself; the status stays running, the safekeepers are synced",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* scripted("ready; sleep 1; exit 3")
+        yield* compute.waitFor("running")
+        assert.strictEqual((yield* compute.ended).code, 3)
+        assert.include(compute.log(), "syncing safekeepers on shutdown")
+        assert.notInclude(compute.log(), "Changing compute status from running")
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "of a failed start is 1, after half a minute in which the status says why",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* scripted("exit 1")
+        const failed = yield* compute.waitFor("failed")
+        const since = Date.now()
+        assert.strictEqual(failed["error"], "Postgres exited unexpectedly with code 1")
+        for (const path of ["/terminate", "/terminate?mode=immediate"]) {
+          const answer = yield* compute.http({ method: "POST", path })
+          assert.deepStrictEqual([answer.status, answer.body], [412, '{"error":"invalid compute status: failed"}'])
+        }
+        assert.strictEqual((yield* compute.configure(compute.spec)).status, 412)
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.approximately(Date.now() - since, 30_000, 3000)
+        assert.notInclude(compute.log(), "syncing safekeepers on shutdown")
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "is 1 when a signal comes after the termination, and it comes at once",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* scripted(`trap 'exit 0' INT; ready; ${serve}`)
+        yield* compute.waitFor("running")
+        yield* compute.http({ method: "POST", path: "/terminate?mode=fast" })
+        const asked = Date.now()
+        compute.signal("SIGTERM")
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.isBelow(Date.now() - asked, 5000)
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "of a detached compute is 1, with Postgres stopped first",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* scripted(`trap 'echo stopped >"$data/../stopped"; exit 0' INT; ready; ${serve}`)
+        yield* compute.waitFor("running")
+        fs.chmodSync(compute.dir, 0o777)
+        fs.writeFileSync(compute.configPath, JSON.stringify(makeConfig(null)))
+        yield* compute.http({ method: "POST", path: "/refresh_configuration", server: "internal", token: null })
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.isTrue(fs.existsSync(path.join(compute.dir, "stopped")))
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "of a lakebase instance that does not get to running in time is 1, and nobody is left",
+    () =>
+      Effect.gen(function* () {
+        const args = ["--lakebase-mode", "true", "--pg-init-timeout", "2"]
+        const compute = yield* scripted(`trap 'exit 0' INT QUIT; ${serve}`, { args })
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.include(compute.log(), "compute did not enter Running state in 2 seconds, exiting")
+        assert.deepStrictEqual(yield* compute.processes, [])
+      }),
+    LIMIT
+  )
+})
+
+describe("a Postgres that does not stop", () => {
+  it.scopedLive(
+    "when asked gets SIGQUIT in time for the answer of /terminate",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* scripted(`trap '' INT TERM; trap 'exit 2' QUIT; ready; ${serve}`)
+        yield* compute.waitFor("running")
+        const asked = Date.now()
+        const answer = yield* compute.http({ method: "POST", path: "/terminate?mode=immediate" })
+        assert.deepStrictEqual([answer.status, answer.body], [200, '{"lsn":"0/1800000"}'])
+        assert.isBelow(Date.now() - asked, 30_000)
+        assert.strictEqual((yield* compute.ended).code, 2)
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "for anything is killed soon after a second signal, running or on its way there",
+    () =>
+      Effect.forEach(
+        ["ready;", ""],
+        (start) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const compute = yield* scripted(`trap '' INT TERM QUIT; ${start} echo up >&2; ${serve}`)
+              yield* compute.waitForLog("PG:up")
+              const asked = Date.now()
+              compute.signal("SIGTERM")
+              yield* Effect.sleep("200 millis")
+              compute.signal("SIGINT")
+              assert.strictEqual((yield* compute.ended).code, 1)
+              assert.isBelow(Date.now() - asked, 10_000)
+              assert.deepStrictEqual(yield* compute.processes, [])
+            })
+          ),
+        { discard: true }
+      ),
+    LIMIT
+  )
+})
+
+it.scopedLive(
+  "the wait for a spec counts from the beginning of the process, warming up included",
+  () =>
+    Effect.gen(function* () {
+      const emulator = yield* startFakeEmulator()
+      const initdb = path.join(path.dirname(emulator.addresses.pgbin), "initdb")
+      const pgbin = yield* scriptedPostgres(emulator, `trap 'exit 0' INT QUIT; ready; ${serve}`, {
+        initdb: `#!/bin/sh\nsleep 0.7\nexec '${initdb}' "$@"\n`
+      })
+      const compute = yield* startCompute({ emulator, pgbin, spec: null })
+      yield* compute.waitFor("empty")
+      assert.strictEqual((yield* compute.configure({ ...compute.spec, skip_pg_catalog_updates: true })).status, 200)
+      const metrics = JSON.parse((yield* compute.http({ path: "/metrics.json" })).body)
+      assert.isAtLeast(metrics.wait_for_spec_ms, 700)
+      assert.isBelow(metrics.total_startup_ms, metrics.wait_for_spec_ms + 5000)
+    }),
+  LIMIT
+)
