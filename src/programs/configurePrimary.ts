@@ -11,7 +11,6 @@ import { DataDirectory } from "../layers/DataDirectory.ts"
 import { LocalProxy } from "../layers/LocalProxy.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Services } from "../layers/Services.ts"
-import { step } from "./StartFailed.ts"
 import { SUBSCRIBERS_ON } from "./subscribers.ts"
 
 const inBackground = (name: string, complaint: string, effect: Effect.Effect<unknown, Error>) =>
@@ -32,7 +31,10 @@ export const configurePrimary = Effect.fn("configure primary")(function* (spec: 
     const localProxy = yield* LocalProxy
     yield* catalog.apply(spec, { concurrency: startConcurrency(spec.spec), phase: "start" })
     if (spec.spec.local_proxy_config !== null) {
-      yield* step("apply_config local_proxy")(localProxy.configure(spec))
+      // A neighbour that cannot be told is no reason to keep the customer's database down.
+      yield* Effect.catchAll(localProxy.configure(spec), (error) =>
+        Effect.logWarning(`could not configure local_proxy: ${error.message}`)
+      )
     }
     yield* inBackground("migrations", "Failed to run migrations", catalog.migrate(spec))
     if (yield* directory.ensureConfLine(SUBSCRIBERS_ON)) {
