@@ -7,9 +7,21 @@ import * as Either from "effect/Either"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "./ComputeConfig.ts"
 import { decodeJson } from "./Decode.ts"
 
-/** Requests before it is given up, and the pause after each that failed, in milliseconds. */
-export const ATTEMPTS = 3
-export const PAUSE = 100
+/** Requests before it is given up. */
+export const ATTEMPTS = 5
+/** Milliseconds after the first failure, and the most that an answer may ask for. */
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 10_000
+
+/**
+ * Milliseconds to wait after so many failures in a row, counted from 1. `retryAfter`: the header's text. `chance` from 0 to
+ * 1 spreads the computes that a restart of the control plane has cut off at one moment.
+ */
+export const pauseAfter = (failures: number, retryAfter: string | null, chance: number): number => {
+  const asked = retryAfter !== null && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) * 1000 : 0
+  const own = FIRST_PAUSE * 2 ** (failures - 1) * (0.8 + 0.4 * chance)
+  return Math.round(Math.min(LONGEST_PAUSE, Math.max(asked, own)))
+}
 
 export interface Refusal {
   readonly message: string
@@ -17,13 +29,16 @@ export interface Refusal {
   readonly again: boolean
 }
 
+/** Answers of something between us and the control plane, or of one that has too much to do. */
+const isPassing = (code: number): boolean => code === 408 || code === 429 || code >= 500
+
 const refuse = (message: string, again: boolean) => Either.left<Refusal>({ message, again })
 
 /** `status` is the code with its reason, as in `404 Not Found`. */
 export const interpret = (code: number, status: string, body: string): Either.Either<ComputeConfig, Refusal> => {
   if (code === 503) return refuse("control plane is temporarily unavailable", true)
   if (code === 502) return refuse("control plane request failed with 502", true)
-  if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, false)
+  if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, isPassing(code))
   const decoded = decodeJson(ControlPlaneConfigResponse, body)
   if (Either.isLeft(decoded)) {
     return refuse(`could not deserialize control plane response: ${decoded.left.message}`, true)
@@ -34,6 +49,6 @@ export const interpret = (code: number, status: string, body: string): Either.Ei
     : Either.right({ spec, compute_ctl_config })
 }
 
-/** Plain concatenation: the base is the operator's, and so are its slashes. */
+/** A slash within the id stays one: ids of some platforms have two parts. */
 export const configUrl = (base: string, computeId: string): string =>
-  `${base}/compute/api/v2/computes/${computeId}/spec`
+  `${base.replace(/\/+$/, "")}/compute/api/v2/computes/${computeId.split("/").map(encodeURIComponent).join("/")}/spec`

@@ -6,13 +6,16 @@
 import * as http from "node:http"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Random from "effect/Random"
 import type { ComputeConfig } from "../../domain/ComputeConfig.ts"
-import { ATTEMPTS, configUrl, interpret, PAUSE, type Refusal } from "../../domain/ControlPlaneAnswer.ts"
+import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/MetricFamilies.ts"
 import type { Metrics } from "../Metrics.ts"
 import { NoConfig } from "./NoConfig.ts"
 
 const LIMIT = "30 seconds"
+/** For all attempts together: a control plane that only hangs is given up in time for a restart to help. */
+const WHOLE_LIMIT = "60 seconds"
 const REDIRECTS = 10
 /** Read at each request: the token may be renewed while the process runs. */
 const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
@@ -21,6 +24,7 @@ interface Answer {
   readonly code: number
   readonly status: string
   readonly body: string
+  readonly retryAfter: string | null
 }
 
 /** The innermost reason: what wraps it says only that there was one. */
@@ -47,13 +51,15 @@ const get = (url: string): Effect.Effect<Answer, string> =>
     )
     return yield* Effect.tryPromise({
       try: async (signal) => {
-        const { statusCode, body } = await request(url, {
+        const token = process.env[TOKEN_VARIABLE] ?? ""
+        const { statusCode, headers, body } = await request(url, {
           dispatcher: agent.compose(interceptors.redirect({ maxRedirections: REDIRECTS })),
-          headers: { authorization: `Bearer ${process.env[TOKEN_VARIABLE] ?? ""}` },
+          ...(token !== "" && { headers: { authorization: `Bearer ${token}` } }),
           signal
         })
         const reason = http.STATUS_CODES[statusCode] ?? "<unknown status code>"
-        return { code: statusCode, status: `${statusCode} ${reason}`, body: await body.text() }
+        const retryAfter = [headers["retry-after"]].flat()[0] ?? null
+        return { code: statusCode, status: `${statusCode} ${reason}`, body: await body.text(), retryAfter }
       },
       catch: reasonOf
     })
@@ -65,10 +71,21 @@ export const fetchConfig = (
   metrics: Metrics["Type"]
 ): Effect.Effect<ComputeConfig, NoConfig> => {
   const count = (status: string) => metrics.increment(cplaneRequests, { rpc: "GetConfig", http_status: status })
-  const attempt: Effect.Effect<ComputeConfig, Refusal> = get(configUrl(base, computeId)).pipe(
+  const exhausted = new NoConfig({
+    message: "Exhausted all attempts to retrieve the config from the control plane"
+  })
+  const attempt: Effect.Effect<ComputeConfig, Refusal & { readonly retryAfter: string | null }> = get(
+    configUrl(base, computeId)
+  ).pipe(
     Effect.tapBoth({ onFailure: () => count("unknown"), onSuccess: ({ status }) => count(status) }),
-    Effect.mapError((reason) => ({ message: `could not perform request to control plane: ${reason}`, again: true })),
-    Effect.flatMap(({ code, status, body }) => interpret(code, status, body))
+    Effect.mapError((reason) => ({
+      message: `could not perform request to control plane: ${reason}`,
+      again: true,
+      retryAfter: null
+    })),
+    Effect.flatMap(({ code, status, body, retryAfter }) =>
+      Either.mapLeft(interpret(code, status, body), (refusal) => ({ ...refusal, retryAfter }))
+    )
   )
   return Effect.gen(function* () {
     for (let number = 1; number <= ATTEMPTS; number++) {
@@ -76,10 +93,11 @@ export const fetchConfig = (
       if (Either.isRight(result)) return result.right
       if (!result.left.again) return yield* new NoConfig({ message: result.left.message })
       yield* Effect.logError(`attempt ${number} to get config failed with: ${result.left.message}`)
-      yield* Effect.sleep(PAUSE)
+      if (number < ATTEMPTS) yield* Effect.sleep(pauseAfter(number, result.left.retryAfter, yield* Random.next))
     }
-    return yield* new NoConfig({ message: "Exhausted all attempts to retrieve the config from the control plane" })
+    return yield* exhausted
   }).pipe(
+    Effect.timeoutFail({ duration: WHOLE_LIMIT, onTimeout: () => exhausted }),
     Effect.tapError(({ message }) => Effect.logError(`cannot get response from control plane: ${message}`)),
     Effect.mapError(
       (cause) =>
