@@ -23,7 +23,6 @@ ARG POSTGRES_VERSION=15.20-*
 ARG TINI_VERSION=0.19.0-*
 ARG LIBATOMIC_VERSION=12.2.0-*
 ARG CA_CERTIFICATES_VERSION=20250419~*
-ARG BUILD_TAG=latest
 
 # The account comes before the package that would choose its numbers; no cluster is made, compute_ctl makes its own.
 RUN groupadd --system --gid 999 postgres \
@@ -46,7 +45,6 @@ RUN install -d -o postgres -g postgres -m 0750 /var/db/postgres /var/db/postgres
 COPY --from=build --chmod=0755 /src/dist/compute_ctl /usr/local/bin/compute_ctl
 
 ENV LANG=C.UTF-8 \
-    BUILD_TAG=${BUILD_TAG} \
     POSTGRES_PATH=/usr/lib/postgresql/${POSTGRES_MAJOR}/bin/postgres
 USER postgres
 WORKDIR /var/db/postgres

@@ -26,7 +26,10 @@ const { metafile } = await build({
   plugins: [lazyBuiltins],
   // Optional natives of the drivers; the pure JavaScript paths are used.
   external: ["pg-native", "bufferutil", "utf-8-validate"],
-  define: { "import.meta.url": "undefined" },
+  define: {
+    "import.meta.url": "undefined",
+    COMPUTE_CTL_BUILD_TAG: JSON.stringify(process.env.BUILD_TAG || "latest")
+  },
   logOverride: { "empty-import-meta": "silent" },
   logLevel: "warning",
   legalComments: "none",

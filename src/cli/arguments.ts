@@ -6,6 +6,7 @@
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type { ComputeOptions } from "../layers/Options.ts"
+import { BUILD_TAG } from "./buildTag.ts"
 import { type Flag, type Given, helpOf, parseFlags, required, UsageError, wholeNumber } from "./flags.ts"
 
 const pgbin: Flag = {
@@ -263,7 +264,7 @@ export const parseArguments = (argv: ReadonlyArray<string>, env: Environment): E
         logFormat: format,
         isVm: env.AUTOSCALING !== undefined,
         instanceId: env.INSTANCE_ID ?? null,
-        buildTag: env.BUILD_TAG ?? "latest"
+        buildTag: BUILD_TAG
       }
     }
   })
