@@ -8,9 +8,8 @@ import type { TarEntry, TarSink } from "./TarReader.ts"
 
 /** A zero run of this many bytes is left out of a file: its blocks are not allocated. */
 const HOLE = 32 * 1024
-const ZEROS = Buffer.alloc(1024 * 1024)
-
-const isZero = (bytes: Buffer): boolean => bytes.length <= ZEROS.length && bytes.equals(ZEROS.subarray(0, bytes.length))
+/** Bytes that are compared with zeros at once: as many as zlib puts out at a time. */
+const COMPARED = 256 * 1024
 
 /** Path below the target; null for one that would lead out of it, empty for the target itself. */
 export const safePath = (name: string): string | null => {
@@ -36,6 +35,7 @@ export class Extraction implements TarSink {
   readonly #kept: ReadonlySet<string>
   readonly #directories = new Map<string, TarEntry | null>()
   readonly #seen = new Set<string>()
+  readonly #zeros = Buffer.alloc(COMPARED)
   #file: OpenFile | null = null
   #name = ""
 
@@ -74,7 +74,7 @@ export class Extraction implements TarSink {
   data(bytes: Buffer) {
     const file = this.#file
     if (file === null) return
-    if (bytes.length >= HOLE && isZero(bytes)) {
+    if (bytes.length >= HOLE && this.#isZero(bytes)) {
       file.holes = true
     } else {
       this.#write(file, bytes)
@@ -110,11 +110,15 @@ export class Extraction implements TarSink {
     if (file !== null) fs.closeSync(file.fd)
   }
 
+  #isZero(bytes: Buffer): boolean {
+    return bytes.length <= COMPARED && bytes.equals(this.#zeros.subarray(0, bytes.length))
+  }
+
   #write(file: OpenFile, bytes: Buffer) {
     let from = 0
     for (let at = 0; at < bytes.length; at += HOLE) {
       const next = Math.min(at + HOLE, bytes.length)
-      if (next - at < HOLE || !isZero(bytes.subarray(at, next))) continue
+      if (next - at < HOLE || !this.#isZero(bytes.subarray(at, next))) continue
       file.holes = true
       this.#writeRun(file, bytes, from, at)
       from = next
