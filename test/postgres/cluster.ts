@@ -71,7 +71,9 @@ const query =
   (port: number) =>
   (database: string, text: string, user = "cloud_admin") =>
     Effect.promise(async () => {
-      const client = new pg.Client({ host: "127.0.0.1", port, database, user, types: raw })
+      // Looking at what a test has set is not subject to it.
+      const options = "-c statement_timeout=0"
+      const client = new pg.Client({ host: "127.0.0.1", port, database, user, options, types: raw })
       client.on("error", () => {})
       await client.connect()
       try {

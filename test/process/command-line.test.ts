@@ -103,8 +103,9 @@ describe("the program", () => {
         const emulator = yield* startEmulator()
         const dir = yield* tempDir("old-form-")
         const [external = 0, internal = 0, postgres = 0] = yield* freePorts(3)
+        const socketDir = yield* tempDir("old-form-socket-", true)
         const specFile = path.join(dir, "spec.json")
-        fs.writeFileSync(specFile, JSON.stringify(makeSpec(emulator.addresses, { port: postgres })))
+        fs.writeFileSync(specFile, JSON.stringify(makeSpec(emulator.addresses, { port: postgres, socketDir })))
         const running = yield* runProgram([
           ...["-D", path.join(dir, "pgdata"), "-C", `postgresql://cloud_admin@127.0.0.1:${postgres}/postgres`],
           ...["-S", specFile, "-b", emulator.addresses.pgbin],

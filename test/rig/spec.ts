@@ -30,7 +30,7 @@ export const merge = (one: SpecJson, other: SpecJson): SpecJson => {
 /** A primary's spec without roles and databases, with settings that suit tests. `more` is merged over it. */
 export const makeSpec = (
   addresses: Addresses,
-  pg: { readonly port: number; readonly socketDir?: string },
+  pg: { readonly port: number; readonly socketDir: string },
   more: SpecJson = {},
   settings: ReadonlyArray<Setting> = []
 ): SpecJson =>
@@ -44,7 +44,7 @@ export const makeSpec = (
         settings: [
           setting("port", String(pg.port), "integer"),
           setting("listen_addresses", "127.0.0.1"),
-          ...(pg.socketDir === undefined ? [] : [setting("unix_socket_directories", pg.socketDir)]),
+          setting("unix_socket_directories", pg.socketDir),
           setting("fsync", "off", "bool"),
           setting("shared_buffers", "16MB"),
           setting("max_connections", "100", "integer"),

@@ -99,6 +99,8 @@ const specOf = ({ emulator, grpc }: Wanted, port: number) => {
       settings: [
         setting("port", String(port), "integer"),
         setting("listen_addresses", "127.0.0.1", "string"),
+        // The folder that a system's Postgres was built with need not be ours to write.
+        setting("unix_socket_directories", "", "string"),
         setting("fsync", "off", "bool"),
         setting("max_connections", "100", "integer")
       ]
@@ -172,16 +174,17 @@ const explanation = (compute: DevCompute) => {
   ].join("\n")
 }
 
-/** Told once, when it is up. */
+/** Told once, when it is up; nothing when it never will be. */
 export const welcome = (compute: DevCompute): Effect.Effect<void> => {
   const wanted = compute.empty ? '"status":"empty"' : '"status":"running"'
   return get(`http://127.0.0.1:${compute.ports.external}/status`, compute.token).pipe(
-    Effect.filterOrFail(
-      ({ text }) => text.includes(wanted),
-      () => new Error("not yet")
-    ),
+    Effect.filterOrFail(({ text }) => text.includes(wanted) || text.includes('"status":"failed"')),
     Effect.retry(Schedule.spaced("100 millis")),
-    Effect.zipRight(Effect.sync(() => void process.stdout.write(`${explanation(compute)}\n`))),
+    Effect.flatMap(({ text }) =>
+      Effect.sync(() => {
+        if (text.includes(wanted)) process.stdout.write(`${explanation(compute)}\n`)
+      })
+    ),
     Effect.ignore
   )
 }
