@@ -48,11 +48,19 @@ const stopNeighbours = (reason: StopReason) =>
     )
   })
 
+const isSignal = (reason: StopReason): boolean => reason._tag === "Signal"
+const isImmediate = (reason: StopReason): boolean => reason._tag === "Signal" && reason.immediate
+
+/** Runs a step until it is done or somebody asks to stop in a way that does not leave it the time. */
+const unless = <R>(hurry: (reason: StopReason) => boolean, step: Effect.Effect<unknown, never, R>) =>
+  Effect.flatMap(StopRequests, (stops) =>
+    Effect.raceFirst(Effect.asVoid(step), Effect.asVoid(stops.awaitMatching(hurry)))
+  )
+
 /** Stops Postgres; a second, more urgent request shortens the way. */
 export const stopPostgres = (postgres: RunningPostgres, reason: StopReason) =>
   Effect.gen(function* () {
     const stops = yield* StopRequests
-    const isImmediate = (asked: StopReason) => asked._tag === "Signal" && asked.immediate
     yield* stopNeighbours(reason)
     if (isImmediate(reason)) return yield* postgres.stop("immediate")
     const escalated = Effect.zipRight(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
@@ -93,7 +101,7 @@ const linger = (duration: Duration.Duration) =>
         `giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`
       )
     }
-    const signalled = stops.awaitMatching((reason) => reason._tag === "Signal")
+    const signalled = stops.awaitMatching(isSignal)
     return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
   })
 
@@ -109,12 +117,12 @@ export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
     )
     yield* state.update(() => ({ postgresRuns: false }))
     yield* bounded("services to end", "5 seconds", services)
-    const reason = yield* stops.current
-    const hurried = reason !== null && reason._tag !== "Terminate"
-    if (!hurried) yield* finalSync
+    const isLeaving = (asked: StopReason | null) => asked !== null && asked._tag !== "Terminate"
+    if (!isLeaving(yield* stops.current)) yield* unless(isSignal, finalSync)
     yield* settle
-    yield* bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report)
-    if (hurried) return 1
+    yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+    const reason = yield* stops.current
+    if (isLeaving(reason)) return 1
     const cut = yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
     return cut ? 1 : code
   }).pipe(Effect.withSpan("shutdown"))
@@ -124,7 +132,7 @@ export const afterFailedStart = (services: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const coreDumps = yield* CoreDumps
     yield* bounded("services to end", "5 seconds", services)
-    yield* bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report)
+    yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
     yield* linger(LINGER_LONG)
     return 1
   })

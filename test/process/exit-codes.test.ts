@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { scriptedPostgres } from "../rig/scriptedPostgres.ts"
@@ -65,6 +66,31 @@ describe("the exit code", () => {
         compute.signal("SIGTERM")
         assert.strictEqual((yield* compute.ended).code, 1)
         assert.isBelow(Date.now() - asked, 5000)
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "is 1 when a signal comes while the safekeepers hang at the end; the termination is answered all the same",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
+        yield* compute.waitFor("running")
+        emulator.world.faults = [
+          { peer: "sync", action: { do: "silence" } },
+          { peer: "safekeeper", action: { do: "silence" } }
+        ]
+        const answer = yield* Effect.fork(compute.http({ method: "POST", path: "/terminate" }))
+        yield* compute.waitForLog("syncing safekeepers on shutdown")
+        yield* Effect.sleep("500 millis")
+        const asked = Date.now()
+        compute.signal("SIGTERM")
+        const { status, body } = yield* Fiber.join(answer)
+        assert.deepStrictEqual([status, body], [200, '{"lsn":null}'])
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.isBelow(Date.now() - asked, 10_000)
+        assert.deepStrictEqual(yield* compute.processes, [])
       }),
     LIMIT
   )
