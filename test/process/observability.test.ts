@@ -11,8 +11,8 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { makeConfig, merge, setting } from "../rig/spec.ts"
-import { adminToken, makeKeys } from "../rig/tokens.ts"
 import { parseExposition } from "../rig/strictExposition.ts"
+import { adminToken, makeKeys } from "../rig/tokens.ts"
 
 const LIMIT = 120_000
 
