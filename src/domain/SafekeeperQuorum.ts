@@ -24,12 +24,15 @@ const notSynced = (reason: string, noQuorum = false): Verdict => ({ _tag: "NotSy
 /**
  * `members` safekeepers were asked, `answers` are in.
  *
+ * With generations the list is one of several that the timeline has had, and a quorum of it need not be one of the others:
+ * then every member has to agree. What the members themselves know of generations, only an election learns.
+ *
  * In sync means: a quorum answered, and every answer has the same flush and commit LSN. A member that answers something
  * else spoils it whether or not the quorum agrees without it: its WAL beyond the quorum's would be recovered by the
  * election that Postgres starts with, after the basebackup had been taken below it.
  */
-export const decide = (members: number, answers: ReadonlyArray<Answer>): Verdict => {
-  const needed = quorum(members)
+export const decide = (members: number, answers: ReadonlyArray<Answer>, generations = false): Verdict => {
+  const needed = generations ? Math.max(members, 1) : quorum(members)
   const failed = answers.filter((answer) => answer._tag === "Failed")
   const positions = answers.filter((answer) => answer._tag === "Position")
   const first = positions[0]
@@ -42,7 +45,10 @@ export const decide = (members: number, answers: ReadonlyArray<Answer>): Verdict
       )
     }
   }
-  if (members - failed.length < needed) return notSynced(failed.map((answer) => answer.reason).join("; "), true)
+  if (members - failed.length < needed) {
+    const reasons = failed.map((answer) => answer.reason).join("; ")
+    return notSynced(reasons, members - failed.length < quorum(members))
+  }
   const enough = first !== undefined && positions.length >= needed ? first.flush : null
   return enough !== null && answers.length === members ? { _tag: "Synced", lsn: enough } : { _tag: "Open", enough }
 }

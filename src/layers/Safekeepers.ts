@@ -13,7 +13,7 @@ import { syncSeconds } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Metrics } from "./Metrics.ts"
 import { check } from "./safekeepers/check.ts"
-import { fullSync, syncOnce } from "./safekeepers/fullSync.ts"
+import { fullSync, syncAtEnd } from "./safekeepers/fullSync.ts"
 import type { SyncFailed } from "./safekeepers/SyncFailed.ts"
 
 export { SyncFailed } from "./safekeepers/SyncFailed.ts"
@@ -33,7 +33,7 @@ export class Safekeepers extends Context.Tag("compute/Safekeepers")<
      * which reads `postgresql.conf`, so that the check runs beside the writing of the data directory.
      */
     readonly syncedLsn: (spec: ParsedSpec, confWritten: Effect.Effect<void>) => Effect.Effect<SyncResult, SyncFailed>
-    /** One child run after Postgres has ended. */
+    /** The child after Postgres has ended. Once, unless the members change under it. */
     readonly finalSync: (spec: ParsedSpec) => Effect.Effect<{ readonly lsn: Lsn; readonly syncMs: number }, SyncFailed>
   }
 >() {
@@ -65,7 +65,7 @@ const make = Effect.gen(function* () {
         return { lsn: synced, checkMs, syncMs }
       }).pipe(Effect.withSpan("sync safekeepers"), Effect.provide(services)),
     finalSync: (spec) =>
-      measured("final", syncOnce(spec)).pipe(
+      measured("final", syncAtEnd(spec)).pipe(
         Effect.map(([syncMs, lsn]) => ({ lsn, syncMs })),
         Effect.withSpan("final sync of safekeepers"),
         Effect.provide(services)

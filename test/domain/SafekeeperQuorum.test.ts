@@ -42,6 +42,15 @@ describe("SafekeeperQuorum", () => {
     assert.deepStrictEqual(summary(members, answers), expected)
   })
 
+  it("needs every member while they have generations", () => {
+    const verdict = (answers: ReadonlyArray<Answer>) => decide(3, answers, true)
+    assert.deepStrictEqual(verdict([at(0x20n), at(0x20n)]), { _tag: "Open", enough: null })
+    assert.strictEqual(verdict([at(0x20n), at(0x20n), at(0x20n)])._tag, "Synced")
+    assert.deepInclude(verdict([at(0x20n), at(0x20n), down]), { _tag: "NotSynced", noQuorum: false })
+    assert.deepInclude(verdict([down, down]), { _tag: "NotSynced", noQuorum: true })
+    assert.strictEqual(decide(0, [], true)._tag, "NotSynced")
+  })
+
   const answer = fc.oneof(
     fc.tuple(fc.bigInt(0n, 2n), fc.bigInt(0n, 2n)).map(([flush, commit]) => at(flush, commit)),
     fc.constant(missing),

@@ -64,6 +64,17 @@ describe("the fast check", () => {
     )
   }
 
+  it.scopedLive("is not enough without one member while there are generations", () =>
+    Effect.gen(function* () {
+      const { spec, world } = yield* storage()
+      const generation = (safekeepers_generation: number) => check(spec("libpq", { safekeepers_generation }))
+      assert.strictEqual(yield* generation(3), LSN)
+      world.faults = [safekeeper(1, { do: "refuse" })]
+      assert.isNull(yield* generation(3))
+      assert.strictEqual(yield* generation(0), LSN)
+    })
+  )
+
   it.scopedLive("is not held up by a silent member for its whole limit", () =>
     Effect.gen(function* () {
       const { spec } = yield* storage({ faults: [safekeeper(1, { do: "silence" })] })
@@ -118,21 +129,22 @@ interface Run {
 }
 
 /** Children that print and end as told, one after the other; the last one stays. */
-const scripted = (runs: Array<Run>, ends: ReadonlyArray<readonly [stdout: string, ended: Ended] | "missing">) =>
+type End = readonly [stdout: string, ended: Ended, stderr?: string]
+const scripted = (runs: Array<Run>, ends: ReadonlyArray<End | "missing">) =>
   fake(Children, {
     spawn: (program: string, options?: ChildOptions) =>
       Effect.suspend(() => {
         const end = ends[Math.min(runs.length, ends.length - 1)] ?? "missing"
         runs.push({ program, options })
         if (end === "missing") return Effect.fail(new SpawnFailed({ program, reason: "ENOENT" }))
-        const [stdout, ended] = end
+        const [stdout, ended, stderr] = end
         return Effect.succeed({
           pid: 1,
           ended: Effect.succeed(ended),
           signal: () => Effect.void,
           stop: () => Effect.succeed(ended),
           stdout: Stream.fromIterable(stdout.split("\n").filter((line) => line !== "")),
-          stderr: Stream.empty
+          stderr: stderr === undefined ? Stream.empty : Stream.make(stderr)
         })
       })
   })
@@ -245,10 +257,10 @@ describe("the full sync", () => {
     })
   )
 
-  it.effect("runs once at the end", () =>
+  it.effect("runs once at the end, and again when the members change under it", () =>
     Effect.gen(function* () {
       const runs: Array<Run> = []
-      const final = (ends: ReadonlyArray<readonly [string, Ended]>) =>
+      const final = (ends: ReadonlyArray<End>) =>
         Effect.provide(
           Effect.flatMap(Safekeepers, (safekeepers) => safekeepers.finalSync(unreachable())),
           withChildren(scripted(runs, ends))
@@ -257,6 +269,10 @@ describe("the full sync", () => {
       runs.length = 0
       assert.strictEqual((yield* Effect.flip(final([["", exited(1)]])))._tag, "SyncFailed")
       assert.strictEqual(runs.length, 1)
+      runs.length = 0
+      const moved: End = ["", exited(1), "FATAL:  restarting to adopt mconf generation 4"]
+      assert.strictEqual((yield* final([moved, ["0/20\n", exited(0)]])).lsn, fromBigInt(0x20n))
+      assert.strictEqual(runs.length, 2)
     })
   )
 

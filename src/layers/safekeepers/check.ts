@@ -74,7 +74,9 @@ export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
     const members = spec.safekeepers.length
     const answers: Array<Answer> = []
     const decided = yield* Deferred.make<Verdict>()
-    const current = () => decide(members, answers)
+    // Zero means that there are none.
+    const generations = (spec.safekeepersGeneration ?? 0) > 0
+    const current = () => decide(members, answers, generations)
     const settle = (verdict: Verdict) => Deferred.succeed(decided, verdict)
 
     /** Waits a little for members that could spoil the agreement of the others. */

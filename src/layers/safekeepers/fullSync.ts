@@ -12,6 +12,7 @@ import { type Lsn, parse } from "../../domain/Lsn.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import { Account } from "../Account.ts"
 import { Children, describeEnd } from "../Child.ts"
+import { writeLine } from "../log/StandardError.ts"
 import { Options } from "../Options.ts"
 import { inCgroup, postgresEnvironment } from "../postmaster/command.ts"
 import { reEmit } from "../postmaster/log.ts"
@@ -29,6 +30,9 @@ const RUN_LIMIT = "10 minutes"
 /** Characters of the output that an error repeats. */
 const SHOWN = 1000
 
+/** Said by a child that learnt of a newer membership in its election; run again, it campaigns in that one. */
+const MOVED = "restarting to adopt mconf generation"
+
 const run = (spec: ParsedSpec) =>
   Effect.gen(function* () {
     const options = yield* Options
@@ -40,7 +44,12 @@ const run = (spec: ParsedSpec) =>
       env: { PGDATA: options.pgdata, ...postgresEnvironment(options, spec) },
       account: postgres
     })
-    const log = yield* Effect.fork(reEmit(child.stderr, (line) => void process.stderr.write(line)))
+    let passing = false
+    const emit = (line: string) => {
+      if (line.includes(MOVED)) passing = true
+      writeLine(line)
+    }
+    const log = yield* Effect.fork(reEmit(child.stderr, emit))
     const output = yield* Effect.fork(Stream.runFold(child.stdout, "", (text, line) => `${text}${line}\n`))
     const ended = yield* child.ended
     const stdout = yield* Fiber.join(output)
@@ -49,6 +58,7 @@ const run = (spec: ParsedSpec) =>
     if (ended._tag === "Exited" && ended.code === 0 && Either.isRight(lsn)) return lsn.right
     const shown = stdout.slice(0, SHOWN)
     return yield* new SyncFailed({
+      passing,
       message:
         ended._tag === "Exited" && ended.code === 0
           ? `postgres --sync-safekeepers printed no LSN. stdout: ${shown}`
@@ -68,9 +78,15 @@ const asFinal = (error: Effect.Effect.Error<Run>): SyncFailed =>
     ? new SyncFailed({ message: `postgres --sync-safekeepers failed to start: ${error.message}` })
     : new SyncFailed({ message: error.message })
 
-/** One run of the child, bounded. */
-export const syncOnce = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
-  Effect.mapError(bounded(spec), asFinal)
+/**
+ * One run of the child, bounded, and another for each change of the membership: any other failure may mean that somebody
+ * else writes by now, whom a further election would evict.
+ */
+export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+  Effect.retry(bounded(spec), {
+    times: pauses.length,
+    while: (error) => error._tag === "SyncFailed" && error.passing === true
+  }).pipe(Effect.mapError(asFinal))
 
 /** Up to six runs. */
 export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> => {

@@ -1,0 +1,179 @@
+/**
+ * The built program and its storage: quorums of every size, generations, recorded archives.
+ */
+import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { Emulator, EmulatorOptions } from "../../src/emulator/Emulator.ts"
+import type { Fault } from "../../src/emulator/Fault.ts"
+import { type Compute, startCompute } from "../rig/compute.ts"
+import { recorded, startFakeEmulator } from "../rig/emulator.ts"
+import { tempDir } from "../rig/postgres.ts"
+import { pageservers, type SpecJson, setting } from "../rig/spec.ts"
+
+const LIMIT = 120_000
+const plain = { skip_pg_catalog_updates: true }
+
+const safekeeper = (member: number, action: Fault["action"]): Fault => ({ peer: "safekeeper", member, action })
+/** At the check alone: the election that follows finds everybody well. */
+const once = (action: Fault["action"], ...members: ReadonlyArray<number>): ReadonlyArray<Fault> =>
+  members.map((member) => ({ ...safekeeper(member, action), times: 1 }))
+const silent = (...members: ReadonlyArray<number>) => once({ do: "silence" }, ...members)
+
+/** How often the child was run until the compute was up. */
+const syncs = (
+  faults: ReadonlyArray<Fault>,
+  more: { readonly options?: Partial<EmulatorOptions>; readonly spec?: (emulator: Emulator) => SpecJson } = {}
+) =>
+  Effect.gen(function* () {
+    const emulator = yield* startFakeEmulator(more.options)
+    emulator.world.faults = faults
+    const compute = yield* startCompute({ emulator, spec: { ...plain, ...more.spec?.(emulator) } })
+    yield* compute.waitFor("running", 20_000)
+    const conf = fs.readFileSync(path.join(compute.pgdata, "postgresql.conf"), "utf8")
+    return { count: emulator.world.asked.filter(({ peer }) => peer === "sync").length, conf, emulator }
+  }).pipe(Effect.scoped)
+
+describe("the safekeepers of a start", () => {
+  it.scopedLive(
+    "are in sync with a quorum of three, four or five, and never with less",
+    () =>
+      Effect.gen(function* () {
+        const cases: ReadonlyArray<readonly [members: number, faults: ReadonlyArray<Fault>, children: number]> = [
+          [1, [], 0],
+          [3, silent(0), 0],
+          [3, [...once({ do: "refuse" }, 0), ...once({ do: "error", code: "XX000", message: "no" }, 1)], 1],
+          [4, silent(3), 0],
+          [4, silent(2, 3), 1],
+          [5, silent(0, 4), 0],
+          [5, [...silent(0, 4), ...once({ do: "cut", after: 3 }, 2)], 1],
+          [5, once({ do: "lsn", flush: "0/1800100", commit: "0/1800000" }, 4), 1]
+        ]
+        for (const [safekeepers, faults, children] of cases) {
+          const { count } = yield* syncs(faults, { options: { safekeepers } })
+          assert.strictEqual(count, children, `${safekeepers}: ${JSON.stringify(faults)}`)
+        }
+      }),
+    LIMIT
+  )
+
+  it.scopedLive(
+    "have a generation in the configuration, wherever it was given; without one member it takes an election",
+    () =>
+      Effect.gen(function* () {
+        const given = yield* syncs([], { spec: () => ({ safekeepers_generation: 3 }) })
+        assert.include(given.conf, `neon.safekeepers='g#3:${given.emulator.addresses.safekeepers.join(",")}'\n`)
+        assert.strictEqual(given.count, 0)
+        const lacking = yield* syncs([safekeeper(0, { do: "refuse" })], { spec: () => ({ safekeepers_generation: 3 }) })
+        assert.strictEqual(lacking.count, 1)
+        const fromSettings = yield* syncs([], {
+          spec: ({ addresses }) => ({
+            safekeeper_connstrings: [],
+            cluster: {
+              roles: [],
+              databases: [],
+              settings: [setting("neon.safekeepers", `g#7:${addresses.safekeepers.join(",")}`)]
+            }
+          })
+        })
+        const members = fromSettings.emulator.addresses.safekeepers.join(",")
+        assert.include(fromSettings.conf, `neon.safekeepers = 'g#7:${members}'\n`)
+        assert.strictEqual(fromSettings.count, 0)
+        const refused = yield* startCompute({
+          emulator: yield* startFakeEmulator(),
+          spec: { ...plain, safekeeper_connstrings: ["a:1", "b:2", "a:1"] }
+        })
+        assert.strictEqual((yield* refused.ended).code, 1)
+        assert.include(refused.log(), "duplicate entry in safekeeper_connstrings: a:1!")
+      }),
+    LIMIT
+  )
+})
+
+/** Relative path to `mode size digest`, of files; directories to their mode. */
+const tree = (root: string, folder = ""): ReadonlyArray<readonly [string, string]> =>
+  fs.readdirSync(path.join(root, folder)).flatMap((name): ReadonlyArray<readonly [string, string]> => {
+    const relative = path.join(folder, name)
+    const stat = fs.lstatSync(path.join(root, relative))
+    const mode = (stat.mode & 0o777).toString(8)
+    if (stat.isDirectory()) return [[relative, mode], ...tree(root, relative)]
+    if (!stat.isFile()) return [[relative, "link"]]
+    const digest = createHash("sha256")
+      .update(fs.readFileSync(path.join(root, relative)))
+      .digest("hex")
+    return [[relative, `${mode} ${stat.size} ${digest}`]]
+  })
+
+/** What compute_ctl and the server add or change. */
+const ours = new Set(["postgresql.conf", "pg_hba.conf", "pg_dynshmem", "postmaster.pid", "standby.signal"])
+
+const compare = (compute: Compute, archive: string) =>
+  Effect.gen(function* () {
+    const expected = yield* tempDir("tar-")
+    execFileSync("tar", ["-xzf", archive, "-C", expected])
+    const wanted = tree(expected).filter(([name]) => !ours.has(name))
+    const found = new Map(tree(compute.pgdata).filter(([name]) => !ours.has(name)))
+    assert.isAbove(wanted.length, 40)
+    for (const [name, facts] of wanted) {
+      // No entry of its own in the archive.
+      assert.strictEqual(found.get(name), name === "pg_wal" ? "700" : facts, name)
+    }
+    assert.deepStrictEqual([...found.keys()].sort(), wanted.map(([name]) => name).sort())
+    assert.strictEqual(fs.readlinkSync(path.join(compute.pgdata, "pg_dynshmem")), "/dev/shm/")
+    assert.isTrue(
+      fs.readFileSync(path.join(compute.pgdata, "pg_hba.conf"), "utf8").endsWith("\n\nhost\tall\t\tall\t\tall\t\tmd5")
+    )
+    assert.strictEqual(fs.statSync(compute.pgdata).mode & 0o777, 0o700)
+  })
+
+describe("the lines of postgres --sync-safekeepers", () => {
+  it.scopedLive(
+    "are lines of their own in the log",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        emulator.world.faults = [
+          ...once({ do: "missing" }, 0),
+          { peer: "sync", times: 2, action: { do: "error", code: "", message: "lost the election" } }
+        ]
+        const compute = yield* startCompute({ emulator, spec: plain })
+        yield* compute.waitFor("running", 20_000)
+        const lines = compute.log().split("\n")
+        assert.lengthOf(
+          lines.filter((line) => line === "PG:FATAL:  lost the election"),
+          2
+        )
+      }),
+    LIMIT
+  )
+})
+
+describe("a real pageserver's basebackup", () => {
+  for (const protocol of ["libpq", "grpc"] as const) {
+    for (const mode of ["Primary", "Replica"] as const) {
+      it.scopedLive(
+        `of a ${mode.toLowerCase()} over ${protocol} is unpacked as tar does, also after broken tries`,
+        () =>
+          Effect.gen(function* () {
+            const emulator = yield* startFakeEmulator({ content: recorded })
+            const peer = protocol === "grpc" ? ("grpc" as const) : ("pageserver" as const)
+            emulator.world.faults = [
+              { peer, times: 1, action: { do: "cut", after: 40_000 } },
+              { peer, times: 1, skip: 1, action: { do: "corrupt", at: 30_000 } }
+            ]
+            const compute = yield* startCompute({
+              emulator,
+              spec: { ...plain, mode, ...pageservers(emulator.addresses, protocol) }
+            })
+            yield* compute.waitFor("running", 20_000)
+            assert.deepStrictEqual(emulator.world.faults, [])
+            yield* compare(compute, mode === "Primary" ? recorded.primary : recorded.replica)
+          }),
+        LIMIT
+      )
+    }
+  }
+})
