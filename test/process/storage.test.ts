@@ -108,7 +108,7 @@ const tree = (root: string, folder = ""): ReadonlyArray<readonly [string, string
   })
 
 /** What compute_ctl and the server add or change. */
-const ours = new Set(["postgresql.conf", "pg_hba.conf", "pg_dynshmem", "postmaster.pid", "standby.signal"])
+const ours = new Set(["postgresql.conf", "pg_hba.conf", "pg_dynshmem", "postmaster.pid", "standby.signal", "wait"])
 
 const compare = (compute: Compute, archive: string) =>
   Effect.gen(function* () {
