@@ -23,7 +23,7 @@ build() {
 check() {
   "$node" node_modules/typescript/bin/tsc -p .
   node_modules/.bin/biome check --error-on-warnings
-  "$node" node_modules/dependency-cruiser/bin/dependency-cruise.mjs --config .dependency-cruiser.cjs src
+  "$node" node_modules/dependency-cruiser/bin/dependency-cruiser.mjs --config .dependency-cruiser.cjs src
 }
 
 job=$1
