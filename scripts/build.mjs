@@ -47,7 +47,7 @@ fs.writeFileSync(
     useSnapshot: true,
     // The program's behaviour is its own: variables meant for other Node programs do not reach it.
     execArgvExtension: "none",
-    execArgv: ["--no-warnings", "--max-semi-space-size=4"]
+    execArgv: ["--no-warnings", "--max-semi-space-size=4", "--expose-gc"]
   })
 )
 // What reads the environment while it is evaluated must not find this machine's.
