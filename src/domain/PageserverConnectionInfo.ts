@@ -20,20 +20,23 @@ const PageserverAddress = Schema.Struct({
 const Shard = Schema.Struct({ pageservers: Schema.Array(PageserverAddress) })
 export type Shard = typeof Shard.Type
 
-const ShardIndexKey = Schema.String.pipe(
-  Schema.filter((key) => Either.isRight(parseShardIndex(key)) || "invalid shard index: 4 hex digits are expected")
+/** A key that is refined would only be left out when it does not fit. */
+const ShardMap = Schema.Record({ key: Schema.String, value: Shard }).pipe(
+  Schema.filter(
+    (shards) => {
+      const wrong = Object.keys(shards).find((key) => Either.isLeft(parseShardIndex(key)))
+      return wrong === undefined || `invalid shard index \`${wrong}\`, expected 4 hex digits`
+    },
+    { jsonSchema: {} }
+  )
 )
 
 /** Keys in either case; kept in the lower case in which they are looked up. */
-const Shards = Schema.transform(
-  Schema.Record({ key: ShardIndexKey, value: Shard }),
-  Schema.Record({ key: Schema.String, value: Schema.typeSchema(Shard) }),
-  {
-    strict: true,
-    decode: (shards) => Object.fromEntries(Object.entries(shards).map(([key, shard]) => [key.toLowerCase(), shard])),
-    encode: (shards) => shards
-  }
-)
+const Shards = Schema.transform(ShardMap, Schema.Record({ key: Schema.String, value: Schema.typeSchema(Shard) }), {
+  strict: true,
+  decode: (shards) => Object.fromEntries(Object.entries(shards).map(([key, shard]) => [key.toLowerCase(), shard])),
+  encode: (shards) => shards
+})
 
 export const PageserverConnectionInfo = Schema.Struct({
   /** 0 = unsharded, 1 = sharded with one shard. */

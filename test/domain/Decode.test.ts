@@ -64,6 +64,12 @@ describe("Decode", () => {
     expect(rejectSpec({ pageserver_connection_info: { shard_count: 256, shards: {} } }).message).toMatch(
       /^pageserver_connection_info.shard_count: invalid value: integer `256`, expected u8/
     )
+    for (const key of ["000", "00g0", "00000"]) {
+      const shards = { [key]: { pageservers: [] } }
+      expect(rejectSpec({ pageserver_connection_info: { shard_count: 0, shards } }).message).toMatch(
+        new RegExp(`^pageserver_connection_info.shards: invalid shard index \`${key}\`, expected 4 hex digits`)
+      )
+    }
   })
 
   it("refuses whole floats where an integer is asked for, and takes any number as format version", () => {
