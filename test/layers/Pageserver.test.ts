@@ -192,14 +192,14 @@ for (const protocol of ["libpq", "grpc"] as const) {
           shards: 3,
           faults: [
             { peer, member: 1, action: { do: "lease", ms: 14_000 } },
-            { peer, action: { do: "delay", ms: 150 } }
+            { peer, action: { do: "delay", ms: 1000 } }
           ]
         })
         const began = Date.now()
         const until = (yield* lease(rig.spec(protocol))) ?? 0
         assert.isAtLeast(until, began + 13_900)
         assert.isBelow(until, Date.now() + 14_000)
-        assert.isBelow(Date.now() - began, 400)
+        assert.isBelow(Date.now() - began, 2900)
         const asked = rig.asked(peer, protocol === "libpq" ? "query" : "call")
         if (protocol === "libpq") {
           assert.deepStrictEqual(asked.map(({ text }) => text).sort(), [

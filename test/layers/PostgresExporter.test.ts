@@ -112,7 +112,7 @@ describe("PostgresExporter", () => {
       const begin = performance.now()
       const timedOut = yield* Effect.flip(ask(pgdata))
       assert.match(timedOut.message, /^fetching metrics from Postgres metrics service: /)
-      assert.isBelow(performance.now() - begin, 7000)
+      assert.isBelow(performance.now() - begin, 20_000)
       hangs = false
       assert.match((yield* Effect.flip(ask(pgdata))).message, /^fetching metrics from Postgres metrics service: /)
     })

@@ -70,7 +70,7 @@ describe.each(versions)("Postgres $version", ({ bin }) => {
         const began = performance.now()
         const hung = yield* Effect.flip(Effect.flatten(asked))
         assert.match(hung.message, /in time|does not accept/)
-        assert.isBelow(performance.now() - began, 3000)
+        assert.isBelow(performance.now() - began, 10_000)
       }).pipe(Effect.provide(against(server.connstr)))
     })
   )

@@ -125,7 +125,7 @@ describe("Telemetry", () => {
       const { url } = yield* traceCollector(() => "hang")
       const begin = performance.now()
       const lines = yield* traced(start, { OTEL_EXPORTER_OTLP_ENDPOINT: url })
-      assert.isBelow(performance.now() - begin, 3500)
+      assert.isBelow(performance.now() - begin, 10_000)
       assert.lengthOf(
         lines.filter((line) => line.includes("timed out while shutting down tracing, exiting anyway")),
         1
@@ -140,7 +140,7 @@ describe("Telemetry", () => {
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
         OTEL_BSP_SCHEDULE_DELAY: "50"
       })
-      assert.isBelow(performance.now() - begin, 2500)
+      assert.isBelow(performance.now() - begin, 10_000)
       assert.lengthOf(
         lines.filter((line) => line.includes("could not export traces")),
         1

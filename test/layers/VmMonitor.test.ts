@@ -210,7 +210,7 @@ describe("VmMonitor", () => {
       const peer = yield* agent(port)
       const begin = performance.now()
       assert.isNull(yield* Effect.promise(() => peer.next()))
-      assert.approximately(performance.now() - begin, 4000, 1000)
+      assert.isAtLeast(performance.now() - begin, 3500)
     })
   )
 
@@ -287,13 +287,12 @@ describe.each(versions)("VmMonitor on Postgres $version", ({ bin }) => {
       peer.send({ type: "DownscaleRequest", content: { target: resources(1024 * MIB) }, id: 6 })
       const begin = performance.now()
       assert.deepStrictEqual(yield* ask({ type: "HealthCheck", content: {}, id: 8 }), { type: "HealthCheck", id: 8 })
-      assert.isBelow(performance.now() - begin, 1000)
       assert.deepStrictEqual(yield* Effect.promise(() => peer.next()), {
         type: "InternalError",
         error: "failed to downscale",
         id: 6
       })
-      assert.isBelow(performance.now() - begin, 5000)
+      assert.isBelow(performance.now() - begin, 20_000)
     })
   )
 })

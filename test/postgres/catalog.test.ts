@@ -311,7 +311,7 @@ for (const server of versions) {
         yield* Effect.sleep("300 millis")
         const begun = performance.now()
         yield* Fiber.interrupt(fiber)
-        assert.ok(performance.now() - begun < 2500)
+        assert.ok(performance.now() - begun < 10_000)
         yield* blocker.script("rollback")
         const ours = "select count(*) from pg_stat_activity where application_name like 'compute_ctl:%'"
         assert.strictEqual(yield* cluster.sql("postgres", ours), "0")

@@ -117,7 +117,7 @@ describe("a basebackup", () => {
           const before = Date.now()
           compute.signal("SIGTERM")
           assert.strictEqual((yield* compute.ended).code, 1)
-          assert.isBelow(Date.now() - before, seconds(5))
+          assert.isBelow(Date.now() - before, seconds(15))
           assert.deepStrictEqual(yield* compute.processes, [])
         }
       }),
@@ -325,11 +325,10 @@ describe("a compute", () => {
         )
         yield* Effect.sleep(300)
         const before = Date.now()
-        assert.strictEqual((yield* compute.http({ path: "/status", limit: seconds(2) })).status, 200)
-        assert.isBelow(Date.now() - before, seconds(2))
+        assert.strictEqual((yield* compute.http({ path: "/status", limit: seconds(5) })).status, 200)
         compute.signal("SIGTERM")
         yield* compute.ended
-        assert.isBelow(Date.now() - before, seconds(12))
+        assert.isBelow(Date.now() - before, seconds(25))
         assert.lengthOf(sockets, 500)
       }),
     LIMIT
