@@ -20,10 +20,13 @@ build() {
   fi
 }
 
+# All of them, also when the first one fails.
 check() {
-  "$node" node_modules/typescript/bin/tsc -p .
-  node_modules/.bin/biome check --error-on-warnings
-  "$node" node_modules/dependency-cruiser/bin/dependency-cruiser.mjs --config .dependency-cruiser.cjs src
+  local failed=0
+  "$node" node_modules/typescript/bin/tsc -p . || failed=1
+  node_modules/.bin/biome check --error-on-warnings || failed=1
+  "$node" node_modules/dependency-cruiser/bin/dependency-cruiser.mjs --config .dependency-cruiser.cjs src || failed=1
+  return "$failed"
 }
 
 job=$1
@@ -36,8 +39,10 @@ case $job in
   test)
     build
     # One file or folder narrows the run and skips the checks: `npm test test/cli`.
-    if [ $# -eq 0 ]; then check; fi
-    exec "$node" node_modules/vitest/vitest.mjs run "$@"
+    checked=0
+    if [ $# -eq 0 ]; then check || checked=1; fi
+    "$node" node_modules/vitest/vitest.mjs run "$@"
+    exit "$checked"
     ;;
   bench) build; exec "$node" bench/main.ts "$@" ;;
   *) echo "unknown job: $job" >&2; exit 2 ;;
