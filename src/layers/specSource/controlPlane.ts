@@ -3,7 +3,7 @@
  *
  * Source: `compute_tools/src/spec.rs` (`get_config_from_control_plane`).
  */
-import * as http from "node:http"
+import { STATUS_CODES } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
@@ -11,59 +11,23 @@ import type { ComputeConfig } from "../../domain/ComputeConfig.ts"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/MetricFamilies.ts"
 import type { Metrics } from "../Metrics.ts"
+import { httpGet } from "./httpGet.ts"
 import { NoConfig } from "./NoConfig.ts"
 
 const LIMIT = "30 seconds"
 /** For all attempts together: a control plane that only hangs is given up in time for a restart to help. */
 const WHOLE_LIMIT = "60 seconds"
-const REDIRECTS = 10
 /** Read at each request: the token may be renewed while the process runs. */
 const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
 
-interface Answer {
-  readonly code: number
-  readonly status: string
-  readonly body: string
-  readonly retryAfter: string | null
-}
-
-/** The innermost reason: what wraps it says only that there was one. */
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? (error.cause === undefined ? error.message : reasonOf(error.cause)) : "no answer"
-
-/** One request, through the proxy of the environment if there is one. */
-const get = (url: string): Effect.Effect<Answer, string> =>
-  Effect.gen(function* () {
-    const { EnvHttpProxyAgent, interceptors, request } = yield* Effect.promise(() => import("undici"))
-    const { http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY } = process.env
-    const any = all_proxy ?? ALL_PROXY
-    const httpProxy = http_proxy ?? HTTP_PROXY ?? any
-    const httpsProxy = https_proxy ?? HTTPS_PROXY ?? any
-    const agent = yield* Effect.acquireRelease(
-      Effect.sync(
-        () =>
-          new EnvHttpProxyAgent({
-            ...(httpProxy !== undefined && { httpProxy }),
-            ...(httpsProxy !== undefined && { httpsProxy })
-          })
-      ),
-      (opened) => Effect.promise(() => opened.destroy().catch(() => undefined))
-    )
-    return yield* Effect.tryPromise({
-      try: async (signal) => {
-        const token = process.env[TOKEN_VARIABLE] ?? ""
-        const { statusCode, headers, body } = await request(url, {
-          dispatcher: agent.compose(interceptors.redirect({ maxRedirections: REDIRECTS })),
-          ...(token !== "" && { headers: { authorization: `Bearer ${token}` } }),
-          signal
-        })
-        const reason = http.STATUS_CODES[statusCode] ?? "<unknown status code>"
-        const retryAfter = [headers["retry-after"]].flat()[0] ?? null
-        return { code: statusCode, status: `${statusCode} ${reason}`, body: await body.text(), retryAfter }
-      },
-      catch: reasonOf
-    })
-  }).pipe(Effect.scoped, Effect.timeoutFail({ duration: LIMIT, onTimeout: () => "operation timed out" }))
+const get = (url: string) =>
+  Effect.suspend(() => httpGet(url, process.env[TOKEN_VARIABLE] ?? "")).pipe(
+    Effect.timeoutFail({ duration: LIMIT, onTimeout: () => "operation timed out" }),
+    Effect.map((answer) => ({
+      ...answer,
+      status: `${answer.code} ${STATUS_CODES[answer.code] ?? "<unknown status code>"}`
+    }))
+  )
 
 export const fetchConfig = (
   base: string,
