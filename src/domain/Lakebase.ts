@@ -12,17 +12,6 @@ export interface Instance {
   readonly instanceId: string | null
 }
 
-/** Added to the environment of Postgres. */
-export const postgresEnvironment = (instance: Instance, spec: ParsedSpec | null): Readonly<Record<string, string>> => {
-  if (!instance.lakebaseMode) return {}
-  const endpoint = instance.instanceId ?? instance.computeId.split("/")[0] ?? instance.computeId
-  const host = spec?.spec.databricks_settings?.databricks_workspace_host
-  return {
-    DATABRICKS_ENDPOINT_ID: endpoint,
-    ...(host !== undefined && { DATABRICKS_WORKSPACE_HOST: host })
-  }
-}
-
 /** Labels of the gauge that says whose tenant this instance serves; null when it has none to show. */
 export const attachedLabels = (instance: Instance, spec: ParsedSpec | null): Readonly<Record<string, string>> | null =>
   instance.lakebaseMode && instance.instanceId !== null && spec !== null

@@ -1,25 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { attachedLabels, livenessTarget, postgresEnvironment } from "../../src/domain/Lakebase.ts"
+import { attachedLabels, livenessTarget } from "../../src/domain/Lakebase.ts"
 import { spec } from "../programs/fakes.ts"
 
 const instance = { lakebaseMode: true, computeId: "compute-1/pod", instanceId: null as string | null }
-const databricks = {
-  pg_compute_tls_settings: { cert_file: "c", key_file: "k", ca_file: "a" },
-  databricks_pg_hba: "hba",
-  databricks_pg_ident: "ident",
-  databricks_workspace_host: "w.example"
-}
-
 describe("lakebase mode", () => {
-  it("tells Postgres whose endpoint it is", () => {
-    expect(postgresEnvironment(instance, spec())).toEqual({ DATABRICKS_ENDPOINT_ID: "compute-1" })
-    expect(postgresEnvironment({ ...instance, instanceId: "i-1" }, spec({ databricks_settings: databricks }))).toEqual({
-      DATABRICKS_ENDPOINT_ID: "i-1",
-      DATABRICKS_WORKSPACE_HOST: "w.example"
-    })
-    expect(postgresEnvironment({ ...instance, lakebaseMode: false }, spec())).toEqual({})
-  })
-
   it("says that it is attached when it is an instance with a spec", () => {
     const labels = attachedLabels({ ...instance, instanceId: "i-1" }, spec())
     expect(labels).toEqual({

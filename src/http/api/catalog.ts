@@ -89,7 +89,8 @@ export const setRoleGrants = endpoint("set_role_grants", {
 export const lastApply = endpoint("last_apply", {
   method: "GET",
   path: "/apply",
-  summary: "The apply that runs, or the last one, object by object; null before the first",
+  summary:
+    "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that wait for a restart; null before the first",
   failures: []
 })
 

@@ -7,6 +7,7 @@ import { planReport } from "../../domain/catalog/PlanReport.ts"
 import { type ParsedSpec, parseSpec } from "../../domain/ParsedSpec.ts"
 import { Catalog } from "../../layers/Catalog.ts"
 import { ComputeState } from "../../layers/ComputeState.ts"
+import { Reconfiguration, type ReconfigureReport } from "../../programs/reconfigure.ts"
 import * as api from "../api/catalog.ts"
 import { json, orStatus, refuse, requireRunning, route, streamed } from "../Route.ts"
 
@@ -26,6 +27,17 @@ const parsed = (spec: ComputeSpec) =>
 const current = Effect.flatMap(ComputeState, (state) => state.get).pipe(
   Effect.flatMap(({ spec }) => (spec === null ? refuse(412, "there is no spec yet") : Effect.succeed(spec)))
 )
+
+const shown = (last: ReconfigureReport | null) =>
+  last === null
+    ? null
+    : {
+        operation: last.operation,
+        duration_ms: last.tookMs,
+        reload_confirmed: last.confirmed,
+        pending_restart: last.pendingRestart,
+        error: last.error
+      }
 
 export const routes = [
   route(api.dbsAndRoles, () =>
@@ -76,10 +88,11 @@ export const routes = [
     )
   ),
   route(api.lastApply, () =>
-    Effect.map(
-      Effect.flatMap(Catalog, (catalog) => catalog.lastApply),
-      (report) => json(200, report)
-    )
+    Effect.gen(function* () {
+      const apply = yield* Effect.flatMap(Catalog, (catalog) => catalog.lastApply)
+      const last = yield* Effect.flatMap(Reconfiguration, (reconfiguration) => reconfiguration.last)
+      return json(200, apply === null && last === null ? null : { ...apply, reconfiguration: shown(last) })
+    })
   ),
   route(api.plan, () => requireRunning.pipe(Effect.zipRight(current), Effect.flatMap(planned))),
   route(api.planFor, ({ body }) => requireRunning.pipe(Effect.zipRight(parsed(body.spec)), Effect.flatMap(planned)))
