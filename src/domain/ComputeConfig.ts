@@ -64,7 +64,7 @@ export const JwkSet = Schema.transform(
 )
 export type JwkSet = typeof JwkSet.Type
 
-/** What concerns the process and not the tenant; fixed when the process starts. */
+/** What concerns the process and not the tenant; but for the keys, fixed when the process starts. */
 export const ComputeCtlConfig = Schema.Struct({ jwks: JwkSet, tls: optional(TlsConfig) })
 export type ComputeCtlConfig = typeof ComputeCtlConfig.Type
 
@@ -77,7 +77,7 @@ export const ControlPlaneConfigResponse = Schema.Struct({
   status: Schema.Literal("empty", "attached")
 })
 
-/** Body of `POST /configure`; its `compute_ctl_config` must be well-formed and is then discarded. */
+/** Body of `POST /configure`; of its `compute_ctl_config`, which must be well-formed, the keys are used. */
 export const ConfigurationRequest = Schema.Struct({ spec: ComputeSpec, compute_ctl_config: ComputeCtlConfig })
 
 /** Body of `POST /promote`. */

@@ -89,7 +89,10 @@ export const serveExternal = serveRoutes<Requirements>("external", routes).pipe(
 export const serveInternal = serveRoutes<Requirements>("internal", routes).pipe(
   // No route of this server asks for it.
   Effect.provide(Readiness.layer),
-  Effect.provideService(Authorization, Authorization.of({ check: () => Effect.succeed(null) }))
+  Effect.provideService(
+    Authorization,
+    Authorization.of({ check: () => Effect.succeed(null), adopt: () => Effect.void })
+  )
 )
 
 /** Both servers until the scope closes. Fails when one cannot listen. */

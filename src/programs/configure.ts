@@ -22,13 +22,17 @@ const isAnswer = ({ status }: State): boolean => status === "running" || status 
 
 /**
  * Fails with `InvalidSpec` for a spec that cannot be run, whatever the status, and with `InvalidStatus` when nothing
- * may be configured now. The work is the compute's: it goes on when the caller is gone.
+ * may be configured now. `accepted` is done when neither is so. The work is the compute's: it goes on when the caller is gone.
  */
-export const configure = Effect.fn("configure")(function* (spec: ComputeSpec) {
+export const configure = Effect.fn("configure")(function* <R = never>(
+  spec: ComputeSpec,
+  accepted: Effect.Effect<void, never, R> = Effect.void
+) {
   const state = yield* ComputeState
   const parsed = yield* parseSpec(spec)
   yield* rememberRequest
   yield* state.transition("configure", () => ({ spec: parsed }))
+  yield* accepted
   const settled = yield* state.await(isAnswer)
   if (settled.status === "running") return settled
   return yield* new ConfigurationFailed({

@@ -116,3 +116,34 @@ describe("INSTANCE_ID", () => {
     }).pipe(Effect.provide(layer(false)), Effect.provide(rig.logTo(lines)))
   })
 })
+
+describe("keys brought by a configuration", () => {
+  const third = generateKeyPairSync("ed25519")
+  const tokens = [good, rig.tokenOf(own, second.privateKey), rig.tokenOf(own, third.privateKey)]
+
+  it.effect("take over, those before them still count, and an empty set locks nobody out", () =>
+    Effect.gen(function* () {
+      const { adopt, check } = yield* Authorization
+      const seen = Effect.forEach(tokens, (token) =>
+        Effect.map(Effect.either(check(`Bearer ${token}`)), (result) =>
+          Either.isRight(result) ? 200 : result.left.status
+        )
+      )
+      assert.deepStrictEqual(yield* seen, [200, 401, 401])
+      yield* adopt({ keys: [] })
+      assert.deepStrictEqual(yield* seen, [200, 401, 401])
+      yield* adopt({ keys: [jwk(second)] })
+      assert.deepStrictEqual(yield* seen, [200, 200, 401])
+      yield* adopt({ keys: [jwk(second)] })
+      assert.deepStrictEqual(yield* seen, [200, 200, 401])
+      yield* adopt({ keys: [jwk(third)] })
+      assert.deepStrictEqual(yield* seen, [401, 200, 200])
+      const foreign = yield* Effect.flip(check(`Bearer ${rig.tokenOf({ compute_id: "other" }, second.privateKey)}`))
+      assert.strictEqual(foreign.status, 403)
+    }).pipe(
+      Effect.provide(
+        Authorization.layerFrom({ jwks: { keys: [jwk(rig.ed25519)] }, computeId: rig.COMPUTE, open: false })
+      )
+    )
+  )
+})

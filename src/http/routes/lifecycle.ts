@@ -2,7 +2,9 @@
  * What the compute is, giving it a spec, ending it.
  */
 import * as Effect from "effect/Effect"
+import type { JwkSet } from "../../domain/ComputeConfig.ts"
 import { format } from "../../domain/Lsn.ts"
+import { Authorization } from "../../layers/Authorization.ts"
 import { ComputeState } from "../../layers/ComputeState.ts"
 import { Metrics } from "../../layers/Metrics.ts"
 import { configure } from "../../programs/configure.ts"
@@ -30,6 +32,9 @@ const unlessUsed = (seconds: number) =>
       : refuse(409, `the compute is in use: ${reasons.join(", ")}`, { reasons, activity: { ...activity } })
   )
 
+/** Keys can so be renewed while a compute runs. */
+const adoptKeys = (jwks: JwkSet) => Effect.flatMap(Authorization, ({ adopt }) => adopt(jwks))
+
 export const routes = [
   route(api.status, () => Effect.map(state, (now) => json(200, statusBody(now)))),
   route(api.statusDetail, () => Effect.map(statusDetail, (detail) => json(200, detail))),
@@ -41,7 +46,7 @@ export const routes = [
   ),
   route(api.metricsJson, () => Effect.map(state, ({ metrics }) => json(200, metrics))),
   route(api.configure, ({ body }) =>
-    configure(body.spec).pipe(
+    configure(body.spec, adoptKeys(body.compute_ctl_config.jwks)).pipe(
       Effect.map((configured) => json(200, statusBody(configured))),
       Effect.catchTags({
         InvalidSpec: ({ message }) => refuse(400, message),
