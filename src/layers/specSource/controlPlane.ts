@@ -16,7 +16,7 @@ import { NoConfig } from "./NoConfig.ts"
 
 const LIMIT = "30 seconds"
 /** For all attempts together: a control plane that only hangs is given up in time for a restart to help. */
-const WHOLE_LIMIT = "60 seconds"
+const WHOLE_LIMIT = "45 seconds"
 /** Read at each request: the token may be renewed while the process runs. */
 const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
 
