@@ -19,6 +19,8 @@ const LIMIT = "60 seconds"
 /** Of 8 KiB each: 512 MiB. */
 const SHARED_BUFFERS = 65536
 const PORT = 51055
+/** What Postgres ends with is worth more than its last line. */
+const FATAL = /(FATAL|PANIC):/
 
 const failed = (message: string) => new PostgresNotStarted({ message: `could not warm up: ${message}` })
 
@@ -72,15 +74,14 @@ export const warmUp = (
         }),
         (error) => failed(error.message)
       )
-      const lastWords = yield* Effect.fork(Stream.runLast(child.stderr))
+      const reason = yield* Effect.fork(
+        Stream.runFold(child.stderr, "no word why", (kept, line) => (FATAL.test(kept) ? kept : line))
+      )
       yield* awaitReady(dir).pipe(
         Effect.raceFirst(
           Effect.gen(function* () {
             const end = yield* child.ended
-            const words = yield* lastWords
-            return yield* failed(
-              `Postgres ended with ${describeEnd(end)}: ${words._tag === "Some" ? words.value : "no word why"}`
-            )
+            return yield* failed(`Postgres ended with ${describeEnd(end)}: ${yield* reason}`)
           })
         ),
         Effect.timeoutFail({ duration: LIMIT, onTimeout: () => failed("Postgres was not ready in time") })
