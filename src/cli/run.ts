@@ -10,9 +10,11 @@ import * as ErrorChain from "../domain/ErrorChain.ts"
 import { type ParsedSpec, parseSpec } from "../domain/ParsedSpec.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { removeCoreLimit } from "../layers/CoreLimit.ts"
+import { Failpoints } from "../layers/Failpoints.ts"
 import { Log } from "../layers/Log.ts"
 import { type ComputeOptions, MachineConfig, Options } from "../layers/Options.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
+import { nameProcess } from "../layers/ProcessName.ts"
 import { handleReload, handleSignals } from "../layers/Signals.ts"
 import { SpecSource } from "../layers/SpecSource.ts"
 import { StopRequests } from "../layers/StopRequests.ts"
@@ -138,9 +140,11 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
   const given: Arguments = { ...parsed.right, options: fit.right }
   // Signals first: from here on nothing that was started is left behind by one.
   return handleSignals.pipe(
+    Effect.zipLeft(nameProcess),
     Effect.zipRight(compute(given)),
     Effect.scoped,
     Effect.provide(StopRequests.layer),
+    Effect.provide(Failpoints.layer(env)),
     Effect.provide(Telemetry.layer(env)),
     Effect.provide(logOf(given.options, env)),
     Effect.provideService(Options, given.options)

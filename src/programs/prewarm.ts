@@ -13,6 +13,7 @@ import type { LfcPrewarmState } from "../domain/Operations.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { EndpointStorage } from "../layers/EndpointStorage.ts"
 import { decompress } from "../layers/endpointStorage/zstd.ts"
+import { failAt } from "../layers/Failpoints.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Sql } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
@@ -30,6 +31,7 @@ const download = (from: string | null) =>
     const storage = yield* EndpointStorage
     const { spec } = yield* state.get
     const object = yield* Effect.mapError(lfcStateObject(spec, from), (message) => new OperationFailed({ message }))
+    yield* failAt("compute-prewarm", (message) => new OperationFailed({ message }))
     yield* Effect.logInfo("requesting LFC state from endpoint storage").pipe(
       Effect.annotateLogs({ object: object.path.join("/") })
     )

@@ -17,6 +17,7 @@ import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { keepPort, REPLAY_POLLS, refusal, safekeepersValue } from "../domain/Promotion.ts"
 import { literal } from "../domain/Quote.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
+import { failAt } from "../layers/Failpoints.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Sql, type SqlSession } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
@@ -86,6 +87,7 @@ const forgetSafekeepers = (session: SqlSession) =>
 const promotePostgres = (session: SqlSession) =>
   Effect.gen(function* () {
     const waits = yield* Waits
+    yield* failAt("compute-promotion", (message) => new OperationFailed({ message }))
     const rows = yield* doing("pg_promote")(
       waits.within(
         "pg_promote",

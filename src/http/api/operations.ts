@@ -1,7 +1,9 @@
 /**
  * Operations on a running compute: refresh, promote, the local file cache.
  */
+import * as Schema from "effect/Schema"
 import { PromoteConfig } from "../../domain/ComputeConfig.ts"
+import { FailpointConfig } from "../../domain/Failpoints.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
 
@@ -12,6 +14,16 @@ export const refreshConfiguration = endpoint("refresh_configuration", {
   summary: "Asks the compute to look for a new spec",
   success: { 200: "" },
   failures: [500]
+})
+
+export const configureFailpoints = endpoint("failpoints", {
+  server: "internal",
+  method: "POST",
+  path: "/failpoints",
+  summary: "For tests of the program alone: where it is to fail or wait; 404 elsewhere",
+  body: Schema.Array(FailpointConfig),
+  success: { 200: "" },
+  failures: [400, 404]
 })
 
 export const promote = endpoint("promote", {

@@ -6,6 +6,7 @@ import * as activity from "./activity.ts"
 import * as autoscaling from "./autoscaling.ts"
 import * as catalog from "./catalog.ts"
 import * as extensions from "./extensions.ts"
+import * as failpoints from "./failpoints.ts"
 import * as lakebase from "./lakebase.ts"
 import * as lfc from "./lfc.ts"
 import * as lifecycle from "./lifecycle.ts"
@@ -20,6 +21,7 @@ export const routes = [
   ...autoscaling.routes,
   ...catalog.routes,
   ...extensions.routes,
+  ...failpoints.routes,
   ...lakebase.routes,
   ...lfc.routes,
   ...promote.routes,

@@ -4,11 +4,13 @@
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import * as Ref from "effect/Ref"
 import { applySeconds } from "../../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { ApplyOptions, Catalog } from "../Catalog.ts"
+import { Failpoints } from "../Failpoints.ts"
 import { Metrics, timed } from "../Metrics.ts"
 import { Options } from "../Options.ts"
 import { Sql } from "../Sql.ts"
@@ -32,6 +34,11 @@ const makeQuestions = (sql: Sql["Type"], applicationName: string) =>
       <A, E>(ask: (client: PgClient) => Effect.Effect<A, E>) =>
         Effect.scoped(Effect.flatMap(RcRef.get(client), ask))
   )
+
+/** What a test says through its failpoint. */
+const migrationToFail = Effect.flatMap(Failpoints, ({ hit }) =>
+  Effect.map(hit("compute-migration"), Option.match({ onNone: () => null, onSome: Number }))
+)
 
 export const make = (faults: { readonly failMigrationAt?: number }) =>
   Effect.gen(function* () {
@@ -77,7 +84,10 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
       apply,
       plan: (spec) => dryRun(sql, settings, spec),
       lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
-      migrate: () => migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? null),
+      migrate: () =>
+        Effect.flatMap(migrationToFail, (id) =>
+          migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? id)
+        ),
       updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config" }).pipe(
         Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
         Effect.scoped

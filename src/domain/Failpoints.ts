@@ -1,0 +1,60 @@
+/**
+ * Places where a test makes the program fail or wait, and the words that say so.
+ *
+ * Source: the `fail` crate's configuration, as far as the original's tests use it; `compute_tools/src/http/routes/failpoints.rs`.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+
+export const names = ["compute-migration", "compute-prewarm", "compute-promotion"] as const
+export type Failpoint = (typeof names)[number]
+
+export type Action =
+  /** Leaves early; the value is the place's own affair. */
+  | { readonly _tag: "Return"; readonly value: string }
+  | { readonly _tag: "Sleep"; readonly millis: number }
+  /** Until the failpoint is set to something else. */
+  | { readonly _tag: "Pause" }
+  | { readonly _tag: "Panic"; readonly message: string }
+  /** Of the process, with code 1. */
+  | { readonly _tag: "Exit" }
+
+/** Null: nothing happens there any more. */
+export const parseAction = (text: string): Either.Either<Action | null, string> => {
+  const [, name = "", value = ""] = /^\s*([a-z]+)(?:\((.*)\))?\s*$/s.exec(text) ?? []
+  switch (name) {
+    case "off":
+      return Either.right(null)
+    case "return":
+      return Either.right({ _tag: "Return", value })
+    case "sleep":
+      return /^\d{1,9}$/.test(value)
+        ? Either.right({ _tag: "Sleep", millis: Number(value) })
+        : Either.left(`not a number of milliseconds: ${text}`)
+    case "pause":
+      return Either.right({ _tag: "Pause" })
+    case "panic":
+      return Either.right({ _tag: "Panic", message: value })
+    case "exit":
+      return Either.right({ _tag: "Exit" })
+    default:
+      return Either.left(`not an action: ${text}`)
+  }
+}
+
+/** `name=action;name=action` */
+export const parseList = (text: string): ReadonlyArray<readonly [name: string, action: string]> =>
+  text
+    .split(";")
+    .filter((part) => part.trim() !== "")
+    .map((part) => {
+      const at = part.indexOf("=")
+      return at < 0 ? ([part.trim(), ""] as const) : ([part.slice(0, at).trim(), part.slice(at + 1)] as const)
+    })
+
+/** The original's own test fixture writes `action`. */
+export const FailpointConfig = Schema.Struct({
+  name: Schema.String,
+  actions: Schema.optional(Schema.String),
+  action: Schema.optional(Schema.String)
+})
