@@ -35,8 +35,7 @@ const quoted = (value: string) => (/^[^\s"'=]+$/.test(value) ? value : JSON.stri
 const pairs = (fields: LogRecord["fields"]) =>
   fields.map((field) => `${field[0]}=${quoted(fieldValue(field))}`).join(" ")
 
-const withFields = (record: LogRecord) =>
-  record.fields.length === 0 ? record.message : `${record.message} ${pairs(record.fields)}`
+const withFields = (record: LogRecord) => [record.message, pairs(record.fields)].filter((part) => part !== "").join(" ")
 
 /** Full RFC 3339, UTC, microseconds. */
 export const timestamp = (record: Pick<LogRecord, "millis" | "micros">): string =>

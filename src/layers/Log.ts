@@ -105,6 +105,9 @@ const spansOf = (context: Context.Context<never>): Pick<LogRecord, "spans" | "tr
   }
 }
 
+/** Whose line it is stands before what it says: the lines of one request are alike up to there. */
+const rank = (name: string): number => (name === "request_id" ? 0 : 1)
+
 /** Orders the lines of one millisecond by the time since its first. */
 const microseconds = () => {
   let last = 0
@@ -167,7 +170,7 @@ const layerOf =
       const cause = Cause.isEmpty(event.cause) ? [] : [causeText(event.cause)]
       const fields = [...HashMap.entries(event.annotations)]
         .map(([name, value]) => [name, text(value)] as const)
-        .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+        .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0))
       emit({
         millis,
         micros: micros(millis),

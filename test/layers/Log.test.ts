@@ -40,7 +40,7 @@ describe("Log", () => {
         first ?? "",
         /^2026-03-02T08:15:30\.042\d{3}Z {2}INFO compute_monitor:run: starting compute monitor$/
       )
-      assert.match(second ?? "", /Z ERROR lsn_lease\{tenant_id=ab\}: request failed cause="two words" request_id=a-1$/)
+      assert.match(second ?? "", /Z ERROR lsn_lease\{tenant_id=ab\}: request failed request_id=a-1 cause="two words"$/)
     })
   )
 

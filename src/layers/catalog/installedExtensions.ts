@@ -4,6 +4,8 @@
  * Source: `compute_tools/src/installed_extensions.rs`.
  */
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Ref from "effect/Ref"
 import { installedExtensions as family } from "../../domain/MetricFamilies.ts"
 import type { InstalledExtension } from "../Catalog.ts"
@@ -77,7 +79,10 @@ export const makeInstalledExtensions = (sql: Sql["Type"], metrics: Metrics["Type
       const found = yield* Effect.forEach(databases, visit, { concurrency: CONCURRENCY })
       yield* Ref.set(known, new Map(found))
       const extensions = count(new Map(found))
-      yield* Effect.logInfo(`[NEON_EXT_STAT] ${JSON.stringify({ extensions })}`)
+      // Read by a pipeline: nothing stands behind the JSON.
+      yield* Effect.logInfo(`[NEON_EXT_STAT] ${JSON.stringify({ extensions })}`).pipe(
+        Effect.locally(FiberRef.currentLogAnnotations, HashMap.empty())
+      )
       return extensions
     })
   })

@@ -11,17 +11,17 @@ import type { Sql, SqlSession } from "../Sql.ts"
 import { MigrationFailed } from "./errors.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
 
-const UNDEFINED_TABLE = "42P01"
-
 /** The id of the last migration applied to this timeline; null before the first. */
 const lastApplied = (session: SqlSession) =>
-  session.query<{ id: string }>("SELECT id FROM neon_migration.migration_id WHERE key = 0").pipe(
-    Effect.map(([row]) => (row === undefined ? null : Number(row.id))),
-    Effect.catchIf(
-      (error) => error.sqlstate === UNDEFINED_TABLE,
-      () => Effect.succeed(null)
+  Effect.gen(function* () {
+    // Asked first: a question for what is not there would stand as an error in the log of every new timeline.
+    const [table] = yield* session.query<{ there: boolean }>(
+      "SELECT pg_catalog.to_regclass('neon_migration.migration_id') IS NOT NULL AS there"
     )
-  )
+    if (table?.there !== true) return null
+    const [row] = yield* session.query<{ id: string }>("SELECT id FROM neon_migration.migration_id WHERE key = 0")
+    return row === undefined ? null : Number(row.id)
+  })
 
 export const migrate = (
   sql: Sql["Type"],
