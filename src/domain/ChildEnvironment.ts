@@ -4,7 +4,10 @@
  * Source: `compute_tools/src/bin/compute_ctl.rs` (`FAILPOINTS`).
  */
 
-/** Tokens and passwords of ours, and switches of our own runtime. Postgres' users can read Postgres' environment. */
+/**
+ * Tokens and passwords of ours, and switches of our own runtime. Postgres' users can read Postgres' environment. What a
+ * program needs of it all the same is added where that program is started.
+ */
 const OWN = [
   /^NEON_CONTROL_PLANE_TOKEN$/,
   /^COMPUTE_CTL_TOKEN$/,

@@ -14,7 +14,7 @@ import { Account } from "./Account.ts"
 import { type Child, Children, type Ended } from "./Child.ts"
 import { writeLine } from "./log/StandardError.ts"
 import { Options } from "./Options.ts"
-import { inCgroup, postgresEnvironment } from "./postmaster/command.ts"
+import { inCgroup, serverEnvironment } from "./postmaster/command.ts"
 import { reEmit } from "./postmaster/log.ts"
 import { PostgresNotStarted } from "./postmaster/PostgresNotStarted.ts"
 import { awaitReady } from "./postmaster/readiness.ts"
@@ -91,7 +91,7 @@ const make = Effect.gen(function* () {
         .spawn(program, {
           args,
           account,
-          env: postgresEnvironment(options, spec),
+          env: serverEnvironment(options, spec),
           stdout: "inherit",
           ladder: [IMMEDIATE, KILL]
         })

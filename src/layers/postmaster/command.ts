@@ -33,3 +33,17 @@ export const postgresEnvironment = (
     })
   }
 }
+
+/**
+ * What a running server needs besides: its neon extension forwards DDL to the control plane under the token that we use
+ * ourselves, and without it users could create neither roles nor databases.
+ *
+ * Source: `pgxn/neon/control_plane_connector.c` (`InitDDLHandler`).
+ */
+export const serverEnvironment = (
+  options: ComputeOptions,
+  spec: ParsedSpec | null
+): Readonly<Record<string, string>> => {
+  const token = Redacted.value(options.controlPlaneToken)
+  return { ...postgresEnvironment(options, spec), ...(token !== "" && { NEON_CONTROL_PLANE_TOKEN: token }) }
+}
