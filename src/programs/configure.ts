@@ -20,6 +20,9 @@ export class ConfigurationFailed extends Data.TaggedError("ConfigurationFailed")
 
 const isAnswer = ({ status }: State): boolean => status === "running" || status === "failed" || isTerminating(status)
 
+const reason = ({ status, error }: State): string | null =>
+  status === "failed" ? error : isTerminating(status) ? "the compute is being terminated" : "Postgres has ended"
+
 /**
  * Fails with `InvalidSpec` for a spec that cannot be run, whatever the status, and with `InvalidStatus` when nothing
  * may be configured now. `accepted` is done when neither is so. The work is the compute's: it goes on when the caller is gone.
@@ -30,12 +33,12 @@ export const configure = Effect.fn("configure")(function* <R = never>(
 ) {
   const state = yield* ComputeState
   const parsed = yield* parseSpec(spec)
+  const { status } = yield* state.get
   yield* rememberRequest
   yield* state.transition("configure", () => ({ spec: parsed }))
   yield* accepted
-  const settled = yield* state.await(isAnswer)
+  // Once there was a Postgres, nobody acts on a configuration that finds it gone.
+  const settled = yield* state.await((now) => isAnswer(now) || (status !== "empty" && !now.postgresRuns))
   if (settled.status === "running") return settled
-  return yield* new ConfigurationFailed({
-    error: settled.status === "failed" ? settled.error : "the compute is being terminated"
-  })
+  return yield* new ConfigurationFailed({ error: reason(settled) })
 })

@@ -94,6 +94,17 @@ describe("configurator", () => {
     )
   )
 
+  it.effect("answers a caller whose configuration nobody took up before Postgres was gone", () =>
+    Effect.gen(function* () {
+      yield* running(parsed)
+      const state = yield* ComputeState
+      const caller = yield* Effect.fork(Effect.flip(configure(parsed.spec)))
+      yield* settle
+      yield* state.update(() => ({ postgresRuns: false }))
+      expect((yield* Fiber.join(caller)).message).toContain("Postgres has ended")
+    }).pipe(Effect.provide(basics))
+  )
+
   it.effect("does what was pending before it began to watch", () =>
     Effect.gen(function* () {
       yield* running(parsed)
