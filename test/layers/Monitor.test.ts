@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import { Client } from "pg"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
@@ -165,6 +166,14 @@ const kinds = Effect.map(
   ({ active, reasons }) => [active, ...reasons.map(({ kind }) => kind)]
 )
 
+/** Looks again for as long as the monitor and a busy machine may need. */
+const settles = <A, E, R>(look: Effect.Effect<A, E, R>, isWanted: (seen: A) => boolean) =>
+  look.pipe(
+    Effect.filterOrFail(isWanted, (seen) => new Error(`still ${JSON.stringify(seen)}`)),
+    Effect.retry(Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
+  )
+const connected = settles(kinds, ([active]) => active !== null)
+
 describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
   it.scopedLive("sees what users do and nothing else", () =>
     Effect.gen(function* () {
@@ -176,8 +185,7 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
         const state = yield* ComputeState
         yield* started
         yield* Effect.fork((yield* Monitor).poll)
-        yield* (yield* ComputeState).await(() => true)
-        yield* Effect.sleep("300 millis")
+        yield* connected
         const sleeping = yield* Effect.fork(Effect.promise(() => admin.query("select pg_sleep(1.5)")))
         assert.deepStrictEqual(yield* kinds, [false], "the superuser's own query")
         assert.isNull((yield* state.get).lastActive)
@@ -195,13 +203,12 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
         )
         const before = (yield* state.get).lastActive
         assert.match(before ?? "", /\+00:00$/)
-        assert.approximately(Date.parse(before ?? "") * 1000, Number(rows[0].micros), 600_000)
+        assert.approximately(Date.parse(before ?? "") * 1000, Number(rows[0].micros), 5_000_000)
         yield* Effect.sleep("1200 millis")
         assert.strictEqual((yield* state.get).lastActive, before, "an idle session does not age")
 
         const running = yield* Effect.fork(Effect.promise(() => user.query("select pg_sleep(1.5)")))
-        yield* Effect.sleep("200 millis")
-        assert.deepStrictEqual(yield* kinds, [true, "query"])
+        assert.deepStrictEqual(yield* settles(kinds, ([active]) => active === true), [true, "query"])
         yield* Fiber.join(running)
         assert.deepStrictEqual(yield* kinds, [false])
       }).pipe(Effect.provide(around(Sql.layerTo(postgres.connstr))))
@@ -219,13 +226,13 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
         yield* started
         yield* state.update(() => ({ spec: { spec: { features: ["activity_monitor_experimental"] } } as never }))
         yield* Effect.fork(monitor.poll)
-        yield* Effect.sleep("300 millis")
+        yield* connected
         assert.deepStrictEqual(yield* kinds, [false])
         yield* monitor.disregard(Effect.scoped(connect(postgres.port, "cloud_admin", "appdb", "compute_ctl:scan")))
         yield* Effect.sleep("2500 millis")
         assert.isNull((yield* state.get).lastActive)
         yield* Effect.scoped(connect(postgres.port, "cloud_admin", "appdb"))
-        yield* Effect.sleep("1500 millis")
+        yield* settles(state.get, ({ lastActive }) => lastActive !== null)
         assert.isNotNull((yield* state.get).lastActive)
       }).pipe(Effect.provide(around(Sql.layerTo(postgres.connstr))))
     })
@@ -263,14 +270,14 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
               )
               assert.isDefined(client)
               yield* Effect.sleep("600 millis")
-              const { reasons } = yield* monitor.fresh
+              const { reasons } = yield* settles(monitor.fresh, ({ active }) => active !== null)
               assert.strictEqual(reasons.filter(({ kind }) => kind === "walsender").length, expected.length - 1, name)
             }
           })
         )
         postgres.child.kill("SIGQUIT")
         yield* Effect.promise(() => postgres.ended)
-        yield* Effect.sleep("1500 millis")
+        yield* settles(downtime, ([current]) => (current ?? 0) > 0)
         const [current, total] = yield* downtime
         assert.isAbove(current ?? 0, 0)
         assert.isAbove(total ?? 0, 0)
