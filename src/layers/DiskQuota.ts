@@ -42,7 +42,7 @@ const make = (at: DiskQuotaPlaces) =>
       set: (bytes, mount) =>
         runAsRoot(children, at.sudo, [at.tool, String(bytes / 1024n), mount], LIMIT).pipe(
           Effect.mapError(({ message }) => new DiskQuotaFailed({ message })),
-          Effect.withSpan("set disk quota")
+          Effect.withSpan("set_disk_quota")
         )
     })
   )

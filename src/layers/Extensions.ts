@@ -121,7 +121,7 @@ const make = (downloads: DownloadPolicy) =>
           return yield* preload(spec)
         }).pipe(
           Effect.mapError(({ message }) => new ExtensionsFailed({ message })),
-          Effect.withSpan("prepare extensions")
+          Effect.withSpan("download_preload_extensions")
         ),
       fetch: (name, isLibrary) =>
         Effect.gen(function* () {

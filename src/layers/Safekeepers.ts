@@ -61,9 +61,9 @@ const make = Effect.gen(function* () {
         const [checkMs, lsn] = yield* measured("check", check(spec))
         if (lsn !== null) return { lsn, checkMs, syncMs: 0 }
         yield* confWritten
-        const [syncMs, synced] = yield* measured("full", fullSync(spec))
+        const [syncMs, synced] = yield* measured("full", Effect.withSpan(fullSync(spec), "sync_safekeepers"))
         return { lsn: synced, checkMs, syncMs }
-      }).pipe(Effect.withSpan("sync safekeepers"), Effect.provide(services)),
+      }).pipe(Effect.provide(services)),
     finalSync: (spec) =>
       measured("final", syncAtEnd(spec)).pipe(
         Effect.map(([syncMs, lsn]) => ({ lsn, syncMs })),

@@ -53,7 +53,7 @@ const make = (at: SwapPlaces) =>
               yield* Effect.logWarning(`${message}, and is gone: swap was resized before`)
             })
           ),
-          Effect.withSpan("resize swap")
+          Effect.withSpan("resize_swap")
         )
     })
   })

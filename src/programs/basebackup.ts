@@ -49,7 +49,12 @@ const attempt = (request: RequestBasebackup, lsn: Lsn) =>
       const { bytes, connectMicros } = yield* request(lsn)
       yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
       return yield* directory.unpack(bytes)
-    }).pipe(Effect.scoped, Effect.withSpan("basebackup try"), Effect.exit, Effect.timed)
+    }).pipe(
+      Effect.scoped,
+      Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }),
+      Effect.exit,
+      Effect.timed
+    )
     const took = Math.floor(Duration.toMillis(duration))
     yield* metrics.observe(basebackupSeconds, { outcome: Exit.isSuccess(tried) ? "ok" : "error" }, took / 1000)
     const size = yield* tried
@@ -84,7 +89,7 @@ export const connectForBasebackup = (
     return (lsn) =>
       Effect.flatMap(Waits, (waits) => waits.within("basebackup", LIMIT)(withRetries(request, lsn))).pipe(
         Effect.mapError((cause) => new BasebackupFailed({ message: `failed to get basebackup@${format(lsn)}`, cause })),
-        Effect.withSpan("basebackup", { attributes: { lsn: format(lsn) } })
+        Effect.withSpan("get_basebackup", { attributes: { lsn: format(lsn) } })
       )
   })
 

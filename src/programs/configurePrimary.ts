@@ -24,7 +24,7 @@ const inBackground = (name: string, complaint: string, effect: Effect.Effect<unk
     )
   )
 
-export const configurePrimary = Effect.fn("configure primary")(function* (spec: ParsedSpec) {
+export const configurePrimary = Effect.fn("configure_as_primary")(function* (spec: ParsedSpec) {
   const catalog = yield* Catalog
   if (!spec.spec.skip_pg_catalog_updates) {
     const directory = yield* DataDirectory

@@ -7,9 +7,12 @@ import { Metrics } from "../layers/Metrics.ts"
 const outcome = (exit: Exit.Exit<unknown, unknown>): string =>
   Exit.isSuccess(exit) ? "ok" : Exit.isInterrupted(exit) ? "interrupted" : "failed"
 
-/** A phase of the start: a span, and its duration in the histogram, however it ended. */
+/**
+ * A phase of the start: its duration in the histogram, however it ended, and a span. Spans are called as the original's
+ * are, where it has one.
+ */
 export const phase =
-  (name: string) =>
+  (name: string, span: string = name) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Metrics> =>
     Effect.gen(function* () {
       const metrics = yield* Metrics
@@ -19,4 +22,4 @@ export const phase =
           metrics.observe(startPhaseSeconds, { phase: name, outcome: outcome(exit) }, Number(now - begun) / 1e9)
         )
       return yield* Effect.onExit(effect, observe)
-    }).pipe(Effect.withSpan(name))
+    }).pipe(Effect.withSpan(span))

@@ -62,4 +62,4 @@ export const prepareDataDirectory = (spec: ParsedSpec) =>
     const [lsn] = yield* Effect.all([sync, write], { concurrency: "unbounded" })
     yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
     yield* asIs(directory.finish(spec))
-  }).pipe(Effect.scoped, phase("data directory"))
+  }).pipe(Effect.scoped, phase("data directory", "prepare_pgdata"))

@@ -96,7 +96,7 @@ export const reload = Effect.gen(function* () {
       WaitExpired: (error) => unconfirmed(error.message)
     })
   )
-}).pipe(Effect.withSpan("reload configuration"))
+}).pipe(Effect.withSpan("pg_reload_conf"))
 
 const unconfirmed = (reason: string) =>
   Effect.logWarning(`could not see whether Postgres reloaded its configuration: ${reason}`).pipe(

@@ -104,7 +104,7 @@ const startPostgres = (spec: ParsedSpec) =>
     const postmaster = yield* Postmaster
     const state = yield* ComputeState
     const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
-    const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres")(started)))
+    const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres", "start_postgres")(started)))
     yield* state.update(({ metrics }) => ({
       postgresRuns: true,
       metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }

@@ -296,10 +296,13 @@ describe("traces", () => {
           [PARENT, 2, "POST", "/configure"]
         )
         assert.strictEqual(lineage(spans, named("reconfigure", OTHER))[0], "HTTP")
-        for (const name of ["data directory", "basebackup", "start postgres", "catalog apply"]) {
+        for (const name of [
+          ...["prepare_pgdata", "check_safekeepers_synced", "get_basebackup", "try_get_basebackup", "start_postgres"],
+          ...["configure_as_primary", "apply_spec_sql", "db_apply_changes"]
+        ]) {
           assert.include(lineage(spans, named(name, TRACE)), "start_compute", name)
         }
-        assert.include(lineage(spans, named("catalog apply", OTHER)), "reconfigure")
+        assert.include(lineage(spans, named("apply_spec_sql", OTHER)), "reconfigure")
 
         const secrets = [
           ...["cplane-secret", "bouncer-secret", "storage-secret", "query-secret", "header-secret"],

@@ -28,9 +28,27 @@ const messages = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>
 /** Several statements in one message are one transaction. */
 const text = (items: ReadonlyArray<Item>): string => items.map(({ step }) => Redacted.value(step.statement)).join(";\n")
 
+/** Objects a span names. */
+const NAMED = 50
+
+const spanOf = (items: ReadonlyArray<Item>) => ({
+  attributes: {
+    phase: [...new Set(items.map(({ phase }) => phase))].join(", "),
+    "compute.objects": items
+      .slice(0, NAMED)
+      .map(({ step }) => step.object)
+      .join(", ")
+  }
+})
+
 const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal): Effect.Effect<void, SqlFailed> => {
   const steps = items.map(({ step }) => step)
-  return journal.began(steps).pipe(Effect.zipRight(session.script(text(items))), Effect.zipRight(journal.done(steps)))
+  return journal
+    .began(steps)
+    .pipe(
+      Effect.zipRight(Effect.withSpan(session.script(text(items)), "db_apply_changes", spanOf(items))),
+      Effect.zipRight(journal.done(steps))
+    )
 }
 
 const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>

@@ -77,7 +77,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
         Effect.provideService(Metrics, metrics),
         oneAtATime.withPermits(1),
         waits.openEnded("catalog to match the spec"),
-        Effect.withSpan("catalog apply", { attributes: { trigger: options.phase } })
+        Effect.withSpan("apply_spec_sql", { attributes: { trigger: options.phase } })
       )
 
     const service: Catalog["Type"] = {

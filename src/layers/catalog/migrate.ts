@@ -50,4 +50,4 @@ export const migrate = (
       )
       yield* Effect.logInfo(`Finished migration id=${id}`)
     }
-  }).pipe(Effect.scoped, Effect.withSpan("catalog migrations"))
+  }).pipe(Effect.scoped, Effect.withSpan("handle_migrations"))

@@ -102,4 +102,4 @@ export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
     }
     if (members === 0) yield* settle(current())
     return yield* Effect.flatMap(Deferred.await(decided), conclude)
-  }).pipe(Effect.scoped, Effect.withSpan("safekeepers check"))
+  }).pipe(Effect.scoped, Effect.withSpan("check_safekeepers_synced"))
