@@ -239,6 +239,27 @@ describe("companions", () => {
   )
 })
 
+describe("a control plane that says nothing", () => {
+  it.scopedLive(
+    "does not keep a process that is told to stop",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        emulator.world.faults = [{ peer: "control", action: { do: "silence" } }]
+        const compute = yield* startCompute({ emulator, source: "control-plane" })
+        yield* eventually(
+          "a request for the spec",
+          Effect.sync(() => emulator.world.asked.some(({ peer }) => peer === "control"))
+        )
+        const before = Date.now()
+        compute.signal("SIGTERM")
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.isBelow(Date.now() - before, seconds(5))
+      }),
+    LIMIT
+  )
+})
+
 /** The postmaster and what it started. */
 const family = (pid: number): ReadonlyArray<number> => [
   pid,

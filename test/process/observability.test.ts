@@ -169,6 +169,11 @@ describe("/metrics", () => {
         assert.strictEqual(refused.status, 500)
         const { body } = yield* scrape(compute)
         assert.include(body, "pg_cctl_pagestream_request_errors_total 2\n")
+        // A control plane that says nothing does not keep the process from its end.
+        const before = Date.now()
+        compute.signal("SIGTERM")
+        assert.strictEqual((yield* compute.ended).code, 1)
+        assert.isBelow(Date.now() - before, 8000)
       }),
     LIMIT
   )

@@ -65,24 +65,31 @@ const open = (url: URL, token: string): Effect.Effect<IncomingMessage, string> =
     })
   })
 
+/** Opening is what a server that says nothing draws out: it has to be interruptible too. */
 const direct = (url: URL, token: string, redirects = REDIRECTS): Effect.Effect<Answer, string> =>
-  Effect.acquireUseRelease(
-    open(url, token),
-    (answer) => {
-      const code = answer.statusCode ?? 0
-      const { location } = answer.headers
-      if (!REDIRECTING.has(code) || location === undefined || !URL.canParse(location, url)) {
-        return Effect.tryPromise({ try: () => received(answer), catch: reasonOf }).pipe(
-          Effect.map((body) => ({ code, body, retryAfter: answer.headers["retry-after"] ?? null }))
-        )
-      }
-      const next = new URL(location, url)
-      if (redirects === 0) return Effect.fail(`more than ${REDIRECTS} redirects`)
-      // The token is for the host that it was given for.
-      return direct(next, next.host === url.host ? token : "", redirects - 1)
-    },
-    (answer) => Effect.sync(() => answer.destroy())
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(open(url, token)), (answer) =>
+      Effect.ensuring(
+        restore(read(url, token, redirects, answer)),
+        Effect.sync(() => answer.destroy())
+      )
+    )
   )
+
+const read = (url: URL, token: string, redirects: number, answer: IncomingMessage): Effect.Effect<Answer, string> =>
+  Effect.suspend(() => {
+    const code = answer.statusCode ?? 0
+    const { location } = answer.headers
+    if (!REDIRECTING.has(code) || location === undefined || !URL.canParse(location, url)) {
+      return Effect.tryPromise({ try: () => received(answer), catch: reasonOf }).pipe(
+        Effect.map((body) => ({ code, body, retryAfter: answer.headers["retry-after"] ?? null }))
+      )
+    }
+    const next = new URL(location, url)
+    if (redirects === 0) return Effect.fail(`more than ${REDIRECTS} redirects`)
+    // The token is for the host that it was given for.
+    return direct(next, next.host === url.host ? token : "", redirects - 1)
+  })
 
 const proxied = (url: URL, token: string, { http, https }: Settings): Effect.Effect<Answer, string> =>
   Effect.gen(function* () {
