@@ -8,14 +8,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { formatShardIndex } from "../../domain/Ids.ts"
+import type { Lsn } from "../../domain/Lsn.ts"
 import * as PageApi from "../../domain/PageApi.ts"
 import type { PageserverEndpoint } from "../../domain/PageserverEndpoint.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
-import { openChannel } from "./Channel.ts"
-import { type GrpcCall, grpcFailed } from "./GrpcCall.ts"
+import { grpcFailed, type Messages, openClient } from "./GrpcClient.ts"
 import type { PageserverFailed } from "./PageserverFailed.ts"
 import { limits, type PageserverSession } from "./PageserverSession.ts"
 
@@ -37,28 +37,17 @@ const decodeAll = <A>(messages: ReadonlyArray<Uint8Array>, decode: (message: Uin
   Either.mapLeft(Either.all(messages.map(decode)), malformed)
 
 /** The first message is awaited, so that a refusal is the call's failure and not the stream's. */
-const chunks = (call: GrpcCall): Effect.Effect<Stream.Stream<Uint8Array, PageserverFailed>, PageserverFailed> =>
+const chunks = (messages: Messages): Effect.Effect<Stream.Stream<Uint8Array, PageserverFailed>, PageserverFailed> =>
   Effect.gen(function* () {
-    const next = Effect.flatMap(call.messages, (messages) => decodeAll(messages, PageApi.decodeBaseBackupChunk))
+    const next = Effect.flatMap(messages, (all) => decodeAll(all, PageApi.decodeBaseBackupChunk))
     const first = yield* next
+    if (first.length === 0) return yield* Effect.fail(malformed("no message"))
     const rest = Stream.repeatEffectChunkOption(
       Effect.flatMap(Effect.mapError(next, Option.some), (all) =>
         all.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(Chunk.unsafeFromArray(all))
       )
     )
-    return first.length === 0 ? Stream.empty : Stream.concat(Stream.fromIterable(first), rest)
-  })
-
-const onlyMessage = (
-  call: GrpcCall,
-  sofar: ReadonlyArray<Uint8Array> = []
-): Effect.Effect<Uint8Array, PageserverFailed> =>
-  Effect.flatMap(call.messages, (messages) => {
-    if (messages.length > 0) return onlyMessage(call, [...sofar, ...messages])
-    const [message] = sofar
-    return message === undefined || sofar.length > 1
-      ? Effect.fail(malformed(`${sofar.length} messages instead of one`))
-      : Effect.succeed(message)
+    return Stream.concat(Stream.fromIterable(first), rest)
   })
 
 export const openGrpc = (
@@ -66,29 +55,24 @@ export const openGrpc = (
   endpoint: PageserverEndpoint
 ): Effect.Effect<PageserverSession, PageserverFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const channel = yield* openChannel(endpoint.url, limits.connect)
-    const metadata = metadataOf(spec, endpoint)
+    const client = yield* openClient(endpoint.url, metadataOf(spec, endpoint), limits.connect)
+    const scope = yield* Effect.scope
+    const basebackupRequest = (lsn: Lsn) =>
+      PageApi.encodeGetBaseBackupRequest({
+        lsn,
+        replica: spec.spec.mode !== "Primary",
+        full: false,
+        compression: "gzip"
+      })
     return {
-      connectMicros: channel.connectMicros,
-      isOpen: channel.isOpen,
+      connectMicros: client.connectMicros,
+      isOpen: client.isOpen,
       basebackup: (lsn) =>
-        Effect.flatMap(
-          channel.call(
-            PageApi.path.getBaseBackup,
-            metadata,
-            PageApi.encodeGetBaseBackupRequest({
-              lsn,
-              replica: spec.spec.mode !== "Primary",
-              full: false,
-              compression: "gzip"
-            }),
-            limits.basebackupStall
-          ),
-          chunks
-        ),
+        client
+          .stream(PageApi.path.getBaseBackup, basebackupRequest(lsn), limits.basebackupStall)
+          .pipe(Effect.flatMap(chunks), Scope.extend(scope)),
       leaseLsn: (lsn) =>
-        channel.call(PageApi.path.leaseLsn, metadata, PageApi.encodeLeaseLsnRequest(lsn), limits.lease).pipe(
-          Effect.flatMap((call) => onlyMessage(call)),
+        client.unary(PageApi.path.leaseLsn, PageApi.encodeLeaseLsnRequest(lsn), limits.lease).pipe(
           Effect.flatMap((message) => Either.mapLeft(PageApi.decodeLeaseLsnResponse(message), malformed)),
           Effect.catchIf(
             (failure) => failure.code === REFUSED,
