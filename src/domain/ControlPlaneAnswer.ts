@@ -8,7 +8,7 @@ import { type ComputeConfig, ControlPlaneConfigResponse } from "./ComputeConfig.
 import { decodeJson } from "./Decode.ts"
 
 /** Requests before it is given up. */
-export const ATTEMPTS = 5
+export const ATTEMPTS = 3
 /** Milliseconds after the first failure, and the most that an answer may ask for. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
