@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import { auditAddress, auditConf, exportConf } from "../../src/domain/RsyslogConf.ts"
 
@@ -66,7 +66,10 @@ if (rsyslogd === undefined)
   console.warn("skipped: rsyslogd is not installed, its own check of the snippets is left out")
 
 describe.skipIf(rsyslogd === undefined)("rsyslogd -N1", () => {
-  const directory = mkdtempSync(join(tmpdir(), "rsyslog-conf-"))
+  let directory = ""
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "rsyslog-conf-"))
+  })
   afterAll(() => rmSync(directory, { recursive: true }))
 
   /** What rsyslogd says against the configuration. */
