@@ -4,14 +4,18 @@ import { builtinModules } from "node:module"
 
 const isIdentifier = (name) => /^[A-Za-z_$][\w$]*$/.test(name)
 
-/** An object with a getter for each export. What is itself a class is extended, so it has to be the real one. */
-const source = (id, names, isCallable) =>
-  isCallable
-    ? `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${id}`)})`
-    : `
+// Names of headers and codes of errors, which gRPC reads while it is evaluated. The protocol fixes them.
+const isCopied = (id, name) => id === "http2" && name === "constants"
+
+/** What is itself a class is extended, so it has to be the real one. */
+const real = (id) => `module.exports = process.getBuiltinModule(${JSON.stringify(`node:${id}`)})`
+
+/** An object with a getter for each export. */
+const lazy = (id, exports, names) => `
 const load = () => loaded ??= process.getBuiltinModule(${JSON.stringify(`node:${id}`)})
 let loaded
-for (const name of ${JSON.stringify(names)})
+Object.assign(exports, ${JSON.stringify(Object.fromEntries(names.filter((name) => isCopied(id, name)).map((name) => [name, exports[name]])))})
+for (const name of ${JSON.stringify(names.filter((name) => !isCopied(id, name)))})
   Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => load()[name] })
 `
 
@@ -26,7 +30,8 @@ export const lazyBuiltins = {
     build.onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
       const exports = await import(`node:${path}`)
       const names = Object.keys(exports).filter((name) => name !== "default" && isIdentifier(name))
-      return { contents: source(path, names, typeof exports.default === "function"), loader: "js" }
+      const contents = typeof exports.default === "function" ? real(path) : lazy(path, exports, names)
+      return { contents, loader: "js" }
     })
   }
 }

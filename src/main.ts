@@ -35,7 +35,7 @@ const main = () => {
 }
 
 /** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
-const preload = () => import("./http/servers.ts")
+const preload = () => Promise.all([import("./http/servers.ts"), import("./layers/pageserver/grpc.ts")])
 
 if (startupSnapshot.isBuildingSnapshot()) void preload().then(() => startupSnapshot.setDeserializeMainFunction(main))
 else main()
