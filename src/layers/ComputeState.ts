@@ -5,8 +5,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
+import type * as Stream from "effect/Stream"
 import { type Cause, type ComputeStatus, kebab, next } from "../domain/ComputeStatus.ts"
 import type { Lsn } from "../domain/Lsn.ts"
 import { statusChanges } from "../domain/MetricFamilies.ts"
@@ -14,6 +13,7 @@ import type { LfcOffloadState, LfcPrewarmState } from "../domain/Operations.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type StartupMetrics, zero } from "../domain/StartupMetrics.ts"
 import { Metrics } from "./Metrics.ts"
+import * as Watched from "./Watched.ts"
 
 export interface State {
   readonly status: ComputeStatus
@@ -82,26 +82,30 @@ const initial = (now: number): State => ({
 const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const metrics = yield* Metrics
-  const ref = yield* SubscriptionRef.make(initial(yield* clock.currentTimeMillis))
+  const watched = Watched.make(initial(yield* clock.currentTimeMillis))
+
+  const changed = (cause: Cause, from: ComputeStatus, to: State) =>
+    Effect.logInfo(`Changing compute status from ${kebab(from)} to ${kebab(to.status)}`).pipe(
+      Effect.annotateLogs({ cause }),
+      Effect.zipRight(metrics.increment(statusChanges, { from: kebab(from), to: kebab(to.status) })),
+      Effect.as(to)
+    )
 
   const transition = (cause: Cause, patch: (state: State) => Partial<State> = () => ({})) =>
-    SubscriptionRef.modifyEffect(ref, (state) => {
-      const status = next(state.status, cause, state.postgresRuns)
-      if (status === undefined) return Effect.fail(new InvalidStatus({ status: state.status }))
-      const changed: State = { ...state, ...patch(state), status, since: clock.unsafeCurrentTimeMillis() }
-      return Effect.logInfo(`Changing compute status from ${kebab(state.status)} to ${kebab(status)}`).pipe(
-        Effect.annotateLogs({ cause }),
-        Effect.zipRight(metrics.increment(statusChanges, { from: kebab(state.status), to: kebab(status) })),
-        Effect.as([changed, changed] as const)
-      )
-    })
+    watched
+      .modify((state): readonly [Effect.Effect<State, InvalidStatus>, State] => {
+        const status = next(state.status, cause, state.postgresRuns)
+        if (status === undefined) return [new InvalidStatus({ status: state.status }), state]
+        const to: State = { ...state, ...patch(state), status, since: clock.unsafeCurrentTimeMillis() }
+        return [changed(cause, state.status, to), to]
+      })
+      .pipe(Effect.flatten, Effect.uninterruptible)
 
-  const changes = ref.changes.pipe(Stream.changes)
   return ComputeState.of({
-    get: SubscriptionRef.get(ref),
-    changes,
+    get: watched.get,
+    changes: watched.changes,
     transition,
-    update: (patch) => SubscriptionRef.update(ref, (state) => ({ ...state, ...patch(state) })),
-    await: (predicate) => changes.pipe(Stream.filter(predicate), Stream.runHead, Effect.flatMap(Effect.orDie))
+    update: (patch) => watched.modify((state) => [undefined, { ...state, ...patch(state) }]),
+    await: watched.await
   })
 })

@@ -4,9 +4,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { TerminateMode } from "../domain/ComputeStatus.ts"
+import * as Watched from "./Watched.ts"
 
 export type StopReason =
   /** `/terminate`: stop Postgres, sync the safekeepers, answer, wait as the mode says, exit with Postgres's code. */
@@ -46,22 +45,19 @@ export class StopRequests extends Context.Tag("compute/StopRequests")<
     readonly current: Effect.Effect<StopReason | null>
   }
 >() {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.map(SubscriptionRef.make<StopReason | null>(null), (ref) => {
-      const awaitMatching = (predicate: (reason: StopReason) => boolean) =>
-        ref.changes.pipe(
-          Stream.filter((reason): reason is StopReason => reason !== null && predicate(reason)),
-          Stream.runHead,
-          Effect.flatMap(Effect.orDie)
-        )
-      return StopRequests.of({
-        request: (reason) =>
-          SubscriptionRef.update(ref, (earlier) => (earlier === null || overrides(reason, earlier) ? reason : earlier)),
-        await: awaitMatching(() => true),
-        awaitMatching,
-        current: SubscriptionRef.get(ref)
-      })
+  static readonly layer = Layer.sync(this, () => {
+    const watched = Watched.make<StopReason | null>(null)
+    const awaitMatching = (predicate: (reason: StopReason) => boolean) =>
+      Effect.flatMap(
+        watched.await((reason) => reason !== null && predicate(reason)),
+        (reason) => (reason === null ? Effect.never : Effect.succeed(reason))
+      )
+    return StopRequests.of({
+      request: (reason) =>
+        watched.modify((earlier) => [undefined, earlier === null || overrides(reason, earlier) ? reason : earlier]),
+      await: awaitMatching(() => true),
+      awaitMatching,
+      current: watched.get
     })
-  )
+  })
 }
