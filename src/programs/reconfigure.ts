@@ -17,15 +17,16 @@ import { Catalog } from "../layers/Catalog.ts"
 import { Certificates } from "../layers/Certificates.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { DataDirectory } from "../layers/DataDirectory.ts"
-import { LocalProxy } from "../layers/LocalProxy.ts"
+import type { LocalProxy } from "../layers/LocalProxy.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { MachineConfig } from "../layers/Options.ts"
-import { PgBouncer } from "../layers/PgBouncer.ts"
+import type { PgBouncer } from "../layers/PgBouncer.ts"
 import type { Postmaster } from "../layers/Postmaster.ts"
 import { Rsyslog } from "../layers/Rsyslog.ts"
 import type { Sql } from "../layers/Sql.ts"
 import { underRequest } from "../layers/Telemetry.ts"
 import type { Waits } from "../layers/Waits.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { failureText, OperationFailed } from "./OperationFailed.ts"
 import { refuseUnreadable } from "./prepare.ts"
 import { type Reloaded, reload } from "./reload.ts"
@@ -64,20 +65,6 @@ export class Reconfiguration extends Context.Tag("compute/Reconfiguration")<
     Effect.suspend(() => make)
   )
 }
-
-/** Neighbours have their own pace and failures: a reconfiguration neither waits for them nor fails with them. */
-const tellNeighbours = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const pgbouncer = yield* PgBouncer
-    const localProxy = yield* LocalProxy
-    const told = (name: string, effect: Effect.Effect<void, Error>) =>
-      effect.pipe(
-        Effect.catchAllCause((cause) => Effect.logError(`error while ${name}`, cause)),
-        Effect.forkScoped
-      )
-    if (spec.spec.pgbouncer_settings !== null) yield* told("tuning pgbouncer", pgbouncer.tune(spec))
-    if (spec.spec.local_proxy_config !== null) yield* told("configuring local_proxy", localProxy.configure(spec))
-  })
 
 const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
   Effect.gen(function* () {

@@ -12,15 +12,14 @@ import { Certificates } from "../layers/Certificates.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { DiskQuota } from "../layers/DiskQuota.ts"
 import { Extensions } from "../layers/Extensions.ts"
-import { LocalProxy } from "../layers/LocalProxy.ts"
 import { MachineConfig, Options } from "../layers/Options.ts"
-import { PgBouncer } from "../layers/PgBouncer.ts"
 import { Postmaster, type RunningPostgres } from "../layers/Postmaster.ts"
 import { Rsyslog } from "../layers/Rsyslog.ts"
 import { Services } from "../layers/Services.ts"
 import { Swap } from "../layers/Swap.ts"
 import { Waits } from "../layers/Waits.ts"
 import { configurePrimary } from "./configurePrimary.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { phase } from "./phase.ts"
 import { prepareDataDirectory } from "./prepare.ts"
 import { asIs, StartFailed, step } from "./StartFailed.ts"
@@ -76,20 +75,6 @@ const shipLogs = (spec: ParsedSpec) =>
       yield* services.run("audit log cleaning", rsyslog.auditGarbage)
     }
     yield* asIs(rsyslog.exportLogs(spec))
-  })
-
-/** Neighbours that start on their own and only need to be told; a start neither waits for them nor fails with them. */
-const tellNeighbours = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const pgbouncer = yield* PgBouncer
-    const localProxy = yield* LocalProxy
-    const told = (name: string, effect: Effect.Effect<void, Error>) =>
-      effect.pipe(
-        Effect.catchAll((error) => Effect.logError(`error while ${name}: ${error.message}`)),
-        Effect.forkScoped
-      )
-    if (spec.spec.pgbouncer_settings !== null) yield* told("tuning pgbouncer", pgbouncer.tune(spec))
-    if (spec.spec.local_proxy_config !== null) yield* told("configuring local_proxy", localProxy.configure(spec))
   })
 
 const awaitCertificates = Effect.gen(function* () {
