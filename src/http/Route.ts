@@ -55,9 +55,6 @@ export const plain = (status: number, contentType: string, text: string): Respon
 export const json = (status: number, value: object | string | number | boolean | null): Response =>
   plain(status, "application/json", JSON.stringify(value))
 
-/** For what is JSON text already, such as rows of Postgres whose numbers no double holds. */
-export const rawJson = (status: number, text: string): Response => plain(status, "application/json", text)
-
 export const empty = (status: number): Response => HttpServerResponse.empty({ status })
 
 /**

@@ -3,6 +3,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { line, messages } from "../domain/ErrorChain.ts"
+import type { MetricFamily } from "../domain/MetricFamilies.ts"
+import { Metrics } from "../layers/Metrics.ts"
 
 /** A step of an operation on the running compute failed; `message` is the text that the operation's state shows. */
 export class OperationFailed extends Data.TaggedError("OperationFailed")<{ readonly message: string }> {}
@@ -24,3 +26,16 @@ export const failureChain = (cause: Cause.Cause<Error>): ReadonlyArray<string> =
 
 /** The same in one line. */
 export const failureText = (cause: Cause.Cause<Error>): string => line(failureChain(cause))
+
+/** A failure ends as the operation's state: counted, logged with `complaint`, shown with its chain. */
+export const asState =
+  (counter: MetricFamily, complaint: string) =>
+  <A, R>(operation: Effect.Effect<A, Error, R>) =>
+    Effect.catchAllCause(operation, (cause) =>
+      Effect.gen(function* () {
+        const metrics = yield* Metrics
+        yield* metrics.increment(counter)
+        yield* Effect.logError(complaint, cause)
+        return { status: "failed", error: failureText(cause) } as const
+      })
+    )

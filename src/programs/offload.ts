@@ -16,7 +16,7 @@ import { compress } from "../layers/endpointStorage/zstd.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Sql } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
-import { doing, failureText, OperationFailed } from "./OperationFailed.ts"
+import { asState, doing, OperationFailed } from "./OperationFailed.ts"
 import { makeSlot } from "./Slot.ts"
 
 const QUERY_LIMIT = "2 minutes"
@@ -86,16 +86,10 @@ const make = Effect.gen(function* () {
   const slot = yield* makeSlot
   const state = yield* ComputeState
   const metrics = yield* Metrics
-  const context = yield* Effect.context<ComputeState | EndpointStorage | Sql | Waits>()
+  const context = yield* Effect.context<ComputeState | EndpointStorage | Metrics | Sql | Waits>()
 
   const run = offload.pipe(
-    Effect.catchAllCause((cause) =>
-      Effect.gen(function* () {
-        yield* metrics.increment(lfcOffloadErrors)
-        yield* Effect.logError("offloading LFC failed", cause)
-        return { status: "failed", error: failureText(cause) } as const
-      })
-    ),
+    asState(lfcOffloadErrors, "offloading LFC failed"),
     Effect.withSpan("offload LFC"),
     Effect.provide(context)
   )

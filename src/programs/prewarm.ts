@@ -17,7 +17,7 @@ import { failAt } from "../layers/Failpoints.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Sql } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
-import { doing, failureText, OperationFailed } from "./OperationFailed.ts"
+import { asState, doing, OperationFailed } from "./OperationFailed.ts"
 import { makeSlot } from "./Slot.ts"
 
 const DOWNLOAD_LIMIT = "5 minutes"
@@ -115,17 +115,11 @@ const make = Effect.gen(function* () {
   const slot = yield* makeSlot
   const state = yield* ComputeState
   const metrics = yield* Metrics
-  const context = yield* Effect.context<ComputeState | EndpointStorage | Sql | Waits>()
+  const context = yield* Effect.context<ComputeState | EndpointStorage | Metrics | Sql | Waits>()
 
   const run = (from: string | null) => (cancelled: Effect.Effect<void>) =>
     prewarm(from).pipe(
-      Effect.catchAllCause((cause) =>
-        Effect.gen(function* () {
-          yield* metrics.increment(lfcPrewarmErrors)
-          yield* Effect.logError("prewarming LFC failed", cause)
-          return { status: "failed", error: failureText(cause) } as const
-        })
-      ),
+      asState(lfcPrewarmErrors, "prewarming LFC failed"),
       Effect.raceFirst(Effect.as(cancelled, { status: "cancelled" } as const)),
       Effect.tap((result: LfcPrewarmState) => Effect.logInfo(`LFC prewarm: ${result.status}`)),
       Effect.withSpan("prewarm LFC"),

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
+import { reconfigureConcurrency } from "../domain/Concurrency.ts"
 import { reconfigureSeconds } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Catalog } from "../layers/Catalog.ts"
@@ -88,7 +89,7 @@ const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
       yield* Effect.logWarning(`settings that wait for a restart: ${reloaded.pendingRestart.join(", ")}`)
     }
     if (!appliesCatalog) return reloaded
-    yield* catalog.apply(spec, { concurrency: spec.spec.reconfigure_concurrency, phase: "reconfigure" })
+    yield* catalog.apply(spec, { concurrency: reconfigureConcurrency(spec.spec), phase: "reconfigure" })
     if (dropsSubscriptions && !dropped && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
     return reloaded
   })
