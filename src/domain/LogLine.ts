@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/logger.rs`; `tracing-subscriber`'s full format.
  */
 import type { Level } from "./LogFilter.ts"
-import { isSecretName, redact } from "./Redaction.ts"
+import { isSecretName, redact, redactWithin } from "./Redaction.ts"
 
 export interface LogSpan {
   readonly name: string
@@ -29,13 +29,42 @@ export const LINE_BREAK = "\u200b"
 
 const HIDDEN = "<redacted>"
 const oneLine = (text: string) => text.replace(/\r\n|\r|\n/g, LINE_BREAK)
-const fieldValue = ([name, value]: readonly [string, string]) => (isSecretName(name) ? HIDDEN : value)
+
+/** Bytes of a message, and of the value of a field. */
+const LONGEST = 4096
+/** Lines whose JSON is taken apart downstream: they are ours, and half of one is none. */
+const WHOLE = "[NEON_EXT_STAT] "
+
+/** Texts that no escape makes too long. */
+const SHORT = 512
+
+const limited = (text: string): string => (text.length <= SHORT ? text : redactWithin(text, LONGEST))
+
+const messageOf = ({ message }: LogRecord): string => (message.startsWith(WHOLE) ? message : limited(message))
+
+const fieldValue = ([name, value]: readonly [string, string]) => (isSecretName(name) ? HIDDEN : limited(value))
+
+/** C0, C1, and what turns lines around or breaks them: a terminal that shows the log obeys it. */
+const CONTROL =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const hex = (character: string, digits: number) => character.charCodeAt(0).toString(16).padStart(digits, "0")
+
+/** `\x1b`, `\u202e` */
+export const printable = (text: string): string =>
+  text.replace(CONTROL, (character) => (character <= "\u00ff" ? `\\x${hex(character, 2)}` : `\\u${hex(character, 4)}`))
+
+/** JSON escapes only C0 by itself. */
+const json = (value: object | string): string =>
+  JSON.stringify(value).replace(CONTROL, (character) => `\\u${hex(character, 4)}`)
+
 const quoted = (value: string) => (/^[^\s"'=]+$/.test(value) ? value : JSON.stringify(value))
 
 const pairs = (fields: LogRecord["fields"]) =>
   fields.map((field) => `${field[0]}=${quoted(fieldValue(field))}`).join(" ")
 
-const withFields = (record: LogRecord) => [record.message, pairs(record.fields)].filter((part) => part !== "").join(" ")
+const withFields = (record: LogRecord) =>
+  [messageOf(record), pairs(record.fields)].filter((part) => part !== "").join(" ")
 
 /** Full RFC 3339, UTC, microseconds. */
 export const timestamp = (record: Pick<LogRecord, "millis" | "micros">): string =>
@@ -47,7 +76,7 @@ export const textLine = (record: LogRecord): string => {
     fields.length === 0 ? `${name}:` : `${name}{${pairs(fields)}}:`
   )
   const head = `${timestamp(record)} ${record.level.padStart(5)} ${spans.join("")}${spans.length === 0 ? "" : " "}`
-  return oneLine(redact(head + withFields(record)))
+  return printable(oneLine(redact(head + withFields(record))))
 }
 
 const object = (fields: LogRecord["fields"]) =>
@@ -55,10 +84,10 @@ const object = (fields: LogRecord["fields"]) =>
 
 /** One JSON object for machines. */
 export const jsonLine = (record: LogRecord): string =>
-  JSON.stringify({
+  json({
     timestamp: timestamp(record),
     level: record.level,
-    message: redact(record.message),
+    message: redact(messageOf(record)),
     ...(record.fields.length > 0 && { fields: object(record.fields) }),
     ...(record.spans.length > 0 && { spans: record.spans.map(({ name, fields }) => ({ name, ...object(fields) })) }),
     ...(record.trace !== null && { trace_id: record.trace.traceId, span_id: record.trace.spanId })
@@ -81,5 +110,5 @@ export const postgresLine = (record: LogRecord, identity: Identity): string => {
     ["pg_compute_id", identity.computeId],
     ["message", redact(withFields(record))]
   ]
-  return `{${members.map(([key, value]) => `"${key}": ${JSON.stringify(value)}`).join(", ")}}`
+  return `{${members.map(([key, value]) => `"${key}": ${json(value)}`).join(", ")}}`
 }

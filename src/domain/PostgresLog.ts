@@ -4,6 +4,8 @@
  *
  * Source: `compute_tools/src/pg_helpers.rs` (`handle_postgres_logs`).
  */
+import { printable } from "./LogLine.ts"
+
 const SEPARATOR = "\u200B"
 const PREFIX = "PG:"
 /** Characters kept of one message; a backend that dumps its memory contexts writes megabytes. */
@@ -12,7 +14,11 @@ const LONGEST = 256 * 1024
 /** Whether a line begins a message: Postgres' default prefix starts with the time. */
 export const beginsMessage = (line: string): boolean => /^\d+-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/.test(line)
 
+/** Tabs stay: Postgres indents with them. What else a statement put into the log is not for the terminal to obey. */
+const visible = (text: string): string => text.split("\t").map(printable).join("\t")
+
 export const renderMessage = (lines: ReadonlyArray<string>): string => {
   const text = lines.join(SEPARATOR)
-  return PREFIX + (text.length > LONGEST ? `${text.slice(0, LONGEST)}… (${text.length - LONGEST} more)` : text)
+  const rest = text.length - LONGEST
+  return PREFIX + visible(rest > 0 ? `${text.slice(0, LONGEST)}… (${rest} more)` : text)
 }

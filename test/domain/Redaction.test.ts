@@ -23,7 +23,13 @@ describe("Redaction", () => {
     `CREATE ROLE a LOGIN PASSWORD  E'it''s ${SECRET}' INHERIT`,
     `"encrypted_password":"SCRAM-SHA-256$4096:${SECRET}=$${SECRET}:${SECRET}"`,
     `verifier SCRAM-SHA-256$4096:salt${SECRET}$key:key was kept`,
-    `eyJhbGciOiJFZERTQSJ9.${SECRET}.${SECRET}`
+    `eyJhbGciOiJFZERTQSJ9.${SECRET}.${SECRET}`,
+    `trace-eyJhbGciOiJFZERTQSJ9.${SECRET}.${SECRET}`,
+    `log.of.eyJhbGciOiJFZERTQSJ9.${SECRET}.${SECRET}.x`,
+    `eyJhbGciOiJFZERTQSJ9.eyJ${SECRET}`,
+    `password='${SECRET} never closed`,
+    `"token": "${SECRET} never closed`,
+    `ALTER ROLE a PASSWORD '${SECRET} never closed`
   ]) {
     it(`hides it in: ${text.slice(0, 60)}`, () => {
       const hidden = redact(text)
@@ -50,7 +56,22 @@ describe("Redaction", () => {
   it("takes time in proportion to hostile text", () => {
     const cost = (repeats: number) => {
       const begin = process.cpuUsage()
-      for (const part of ["a.b+", "password=", "://a:", "Bearer ", "'\\", '"\\"', "eyJaaaaaa."])
+      for (const part of [
+        ...[
+          "a.b+",
+          "password=",
+          "://a:",
+          "x://",
+          "Bearer ",
+          "'\\",
+          '"\\"',
+          "token='\\",
+          "PASSWORD ''",
+          "md5",
+          "_token"
+        ],
+        ...["eyJ-", "eyJaaaaaa.", "eyJaaaaa-eyJ", "eyJaaaaaa..", ".", "-", "SCRAM-SHA-256$"]
+      ])
         redact(part.repeat(repeats))
       const { user, system } = process.cpuUsage(begin)
       return user + system

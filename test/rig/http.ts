@@ -33,6 +33,7 @@ export const http = (request: Request, limit: number = 60_000): Effect.Effect<An
       port,
       path,
       agent: false,
+      maxHeaderSize: 128 * 1024,
       headers: { ...length, ...headers },
       timeout: limit
     })

@@ -6,19 +6,23 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
-import { isSecretName, redact } from "../../domain/Redaction.ts"
+import { isSecretName, redactWithin } from "../../domain/Redaction.ts"
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
 const OK = 1
 const ERROR = 2
 
+/** Bytes of a text: whoever calls writes into some of them. */
+const LONGEST = 4096
+
 const valueOf = (name: string, value: unknown) => {
   if (isSecretName(name)) return { stringValue: "<redacted>" }
   if (typeof value === "boolean") return { boolValue: value }
   if (typeof value === "bigint") return { intValue: String(value) }
   if (typeof value === "number") return Number.isInteger(value) ? { intValue: value } : { doubleValue: value }
-  return { stringValue: redact(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))) }
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
+  return { stringValue: redactWithin(text, LONGEST) }
 }
 
 const attributesOf = (entries: Iterable<readonly [string, unknown]>) =>
@@ -27,7 +31,7 @@ const attributesOf = (entries: Iterable<readonly [string, unknown]>) =>
 /** What went wrong in words, without the stack: it is in the log. */
 const failureOf = (cause: Cause.Cause<unknown>) => {
   const [first] = Cause.prettyErrors(cause)
-  return { type: first?.name ?? "Error", message: redact(first?.message ?? "") }
+  return { type: first?.name ?? "Error", message: redactWithin(first?.message ?? "", LONGEST) }
 }
 
 const encodeSpan = (span: RecordedSpan) => {
@@ -40,7 +44,7 @@ const encodeSpan = (span: RecordedSpan) => {
   const failed = failure !== null || (typeof code === "number" && code >= 500)
   const endTime = status._tag === "Ended" ? status.endTime : status.startTime
   const events = span.events.map(([name, time, attributes]) => ({
-    name: redact(name),
+    name: redactWithin(name, LONGEST),
     timeUnixNano: String(time),
     attributes: attributesOf(Object.entries(attributes)),
     droppedAttributesCount: 0
