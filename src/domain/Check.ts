@@ -5,6 +5,8 @@ import * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import { type ComputeConfig, ComputeConfig as ConfigSchema } from "./ComputeConfig.ts"
 import { ComputeSpec } from "./ComputeSpec.ts"
+import { refusedRoles } from "./catalog/roles.ts"
+import { named } from "./catalog/Step.ts"
 import { allFaults, decodeJson } from "./Decode.ts"
 import { format } from "./Lsn.ts"
 import { shardIndexes, shardUrl } from "./PageserverConnectionInfo.ts"
@@ -50,6 +52,11 @@ export const check = (
     if (config.spec === null) return { config, spec: null }
     const spec = yield* Either.mapLeft(parseSpec(config.spec), ({ field, message }) => [{ path: field, message }])
     yield* Either.mapLeft(render(config.spec, context), ({ field, message }) => [{ path: field, message }])
+    const refused = refusedRoles(config.spec).map(({ index, name, reason }) => ({
+      path: `spec.cluster.roles[${index}].encrypted_password`,
+      message: `${named("role", name)}: ${reason}`
+    }))
+    if (refused.length > 0) return yield* Either.left(refused)
     return { config, spec }
   })
 

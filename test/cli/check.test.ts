@@ -46,6 +46,21 @@ describe("check", () => {
     assert.includeMembers(paths, ["spec.mode", "spec.cluster.roles[0]", "compute_ctl_config"])
   })
 
+  it("names every role whose password is no verifier, without the password", () => {
+    const roles = ["0123456789abcdef0123456789abcdef", "hunter2", "", "SCRAM-SHA-256$4096:c2FsdA==$c3Q=:c3Y="]
+    const cluster = {
+      ...spec.cluster,
+      roles: roles.map((encrypted_password, index) => ({ name: `r${index}`, encrypted_password }))
+    }
+    const faults = Either.getOrThrow(Either.flip(check("config", config({ cluster }), context)))
+    assert.deepStrictEqual(
+      faults.map(({ path }) => path),
+      ["spec.cluster.roles[1].encrypted_password", "spec.cluster.roles[3].encrypted_password"]
+    )
+    assert.match(faults[0]?.message ?? "", /^role "r1": encrypted_password is no password verifier/)
+    assert.notMatch(JSON.stringify(faults), /hunter2|c2FsdA/)
+  })
+
   it("shows what would run, without a secret", () => {
     const lines = summary(Either.getOrThrow(check("config", config(), context)))
       .map((line) => line.join(" "))

@@ -252,7 +252,8 @@ describe("traces", () => {
         const { received, url } = yield* traceCollector()
         const keys = makeKeys()
         const emulator = yield* startEmulator({ tokenKey: keys })
-        const password = "SCRAM-SHA-256$4096:c2FsdHNhbHQ=$c3RvcmVka2V5:c2VydmVya2V5"
+        const storedKey = Buffer.alloc(32, "stored").toString("base64")
+        const password = `SCRAM-SHA-256$4096:c2FsdHNhbHQ=$${storedKey}:${Buffer.alloc(32, "server").toString("base64")}`
         const compute = yield* startCompute({
           emulator,
           spec: null,
@@ -311,7 +312,7 @@ describe("traces", () => {
 
         const secrets = [
           ...["cplane-secret", "bouncer-secret", "storage-secret", "query-secret", "header-secret"],
-          ...[password, "c3RvcmVka2V5", adminToken(), emulator.addresses.storage_token ?? "?"]
+          ...[password, storedKey, adminToken(), emulator.addresses.storage_token ?? "?"]
         ]
         const everything = received.map(({ text }) => text).join("\n")
         for (const secret of secrets) {

@@ -21,9 +21,9 @@ export type PlanReport = typeof PlanReport.Type
 export const planReport = ({ phases, warnings }: Plan): PlanReport => ({
   phases: phases.map(({ name, steps, databases }) => ({
     phase: name,
-    steps: [...steps, ...databases.flatMap((work) => work.steps)].map(({ object, reason, database, sql }) => ({
+    steps: [...steps, ...databases.flatMap((work) => work.steps)].map(({ object, reason, database, refused, sql }) => ({
       object,
-      reason,
+      reason: refused === null ? reason : `refused: ${refused}`,
       database,
       sql
     }))

@@ -42,6 +42,8 @@ export interface Step {
   readonly alone: boolean
   /** The database that exists once this has run. */
   readonly creates: string | null
+  /** Why it must not be run: it fails by itself, as if the server had refused it. */
+  readonly refused: string | null
 }
 
 export const step = (
@@ -53,6 +55,7 @@ export const step = (
     readonly statement?: string
     readonly alone?: boolean
     readonly creates?: string
+    readonly refused?: string
   } = {}
 ): Step => ({
   object,
@@ -60,8 +63,9 @@ export const step = (
   database: more.database ?? null,
   sql,
   statement: Redacted.make(more.statement ?? sql),
-  alone: more.alone ?? false,
-  creates: more.creates ?? null
+  alone: more.alone ?? more.refused !== undefined,
+  creates: more.creates ?? null,
+  refused: more.refused ?? null
 })
 
 /** What is to be done inside one database. */

@@ -3,10 +3,12 @@
  *
  * Source: `compute_tools/src/spec_apply.rs` (`CreatePrivilegedRole`, `RenameRoles`, `CreateAndAlterRoles`, `DropRoles`).
  */
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type { ComputeSpec, Role } from "../ComputeSpec.ts"
+import { passwordVerifier } from "../PasswordVerifier.ts"
 import { ident } from "../Quote.ts"
-import { isPlain, roleStatement, verifier } from "./clauses.ts"
+import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
 import { stored } from "./Name.ts"
 import { named, type Step, step } from "./Step.ts"
@@ -46,30 +48,54 @@ export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step
 const jwtRoles = (spec: ComputeSpec): ReadonlySet<string> =>
   new Set((spec.local_proxy_config?.jwks ?? []).flatMap(({ role_names }) => role_names.map(stored)))
 
-const samePassword = (role: Role, found: Redacted.Redacted<string> | null): boolean => {
-  if (role.encrypted_password === null || found === null) return role.encrypted_password === null && found === null
-  const wanted = Redacted.value(role.encrypted_password)
-  return wanted === Redacted.value(found) || verifier(wanted) === Redacted.value(found)
-}
+type Password = Redacted.Redacted<string> | null
+
+/** As Postgres stores it, or why it may not be stored. */
+const passwordOf = ({ encrypted_password }: Role): Either.Either<Password, string> =>
+  encrypted_password === null
+    ? Either.right(null)
+    : Either.map(
+        passwordVerifier(Redacted.value(encrypted_password)),
+        (verifier): Password => (verifier === null ? null : Redacted.make(verifier))
+      )
+
+const samePassword = (wanted: Password, found: Password): boolean =>
+  wanted === null || found === null ? wanted === found : Redacted.value(wanted) === Redacted.value(found)
+
+/** Roles whose password is none that may be stored: their place in the list, their name and the reason. */
+export const refusedRoles = (
+  spec: ComputeSpec
+): ReadonlyArray<{ readonly index: number; readonly name: string; readonly reason: string }> =>
+  spec.cluster.roles.flatMap((role, index) => {
+    const password = passwordOf(role)
+    return Either.isLeft(password) ? [{ index, name: role.name, reason: password.left }] : []
+  })
 
 /** From this number on the server's check of each verifier is worth avoiding. */
 const MANY = 16
 
 export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const jwt = jwtRoles(spec)
-  const differing = spec.cluster.roles.filter((role) => {
+  const settled = (role: Role, password: Either.Either<Password, string>) => {
     const found = draft.roles.get(stored(role.name))
-    return found === undefined || !samePassword(role, found)
-  })
+    return found !== undefined && Either.isRight(password) && samePassword(password.right, found)
+  }
+  const differing = spec.cluster.roles
+    .map((role) => [role, passwordOf(role)] as const)
+    .filter(([role, password]) => !settled(role, password))
   const many = differing.length >= MANY
-  return differing.flatMap((role) => {
+  return differing.flatMap(([role, password]) => {
     const name = stored(role.name)
     const found = draft.roles.get(name)
     // The list may name a role twice.
-    if (found !== undefined && samePassword(role, found)) return []
-    draft.roles.set(name, role.encrypted_password && Redacted.make(verifier(Redacted.value(role.encrypted_password))))
+    if (settled(role, password)) return []
+    if (Either.isLeft(password)) {
+      const head = `${found === undefined ? "CREATE" : "ALTER"} ROLE ${ident(role.name)} PASSWORD ${HIDDEN}`
+      return [step(named("role", role.name), "its password cannot be set", head, { refused: password.left })]
+    }
+    draft.roles.set(name, password.right)
     const written = (reason: string, head: string) => {
-      const { statement, shown } = roleStatement(head, role, many)
+      const { statement, shown } = roleStatement(head, { ...role, encrypted_password: password.right }, many)
       return [step(named("role", role.name), reason, shown, { statement, alone: !isPlain(role.options) })]
     }
     if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)

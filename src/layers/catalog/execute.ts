@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { PhaseName, Step } from "../../domain/catalog/Step.ts"
 import type { SqlSession } from "../Sql.ts"
-import type { SqlFailed } from "../sql/SqlFailed.ts"
+import { SqlFailed } from "../sql/SqlFailed.ts"
 import type { Failure, Journal } from "./journal.ts"
 
 export interface Item {
@@ -51,8 +51,15 @@ const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal)
     )
 }
 
+/** In the server's words for a value that it does not take. */
+const refusalOf = ({ object }: Step, reason: string) =>
+  new SqlFailed({ message: `${object}: ${reason}`, sqlstate: "22023", hint: null, detail: null })
+
 const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>
-  send(session, [item], journal).pipe(
+  (item.step.refused === null
+    ? send(session, [item], journal)
+    : Effect.zipRight(journal.began([item.step]), refusalOf(item.step, item.step.refused))
+  ).pipe(
     Effect.as([]),
     Effect.catchAll((error) =>
       Effect.as(journal.failed(item.step, error), [{ phase: item.phase, object: item.step.object, error }])

@@ -59,9 +59,26 @@ describe("roles", () => {
     assert.deepStrictEqual(of(whole, "create and alter roles"), ['ALTER ROLE "a" LOGIN PASSWORD NULL'])
   })
 
-  it("escapes a password", () => {
-    const [statement] = of(planned({ roles: [role("a", "x'; DROP ROLE b; --")] }), "create and alter roles")
-    assert.ok(statement?.endsWith("PASSWORD 'md5x''; DROP ROLE b; --'"))
+  it("takes an empty password for none", () => {
+    const [statement] = of(planned({ roles: [role("a", "")] }), "create and alter roles")
+    assert.ok(statement?.endsWith("LOGIN PASSWORD NULL"))
+    const same = planned({ roles: [role("a", "")] }, { roles: roles(["a", null]) })
+    assert.deepStrictEqual(of(same, "create and alter roles"), [])
+  })
+
+  it("refuses a password that is no verifier, and only that role", () => {
+    const bad = "x'; DROP ROLE b; --"
+    const whole = planned({ roles: [role("a", bad), role("b")] }, { roles: roles(["a", SCRAM]) })
+    const steps = whole.phases.find(({ name }) => name === "create and alter roles")?.steps ?? []
+    assert.deepStrictEqual(
+      steps.map(({ object, refused }) => [object, refused === null]),
+      [
+        ['role "a"', false],
+        ['role "b"', true]
+      ]
+    )
+    assert.notInclude(steps.map(({ statement }) => Redacted.value(statement)).join(), "DROP")
+    assert.match(planText(planReport(whole)), /role "a": refused: encrypted_password is no password verifier/)
   })
 
   it("gives a role authenticated by JWT no attributes", () => {
