@@ -9,6 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import { type ShapeFault, shapeFaults, structMember } from "./DecodeFaults.ts"
 import { child, type JsonRead, type JsonValue, position, read, readWithPlaces, trailing } from "./Json.ts"
+import { mayHoldNul, nulFaults } from "./NulText.ts"
 
 export interface JsonRejected {
   /** `syntax`: not JSON. `shape`: JSON, but not what was asked for. */
@@ -107,6 +108,9 @@ const faults = <A, I>(schema: Schema.Schema<A, I>, text: string, options: Decode
       ? places.member(null, "")
       : places.member(at(value, fault.keys.slice(0, -1)) ?? null, last)
   }
+  if (value !== undefined && mayHoldNul(text)) {
+    found.push(...nulFaults(value, places).map((fault) => ({ kind: "shape" as const, ...fault })))
+  }
   if (value !== undefined) {
     const decoded = ParseResult.decodeUnknownEither(schema)(value, { errors: "all" })
     for (const fault of Either.isLeft(decoded) ? shapeFaults(decoded.left) : []) {
@@ -131,7 +135,7 @@ export const decodeJson = <A, I>(
   options: DecodeOptions = {}
 ): Either.Either<A, JsonRejected> => {
   const json = read(text)
-  if (json.fault === null && json.duplicates.length === 0) {
+  if (json.fault === null && json.duplicates.length === 0 && !mayHoldNul(text)) {
     const decoded = compiled(schema)(json.value)
     if (Either.isRight(decoded) && (options.trailing !== "refuse" || trailing(text, json.end) === null)) {
       return Either.right(decoded.right)
@@ -139,7 +143,7 @@ export const decodeJson = <A, I>(
   }
   const fault = faults(schema, text, options)[0]
   if (fault !== undefined) return Either.left(rejected(text, fault))
-  // Only members that do not matter came twice.
+  // Only members that do not matter came twice, or what looked like a NUL was none.
   return Either.mapLeft(compiled(schema)(json.value), () => ({
     kind: "shape",
     path: "",

@@ -33,6 +33,37 @@ describe("Decode", () => {
     })
   })
 
+  it("refuses a NUL in any text, known or not, with its path", () => {
+    const nul = "a\0b"
+    for (const [spec, path] of [
+      [{ project_id: nul }, "project_id"],
+      [{ unknown: [{ x: nul }] }, "unknown[0].x"],
+      [{ cluster: { roles: [{ name: nul }], databases: [] } }, "cluster.roles[0].name"],
+      [
+        { cluster: { roles: [], databases: [], settings: [{ name: "a", value: nul, vartype: "string" }] } },
+        "cluster.settings[0].value"
+      ],
+      [
+        { cluster: { roles: [{ name: "r", encrypted_password: nul }], databases: [] } },
+        "cluster.roles[0].encrypted_password"
+      ],
+      [{ storage_auth_token: nul }, "storage_auth_token"],
+      [{ safekeeper_connstrings: ["a:1", nul] }, "safekeeper_connstrings[1]"],
+      [{ mode: { Static: nul } }, "mode.Static"],
+      [{ features: [nul] }, "features[0]"]
+    ] as const) {
+      const { kind, path: found, message } = rejectSpec(spec)
+      expect([kind, found]).toEqual(["shape", path])
+      expect(message).toMatch(/: the text contains a NUL character at line 1 column \d+$/)
+    }
+    expect(rejectSpec({ pgbouncer_settings: { [nul]: "1" } }).message).toMatch(
+      /^pgbouncer_settings: the name of a member contains a NUL character/
+    )
+    expect(allFaults(ComputeSpec, JSON.stringify(Array.from({ length: 200 }, () => nul))).length).toBeLessThan(110)
+    const escaped = JSON.stringify({ ...minimal, project_id: "\\u0000" })
+    expect(Either.getOrThrow(decodeJson(ComputeSpec, escaped)).project_id).toBe("\\u0000")
+  })
+
   it("names the member and the reason", () => {
     expect(rejectSpec({ suspend_timeout_seconds: undefined }).message).toContain(
       "missing field `suspend_timeout_seconds`"
