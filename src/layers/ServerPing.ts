@@ -21,8 +21,8 @@ export const defaultServer = (pgbin: string, port: number): { readonly server: S
   return { server: host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port } }
 }
 
-const startup = (user: string, database: string): Buffer => {
-  const body = Buffer.from(`user\0${user}\0database\0${database}\0application_name\0compute_ctl:liveness\0\0`)
+const startup = (parameters: Readonly<Record<string, string>>): Buffer => {
+  const body = Buffer.from(`${Object.entries(parameters).flat().join("\0")}\0\0`)
   const head = Buffer.alloc(8)
   head.writeInt32BE(8 + body.length, 0)
   head.writeInt32BE(0x00030000, 4)
@@ -55,14 +55,19 @@ const verdict = (message: Buffer): Effect.Effect<void, NotAccepting> | null => {
 export const ping = ({
   server,
   user,
-  database
+  database,
+  options
 }: {
   readonly server: Server
   readonly user: string
   readonly database: string
+  /** A server that trusts the user opens the session whole, with all that a database has set for its sessions. */
+  readonly options: string
 }) =>
   Effect.async<void, NotAccepting>((resume) => {
-    const socket = net.connect({ ...server }, () => socket.write(startup(user, database)))
+    const socket = net.connect({ ...server }, () =>
+      socket.write(startup({ user, database, application_name: "compute_ctl:liveness", options }))
+    )
     let received = Buffer.alloc(0)
     const settle = (result: Effect.Effect<void, NotAccepting>) => {
       socket.removeAllListeners()

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
+import { Sql } from "./Sql.ts"
 import { VmMonitorFailed } from "./vmmonitor/VmMonitorFailed.ts"
 
 export { VmMonitorFailed }
@@ -28,6 +29,7 @@ export class VmMonitor extends Context.Tag("compute/VmMonitor")<
       Effect.gen(function* () {
         const { cgroup, filecacheConnstr, vmMonitorAddr } = yield* Options
         const metrics = yield* Metrics
+        const sql = yield* Sql
         return VmMonitor.of({
           serve: (spec) =>
             Effect.flatMap(loadServe, ({ serve }) =>
@@ -37,7 +39,7 @@ export class VmMonitor extends Context.Tag("compute/VmMonitor")<
                 connstr: spec.spec.disable_lfc_resizing === true ? null : filecacheConnstr,
                 address: vmMonitorAddr
               })
-            ).pipe(Effect.provideService(Metrics, metrics))
+            ).pipe(Effect.provideService(Metrics, metrics), Effect.provideService(Sql, sql))
         })
       })
     )

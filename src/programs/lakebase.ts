@@ -14,6 +14,7 @@ import { Log } from "../layers/Log.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Options } from "../layers/Options.ts"
 import { defaultServer, ping } from "../layers/ServerPing.ts"
+import { Sql } from "../layers/Sql.ts"
 import { StopRequests } from "../layers/StopRequests.ts"
 
 /**
@@ -66,8 +67,9 @@ export const livenessProbe = Effect.gen(function* () {
     return yield* new NotAlive({ message: "Failed to get the port from the connection string" })
   }
   const command = `${options.pgbin.replace(/[^/]*$/, "")}pg_isready --port ${target.port}`
+  const { options: sessionOptions } = yield* Effect.flatMap(Sql, (sql) => sql.target({ applicationName: "liveness" }))
   yield* Effect.mapError(
-    ping({ ...target, ...defaultServer(options.pgbin, target.port) }),
+    ping({ ...target, options: sessionOptions, ...defaultServer(options.pgbin, target.port) }),
     (error) => new NotAlive({ message: `could not run \`${command}\`: ${error.message}` })
   )
 })

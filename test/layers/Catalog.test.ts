@@ -53,6 +53,7 @@ const failure = (message: string) => new SqlFailed({ message, sqlstate: "53400",
 const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   Layer.succeed(Sql, {
     pool: () => failure("not here"),
+    target: () => Effect.dieMessage("not here"),
     session: ({ database: name = "postgres" }) =>
       Effect.acquireRelease(
         Effect.sync((): SqlSession => {

@@ -33,7 +33,7 @@ const server = (parts: ReadonlyArray<Buffer> | "close") =>
 
 const outcome = (parts: ReadonlyArray<Buffer> | "close") =>
   Effect.flatMap(server(parts), (address) =>
-    ping({ server: address, user: "u", database: "d" }).pipe(
+    ping({ server: address, user: "u", database: "d", options: "" }).pipe(
       Effect.as("accepting"),
       Effect.catchAll((error) => Effect.succeed(error.message))
     )

@@ -4,12 +4,14 @@
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Sql } from "../../src/layers/Sql.ts"
+import type { ServerVersion } from "../../src/domain/SessionOptions.ts"
+import { type SessionOptions, Sql } from "../../src/layers/Sql.ts"
 import { clientConfig } from "../../src/layers/sql/connection.ts"
 import { freePort } from "../rig/freePort.ts"
 
 const PROTECTION =
-  "-c role=cloud_admin -c default_transaction_read_only=off -c search_path='' -c statement_timeout=0 -c pgaudit.log=none"
+  "-c role=cloud_admin -c default_transaction_read_only=off -c search_path= -c statement_timeout=0 -c pgaudit.log=none"
+const OLD: ServerVersion = { major: 14, minor: null }
 
 /** A server whose connections are all handled so; its port. */
 const server = (handle: (socket: Socket, connection: number) => void) =>
@@ -53,28 +55,44 @@ const session = (port: number, options: { maintenance?: boolean; connectTimeout?
     Effect.provide(Sql.layerTo(`postgresql://cloud_admin@127.0.0.1:${port}/postgres`))
   )
 
+const configOf = (connstr: string, options: Partial<SessionOptions> = {}, version = OLD) =>
+  clientConfig(connstr, { applicationName: "a", ...options }, version)
+
 describe("options", () => {
   it("protects sessions, and lets the connection string have the last word", () => {
-    const plain = clientConfig("postgresql://u@h:1/d", { applicationName: "a" })
-    assert.strictEqual(plain.options, PROTECTION)
-    const given = clientConfig("postgresql://u@h:1/d?options=-c%20statement_timeout%3D5", {
-      applicationName: "a",
+    const plain = configOf("postgresql://u@h:1/d")
+    assert.ok(plain.options.startsWith(`${PROTECTION} -c local_preload_libraries= `))
+    const given = configOf("postgresql://u@h:1/d?options=-c%20statement_timeout%3D5", {
       maintenance: true,
       moreOptions: "-c statement_timeout=2min"
     })
-    assert.ok(given.options.startsWith(`${PROTECTION} -c neon.forward_ddl=false `))
+    assert.ok(given.options.startsWith(`${plain.options} -c neon.forward_ddl=false `))
     assert.ok(given.options.endsWith(" -c statement_timeout=2min -c statement_timeout=5"))
   })
 
   it("uses TLS only when asked to", () => {
-    assert.strictEqual(clientConfig("postgresql://u@h/d", { applicationName: "a" }).ssl, false)
-    assert.strictEqual(clientConfig("postgresql://u@h/d?sslmode=disable", { applicationName: "a" }).ssl, false)
-    assert.notStrictEqual(clientConfig("postgresql://u@h/d?sslmode=verify-full", { applicationName: "a" }).ssl, false)
+    assert.strictEqual(configOf("postgresql://u@h/d").ssl, false)
+    assert.strictEqual(configOf("postgresql://u@h/d?sslmode=disable").ssl, false)
+    assert.notStrictEqual(configOf("postgresql://u@h/d?sslmode=verify-full").ssl, false)
   })
 
   it("takes a database's name as it is", () => {
-    const name = "a=b user='c' %20\t"
-    assert.strictEqual(clientConfig("postgresql://u@h/d", { applicationName: "a", database: name }).database, name)
+    const database = "a=b user='c' %20\t"
+    assert.strictEqual(configOf("postgresql://u@h/d", { database }).database, database)
+  })
+
+  it("protects a session by another connection string alike, in its own user's name", () => {
+    const text = "host=localhost port=5433 dbname=postgres user=cloud_admin sslmode=disable application_name=vm-monitor"
+    const { application_name, database, host, options, port, ssl, user } = configOf("postgresql://u@h:1/d", {
+      connstr: text
+    })
+    assert.deepStrictEqual(
+      [host, port, database, user, application_name, ssl],
+      ["localhost", 5433, "postgres", "cloud_admin", "vm-monitor", false]
+    )
+    assert.strictEqual(options, configOf("postgresql://u@h:1/d").options)
+    const other = configOf("postgresql://u@h:1/d", { connstr: "postgresql://watcher@h:2/d" })
+    assert.strictEqual(other.options, options.replace("role=cloud_admin", "role=none"))
   })
 })
 

@@ -11,6 +11,7 @@ import { WebSocket } from "ws"
 import type { ParsedSpec } from "../../src/domain/ParsedSpec.ts"
 import { Metrics } from "../../src/layers/Metrics.ts"
 import { type ComputeOptions, Options } from "../../src/layers/Options.ts"
+import { Sql } from "../../src/layers/Sql.ts"
 import { VmMonitor } from "../../src/layers/VmMonitor.ts"
 import { throwAwayPostgres, versions } from "./throwAwayPostgres.ts"
 
@@ -44,10 +45,12 @@ const serving = (root: string, memory: number, more: Partial<ComputeOptions> = {
     const port = yield* freePort
     const layer = VmMonitor.layerAt({ cgroupRoot: root, memory: () => memory }).pipe(
       Layer.provideMerge(Metrics.layer),
+      Layer.provide(Sql.layer),
       Layer.provide(
         Layer.succeed(Options, {
           cgroup: "neon-postgres",
           filecacheConnstr: "",
+          pgdata: root,
           vmMonitorAddr: `127.0.0.1:${port}`,
           ...more
         } as ComputeOptions)

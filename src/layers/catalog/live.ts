@@ -45,7 +45,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
     const sql = yield* Sql
     const metrics = yield* Metrics
     const waits = yield* Waits
-    const { privilegedRole, lakebaseMode, connstr, pgbin } = yield* Options
+    const { privilegedRole, lakebaseMode, pgbin } = yield* Options
     const sizeLimit = yield* makeSizeLimit
     const settled = yield* makeSettled
     const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
@@ -94,7 +94,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
       ),
       installedExtensions,
       objects: askObjects(objects),
-      schemaDump: (database) => schemaDump(sql, connstr, pgbin, database),
+      schemaDump: (database) => schemaDump(sql, pgbin, database),
       checkWritability: checkWritability(sql),
       insights: askInsights(insights),
       installExtension: (request) => installExtension(sql, request),

@@ -12,7 +12,6 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
 import type { Sql } from "../Sql.ts"
-import { clientConfig } from "../sql/connection.ts"
 import { DatabaseMissing, DumpFailed } from "./errors.ts"
 
 const STDERR_KEPT = 4096
@@ -63,11 +62,11 @@ const exists = (sql: Sql["Type"], database: string) =>
     Effect.scoped
   )
 
-export const schemaDump = (sql: Sql["Type"], connstr: string, pgbin: string, database: string) =>
+export const schemaDump = (sql: Sql["Type"], pgbin: string, database: string) =>
   Effect.gen(function* () {
     if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
     if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
-    const { host, port, user, password, options } = clientConfig(connstr, { applicationName: "pg_dump" })
+    const { host, port, user, password, options } = yield* sql.target({ applicationName: "pg_dump" })
     const dump = yield* spawn(
       path.join(path.dirname(pgbin), "pg_dump"),
       ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],

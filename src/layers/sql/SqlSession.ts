@@ -20,7 +20,9 @@ export interface SqlSession {
 
 export interface SessionOptions {
   readonly applicationName: string
-  /** Default: the one of `--connstr`. */
+  /** Another way to the same server. Default: `--connstr`. */
+  readonly connstr?: string
+  /** Default: the one of the connection string. */
   readonly database?: string
   /**
    * Maintenance session: falls back to `zenith_admin` on clusters without `cloud_admin`, switches `neon.forward_ddl` off,

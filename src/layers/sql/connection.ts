@@ -2,18 +2,9 @@
  * Where and as whom we connect.
  */
 import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
+import { type ServerVersion, sessionOptions } from "../../domain/SessionOptions.ts"
+import { keywords } from "./keywords.ts"
 import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
-
-/**
- * Users may set per-database defaults that would break our sessions: a role without our rights, read only, a search path with
- * their functions, a tiny timeout. Configuration noise must not flood an audit log either.
- */
-const PROTECTION =
-  "-c role=cloud_admin -c default_transaction_read_only=off -c search_path='' -c statement_timeout=0 -c pgaudit.log=none"
-
-/** The clusters of the first images have this superuser only. */
-const OLD_PROTECTION =
-  "-c role=zenith_admin -c default_transaction_read_only=off -c search_path='' -c statement_timeout=0"
 
 /** Statements with password verifiers in them must not get into the log of Postgres, neither failing nor slow ones. */
 const UNLOGGED = "-c log_min_error_statement=panic -c log_statement=none -c log_min_duration_statement=-1"
@@ -32,25 +23,51 @@ const tlsOf = ({ ssl, sslmode }: ParsedUri) => {
   }
 }
 
-/** What both the driver's client and its pool understand. */
-export const clientConfig = (connstr: string, options: SessionOptions | PoolOptions, user?: "zenith_admin") => {
-  const parsed = parse(connstr)
+/** A URI, or libpq's pairs of keyword and value. */
+const parsed = (connstr: string): ParsedUri => {
+  if (/^(?:\/|[a-z]+:)/i.test(connstr)) return parse(connstr)
+  const given = keywords(connstr)
+  const { dbname, host, password, port, user, ...rest } = Object.fromEntries(given)
+  return {
+    host: host ?? null,
+    port: port ?? null,
+    database: dbname ?? null,
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...rest
+  }
+}
+
+/**
+ * What the driver's client, its pool and libpq's programs understand. `user`: the old superuser in place of the one of the
+ * connection string.
+ */
+export const clientConfig = (
+  connstr: string,
+  options: SessionOptions | PoolOptions,
+  version: ServerVersion,
+  superuser?: "zenith_admin"
+) => {
+  const target = parsed(options.connstr ?? connstr)
   const maintenance = "maintenance" in options && options.maintenance === true
+  const user = superuser ?? (target.user || "cloud_admin")
+  // Whoever else is named for a purpose of its own need not be a member of our role, or there is none.
+  const role = superuser ?? (options.connstr === undefined || user === "cloud_admin" ? "cloud_admin" : "none")
   const given = [
-    user === undefined ? PROTECTION : OLD_PROTECTION,
+    sessionOptions(role, version),
     ...(maintenance ? [MAINTENANCE] : []),
     ...(options.moreOptions === undefined ? [] : [options.moreOptions]),
-    ...(typeof parsed.options === "string" ? [parsed.options] : [])
+    ...(typeof target.options === "string" ? [target.options] : [])
   ]
   return {
-    host: parsed.host ?? "localhost",
-    port: parsed.port === undefined || parsed.port === null || parsed.port === "" ? 5432 : Number(parsed.port),
-    user: user ?? parsed.user ?? "cloud_admin",
-    password: parsed.password ?? "",
-    database: options.database ?? parsed.database ?? "postgres",
+    host: target.host ?? "localhost",
+    port: target.port === undefined || target.port === null || target.port === "" ? 5432 : Number(target.port),
+    user,
+    password: target.password ?? "",
+    database: options.database ?? target.database ?? "postgres",
     options: given.join(" "),
-    application_name: options.applicationName,
-    ssl: tlsOf(parsed)
+    application_name: (options.connstr !== undefined && target.application_name) || options.applicationName,
+    ssl: tlsOf(target)
   }
 }
 export type ClientConfig = ReturnType<typeof clientConfig>

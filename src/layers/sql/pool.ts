@@ -9,14 +9,16 @@ import type * as Scope from "effect/Scope"
 import { Pool } from "pg"
 import { clientConfig } from "./connection.ts"
 import { connectFailed } from "./failures.ts"
+import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import type { PoolOptions } from "./SqlSession.ts"
+import { open as openSession } from "./session.ts"
 
-const acquirePool = (connstr: string, options: PoolOptions) =>
+const acquirePool = (connstr: string, options: PoolOptions, met: MetVersion) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const pool = new Pool({
-        ...clientConfig(connstr, options),
+        ...clientConfig(connstr, options, met.expected()),
         max: options.maxConnections ?? 2,
         connectionTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "10 seconds"),
         allowExitOnIdle: true
@@ -28,8 +30,20 @@ const acquirePool = (connstr: string, options: PoolOptions) =>
     (pool) => Effect.promise(() => pool.end().catch(() => undefined))
   )
 
-export const open = (connstr: string, options: PoolOptions): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
-  Layer.build(PgClient.layerFromPool({ acquire: acquirePool(connstr, options) })).pipe(
-    Effect.flatMap((context) => Effect.provide(PgClient.PgClient, context)),
-    Effect.mapError((error) => connectFailed("cause" in error ? error.cause : error))
+/** A pool cannot try its options: a session does it first when nobody has told the server's version yet. */
+const meet = (connstr: string, options: PoolOptions, met: MetVersion) =>
+  met.isKnown() ? Effect.void : Effect.scoped(Effect.asVoid(openSession(connstr, options, met)))
+
+export const open = (
+  connstr: string,
+  options: PoolOptions,
+  met: MetVersion
+): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
+  Effect.suspend(() => meet(connstr, options, met)).pipe(
+    Effect.zipRight(
+      Layer.build(PgClient.layerFromPool({ acquire: acquirePool(connstr, options, met) })).pipe(
+        Effect.flatMap((context) => Effect.provide(PgClient.PgClient, context)),
+        Effect.mapError((error) => connectFailed("cause" in error ? error.cause : error))
+      )
+    )
   )

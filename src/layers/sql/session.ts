@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Client } from "pg"
+import type { ServerVersion } from "../../domain/SessionOptions.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
 import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
+import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
@@ -71,12 +73,17 @@ const close = (client: Client): Promise<void> =>
     streamOf(client)?.destroy()
   })
 
-const connect = (config: ClientConfig, options: SessionOptions): Effect.Effect<Client, SqlFailed, Scope.Scope> =>
+const connect = (
+  config: ClientConfig,
+  options: SessionOptions,
+  met: MetVersion
+): Effect.Effect<Client, SqlFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const client = new Client({ ...config, pipeline: options.pipeline === true, keepAlive: true })
       // A connection that breaks while idle is reported by the next statement.
       client.on("error", () => undefined)
+      met.listen(client)
       return client
     }),
     (client) => Effect.promise(() => close(client))
@@ -134,15 +141,36 @@ const sessionOf = (client: Client, config: ClientConfig): SqlSession => {
 /** `invalid_password`, `invalid_authorization_specification`: the branch may be so old that it has no `cloud_admin`. */
 const lacksAdmin = (error: SqlFailed) => error.sqlstate === "28P01" || error.sqlstate === "28000"
 
-const createAdmin = (connstr: string, options: SessionOptions) => {
-  const config = clientConfig(connstr, options, "zenith_admin")
-  return Effect.logWarning("no cloud_admin in this cluster: creating it as zenith_admin").pipe(
-    Effect.zipRight(connect(config, options)),
-    Effect.flatMap((client) =>
-      sessionOf(client, config).script("CREATE USER cloud_admin WITH SUPERUSER; GRANT zenith_admin TO cloud_admin")
+const createAdmin = (connect: Connect) =>
+  Effect.logWarning("no cloud_admin in this cluster: creating it as zenith_admin").pipe(
+    Effect.zipRight(connect("zenith_admin")),
+    Effect.flatMap((session) =>
+      session.script("CREATE USER cloud_admin WITH SUPERUSER; GRANT zenith_admin TO cloud_admin")
     ),
     Effect.scoped
   )
+
+/** `undefined_object`: at login, a setting. */
+const isUnknownSetting = (error: SqlFailed) => error.sqlstate === "42704"
+
+type Connect = (superuser?: "zenith_admin") => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
+
+/** An older server than expected refuses an option of a newer one, and the session with it. */
+const connectTo = (connstr: string, options: SessionOptions, met: MetVersion): Connect => {
+  const attempt = (
+    version: ServerVersion,
+    superuser?: "zenith_admin"
+  ): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
+    const config = clientConfig(connstr, options, version, superuser)
+    return connect(config, options, met).pipe(
+      Effect.map((client) => sessionOf(client, config)),
+      Effect.catchIf(isUnknownSetting, (error) => {
+        const fewer = met.below(version)
+        return fewer === null ? Effect.fail(error) : attempt(fewer, superuser)
+      })
+    )
+  }
+  return (superuser) => Effect.suspend(() => attempt(met.expected(), superuser))
 }
 
 /** `cannot_connect_now`, `too_many_connections`: over soon. */
@@ -153,12 +181,15 @@ const patience = Schedule.exponential("50 millis").pipe(
   Schedule.upTo("10 seconds")
 )
 
-export const open = (connstr: string, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
-  const config = clientConfig(connstr, options)
-  const attempt = Effect.map(connect(config, options), (client) => sessionOf(client, config))
-  if (options.maintenance !== true) return attempt
-  return attempt.pipe(
-    Effect.catchIf(lacksAdmin, () => Effect.zipRight(createAdmin(connstr, options), attempt)),
+export const open = (
+  connstr: string,
+  options: SessionOptions,
+  met: MetVersion
+): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
+  const connect = connectTo(connstr, options, met)
+  if (options.maintenance !== true) return connect()
+  return connect().pipe(
+    Effect.catchIf(lacksAdmin, () => Effect.zipRight(createAdmin(connect), connect())),
     Effect.retry({ schedule: patience, while: passes })
   )
 }

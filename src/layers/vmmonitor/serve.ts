@@ -7,6 +7,7 @@ import * as Ref from "effect/Ref"
 import { cgroupMemory } from "../../domain/MetricFamilies.ts"
 import { average, threshold as thresholdOf } from "../../domain/vmmonitor/Decisions.ts"
 import { Metrics } from "../Metrics.ts"
+import { Sql } from "../Sql.ts"
 import { serveAgent } from "./agent.ts"
 import { watchCgroup } from "./cgroup.ts"
 import { makeFileCache } from "./fileCache.ts"
@@ -29,12 +30,12 @@ export const serve = ({
   cgroupRoot,
   connstr,
   memory = totalmem
-}: Settings): Effect.Effect<never, VmMonitorFailed, Metrics> =>
+}: Settings): Effect.Effect<never, VmMonitorFailed, Metrics | Sql> =>
   Effect.gen(function* () {
     const metrics = yield* Metrics
     const threshold = yield* Ref.make(thresholdOf(memory()))
     const watcher = cgroup === null ? null : yield* watchCgroup(cgroupRoot, cgroup)
-    const fileCache = connstr === null ? null : yield* makeFileCache(connstr)
+    const fileCache = connstr === null ? null : yield* makeFileCache(yield* Sql, connstr)
     if (watcher !== null) {
       yield* metrics.gauge(
         cgroupMemory,

@@ -20,7 +20,7 @@ import {
   encodeMonitorMessage,
   negotiate
 } from "../../../src/domain/vmmonitor/Protocol.ts"
-import { keywords } from "../../../src/layers/vmmonitor/keywords.ts"
+import { keywords } from "../../../src/layers/sql/keywords.ts"
 
 const GIB = 1024 * MIB
 
