@@ -3,7 +3,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
+import { endProcess } from "./layers/EndOfProcess.ts"
 import { withFreshServices } from "./layers/FreshServices.ts"
+import { divert } from "./layers/log/divert.ts"
+import { writeLine } from "./layers/log/StandardError.ts"
 
 type Verb = (argv: ReadonlyArray<string>) => Effect.Effect<number>
 
@@ -19,6 +22,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
 }
 
 const main = () => {
+  divert("stderr")
   const [first = "", ...rest] = process.argv.slice(2)
   const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
   const program =
@@ -26,11 +30,10 @@ const main = () => {
       ? run(process.argv.slice(2), process.env)
       : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
   // Fibers alone do not keep the process alive.
-  const alive = setInterval(() => undefined, 2 ** 30)
+  setInterval(() => undefined, 2 ** 30)
   Effect.runFork(withFreshServices(program)).addObserver((exit) => {
-    clearInterval(alive)
-    if (Exit.isFailure(exit)) process.stderr.write(`Error: ${Cause.pretty(exit.cause)}\n`)
-    process.exit(Exit.isSuccess(exit) ? exit.value : 1)
+    if (Exit.isFailure(exit)) writeLine(`Error: ${Cause.pretty(exit.cause)}`)
+    void endProcess(Exit.isSuccess(exit) ? exit.value : 1)
   })
 }
 

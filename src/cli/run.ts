@@ -12,6 +12,7 @@ import { ComputeState } from "../layers/ComputeState.ts"
 import { removeCoreLimit } from "../layers/CoreLimit.ts"
 import { Failpoints } from "../layers/Failpoints.ts"
 import { Log } from "../layers/Log.ts"
+import { divert } from "../layers/log/divert.ts"
 import { type ComputeOptions, MachineConfig, Options } from "../layers/Options.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { nameProcess } from "../layers/ProcessName.ts"
@@ -138,6 +139,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
   const fit = checkMachine(parsed.right.options, env)
   if (Either.isLeft(fit)) return Effect.as(complain(`Error: ${fit.left.message}`), 1)
   const given: Arguments = { ...parsed.right, options: fit.right }
+  divert("stdout")
   // Signals first: from here on nothing that was started is left behind by one.
   return handleSignals.pipe(
     Effect.zipLeft(nameProcess),

@@ -9,7 +9,7 @@ import { printable } from "./LogLine.ts"
 const SEPARATOR = "\u200B"
 const PREFIX = "PG:"
 /** Characters kept of one message; a backend that dumps its memory contexts writes megabytes. */
-const LONGEST = 256 * 1024
+export const LONGEST_MESSAGE = 256 * 1024
 
 /** Whether a line begins a message: Postgres' default prefix starts with the time. */
 export const beginsMessage = (line: string): boolean => /^\d+-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/.test(line)
@@ -17,8 +17,9 @@ export const beginsMessage = (line: string): boolean => /^\d+-\d{2}-\d{2} \d{2}:
 /** Tabs stay: Postgres indents with them. What else a statement put into the log is not for the terminal to obey. */
 const visible = (text: string): string => text.split("\t").map(printable).join("\t")
 
-export const renderMessage = (lines: ReadonlyArray<string>): string => {
+/** `more`: characters of the message that its reader did not keep. */
+export const renderMessage = (lines: ReadonlyArray<string>, more = 0): string => {
   const text = lines.join(SEPARATOR)
-  const rest = text.length - LONGEST
-  return PREFIX + visible(rest > 0 ? `${text.slice(0, LONGEST)}… (${rest} more)` : text)
+  const rest = Math.max(0, text.length - LONGEST_MESSAGE) + more
+  return PREFIX + visible(rest > 0 ? `${text.slice(0, LONGEST_MESSAGE)}… (${rest} more)` : text)
 }

@@ -21,7 +21,7 @@ import * as Tracer from "effect/Tracer"
 import { type Filter, type Level, parseFilter } from "../domain/LogFilter.ts"
 import { type Identity, jsonLine, type LogRecord, type LogSpan, postgresLine, textLine } from "../domain/LogLine.ts"
 import { type DailyFile, openDailyFile } from "./log/DailyFile.ts"
-import { writeLine } from "./log/StandardError.ts"
+import { describeLoss, lostLines, writeLine } from "./log/StandardError.ts"
 
 export interface LogOptions {
   readonly format: "text" | "json"
@@ -29,7 +29,7 @@ export interface LogOptions {
   readonly filter?: string | undefined
   /** Lakebase mode: where `pgcctl.YYYY-MM-DD` goes. */
   readonly logDirectory?: string | null
-  /** Where lines go instead of stderr. False means that it was lost. */
+  /** Where lines go instead of stderr. False means that it was dropped. */
   readonly write?: (line: string) => boolean
 }
 
@@ -128,33 +128,47 @@ interface Sinks {
   readonly service: Context.Tag.Service<Log>
 }
 
+/** What stands in the place of lines that were dropped. */
+const lossRecord = (lines: number): LogRecord => ({
+  millis: Date.now(),
+  micros: 0,
+  level: "WARN",
+  message: `${lines} log lines were dropped here: whoever reads them was behind`,
+  fields: [],
+  spans: [],
+  trace: null
+})
+
 const sinks = ({ format, logDirectory, write = writeLine }: LogOptions) =>
   Effect.gen(function* () {
-    let dropped = 0
+    let refused = 0
     let identity: Identity = { instanceId: "", computeId: "" }
     const file: DailyFile | null =
       logDirectory == null
         ? null
         : yield* Effect.acquireRelease(
-            Effect.sync(() => openDailyFile(logDirectory, "pgcctl")),
-            (opened) => Effect.sync(opened.close)
+            Effect.sync(() =>
+              openDailyFile(logDirectory, "pgcctl", (lines) => postgresLine(lossRecord(lines), identity))
+            ),
+            (opened) => Effect.promise(opened.close)
           )
     const line = format === "json" ? jsonLine : textLine
+    describeLoss((lines) => line(lossRecord(lines)))
+    const out = (text: string) => {
+      if (!write(text) && write !== writeLine) refused += 1
+    }
     const sinks: Sinks = {
       emit: (record) => {
-        if (!write(line(record))) dropped += 1
-        if (file !== null && !file.write(postgresLine(record, identity), record.millis)) dropped += 1
+        out(line(record))
+        file?.write(postgresLine(record, identity), record.millis)
       },
       service: Log.of({
-        raw: (raw) =>
-          Effect.sync(() => {
-            if (!write(raw)) dropped += 1
-          }),
+        raw: (raw) => Effect.sync(() => out(raw)),
         identify: (known) =>
           Effect.sync(() => {
             identity = known
           }),
-        dropped: Effect.sync(() => dropped)
+        dropped: Effect.sync(() => refused + lostLines() + (file?.lost() ?? 0))
       })
     }
     return sinks

@@ -39,7 +39,7 @@ const make = (program: string) =>
     )
 
     const once = Effect.gen(function* () {
-      const child = yield* children.spawn(program, { stdin: "ignore", stdout: "inherit", stderr: "inherit" })
+      const child = yield* children.spawn(program, { stdin: "ignore", stdout: "log", stderr: "log" })
       yield* Effect.logInfo(`vm-informant runs with pid ${child.pid}`)
       const ended = yield* child.ended
       yield* Effect.logWarning(`vm-informant ended with ${describeEnd(ended)}, again in ${PAUSE}`)

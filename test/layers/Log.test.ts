@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -141,6 +151,25 @@ describe("Log", () => {
         readFileSync(join(logDirectory, "pgcctl.2026-03-03"), "utf8"),
         line("2026-03-03 00:00:00.005", "INFO", ["i-1", 'c"1'], "next day")
       )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("neither waits for nor writes into what is no file in the place of a daily one", () =>
+    Effect.gen(function* () {
+      const root = mkdtempSync(join(tmpdir(), "log-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(root, { recursive: true })))
+      const dropped = Effect.flatMap(Log, (log) => Effect.zipRight(Effect.logInfo("once"), log.dropped))
+      const plant = (name: string, make: (file: string) => void) =>
+        Effect.gen(function* () {
+          const logDirectory = join(root, name)
+          mkdirSync(logDirectory)
+          make(join(logDirectory, "pgcctl.2026-03-02"))
+          const check = Effect.map(dropped, (count) => assert.strictEqual(count, 1, name))
+          assert.lengthOf(yield* logged(check, { logDirectory }), 1)
+        })
+      yield* plant("a pipe", (file) => execFileSync("mkfifo", [file]))
+      yield* plant("a link", (file) => symlinkSync(join(root, "elsewhere"), file))
+      assert.isFalse(existsSync(join(root, "elsewhere")))
     }).pipe(Effect.scoped)
   )
 

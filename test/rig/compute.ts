@@ -40,6 +40,19 @@ export interface Running {
   readonly log: () => string
   readonly stdout: () => string
   readonly signal: (signal: NodeJS.Signals) => void
+  /** Starts to read a stderr that was `unread`. */
+  readonly readStderr: () => void
+}
+
+export interface ProgramOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** Default `read`. `unread`: a socket that nobody reads; a number: that descriptor of ours, which stays ours to close. */
+  readonly stderr?: "read" | "unread" | number
+  /** As root: run as Postgres' account, as an ordinary user would. */
+  readonly ordinary?: boolean
+  /** What stands before the program on its command line. */
+  readonly under?: ReadonlyArray<string>
 }
 
 /** The environment of a service: nothing of the test runner's. */
@@ -52,25 +65,29 @@ const cleanEnv = (): Record<string, string> => ({
 /** Runs the program with these arguments; with the scope it is killed. */
 export const runProgram = (
   args: ReadonlyArray<string>,
-  options: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {}
+  options: ProgramOptions = {}
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const [command = "", ...leading] = program()
+    const [command = "", ...leading] = [...(options.under ?? []), ...program()]
     const ended = yield* Deferred.make<Ended>()
     let all = ""
     let stdout = ""
     const child = spawn(command, [...leading, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", typeof options.stderr === "number" ? options.stderr : "pipe"],
       env: { ...cleanEnv(), ...options.env },
-      cwd: options.cwd ?? root
+      cwd: options.cwd ?? root,
+      ...(options.ordinary === true && account !== null && { uid: account.uid, gid: account.gid })
     })
-    child.stdout.on("data", (part: Buffer) => {
+    child.stdout?.on("data", (part: Buffer) => {
       all += part
       stdout += part
     })
-    child.stderr.on("data", (part: Buffer) => {
-      all += part
-    })
+    const readStderr = () => {
+      child.stderr?.on("data", (part: Buffer) => {
+        all += part
+      })
+    }
+    if (options.stderr !== "unread") readStderr()
     child.on("error", (cause) => {
       all += cause.message
       Effect.runSync(Deferred.succeed(ended, { code: 127, signal: null }))
@@ -86,8 +103,8 @@ export const runProgram = (
           yield* Deferred.await(ended).pipe(Effect.timeout("15 seconds"), Effect.ignore)
           child.kill("SIGKILL")
         }
-        child.stdout.destroy()
-        child.stderr.destroy()
+        child.stdout?.destroy()
+        child.stderr?.destroy()
       })
     )
     return {
@@ -95,11 +112,12 @@ export const runProgram = (
       ended: Deferred.await(ended),
       log: () => all,
       stdout: () => stdout,
-      signal: (signal: NodeJS.Signals) => void child.kill(signal)
+      signal: (signal: NodeJS.Signals) => void child.kill(signal),
+      readStderr
     }
   })
 
-export interface ComputeOptions {
+export interface ComputeOptions extends ProgramOptions {
   readonly emulator: Emulator
   /** Merged over the default spec; null = start empty. */
   readonly spec?: SpecJson | null
@@ -109,7 +127,6 @@ export interface ComputeOptions {
   /** `control-plane` gets the config from the emulated one instead of a file. */
   readonly source?: "file" | "control-plane"
   readonly args?: ReadonlyArray<string>
-  readonly env?: Readonly<Record<string, string>>
   /** Default `compute-rig`. */
   readonly computeId?: string
   readonly pgbin?: string
@@ -270,6 +287,7 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
     yield* Effect.sync(() => {
       fs.mkdirSync(socketDir, { recursive: true })
       if (account !== null) fs.chownSync(socketDir, account.uid, account.gid)
+      if (account !== null && options.ordinary === true) fs.chownSync(dir, account.uid, account.gid)
     })
     const spec = makeSpec(
       emulator.addresses,
@@ -293,7 +311,7 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
         ...(source === "file" ? ["--config", configPath] : ["--control-plane-uri", emulator.addresses.control_plane]),
         ...(options.args ?? [])
       ],
-      options.env === undefined ? {} : { env: options.env }
+      options
     )
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {

@@ -16,7 +16,7 @@ export interface Child {
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Sends the first signal and waits its limit, then the next; the last one has no limit. */
   readonly stop: (ladder: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>) => Effect.Effect<Ended>
-  /** Lines as they come; empty when `stdio` does not pipe it. Bytes that are not UTF-8 are replaced. */
+  /** Lines as they come; empty when it is not piped. Bytes that are not UTF-8 are replaced. */
   readonly stdout: Stream.Stream<string>
   readonly stderr: Stream.Stream<string>
 }
@@ -27,8 +27,9 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   readonly stdin?: "ignore" | "inherit"
-  readonly stdout?: "pipe" | "inherit" | "ignore"
-  readonly stderr?: "pipe" | "inherit" | "ignore"
+  /** `log`: its lines go into our log as they are. An inherited pipe that nobody reads would stop the child. */
+  readonly stdout?: "pipe" | "inherit" | "ignore" | "log"
+  readonly stderr?: "pipe" | "inherit" | "ignore" | "log"
   /** A process group of its own: a Ctrl-C at the terminal does not reach it. */
   readonly detached?: boolean
   /** Another account to run as; only root can. */

@@ -3,22 +3,21 @@
  */
 import * as childProcess from "node:child_process"
 import type { Readable } from "node:stream"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
+import { writeLine } from "../log/StandardError.ts"
+import { makeBacklog } from "./Backlog.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
 import { splitLines } from "./lines.ts"
 import { SpawnFailed } from "./SpawnFailed.ts"
 
-/** Lines kept for a reader that lags; older ones are dropped, so that a child never blocks on us. */
-const LINES_KEPT = 65_536
+/** Characters kept of an output that is collected. */
+const MOST_COLLECTED = 1024 * 1024
 /** Descendants may hold the pipes open after the child has ended; its own output is complete by then. */
 const DRAIN_MILLIS = 500
 const DEFAULT_LADDER = [
@@ -26,24 +25,24 @@ const DEFAULT_LADDER = [
   ["SIGKILL", Duration.infinity]
 ] as const
 
-const toLines = (readable: Readable | null) =>
-  Effect.gen(function* () {
-    const queue = yield* Queue.sliding<Exit.Exit<string, Option.Option<never>>>(LINES_KEPT)
-    let open = true
-    const finish = () => {
-      if (!open) return
-      open = false
-      splitter.end()
-      Queue.unsafeOffer(queue, Exit.fail(Option.none()))
-    }
-    const splitter = splitLines((line) => Queue.unsafeOffer(queue, Exit.succeed(line)))
-    if (readable === null) finish()
-    readable?.on("data", (chunk: Buffer) => open && splitter.push(chunk))
-    readable?.once("close", finish)
-    readable?.once("error", finish)
-    const lines = Stream.fromQueue(queue, { shutdown: true }).pipe(Stream.flattenExitOption)
-    return { lines, finish } as const
-  })
+const toLines = (readable: Readable | null, mode: ChildOptions["stdout"]) => {
+  const backlog = makeBacklog()
+  const splitter = splitLines(mode === "log" ? writeLine : backlog.offer)
+  let open = true
+  const finish = () => {
+    if (!open) return
+    open = false
+    splitter.end()
+    backlog.end()
+  }
+  if (readable === null) finish()
+  readable?.on("data", (chunk: Buffer) => open && splitter.push(chunk))
+  readable?.once("close", finish)
+  readable?.once("error", finish)
+  return { lines: backlog.lines, finish } as const
+}
+
+const stdio = (mode: ChildOptions["stdout"]) => (mode === "log" ? "pipe" : (mode ?? "pipe"))
 
 const started = (process: childProcess.ChildProcess, program: string) =>
   Effect.async<number, SpawnFailed>((resume) => {
@@ -58,7 +57,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
       const process = yield* Effect.try({
         try: () =>
           childProcess.spawn(program, [...(options.args ?? [])], {
-            stdio: [options.stdin ?? "ignore", options.stdout ?? "pipe", options.stderr ?? "pipe"],
+            stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
             env: childEnvironment(globalThis.process.env, options.env),
             detached: options.detached ?? false,
             ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -66,8 +65,8 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
           }),
         catch: (error) => new SpawnFailed({ program, reason: error instanceof Error ? error.message : "refused" })
       })
-      const stdout = yield* toLines(process.stdout)
-      const stderr = yield* toLines(process.stderr)
+      const stdout = toLines(process.stdout, options.stdout)
+      const stderr = toLines(process.stderr, options.stderr)
       process.once("exit", (code, signal) => {
         const how: Ended = signal === null ? { _tag: "Exited", code: code ?? 1 } : { _tag: "Killed", signal }
         Deferred.unsafeDone(ended, Effect.succeed(how))
@@ -97,11 +96,12 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
     (child) => child.stop(options.ladder ?? DEFAULT_LADDER)
   )
 
+/** The beginning, when there is too much. */
 const collect = (lines: Stream.Stream<string>) =>
-  lines.pipe(
-    Stream.runCollect,
-    Effect.map((chunk) => Chunk.toReadonlyArray(chunk).join("\n"))
-  )
+  Stream.runFold(lines, { text: "", isFirst: true }, ({ text, isFirst }, line) => ({
+    text: text.length > MOST_COLLECTED ? text : isFirst ? line : `${text}\n${line}`,
+    isFirst: false
+  })).pipe(Effect.map(({ text }) => text))
 
 /** Runs to the end; past `timeout` it is stopped, and how it ended says so. */
 export const run = (program: string, options: ChildOptions & { readonly timeout?: Duration.DurationInput } = {}) =>

@@ -15,7 +15,7 @@ export class ToolFailed extends Data.TaggedError("ToolFailed")<{
   readonly ran: boolean
 }> {}
 
-/** Runs the tool to its end, its output on ours. */
+/** Runs the tool to its end, its output in our log. */
 export const runAsRoot = (
   children: Children["Type"],
   sudo: string,
@@ -23,7 +23,7 @@ export const runAsRoot = (
   limit: Duration.DurationInput
 ): Effect.Effect<void, ToolFailed> =>
   Effect.gen(function* () {
-    const child = yield* children.spawn(sudo, { args, stdin: "ignore", stdout: "inherit", stderr: "inherit" })
+    const child = yield* children.spawn(sudo, { args, stdin: "ignore", stdout: "log", stderr: "log" })
     const ended = yield* Effect.timeoutFail(child.ended, {
       duration: limit,
       onTimeout: () => new ToolFailed({ message: `${args[0]} did not end`, ran: true })

@@ -1,52 +1,51 @@
 /**
- * Whole lines to stderr, in order: those of one turn of the event loop in one write, since a busy API logs two for each
- * request. What was logged before an exit has been written.
+ * Whole lines to stderr, in order. A reader that stalls costs lines, and never time.
+ *
+ * The descriptor itself stays as it was inherited: its description is shared with whoever started us, and O_NONBLOCK on it
+ * would make their writes fail.
  */
-import { writeSync } from "node:fs"
+import { constants, fstatSync, openSync } from "node:fs"
+import { type Outlet, type OutletOptions, openOutlet } from "./Outlet.ts"
 
-/** A full pipe that its reader made non-blocking: how long lines wait before they are given up. */
-const PATIENCE_MS = 1000
-/** Bytes that wait for the end of the turn; more are written at once. */
-const MOST_PENDING = 64 * 1024
+const STDERR = 2
 
-const code = (error: unknown) => (error instanceof Error && "code" in error ? error.code : undefined)
-
-const pause = (milliseconds: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
-
-/** False when nobody reads any more. */
-const writeAll = (text: string): boolean => {
-  let rest = Buffer.from(text)
-  let waited = 0
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(2, rest))
-    } catch (error) {
-      if (code(error) !== "EAGAIN" || waited >= PATIENCE_MS) return false
-      pause(10)
-      waited += 10
-    }
+/** A description of our own of the same pipe or terminal; null where there can be none (a socket, or a pipe of another account's). */
+const reopened = (): number | null => {
+  try {
+    const stats = fstatSync(STDERR)
+    if (!stats.isFIFO() && !stats.isCharacterDevice()) return null
+    return openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    return null
   }
-  return true
 }
 
-let pending = ""
-let isReader = true
-let flushesAtExit = false
+let notice: OutletOptions["notice"] = (lines) => `${lines} log lines were dropped`
+let outlet: Outlet | undefined
 
-const flush = () => {
-  const text = pending
-  pending = ""
-  if (text !== "") isReader = writeAll(text)
+const open = (): Outlet => {
+  const own = reopened()
+  return openOutlet(own ?? STDERR, {
+    kind: own === null ? "blocking" : "nonblocking",
+    notice: (lines) => notice(lines)
+  })
 }
 
-/** False when nobody reads any more, as far as is known: lines are written after this returns. */
+/** How the line is written that stands for lost ones. */
+export const describeLoss = (form: OutletOptions["notice"]): void => {
+  notice = form
+}
+
+/** False when the line was dropped. Lines are written after this returns; `drained` waits for them. */
 export const writeLine = (line: string): boolean => {
-  if (!flushesAtExit) {
-    flushesAtExit = true
-    process.on("exit", flush)
-  }
-  if (pending === "") setImmediate(flush)
-  pending += `${line}\n`
-  if (pending.length > MOST_PENDING) flush()
-  return isReader
+  outlet ??= open()
+  return outlet.write(line)
+}
+
+export const lostLines = (): number => outlet?.lost() ?? 0
+
+/** What was written has got out, or has had so many milliseconds. False when a write is still under way. */
+export const drained = async (limit: number): Promise<boolean> => {
+  await outlet?.drain(limit)
+  return outlet?.isBusy() !== true
 }

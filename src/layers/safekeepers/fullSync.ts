@@ -50,7 +50,9 @@ const run = (spec: ParsedSpec) =>
       writeLine(line)
     }
     const log = yield* Effect.fork(reEmit(child.stderr, emit))
-    const output = yield* Effect.fork(Stream.runFold(child.stdout, "", (text, line) => `${text}${line}\n`))
+    const output = yield* Effect.fork(
+      Stream.runFold(child.stdout, "", (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`))
+    )
     const ended = yield* child.ended
     const stdout = yield* Fiber.join(output)
     yield* Fiber.join(log)

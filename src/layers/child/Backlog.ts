@@ -1,0 +1,74 @@
+/**
+ * Lines between a child's pipe and whoever reads them here. The pipe is always drained: a reader that lags loses the oldest
+ * lines, and a child never waits for us.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+
+const MOST_LINES = 65_536
+/** Characters. */
+const MOST_TEXT = 8 * 1024 * 1024
+
+export interface Backlog {
+  readonly offer: (line: string) => void
+  readonly end: () => void
+  /** For one reader. Ends after the last line. */
+  readonly lines: Stream.Stream<string>
+}
+
+export const makeBacklog = (): Backlog => {
+  let kept: Array<string> = []
+  /** Those before it were dropped. */
+  let first = 0
+  let size = 0
+  let ended = false
+  let wake: (() => void) | undefined
+
+  const dropOldest = () => {
+    size -= kept[first]?.length ?? 0
+    first += 1
+    // What is dropped is let go of, without moving the rest for each line.
+    if (first < MOST_LINES) return
+    kept = kept.slice(first)
+    first = 0
+  }
+
+  const next: Effect.Effect<Chunk.Chunk<string>, Option.Option<never>> = Effect.suspend(() => {
+    if (kept.length > first) {
+      const all = kept.slice(first)
+      kept = []
+      first = 0
+      size = 0
+      return Effect.succeed(Chunk.unsafeFromArray(all))
+    }
+    if (ended) return Effect.fail(Option.none())
+    return Effect.async((resume) => {
+      wake = () => resume(next)
+      return Effect.sync(() => {
+        wake = undefined
+      })
+    })
+  })
+
+  const resumeReader = () => {
+    const resume = wake
+    wake = undefined
+    resume?.()
+  }
+
+  return {
+    offer: (line) => {
+      kept.push(line)
+      size += line.length
+      while (kept.length - first > MOST_LINES || (size > MOST_TEXT && kept.length - first > 1)) dropOldest()
+      resumeReader()
+    },
+    end: () => {
+      ended = true
+      resumeReader()
+    },
+    lines: Stream.repeatEffectChunkOption(next)
+  }
+}
