@@ -12,6 +12,7 @@ import { decodeJson } from "../domain/Decode.ts"
 import { parseSpec } from "../domain/ParsedSpec.ts"
 import { redact } from "../domain/Redaction.ts"
 import { dryRun } from "../layers/catalog/dryRun.ts"
+import { BodyTooLong, readBody } from "../layers/http/readBody.ts"
 import { Sql } from "../layers/Sql.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
 import * as Output from "./output.ts"
@@ -56,6 +57,8 @@ const FAILED = 1
 const PENDING = 2
 
 const ANSWER_LIMIT = "5 minutes"
+/** Bytes. */
+const LONGEST_ANSWER = 64 * 1024 * 1024
 
 class PlanRefused extends Data.TaggedError("PlanRefused")<{ readonly message: string }> {}
 
@@ -143,9 +146,11 @@ const askCompute = (address: string, wanted: Wanted) =>
           target,
           body === null ? { headers, signal } : { method: "POST", headers, body, signal }
         )
-        return [answer.status, await answer.text()] as const
+        const bytes = answer.body === null ? Buffer.alloc(0) : await readBody(answer.body, LONGEST_ANSWER)
+        return [answer.status, bytes.toString("utf8")] as const
       },
       catch: (error) => {
+        if (error instanceof BodyTooLong) return refused(`${address}: ${error.message}`)
         const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
         return refused(`cannot reach ${address}${cause}`)
       }

@@ -33,6 +33,12 @@ export const Action = Schema.Union(
   Schema.Struct({ do: Schema.Literal("denied") }),
   /** Leases last this long; null = refused, because the position lies behind the garbage collection's cutoff. */
   Schema.Struct({ do: Schema.Literal("lease"), ms: Schema.NullOr(Schema.Int) }),
+  /**
+   * These bytes as they are in place of the answer, in base64; then `repeat` for as long as the peer listens. On HTTP they
+   * are the whole answer, head included; by gRPC the data after the head; with `match: "startup"` all that a Postgres
+   * server says.
+   */
+  Schema.Struct({ do: Schema.Literal("raw"), bytes: Schema.String, repeat: Schema.optional(Schema.String) }),
   /** The sync child prints this text as it is and ends with this code. */
   Schema.Struct({ do: Schema.Literal("print"), stdout: Schema.String, exit: Schema.Int })
 )

@@ -7,6 +7,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import * as Delivery from "./Delivery.ts"
 import * as Fault from "./Fault.ts"
+import { sendRaw } from "./raw.ts"
 import { type ListenFailed, listen } from "./TcpServer.ts"
 import type { World } from "./World.ts"
 
@@ -109,6 +110,11 @@ export const serveHttp = (
         const actions = world.actions(peer, 0, line)
         const delay = Fault.find(actions, "delay")
         if (delay !== undefined) yield* Effect.sleep(delay.ms)
+        const raw = Fault.find(actions, "raw")
+        if (raw !== undefined) {
+          yield* sendRaw(incoming.socket, raw)
+          return yield* Effect.sync(() => incoming.socket.destroySoon())
+        }
         const mute = Fault.find(actions, "silence")
         if (mute !== undefined && mute.after === undefined) return yield* silence(incoming)
         const error = Fault.find(actions, "error")

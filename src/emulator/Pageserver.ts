@@ -15,6 +15,7 @@ import * as Fault from "./Fault.ts"
 import { authenticate, cstringAt, type Gone, PgConnection, startup } from "./PgConnection.ts"
 import { type PageCommand, parse } from "./pageCommand.ts"
 import * as Messages from "./pgMessages.ts"
+import { sendRaw } from "./raw.ts"
 import { type ListenFailed, serve } from "./TcpServer.ts"
 import * as Tokens from "./Tokens.ts"
 import type { Timeline, World } from "./World.ts"
@@ -134,6 +135,8 @@ const run = (session: Session, text: string, protocol: Protocol): Effect.Effect<
     const actions = world.actions("pageserver", member, text)
     const delay = Fault.find(actions, "delay")
     if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const raw = Fault.find(actions, "raw")
+    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
     const silence = Fault.find(actions, "silence")
     if (silence !== undefined && silence.after === undefined) return yield* connection.silence
     const scripted = Fault.find(actions, "error")
@@ -209,6 +212,8 @@ const converse = (world: World, member: number, connection: PgConnection): Effec
   Effect.gen(function* () {
     const params = yield* startup(connection)
     world.note({ peer: "pageserver", member, what: "startup", text: params["options"] ?? "", detail: params })
+    const raw = world.rawStartup("pageserver", member)
+    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
     const now = yield* Clock.currentTimeMillis
     const keys = world.storageKeys
     const claims = yield* authenticate(connection, keys.length === 0 ? null : (token) => Tokens.check(keys, token, now))

@@ -20,6 +20,7 @@ import { acceptable } from "./authority.ts"
 import * as Delivery from "./Delivery.ts"
 import * as Fault from "./Fault.ts"
 import { lease, tokenFault } from "./Pageserver.ts"
+import { sendRaw } from "./raw.ts"
 import { type ListenFailed, listen } from "./TcpServer.ts"
 import * as Tokens from "./Tokens.ts"
 import type { World } from "./World.ts"
@@ -222,6 +223,12 @@ const serveCall = (world: World, member: number, stream: ServerHttp2Stream, head
     const error = Fault.find(actions, "error")
     if (error !== undefined && error.after === undefined) {
       return yield* refuse(statusOf(error.code), error.message)
+    }
+    const raw = Fault.find(actions, "raw")
+    if (raw !== undefined) {
+      yield* begin(stream, () => null)
+      yield* sendRaw(stream, raw)
+      return yield* Effect.sync(() => stream.end())
     }
     const ids = yield* admit(world, headers, yield* Clock.currentTimeMillis)
     const call: Call = { world, member, stream, method, ...ids }

@@ -12,6 +12,7 @@ import * as Lsn from "../domain/Lsn.ts"
 import * as Fault from "./Fault.ts"
 import { authenticate, cstringAt, type Gone, PgConnection, startup } from "./PgConnection.ts"
 import * as Messages from "./pgMessages.ts"
+import { sendRaw } from "./raw.ts"
 import { type ListenFailed, serve } from "./TcpServer.ts"
 import * as Tokens from "./Tokens.ts"
 import type { World } from "./World.ts"
@@ -134,6 +135,8 @@ const query = (connection: PgConnection, session: Session, text: string): Effect
     const actions = world.actions("safekeeper", member, text)
     const delay = Fault.find(actions, "delay")
     if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const raw = Fault.find(actions, "raw")
+    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
     const silence = Fault.find(actions, "silence")
     const cut = Fault.find(actions, "cut")
     const error = Fault.find(actions, "error")
@@ -161,6 +164,8 @@ const converse = (world: World, member: number, connection: PgConnection): Effec
   Effect.gen(function* () {
     const params = yield* startup(connection)
     world.note({ peer: "safekeeper", member, what: "startup", text: params["options"] ?? "", detail: params })
+    const raw = world.rawStartup("safekeeper", member)
+    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
     const now = yield* Clock.currentTimeMillis
     const claims = yield* authenticate(
       connection,

@@ -39,6 +39,9 @@ export interface SpecAnswer {
   readonly body: string
 }
 
+/** What a fault matches that is to answer a startup packet. */
+const STARTUP = "startup"
+
 export class World {
   readonly asked: Array<Asked> = []
   readonly timelines = new Map<string, Timeline>()
@@ -92,6 +95,16 @@ export class World {
     )
     this.faults = left
     return actions.length > 0
+  }
+
+  /** Consumes a fault that answers a startup packet with bytes of its own. */
+  rawStartup(peer: Fault.Peer, member: number): Extract<Fault.Action, { readonly do: "raw" }> | undefined {
+    const { actions, left } = Fault.take(
+      this.faults,
+      (fault) => fault.match === STARTUP && fault.action.do === "raw" && Fault.fits(fault, peer, member, STARTUP)
+    )
+    this.faults = left
+    return Fault.find(actions, "raw")
   }
 
   /** Consumes the faults that fit a request. */

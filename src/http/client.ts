@@ -8,10 +8,14 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import { decodeJson } from "../domain/Decode.ts"
+import { readBody } from "../layers/http/readBody.ts"
 import type { Endpoint, PathParams } from "./api/Endpoint.ts"
 import * as api from "./api/lifecycle.ts"
 import * as Query from "./api/Query.ts"
 import { Status, StatusDetail } from "./api/StatusDetail.ts"
+
+/** Bytes. */
+const LONGEST_ANSWER = 64 * 1024 * 1024
 
 export interface Target {
   /** `http://localhost:3080` */
@@ -92,7 +96,8 @@ export const call = <Path extends string, Q, B>(
         signal,
         ...(body !== undefined && { body })
       })
-      return { status: answer.status, text: await answer.text() }
+      const bytes = answer.body === null ? Buffer.alloc(0) : await readBody(answer.body, LONGEST_ANSWER)
+      return { status: answer.status, text: bytes.toString("utf8") }
     },
     catch: (error) => new Unreachable({ url, reason: reasonOf(error) })
   })

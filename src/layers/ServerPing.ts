@@ -12,6 +12,8 @@ export type Server = { readonly path: string } | { readonly host: string; readon
 /** No server there, or one that is starting up or shutting down. */
 export class NotAccepting extends Data.TaggedError("NotAccepting")<{ readonly message: string }> {}
 
+/** Bytes of a refusal. */
+const LONGEST = 64 * 1024
 /** As long as `pg_isready` waits. */
 const LIMIT = "3 seconds"
 
@@ -80,6 +82,7 @@ export const ping = ({
       received = Buffer.concat([received, typeof chunk === "string" ? Buffer.from(chunk) : chunk])
       const result = verdict(received)
       if (result !== null) settle(result)
+      else if (received.length > LONGEST) settle(new NotAccepting({ message: "the answer has no end" }))
     })
     socket.on("error", (error) => settle(new NotAccepting({ message: error.message })))
     socket.on("close", () => settle(new NotAccepting({ message: "the server closed the connection" })))

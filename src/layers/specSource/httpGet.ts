@@ -3,6 +3,8 @@
  */
 import type { ClientRequest, IncomingMessage } from "node:http"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { readBody } from "../http/readBody.ts"
 
 export interface Answer {
   readonly code: number
@@ -13,6 +15,8 @@ export interface Answer {
 
 const REDIRECTS = 10
 const REDIRECTING: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+/** Bytes: as much as a specification may have that comes by `/configure`. */
+const LONGEST_BODY = 64 * 1024 * 1024
 
 /** The innermost reason: what wraps it says only that there was one. */
 const reasonOf = (error: unknown): string =>
@@ -37,24 +41,29 @@ const proxies = (env: NodeJS.ProcessEnv): Settings | null => {
   return settings.http === undefined && settings.https === undefined ? null : settings
 }
 
-const received = (answer: IncomingMessage): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const chunks: Array<Buffer> = []
-    answer.on("data", (chunk: Buffer) => chunks.push(chunk))
-    answer.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")))
-    answer.on("error", reject)
-  })
+const headersOf = (token: string) => (token === "" ? {} : { headers: { authorization: `Bearer ${token}` } })
 
-const open = (url: URL, token: string): Effect.Effect<IncomingMessage, string> =>
+/** An answer whose body has not been read; `close` lets go of its connection. */
+interface Opened {
+  readonly code: number
+  readonly location: string | undefined
+  readonly retryAfter: string | undefined
+  readonly body: AsyncIterable<Uint8Array>
+  readonly close: () => void
+}
+
+type Open = (url: URL, token: string) => Effect.Effect<Opened, string>
+
+const direct: Open = (url, token) =>
   Effect.gen(function* () {
     const { request } =
       url.protocol === "https:"
         ? yield* Effect.promise(() => import("node:https"))
         : yield* Effect.promise(() => import("node:http"))
-    return yield* Effect.async<IncomingMessage, string>((resume) => {
+    const answer = yield* Effect.async<IncomingMessage, string>((resume) => {
       let sent: ClientRequest
       try {
-        sent = request(url, { agent: false, ...(token !== "" && { headers: { authorization: `Bearer ${token}` } }) })
+        sent = request(url, { agent: false, ...headersOf(token) })
       } catch (error) {
         return resume(Effect.fail(reasonOf(error)))
       }
@@ -63,38 +72,19 @@ const open = (url: URL, token: string): Effect.Effect<IncomingMessage, string> =
       sent.end()
       return Effect.sync(() => sent.destroy())
     })
-  })
-
-/** Opening is what a server that says nothing draws out: it has to be interruptible too. */
-const direct = (url: URL, token: string, redirects = REDIRECTS): Effect.Effect<Answer, string> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(open(url, token)), (answer) =>
-      Effect.ensuring(
-        restore(read(url, token, redirects, answer)),
-        Effect.sync(() => answer.destroy())
-      )
-    )
-  )
-
-const read = (url: URL, token: string, redirects: number, answer: IncomingMessage): Effect.Effect<Answer, string> =>
-  Effect.suspend(() => {
-    const code = answer.statusCode ?? 0
-    const { location } = answer.headers
-    if (!REDIRECTING.has(code) || location === undefined || !URL.canParse(location, url)) {
-      return Effect.tryPromise({ try: () => received(answer), catch: reasonOf }).pipe(
-        Effect.map((body) => ({ code, body, retryAfter: answer.headers["retry-after"] ?? null }))
-      )
+    return {
+      code: answer.statusCode ?? 0,
+      location: answer.headers.location,
+      retryAfter: answer.headers["retry-after"],
+      body: answer,
+      close: () => answer.destroy()
     }
-    const next = new URL(location, url)
-    if (redirects === 0) return Effect.fail(`more than ${REDIRECTS} redirects`)
-    // The token is for the host that it was given for.
-    return direct(next, next.host === url.host ? token : "", redirects - 1)
   })
 
-const proxied = (url: URL, token: string, { http, https }: Settings): Effect.Effect<Answer, string> =>
+const through = ({ http, https }: Settings): Effect.Effect<Open, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { EnvHttpProxyAgent, interceptors, request } = yield* Effect.promise(() => import("undici"))
-    const agent = yield* Effect.acquireRelease(
+    const { EnvHttpProxyAgent, request } = yield* Effect.promise(() => import("undici"))
+    const dispatcher = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
           new EnvHttpProxyAgent({
@@ -106,23 +96,56 @@ const proxied = (url: URL, token: string, { http, https }: Settings): Effect.Eff
       ),
       (opened) => Effect.promise(() => opened.destroy().catch(() => undefined))
     )
-    return yield* Effect.tryPromise({
-      try: async (signal) => {
-        const { statusCode, headers, body } = await request(url, {
-          dispatcher: agent.compose(interceptors.redirect({ maxRedirections: REDIRECTS })),
-          ...(token !== "" && { headers: { authorization: `Bearer ${token}` } }),
-          signal
-        })
-        return { code: statusCode, body: await body.text(), retryAfter: [headers["retry-after"]].flat()[0] ?? null }
-      },
-      catch: reasonOf
-    })
-  }).pipe(Effect.scoped)
+    return (url, token) =>
+      Effect.tryPromise({
+        try: (signal) => request(url, { dispatcher, ...headersOf(token), signal }),
+        catch: reasonOf
+      }).pipe(
+        Effect.map(({ statusCode, headers, body }) => ({
+          code: statusCode,
+          location: [headers.location].flat()[0],
+          retryAfter: [headers["retry-after"]].flat()[0],
+          body,
+          // What breaks while it is thrown away is nobody's business.
+          close: () => body.on("error", () => {}).destroy()
+        }))
+      )
+  })
+
+/** Opening is what a server that says nothing draws out: it has to be interruptible too. */
+const get = (open: Open, url: URL, token: string, redirects = REDIRECTS): Effect.Effect<Answer, string> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(open(url, token)), (answer) =>
+      Effect.ensuring(restore(follow(open, url, token, redirects, answer)), Effect.sync(answer.close))
+    )
+  )
+
+const follow = (
+  open: Open,
+  url: URL,
+  token: string,
+  redirects: number,
+  { body, close, code, location, retryAfter }: Opened
+): Effect.Effect<Answer, string> =>
+  Effect.suspend(() => {
+    if (!REDIRECTING.has(code) || location === undefined || !URL.canParse(location, url)) {
+      return Effect.tryPromise({ try: () => readBody(body, LONGEST_BODY), catch: reasonOf }).pipe(
+        Effect.map((bytes) => ({ code, body: bytes.toString("utf8"), retryAfter: retryAfter ?? null }))
+      )
+    }
+    close()
+    const next = new URL(location, url)
+    if (redirects === 0) return Effect.fail(`more than ${REDIRECTS} redirects`)
+    // The token is for the scheme, host and port that it was given for, and does not come back on a later one.
+    return get(open, next, next.origin === url.origin ? token : "", redirects - 1)
+  })
 
 /** Follows redirects, and goes through the proxy of the environment if there is one. Fails with the reason. */
 export const httpGet = (url: string, token: string): Effect.Effect<Answer, string> =>
   Effect.suspend(() => {
     if (!URL.canParse(url)) return Effect.fail(`not a URL: ${url}`)
     const settings = proxies(process.env)
-    return settings === null ? direct(new URL(url), token) : proxied(new URL(url), token, settings)
+    return settings === null
+      ? get(direct, new URL(url), token)
+      : Effect.scoped(Effect.flatMap(through(settings), (open) => get(open, new URL(url), token)))
   })

@@ -8,12 +8,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
 import { redact } from "../../domain/Redaction.ts"
+import { discard } from "../http/readBody.ts"
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 /** After a failure. */
 const PAUSE = Duration.seconds(60)
 /** Of the flush at the end: whoever waits for the process is not kept longer. */
 const FAREWELL = Duration.seconds(2)
+
+/** Bytes of an answer, which nobody reads. */
+const ANSWER = 64 * 1024
 
 class ExportFailed extends Data.TaggedError("ExportFailed")<{ readonly message: string }> {}
 
@@ -40,6 +44,8 @@ export const makeExporter = (settings: OtlpSettings) =>
             const answer = await fetch(settings.url, {
               method: "POST",
               signal,
+              // Its headers hold keys that are for this collector.
+              redirect: "manual",
               body: settings.gzip ? Uint8Array.from(gzipSync(bytes)) : bytes,
               headers: {
                 ...settings.headers,
@@ -47,7 +53,8 @@ export const makeExporter = (settings: OtlpSettings) =>
                 ...(settings.gzip && { "content-encoding": "gzip" })
               }
             })
-            await answer.arrayBuffer()
+            // Read to its end, a short answer leaves the connection for the next batch.
+            if (answer.body !== null) await discard(answer.body, ANSWER)
             return answer.status
           },
           catch: (error) => new ExportFailed({ message: reasonOf(error) })
