@@ -7,7 +7,8 @@
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import type { JwkSet } from "./ComputeConfig.ts"
-import { JsonFloat, type JsonObject, type JsonValue, read, trailing } from "./Json.ts"
+import { read, trailing } from "./Json.ts"
+import { JsonFloat, type JsonObject, type JsonValue } from "./JsonValue.ts"
 
 /** The one algorithm a set of keys stands for. */
 export type Algorithm = "RS256" | "EdDSA"

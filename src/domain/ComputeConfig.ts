@@ -6,7 +6,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { ComputeSpec, TlsConfig } from "./ComputeSpec.ts"
-import { child, type JsonValue, kindOf } from "./Json.ts"
+import { child, type JsonValue, kindOf } from "./JsonValue.ts"
 import { Lsn } from "./Lsn.ts"
 import { optional } from "./Shapes.ts"
 

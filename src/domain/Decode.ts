@@ -5,11 +5,13 @@
  * Source: the wording is that of `serde`, which `compute_tools/src/http/extract/json.rs` passes on.
  */
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
-import { type ShapeFault, shapeFaults, structMember } from "./DecodeFaults.ts"
-import { child, type JsonRead, type JsonValue, position, read, readWithPlaces, trailing } from "./Json.ts"
-import { mayHoldNul, nulFaults } from "./NulText.ts"
+import type { ShapeFault } from "./DecodeFaults.ts"
+import { search } from "./DecodeSearch.ts"
+import { valueSteps } from "./DecodeValue.ts"
+import { excerpt } from "./Excerpt.ts"
+import { type JsonPlace, type JsonRead, newPlace, positionSteps, readSteps, run, type Steps, trailing } from "./Json.ts"
+import { nulFaults } from "./NulText.ts"
 
 export interface JsonRejected {
   /** `syntax`: not JSON. `shape`: JSON, but not what was asked for. */
@@ -25,128 +27,111 @@ export interface DecodeOptions {
   readonly trailing?: "ignore" | "refuse"
 }
 
-type Decoder<A> = (input: unknown) => Either.Either<A, ParseResult.ParseIssue>
-
-const first = new WeakMap<object, Decoder<unknown>>()
-
-/** Compiled at the first use: a schema that never meets a document costs nothing. */
-const compiled = <A, I>(schema: Schema.Schema<A, I>): Decoder<A> => {
-  const known = first.get(schema)
-  if (known !== undefined) return known as Decoder<A>
-  const decode = ParseResult.decodeUnknownEither(schema)
-  first.set(schema, decode)
-  return decode
-}
+type Keys = ReadonlyArray<string | number>
 
 interface Found {
   readonly kind: JsonRejected["kind"]
-  readonly keys: ReadonlyArray<string | number>
+  readonly keys: Keys
   readonly reason: string
   readonly offset: number
 }
 
-/** `a.b[0].c` */
-export const formatPath = (keys: ReadonlyArray<string | number>): string =>
+/** `a.b[0].c`; keys of free maps are the sender's, and long ones are cut. */
+export const formatPath = (keys: Keys): string =>
   keys.reduce<string>(
-    (path, key) => (typeof key === "number" ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`),
+    (path, key) =>
+      typeof key === "number" ? `${path}[${key}]` : path === "" ? excerpt(key) : `${path}.${excerpt(key)}`,
     ""
   )
 
-const rejected = (text: string, found: Found): JsonRejected => {
+function* rejected(text: string, found: Found): Steps<JsonRejected> {
   const path = formatPath(found.keys)
-  const { line, column } = position(text, found.offset)
+  const { line, column } = yield* positionSteps(text, found.offset)
   const reason = `${found.reason} at line ${line} column ${column}`
   return { kind: found.kind, path, message: path === "" ? reason : `${path}: ${reason}` }
 }
 
-const at = (root: JsonValue | undefined, keys: ReadonlyArray<string | number>): JsonValue | undefined =>
-  keys.reduce<JsonValue | undefined>(child, root)
+const placeOf = (root: JsonPlace, keys: Keys): JsonPlace =>
+  keys.reduce<JsonPlace>((place, key) => {
+    const below = place.below.get(key) ?? newPlace()
+    place.below.set(key, below)
+    return below
+  }, root)
 
-/** The keys that lead to every container in which a member was given twice. */
-const pathsOf = (root: JsonValue, wanted: ReadonlySet<JsonValue>): Map<JsonValue, ReadonlyArray<string | number>> => {
-  const paths = new Map<JsonValue, ReadonlyArray<string | number>>()
-  const visit = (value: JsonValue, keys: ReadonlyArray<string | number>): void => {
-    if (typeof value !== "object" || value === null) return
-    if (wanted.has(value)) paths.set(value, keys)
-    const numbered = Array.isArray(value)
-    for (const [key, member] of Object.entries(value)) visit(member, [...keys, numbered ? Number(key) : key])
-  }
-  visit(root, [])
-  return paths
-}
-
-/** A member of a struct must not come twice; in a free map the last one wins, and unknown members do not matter. */
-const duplicateFaults = (schema: Schema.Schema.All, json: JsonRead): ReadonlyArray<Found> => {
-  if (json.duplicates.length === 0 || json.value === undefined) return []
-  const paths = pathsOf(json.value, new Set(json.duplicates.map((duplicate) => duplicate.object)))
-  return json.duplicates.flatMap(({ key, object, offset }): ReadonlyArray<Found> => {
-    const keys = paths.get(object)
-    return keys !== undefined && structMember(schema.ast, keys, key)
-      ? [{ kind: "shape", keys, reason: `duplicate field \`${key}\``, offset }]
-      : []
+/** Reads the text once more for the places of the faults: nothing is noted of a text that is right. */
+function* located(text: string, faults: ReadonlyArray<ShapeFault>): Steps<ReadonlyArray<Found>> {
+  if (faults.length === 0) return []
+  const root = newPlace()
+  const places = faults.map(({ keys }) => placeOf(root, keys))
+  yield* readSteps(text, root)
+  return faults.flatMap(({ keys, missing, reason }, index): ReadonlyArray<Found> => {
+    const place = places[index]
+    // A member is missing when its object ends.
+    const offset = missing ? (place?.end === undefined ? undefined : place.end - 1) : place?.begin
+    return offset === undefined ? [] : [{ kind: "shape", keys, reason, offset }]
   })
 }
 
-/** Everything wrong with the text, in reading order. Reads it anew, with places: the slow path. */
-const faults = <A, I>(schema: Schema.Schema<A, I>, text: string, options: DecodeOptions): ReadonlyArray<Found> => {
-  const json = readWithPlaces(text)
-  const { places, value } = json
-  const found: Array<Found> = [...duplicateFaults(schema, json)]
+/** What is wrong with the text, in reading order, at most so many. */
+function* faultSteps(
+  schema: Schema.Schema.All,
+  text: string,
+  json: JsonRead,
+  options: DecodeOptions,
+  most: number
+): Steps<ReadonlyArray<Found>> {
+  const { repeated, shapes } = yield* search(schema.ast, json, most)
   const rest = json.fault ?? (options.trailing === "refuse" ? trailing(text, json.end) : null)
-  if (rest !== null) found.push({ kind: "syntax", keys: [], reason: rest.message, offset: rest.offset })
-
-  const offsetOf = (fault: ShapeFault): number | undefined => {
-    const container = at(value, fault.keys)
-    // A member is missing when its object ends; an unfinished object lacks nothing yet.
-    if (fault.missing) {
-      const end = container === undefined ? undefined : places.end(container)
-      return end === undefined ? undefined : end - 1
-    }
-    if (container !== undefined && json.open.has(container) && !fault.mismatch) return undefined
-    const last = fault.keys.at(-1)
-    return last === undefined
-      ? places.member(null, "")
-      : places.member(at(value, fault.keys.slice(0, -1)) ?? null, last)
-  }
-  if (value !== undefined && mayHoldNul(text)) {
-    found.push(...nulFaults(value, places).map((fault) => ({ kind: "shape" as const, ...fault })))
-  }
-  if (value !== undefined) {
-    const decoded = ParseResult.decodeUnknownEither(schema)(value, { errors: "all" })
-    for (const fault of Either.isLeft(decoded) ? shapeFaults(decoded.left) : []) {
-      const offset = offsetOf(fault)
-      if (offset !== undefined) found.push({ kind: "shape", keys: fault.keys, reason: fault.reason, offset })
-    }
-  }
-  return found.sort((a, b) => a.offset - b.offset)
+  const found: Array<Found> = [
+    ...(yield* nulFaults(json)).map((fault) => ({ kind: "shape" as const, ...fault })),
+    ...repeated.map((fault) => ({ kind: "shape" as const, ...fault })),
+    ...(yield* located(text, shapes)),
+    ...(rest === null ? [] : [{ kind: "syntax" as const, keys: [], reason: rest.message, offset: rest.offset }])
+  ]
+  return found.sort((a, b) => a.offset - b.offset).slice(0, most)
 }
 
-/** Every fault of the text with its path; empty when there is none. */
+/** Faults that are listed of one text. */
+const LISTED = 100
+
+/** The faults of the text with their paths, the first hundred; empty when there is none. */
 export const allFaults = <A, I>(
   schema: Schema.Schema<A, I>,
   text: string,
   options: DecodeOptions = { trailing: "refuse" }
-): ReadonlyArray<JsonRejected> => faults(schema, text, options).map((found) => rejected(text, found))
+): ReadonlyArray<JsonRejected> =>
+  run(faultSteps(schema, text, run(readSteps(text)), options, LISTED)).map((found) => run(rejected(text, found)))
+
+/** As `decodeJson`, step by step. */
+export function* decodeSteps<A, I>(
+  schema: Schema.Schema<A, I>,
+  text: string,
+  options: DecodeOptions = {}
+): Steps<Either.Either<A, JsonRejected>> {
+  const json = yield* readSteps(text)
+  if (json.fault === null && json.duplicates.length === 0 && json.nuls.length === 0) {
+    const decoded = yield* valueSteps(schema.ast, json.value, json.large)
+    if (Either.isRight(decoded) && (options.trailing !== "refuse" || trailing(text, json.end) === null)) {
+      return Either.right(decoded.right as A)
+    }
+  }
+  const [fault] = yield* faultSteps(schema, text, json, options, 1)
+  if (fault !== undefined) return Either.left(yield* rejected(text, fault))
+  // Only members that do not matter came twice.
+  const decoded = yield* valueSteps(schema.ast, json.value, json.large)
+  return Either.mapBoth(decoded, {
+    onLeft: (): JsonRejected => ({
+      kind: "shape",
+      path: "",
+      message: "the document does not have the expected shape"
+    }),
+    onRight: (value) => value as A
+  })
+}
 
 /** Decodes a text; the first fault in reading order when it is wrong. */
 export const decodeJson = <A, I>(
   schema: Schema.Schema<A, I>,
   text: string,
   options: DecodeOptions = {}
-): Either.Either<A, JsonRejected> => {
-  const json = read(text)
-  if (json.fault === null && json.duplicates.length === 0 && !mayHoldNul(text)) {
-    const decoded = compiled(schema)(json.value)
-    if (Either.isRight(decoded) && (options.trailing !== "refuse" || trailing(text, json.end) === null)) {
-      return Either.right(decoded.right)
-    }
-  }
-  const fault = faults(schema, text, options)[0]
-  if (fault !== undefined) return Either.left(rejected(text, fault))
-  // Only members that do not matter came twice, or what looked like a NUL was none.
-  return Either.mapLeft(compiled(schema)(json.value), () => ({
-    kind: "shape",
-    path: "",
-    message: "the document does not have the expected shape"
-  }))
-}
+): Either.Either<A, JsonRejected> => run(decodeSteps(schema, text, options))

@@ -1,9 +1,10 @@
 /**
- * The faults in a tree of schema issues, one for each member that is wrong.
+ * Schema issues in the words of `serde`.
  */
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
-import { kindOf } from "./Json.ts"
+import { excerpt } from "./Excerpt.ts"
+import { kindOf } from "./JsonValue.ts"
 
 export interface ShapeFault {
   /** The member that is wrong; for a missing one, its container. */
@@ -14,10 +15,6 @@ export interface ShapeFault {
   readonly mismatch: boolean
 }
 
-const MAX_SHOWN = 64
-
-const shortened = (text: string): string => (text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`)
-
 /** `a`, `b` or one of many. */
 const oneOf = (variants: ReadonlyArray<string>): string => {
   const quoted = variants.map((variant) => `\`${variant}\``)
@@ -27,14 +24,16 @@ const oneOf = (variants: ReadonlyArray<string>): string => {
 
 /** The text for a name that an enumeration does not have. Names are no secrets; long ones are cut. */
 export const unknownVariant = (name: string, variants: ReadonlyArray<string>): string =>
-  `unknown variant \`${shortened(name)}\`, expected ${oneOf(variants)}`
+  `unknown variant \`${excerpt(name)}\`, expected ${oneOf(variants)}`
 
 export const invalidType = (actual: unknown, expected: string): string =>
   `invalid type: ${kindOf(actual)}, expected ${expected}`
 
-const isNullish = (ast: AST.AST): boolean => (AST.isLiteral(ast) && ast.literal === null) || AST.isUndefinedKeyword(ast)
+export const isNullish = (ast: AST.AST): boolean =>
+  (AST.isLiteral(ast) && ast.literal === null) || AST.isUndefinedKeyword(ast)
 
-const members = (ast: AST.Union): ReadonlyArray<AST.AST> =>
+/** What a union may be besides nothing. */
+export const members = (ast: AST.Union): ReadonlyArray<AST.AST> =>
   ast.types.flatMap((type) => (AST.isUnion(type) ? members(type) : isNullish(type) ? [] : [type]))
 
 const variants = (types: ReadonlyArray<AST.AST>): ReadonlyArray<string> =>
@@ -87,64 +86,34 @@ const all = (issues: ParseResult.SingleOrNonEmpty<ParseResult.ParseIssue>): Read
 
 const key = (part: PropertyKey): string | number => (typeof part === "number" ? part : String(part))
 
-/** All faults below an issue, in the order of the schema's members. */
-export const shapeFaults = (
-  issue: ParseResult.ParseIssue,
-  keys: ReadonlyArray<string | number> = []
-): ReadonlyArray<ShapeFault> => {
+/** The first fault below an issue. */
+export const shapeFault = (issue: ParseResult.ParseIssue, keys: ReadonlyArray<string | number> = []): ShapeFault => {
   switch (issue._tag) {
     case "Pointer": {
       const path = typeof issue.path === "object" ? issue.path : [issue.path]
-      return shapeFaults(issue.issue, [...keys, ...path.map(key)])
+      return shapeFault(issue.issue, [...keys, ...path.map(key)])
     }
     case "Missing":
-      return [{ keys: keys.slice(0, -1), reason: `missing field \`${keys.at(-1)}\``, missing: true, mismatch: false }]
+      return { keys: keys.slice(0, -1), reason: `missing field \`${keys.at(-1)}\``, missing: true, mismatch: false }
     case "Composite": {
       const issues = all(issue.issues)
-      if (!AST.isUnion(issue.ast)) return issues.flatMap((inner) => shapeFaults(inner, keys))
-      const types = members(issue.ast)
+      const [first] = issues
+      if (!AST.isUnion(issue.ast) && first !== undefined) return shapeFault(first, keys)
       const inner = issues.filter((branch) => !(branch._tag === "Type" && isNullish(branch.ast)))
-      const only = inner[0]
-      return types.length === 1 && inner.length === 1 && only !== undefined
-        ? shapeFaults(only, keys)
-        : [{ keys, missing: false, ...mismatch(issue.ast, issue.actual) }]
+      const [only] = inner
+      const isOne = AST.isUnion(issue.ast) && members(issue.ast).length === 1 && inner.length === 1
+      return isOne && only !== undefined
+        ? shapeFault(only, keys)
+        : { keys, missing: false, ...mismatch(issue.ast, issue.actual) }
     }
     case "Refinement":
     case "Transformation":
-      return shapeFaults(issue.issue, keys)
+      return shapeFault(issue.issue, keys)
     case "Type":
       return issue.message === undefined
-        ? [{ keys, missing: false, ...mismatch(issue.ast, issue.actual) }]
-        : [{ keys, missing: false, reason: issue.message, mismatch: issue.message.startsWith("invalid type") }]
+        ? { keys, missing: false, ...mismatch(issue.ast, issue.actual) }
+        : { keys, missing: false, reason: issue.message, mismatch: issue.message.startsWith("invalid type") }
     default:
-      return [{ keys, missing: false, reason: "invalid value", mismatch: false }]
+      return { keys, missing: false, reason: "invalid value", mismatch: false }
   }
 }
-
-const encoded = (ast: AST.AST): ReadonlyArray<AST.AST> => {
-  switch (ast._tag) {
-    case "Transformation":
-    case "Refinement":
-      return encoded(ast.from)
-    case "Suspend":
-      return encoded(ast.f())
-    case "Union":
-      return ast.types.flatMap(encoded)
-    default:
-      return [ast]
-  }
-}
-
-const member = (ast: AST.AST, name: string | number): ReadonlyArray<AST.AST> => {
-  if (AST.isTupleType(ast)) return ast.rest.flatMap((rest) => encoded(rest.type))
-  if (!AST.isTypeLiteral(ast)) return []
-  const property = ast.propertySignatures.find((signature) => signature.name === name)
-  if (property !== undefined) return encoded(property.type)
-  return ast.indexSignatures.flatMap((signature) => encoded(signature.type))
-}
-
-/** Whether the object that `path` leads to is a struct which knows `name`. */
-export const structMember = (root: AST.AST, path: ReadonlyArray<string | number>, name: string): boolean =>
-  path
-    .reduce<ReadonlyArray<AST.AST>>((types, step) => types.flatMap((type) => member(type, step)), encoded(root))
-    .some((type) => AST.isTypeLiteral(type) && type.propertySignatures.some((signature) => signature.name === name))

@@ -19,21 +19,15 @@ export const fromBigInt = (value: bigint): Lsn => brand(BigInt.asUintN(64, value
 export const format = (lsn: Lsn): string =>
   `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`
 
-const half = (text: string): bigint | undefined => {
-  const digits = text.startsWith("+") ? text.slice(1) : text
-  if (!/^[0-9a-fA-F]+$/.test(digits)) return undefined
-  const value = BigInt(`0x${digits}`)
-  return value <= 0xffffffffn ? value : undefined
-}
+/** Surrounding white space, either case, a plus and leading zeros are accepted; longer halves are none. */
+const FORMAT = /^\s*\+?0*([0-9a-fA-F]{1,8})\/\+?0*([0-9a-fA-F]{1,8})\s*$/
 
-/** Reads `HI/LO`; surrounding white space, either case and leading zeros are accepted. */
+/** Reads `HI/LO`. */
 export const parse = (text: string): Either.Either<Lsn, "LsnParseError"> => {
-  const parts = text.trim().split("/")
-  const hi = half(parts[0] ?? "")
-  const lo = half(parts[1] ?? "")
-  return parts.length === 2 && hi !== undefined && lo !== undefined
-    ? Either.right(brand((hi << 32n) | lo))
-    : Either.left("LsnParseError")
+  const [, high, low] = FORMAT.exec(text) ?? []
+  return high === undefined || low === undefined
+    ? Either.left("LsnParseError")
+    : Either.right(brand((BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)))
 }
 
 const LsnFromSelf = Schema.declare((input): input is Lsn => typeof input === "bigint", { identifier: "Lsn" })

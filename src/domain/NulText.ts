@@ -2,7 +2,8 @@
  * NUL characters in a document. Postgres, the file system and the environment of a process end a text there, so that what
  * was checked is not what is used.
  */
-import { JsonFloat, type JsonPlaces, type JsonValue } from "./Json.ts"
+import type { JsonRead, Steps } from "./Json.ts"
+import { JsonFloat, type JsonValue } from "./JsonValue.ts"
 
 export interface NulFault {
   readonly keys: ReadonlyArray<string | number>
@@ -10,30 +11,29 @@ export interface NulFault {
   readonly offset: number
 }
 
-/** False for nearly every text, and cheap to know: a NUL can only be written as an escape. */
-export const mayHoldNul = (text: string): boolean => text.includes("\\u0000")
+/** Containers between two pauses. */
+const STEP = 1000
 
-/** One is enough to refuse a document; a reader who mends it by hand wants to see a few. */
-const MOST = 100
-
-/** Texts and names of members that have one. */
-export const nulFaults = (root: JsonValue, places: JsonPlaces): ReadonlyArray<NulFault> => {
-  const found: Array<NulFault> = []
-  const add = (container: JsonValue | null, key: string | number, keys: NulFault["keys"], reason: string) => {
-    const offset = places.member(container, key)
-    if (offset !== undefined && found.length < MOST) found.push({ keys, reason, offset })
+/** Texts and names of members that have one, as the reader came upon them, with the keys that lead there. */
+export function* nulFaults({ nuls, value }: JsonRead): Steps<ReadonlyArray<NulFault>> {
+  if (nuls.length === 0) return []
+  const wanted = new Set(nuls.map(({ container }) => container))
+  const paths = new Map<JsonValue | null, NulFault["keys"]>([[null, []]])
+  let visited = 0
+  function* visit(container: JsonValue, keys: NulFault["keys"]): Steps<void> {
+    if (typeof container !== "object" || container === null || container instanceof JsonFloat) return
+    if (++visited % STEP === 0) yield
+    if (wanted.has(container)) paths.set(container, keys)
+    const numbered = Array.isArray(container)
+    for (const [name, member] of Object.entries(container))
+      yield* visit(member, [...keys, numbered ? Number(name) : name])
   }
-  const visit = (value: JsonValue, container: JsonValue | null, key: string | number, keys: NulFault["keys"]): void => {
-    if (typeof value === "string" && value.includes("\0"))
-      add(container, key, keys, "the text contains a NUL character")
-    if (typeof value !== "object" || value === null || value instanceof JsonFloat) return
-    const numbered = Array.isArray(value)
-    for (const [name, member] of Object.entries(value)) {
-      const own = numbered ? Number(name) : name
-      if (name.includes("\0")) add(value, own, keys, "the name of a member contains a NUL character")
-      else visit(member, value, own, [...keys, own])
-    }
-  }
-  visit(root, null, "", [])
-  return found
+  if (value !== undefined) yield* visit(value, [])
+  return nuls.flatMap(({ container, key, offset }): ReadonlyArray<NulFault> => {
+    const keys = paths.get(container)
+    if (keys === undefined) return []
+    return key === null
+      ? [{ keys, reason: "the name of a member contains a NUL character", offset }]
+      : [{ keys: container === null ? [] : [...keys, key], reason: "the text contains a NUL character", offset }]
+  })
 }

@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { excerpt } from "./Excerpt.ts"
 import { formatShardIndex, parseShardIndex } from "./Ids.ts"
 import { defaulted, optional, U8, U32, U64 } from "./Shapes.ts"
 
@@ -25,7 +26,7 @@ const ShardMap = Schema.Record({ key: Schema.String, value: Shard }).pipe(
   Schema.filter(
     (shards) => {
       const wrong = Object.keys(shards).find((key) => Either.isLeft(parseShardIndex(key)))
-      return wrong === undefined || `invalid shard index \`${wrong}\`, expected 4 hex digits`
+      return wrong === undefined || `invalid shard index \`${excerpt(wrong)}\`, expected 4 hex digits`
     },
     { jsonSchema: {} }
   )

@@ -6,7 +6,8 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as AST from "effect/SchemaAST"
-import { JsonFloat, kindOf } from "./Json.ts"
+import { excerpt } from "./Excerpt.ts"
+import { JsonFloat, kindOf } from "./JsonValue.ts"
 
 /** Absent or `null` decode to `null`; encoding always writes the member. */
 export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) =>
@@ -27,7 +28,9 @@ const integer = (identifier: string, min: bigint, max: bigint): Schema.Schema<nu
   ): Either.Either<number | bigint, ParseResult.ParseIssue> => {
     const fault = (reason: string) => Either.left(new ParseResult.Type(ast, input, `${reason}, expected ${identifier}`))
     if (!isInteger(input)) return fault(`invalid type: ${kindOf(input)}`)
-    return input >= min && input <= max ? Either.right(input) : fault(`invalid value: integer \`${input}\``)
+    return input >= min && input <= max
+      ? Either.right(input)
+      : fault(`invalid value: integer \`${excerpt(String(input))}\``)
   }
   return Schema.declare(
     [],

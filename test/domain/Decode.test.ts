@@ -2,9 +2,10 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import { ComputeConfig, ConfigurationRequest, PromoteConfig } from "../../src/domain/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
-import { allFaults, decodeJson } from "../../src/domain/Decode.ts"
+import { allFaults, decodeJson, decodeSteps } from "../../src/domain/Decode.ts"
 
 const minimal = { format_version: 1, suspend_timeout_seconds: -1, cluster: { roles: [], databases: [] } }
 const reject = (text: string) => Either.flip(decodeJson(ConfigurationRequest, text)).pipe(Either.getOrThrow)
@@ -199,6 +200,90 @@ describe("Decode", () => {
       }
     }
     expect(checked).toBeGreaterThan(4)
+  })
+
+  it("decodes a large document as a small one, in steps", () => {
+    const option = (name: string) => ({ name, value: "1", vartype: "integer" })
+    const many = (count: number) => ({
+      ...minimal,
+      safekeeper_connstrings: Array.from({ length: count }, (_, index) => `sk-${index}:1`),
+      cluster: {
+        roles: Array.from({ length: count }, (_, index) => ({
+          name: `role_${index}`,
+          // One of them is large by itself.
+          options: index === 3 ? Array.from({ length: count }, (_, at) => option(`o${at}`)) : null
+        })),
+        databases: [],
+        settings: [option("max_connections")],
+        unknown: Array.from({ length: count }, (_, index) => index)
+      },
+      remote_extensions: {
+        library_index: Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, `e${index}`])),
+        extension_data: Object.fromEntries(
+          Array.from({ length: count }, (_, index) => [`e${index}`, { control_data: { a: "b" } }])
+        )
+      }
+    })
+    for (const count of [3, 2000]) {
+      const document = { spec: many(count), compute_ctl_config: { jwks: { keys: [] } } }
+      const steps = decodeSteps(ConfigurationRequest, JSON.stringify(document))
+      let pauses = 0
+      let next = steps.next()
+      for (; next.done !== true; next = steps.next()) pauses += 1
+      expect(Either.getOrThrow(next.value)).toStrictEqual(Schema.decodeUnknownSync(ConfigurationRequest)(document))
+      if (count > 1000) expect(pauses).toBeGreaterThan(30)
+    }
+  })
+
+  it("finds the first fault of a large document without looking for the others", () => {
+    const wrong = (count: number) => `{"cluster":{"databases":[],"roles":[${"1,".repeat(count)}1]}}`
+    expect(decodeJson(ComputeSpec, wrong(1_000_000))).toMatchObject({ left: { path: "cluster.roles[0]" } })
+    const cost = (text: string) => {
+      const started = process.cpuUsage()
+      decodeJson(ComputeSpec, text)
+      return process.cpuUsage(started).user
+    }
+    const best = (text: string) => Math.min(...Array.from({ length: 4 }, () => cost(text)))
+    const small = wrong(30_000)
+    best(small)
+    expect(best(wrong(300_000)) / best(small)).toBeLessThan(40)
+    expect(allFaults(ComputeSpec, wrong(100_000)).length).toBeLessThanOrEqual(100)
+  })
+
+  it("decides by reading order among members that came twice, wrong ones and the end of the text", () => {
+    const path = (text: string) => Either.getOrThrow(Either.flip(decodeJson(ComputeSpec, text))).message
+    expect(path('{"mode":"Primary","features":7,"mode":1}')).toMatch(/^features: invalid type/)
+    expect(path('{"mode":1,"mode":"Primary","features":7}')).toMatch(/^duplicate field `mode`/)
+    expect(path('{"mode":"Primary","mode":"Primary","features":[')).toMatch(/^duplicate field `mode`/)
+    expect(path(`{"x":[${"1,".repeat(2000)}1],"cluster":{"roles":[${"1,".repeat(2000)}`)).toMatch(
+      /^cluster.roles\[0\]: invalid type/
+    )
+    expect(path(`{"cluster":{"roles":[],"databases":[${'{"name":"a","owner":"b"},'.repeat(2000)}`)).toMatch(/^EOF/)
+  })
+
+  it("repeats little of what it was given", () => {
+    const long = "k".repeat(5000)
+    const options = (name: string) => ({ roles: [{ name: "a", options: [{ name, value: 1, vartype: "x" }] }] })
+    const texts = [
+      `{"mode":"${long}"}`,
+      `{"mode":{"${long}":1}}`,
+      `{"audit_log_level":"${long}"}`,
+      `{"pgbouncer_settings":{"${long}":1}}`,
+      `{"remote_extensions":{"library_index":{},"extension_data":{"${long}":{"control_data":{"${long}":1}}}}}`,
+      `{"pageserver_connection_info":{"shard_count":0,"shards":{"${long}":{"pageservers":[]}}}}`,
+      `{"shard_stripe_size":${"7".repeat(1000)}}`,
+      `{"tenant_id":"${long}"}`,
+      `{"mode":{"Static":"${long}"}}`,
+      `{"swap_size_bytes":-${"7".repeat(1000)}}`,
+      JSON.stringify({ cluster: options(long) }),
+      `{"${long}":1,"${long}":1,"mode":1}`,
+      `"${long}"`
+    ]
+    for (const text of texts) {
+      const { message } = Either.getOrThrow(Either.flip(decodeJson(ComputeSpec, text)))
+      expect(message.match(/[k7]+/g)?.join("").length ?? 0, text.slice(0, 60)).toBeLessThan(200)
+      expect(message.length, text.slice(0, 60)).toBeLessThan(400)
+    }
   })
 
   it("reads a spec of five megabytes in time proportional to its size", () => {

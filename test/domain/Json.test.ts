@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { JsonFloat, position, read, trailing } from "../../src/domain/Json.ts"
+import { position, read, trailing } from "../../src/domain/Json.ts"
+import { JsonReader } from "../../src/domain/JsonReader.ts"
+import { child, JsonFloat } from "../../src/domain/JsonValue.ts"
 
 const plain = (value: unknown): unknown =>
   value instanceof JsonFloat
@@ -12,6 +14,12 @@ const plain = (value: unknown): unknown =>
         : typeof value === "object" && value !== null
           ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, plain(member)]))
           : value
+
+const escapeAll = (character: string) =>
+  Array.from(
+    { length: character.length },
+    (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`
+  ).join("")
 
 describe("Json", () => {
   it("reads what the platform's parser reads", () => {
@@ -47,6 +55,91 @@ describe("Json", () => {
       ),
       { numRuns: 2000 }
     )
+  })
+
+  it("reads the same whatever the size of its steps", () => {
+    const small = (text: string, characters: number) => {
+      const reader = new JsonReader(text)
+      while (!reader.step(characters));
+      return [reader.root, reader.fault, reader.end, reader.duplicates]
+    }
+    const text = `${JSON.stringify({ a: [1, -2.5, [], {}], 'b"\\n': { c: "é😀\n\\", d: [true] } }, null, 2)}  x`
+    fc.assert(
+      fc.property(fc.nat(text.length), fc.nat(3), fc.integer({ min: 1, max: 9 }), (at, cut, characters) => {
+        const broken = text.slice(0, at) + text.slice(at + cut)
+        expect(small(broken, characters)).toStrictEqual(small(broken, 1_000_000))
+      })
+    )
+  })
+
+  it("reads a long text as a short one, wherever its escapes stand", () => {
+    for (const unit of ["a", "é", "😀", "\n", '"', "\\", "\u0001", "a\n", "ab😀\\"]) {
+      for (const shift of ["", "x", "xy", "xyz"]) {
+        const value = shift + unit.repeat(150_000 / unit.length)
+        for (const text of [JSON.stringify([value]), `["${value.replace(/./gsu, escapeAll)}"]`]) {
+          expect(child(read(text).value, 0) === value, unit).toBe(true)
+        }
+      }
+    }
+    const long = "x".repeat(100_000)
+    const fault = (text: string) => read(text).fault
+    expect(fault(`["${long}\\q"]`)).toEqual({ message: "invalid escape", offset: 100_003 })
+    expect(fault(`["${long}\n"]`)?.offset).toBe(100_002)
+    expect(fault(`["\\n${long}\u0001"]`)?.offset).toBe(100_004)
+    expect(fault(`["${long}\\u12`)).toEqual({ message: "EOF while parsing a string", offset: 100_006 })
+    expect(fault(`["${long}`)?.message).toBe("EOF while parsing a string")
+    expect(fault(`["${long}\\ud800"]`)?.message).toContain("surrogate")
+    expect(fault(`{"${long}":1}`)?.message).toBe("key of more than 16384 characters")
+  })
+
+  it("has limits for what costs more than its length", () => {
+    const fault = (text: string) => read(text).fault?.message
+    expect(fault(`[${"9".repeat(1000)}]`)).toBe(undefined)
+    expect(fault(`[0.${"9".repeat(1000)}]`)).toBe(undefined)
+    for (const number of [
+      "9".repeat(2000),
+      `0.${"1".repeat(2000)}`,
+      `1e${"0".repeat(2000)}1`,
+      `-${"9".repeat(2000)}`
+    ]) {
+      expect(fault(`[${number}]`)).toBe("number of more than 1100 characters")
+    }
+    expect(fault(`{${'"a":1,'.repeat(5000)}"b":1}`)).toBe("more than 1000 members were given again")
+    const members = (count: number) => `{${Array.from({ length: count }, (_, index) => `"${index}":1`).join()}}`
+    expect(fault(members(50_000))).toBe(undefined)
+    expect(fault(members(50_001))).toBe("more than 50000 members in one object")
+    expect(fault(`[${"[],".repeat(2_000_000)}1]`)).toBe("more than 1500000 lists and objects")
+    expect(fault(`[${"1,".repeat(6_000_000)}1]`)).toBe("more than 5000000 values")
+  })
+
+  it("costs in proportion to the text, whatever is in it", () => {
+    const texts: Record<string, (length: number) => string> = {
+      escapes: (length) => `{"a":"${"\\n".repeat(length / 2)}"}`,
+      quotes: (length) => `{"a":"${'\\"'.repeat(length / 2)}"}`,
+      unclosed: (length) => `{"a":"${'\\"'.repeat(length / 2)}`,
+      backslashes: (length) => `{"a":"${"\\\\".repeat(length / 2)}`,
+      texts: (length) => `[${'"a",'.repeat(length / 4)}"\\n"]`,
+      escaped: (length) => `[${'"\\n",'.repeat(length / 5)}1]`,
+      digits: (length) => `[${"7".repeat(length)}]`,
+      numbers: (length) => `[${`${"7".repeat(1000)},`.repeat(length / 1000)}1]`,
+      exponents: (length) => `[${"1e300,".repeat(length / 6)}1]`,
+      repeated: (length) => `[${`{${'"a":1,'.repeat(400)}"b":1},`.repeat(length / 2400)}1]`,
+      space: (length) => `[${" ".repeat(length)}`,
+      deep: (length) => "[".repeat(length)
+    }
+    const cost = (text: string) => {
+      const begin = process.cpuUsage()
+      read(text)
+      const { user, system } = process.cpuUsage(begin)
+      return user + system
+    }
+    for (const [name, make] of Object.entries(texts)) {
+      const [small, large] = [make(200_000), make(2_000_000)]
+      const best = (text: string) => Math.min(...Array.from({ length: 4 }, () => cost(text)))
+      best(small)
+      // Ten times the text: about ten times the time, and a hundred times if anything were read again and again.
+      expect(best(large) / Math.max(200, best(small)), name).toBeLessThan(40)
+    }
   })
 
   it("keeps every digit of an integer", () => {

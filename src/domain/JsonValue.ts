@@ -1,0 +1,43 @@
+/**
+ * What a JSON text stands for. Integers beyond 2^53 are `bigint`, so that they keep all their digits.
+ */
+
+export type JsonValue = string | number | bigint | boolean | null | JsonFloat | ReadonlyArray<JsonValue> | JsonObject
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+/** A whole number that was written with a fraction or an exponent, such as `1.0`: no integer to a strict reader. */
+export class JsonFloat {
+  readonly _tag = "JsonFloat"
+  readonly value: number
+  constructor(value: number) {
+    this.value = value
+  }
+}
+
+const isList = (value: JsonValue): value is ReadonlyArray<JsonValue> => Array.isArray(value)
+
+/** A container's member; undefined when there is none, or the value is no container. */
+export const child = (value: JsonValue | undefined, key: string | number): JsonValue | undefined => {
+  if (typeof value !== "object" || value === null || value instanceof JsonFloat) return undefined
+  if (isList(value)) return value[Number(key)]
+  return Object.hasOwn(value, key) ? value[key] : undefined
+}
+
+/** What a value is, in the words of error texts. The value itself may be a secret and is not shown. */
+export const kindOf = (value: unknown): string => {
+  if (value === null || value === undefined) return "null"
+  if (Array.isArray(value)) return "sequence"
+  if (value instanceof JsonFloat) return "floating point"
+  switch (typeof value) {
+    case "number":
+      return Number.isInteger(value) ? "integer" : "floating point"
+    case "bigint":
+      return "integer"
+    case "object":
+      return "map"
+    default:
+      return typeof value
+  }
+}
