@@ -36,9 +36,10 @@ interface Row {
 }
 
 const QUERY = `
-  SELECT recovering AS standby, received::text, replayed::text,
-         pg_catalog.pg_wal_lsn_diff(received, replayed)::text AS bytes,
-         extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::text AS seconds
+  SELECT recovering AS standby, received::pg_catalog.text, replayed::pg_catalog.text,
+         pg_catalog.pg_wal_lsn_diff(received, replayed)::pg_catalog.text AS bytes,
+         extract(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)
+           pg_catalog.pg_last_xact_replay_timestamp())::pg_catalog.text AS seconds
     FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovering,
                  pg_catalog.pg_last_wal_receive_lsn() AS received,
                  pg_catalog.pg_last_wal_replay_lsn() AS replayed) AS now`

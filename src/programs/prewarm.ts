@@ -67,7 +67,7 @@ const load = (bytes: Uint8Array) =>
     const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))
     const [info] = yield* doing("querying prewarm info")(
       session.query<PrewarmInfo>(
-        "SELECT total::int, prewarmed::int, skipped::int FROM neon.get_prewarm_info() AS info (total, prewarmed, skipped)"
+        "SELECT total::pg_catalog.int4, prewarmed::pg_catalog.int4, skipped::pg_catalog.int4 FROM neon.get_prewarm_info() AS info (total, prewarmed, skipped)"
       )
     )
     if (info === undefined) return yield* new OperationFailed({ message: "querying prewarm info: no row" })

@@ -38,10 +38,12 @@ const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration
 const failed = (message: string) => new OperationFailed({ message })
 
 const replayed = (session: SqlSession) =>
-  session.query<{ readonly lsn: string | null }>("SELECT pg_catalog.pg_last_wal_replay_lsn()::text AS lsn").pipe(
-    doing("getting last replay lsn"),
-    Effect.map((rows) => Either.getOrNull(parse(rows[0]?.lsn ?? "")))
-  )
+  session
+    .query<{ readonly lsn: string | null }>("SELECT pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text AS lsn")
+    .pipe(
+      doing("getting last replay lsn"),
+      Effect.map((rows) => Either.getOrNull(parse(rows[0]?.lsn ?? "")))
+    )
 
 const catchUp = (session: SqlSession, target: Lsn) =>
   Effect.gen(function* () {

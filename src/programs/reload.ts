@@ -37,7 +37,7 @@ export interface Reloaded {
 const loadedSince = (session: SqlSession, millis: number) =>
   session
     .query<{ readonly loaded: boolean }>(
-      "SELECT pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.>=) pg_catalog.to_timestamp($1::float8) AS loaded",
+      "SELECT pg_catalog.pg_conf_load_time() OPERATOR(pg_catalog.>=) pg_catalog.to_timestamp($1::pg_catalog.float8) AS loaded",
       [millis / 1000]
     )
     .pipe(Effect.map((rows) => rows[0]?.loaded === true))
@@ -47,7 +47,7 @@ const fileFaults = (session: SqlSession) =>
   session
     .query<{ readonly file: string; readonly line: number; readonly name: string | null; readonly error: string }>(
       `SELECT sourcefile AS file, sourceline AS line, name, error FROM pg_catalog.pg_file_settings
-       WHERE error IS NOT NULL AND error <> 'setting could not be applied' ORDER BY seqno`
+       WHERE error IS NOT NULL AND error OPERATOR(pg_catalog.<>) 'setting could not be applied' ORDER BY seqno`
     )
     .pipe(
       Effect.map((rows) =>

@@ -24,9 +24,10 @@ export const subscriptionsDropped = (timelineId: string) =>
         "SELECT pg_catalog.to_regclass('neon.drop_subscriptions_done') IS NOT NULL AS there"
       )
       if (table[0]?.there !== true) return false
-      const rows = yield* session.query("SELECT 1 FROM neon.drop_subscriptions_done WHERE timeline_id = $1", [
-        timelineId
-      ])
+      const rows = yield* session.query(
+        "SELECT 1 FROM neon.drop_subscriptions_done WHERE timeline_id OPERATOR(pg_catalog.=) $1",
+        [timelineId]
+      )
       return rows.length > 0
     }).pipe(Effect.scoped, waits.within("record of dropped subscriptions", LIMIT))
   }).pipe(

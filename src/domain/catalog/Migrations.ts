@@ -16,7 +16,7 @@ const since = (version: number, statements: ReadonlyArray<string>): string =>
   [
     "DO $since$",
     "BEGIN",
-    `  IF pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= ${version} THEN`,
+    `  IF pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) ${version} THEN`,
     ...statements.map((statement) => `    EXECUTE '${statement}';`),
     "  END IF;",
     "END",
@@ -74,4 +74,7 @@ export const memory = [
 
 /** One migration and the memory of it: several statements in one message are one transaction. */
 export const transaction = ({ id, sql }: Migration): string =>
-  [...(sql === null ? [] : [sql]), `UPDATE neon_migration.migration_id SET id = ${id} WHERE key = 0`].join("; ")
+  [
+    ...(sql === null ? [] : [sql]),
+    `UPDATE neon_migration.migration_id SET id = ${id} WHERE key OPERATOR(pg_catalog.=) 0`
+  ].join("; ")

@@ -54,7 +54,7 @@ export const roleStatement = (head: string, role: Role, many: boolean): RoleStat
     return { statement: withPassword(literal(value)), shown: withPassword(HIDDEN) }
   }
   const written = (password: string) =>
-    `${clause}; UPDATE pg_catalog.pg_authid SET rolpassword = ${password} WHERE rolname = ${literal(stored(role.name))}`
+    `${clause}; UPDATE pg_catalog.pg_authid SET rolpassword = ${password} WHERE rolname OPERATOR(pg_catalog.=) ${literal(stored(role.name))}`
   return { statement: written(literal(value)), shown: written(HIDDEN) }
 }
 

@@ -40,7 +40,7 @@ export const neonExtension = (draft: Draft): ReadonlyArray<Step> => {
           step(
             object,
             "not marked relocatable",
-            "UPDATE pg_catalog.pg_extension SET extrelocatable = true WHERE extname = 'neon' AND NOT extrelocatable"
+            "UPDATE pg_catalog.pg_extension SET extrelocatable = true WHERE extname OPERATOR(pg_catalog.=) 'neon' AND NOT extrelocatable"
           )
         ]),
     ...(found.schema === "neon"

@@ -19,9 +19,9 @@ const CONCURRENCY = 4
 /** The bootstrap superuser. */
 const SUPERUSER = 10
 
-const LIST = `SELECT oid::int8::text AS oid, datname AS name FROM pg_catalog.pg_database
-  WHERE datallowconn AND datconnlimit <> -2 ORDER BY oid LIMIT ${DATABASES}`
-const EXTENSIONS = `SELECT extname, extversion AS version, extowner = ${SUPERUSER} AS by_superuser
+const LIST = `SELECT oid::pg_catalog.int8::pg_catalog.text AS oid, datname AS name FROM pg_catalog.pg_database
+  WHERE datallowconn AND datconnlimit OPERATOR(pg_catalog.<>) '-2'::pg_catalog.int4 ORDER BY oid LIMIT ${DATABASES}`
+const EXTENSIONS = `SELECT extname, extversion AS version, extowner OPERATOR(pg_catalog.=) '${SUPERUSER}'::pg_catalog.oid AS by_superuser
   FROM pg_catalog.pg_extension ORDER BY extname`
 
 interface Found {

@@ -19,7 +19,9 @@ const lastApplied = (session: SqlSession) =>
       "SELECT pg_catalog.to_regclass('neon_migration.migration_id') IS NOT NULL AS there"
     )
     if (table?.there !== true) return null
-    const [row] = yield* session.query<{ id: string }>("SELECT id FROM neon_migration.migration_id WHERE key = 0")
+    const [row] = yield* session.query<{ id: string }>(
+      "SELECT id FROM neon_migration.migration_id WHERE key OPERATOR(pg_catalog.=) 0"
+    )
     return row === undefined ? null : Number(row.id)
   })
 
@@ -41,7 +43,8 @@ export const migrate = (
     for (const migration of all.slice(last ?? 0)) {
       const { id } = migration
       yield* Effect.logInfo(`${migration.sql === null ? "Skipping" : "Running"} migration id=${id}`)
-      const text = id === failAt ? `${migration.sql ?? "SELECT"}; SELECT 1/0` : transaction(migration)
+      const text =
+        id === failAt ? `${migration.sql ?? "SELECT"}; SELECT 1 OPERATOR(pg_catalog./) 0` : transaction(migration)
       yield* session.script(text).pipe(
         Effect.tapError(() => metrics.increment(dbMigrationFailed, { migration_id: String(id) })),
         Effect.mapError(

@@ -11,73 +11,83 @@ import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { SqlSession } from "../Sql.ts"
 import { SqlFailed } from "../sql/SqlFailed.ts"
 
-const list = (expression: string, rest: string) => `(SELECT coalesce(json_agg(${expression}), '[]'::json) FROM ${rest})`
+/**
+ * Every name is qualified, operators and types too: one that is not may be a tenant's should the search path ever be
+ * another than the empty one of our sessions.
+ */
+const list = (expression: string, rest: string) =>
+  `(SELECT coalesce(pg_catalog.json_agg(${expression}), '[]'::pg_catalog.json) FROM ${rest})`
 
 const extensionsNow = list(
-  "json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname, 'relocatable', e.extrelocatable)",
-  "pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+  "pg_catalog.json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname, 'relocatable', e.extrelocatable)",
+  "pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
 )
 
 const databasesNow = list(
-  `json_build_object('oid', d.oid::int8, 'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba),
+  `pg_catalog.json_build_object('oid', d.oid::pg_catalog.int8, 'name', d.datname, 'owner', pg_catalog.pg_get_userbyid(d.datdba),
     'template', d.datistemplate, 'connectable', d.datallowconn, 'limit', d.datconnlimit)`,
   "pg_catalog.pg_database d"
 )
 
 /** Verifiers and names are two lists in the same order, so that a thousand roles do not repeat their member names. */
-const rolesNow = `(SELECT json_build_object(
-    'names', json_agg(rolname ORDER BY oid), 'passwords', json_agg(rolpassword ORDER BY oid)) FROM pg_catalog.pg_authid)`
+const rolesNow = `(SELECT pg_catalog.json_build_object('names', pg_catalog.json_agg(rolname ORDER BY oid),
+    'passwords', pg_catalog.json_agg(rolpassword ORDER BY oid)) FROM pg_catalog.pg_authid)`
 
 /** DROP ROLE itself goes by the same shared catalog, so a role without entries has nothing to be cleared. */
 const referencesNow = list(
-  "json_build_object('role', f.rolname, 'database', f.datname)",
+  "pg_catalog.json_build_object('role', f.rolname, 'database', f.datname)",
   `(SELECT DISTINCT r.rolname, d.datname
       FROM pg_catalog.pg_shdepend s
-      JOIN pg_catalog.pg_authid r ON r.oid = s.refobjid
-      LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid
-      WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND r.rolname = ANY ($1::pg_catalog.name[])) f`
+      JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.refobjid
+      LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.dbid
+      WHERE s.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+        AND r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])) f`
 )
 
-const SNAPSHOT = `SELECT json_build_object(
-  'version', current_setting('server_version_num')::int4,
-  'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text,
-  'system', current_database(),
-  'timeline', current_setting('neon.timeline_id', true),
+const SNAPSHOT = `SELECT pg_catalog.json_build_object(
+  'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+  'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text,
+  'system', pg_catalog.current_database(),
+  'timeline', pg_catalog.current_setting('neon.timeline_id', true),
   'subscriptionsDroppedFor', NULL,
   'roles', ${rolesNow},
   'databases', ${databasesNow},
-  'subscribers', ${list("f.datname", "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid) f")},
+  'subscribers', ${list("f.datname", "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.subdbid) f")},
   'references', ${referencesNow},
   'extensions', ${extensionsNow},
-  'neonAvailable', (SELECT default_version FROM pg_catalog.pg_available_extensions() WHERE name = 'neon'),
+  'neonAvailable', (SELECT default_version FROM pg_catalog.pg_available_extensions() WHERE name OPERATOR(pg_catalog.=) 'neon'),
   'schemaNeon', pg_catalog.to_regnamespace('neon') IS NOT NULL,
   'healthCheck', pg_catalog.to_regclass('public.health_check') IS NOT NULL,
-  'postgresSettings', ${list("c", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c WHERE d.datname = 'postgres' AND s.setrole = 0")},
-  'readerTimeout', current_setting('databricks.reader_statement_timeout', true),
-  'roleTimeouts', ${list("json_build_object('role', r.rolname, 'timeout', substr(c, 19))", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_authid r ON r.oid = s.setrole, unnest(s.setconfig) c WHERE s.setdatabase = 0 AND pg_catalog.starts_with(c, 'statement_timeout=')")}
-)::text AS answer`
+  'postgresSettings', ${list("c", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, pg_catalog.unnest(s.setconfig) c WHERE d.datname OPERATOR(pg_catalog.=) 'postgres' AND s.setrole OPERATOR(pg_catalog.=) '0'::pg_catalog.oid")},
+  'readerTimeout', pg_catalog.current_setting('databricks.reader_statement_timeout', true),
+  'roleTimeouts', ${list("pg_catalog.json_build_object('role', r.rolname, 'timeout', pg_catalog.substr(c, 19))", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.setrole, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase OPERATOR(pg_catalog.=) '0'::pg_catalog.oid AND pg_catalog.starts_with(c, 'statement_timeout=')")}
+)::pg_catalog.text AS answer`
 
 const granted = (kind: "r" | "S", acl: "r" | "s") => `(
-    SELECT count(*) FROM pg_catalog.pg_default_acl a
-      JOIN pg_catalog.pg_namespace n ON n.oid = a.defaclnamespace
-      JOIN pg_catalog.pg_roles me ON me.oid = a.defaclrole
+    SELECT pg_catalog.count(*) FROM pg_catalog.pg_default_acl a
+      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.defaclnamespace
+      JOIN pg_catalog.pg_roles me ON me.oid OPERATOR(pg_catalog.=) a.defaclrole
       CROSS JOIN LATERAL pg_catalog.aclexplode(a.defaclacl) x
-      JOIN pg_catalog.pg_roles p ON p.oid = x.grantee
-      WHERE n.nspname = 'public' AND me.rolname = current_user AND a.defaclobjtype = '${kind}'
-        AND p.rolname = $1::pg_catalog.name AND x.is_grantable
-  ) >= (SELECT count(*) FROM pg_catalog.aclexplode(pg_catalog.acldefault('${acl}', 10::pg_catalog.oid)))`
+      JOIN pg_catalog.pg_roles p ON p.oid OPERATOR(pg_catalog.=) x.grantee
+      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND me.rolname OPERATOR(pg_catalog.=) current_user
+        AND a.defaclobjtype OPERATOR(pg_catalog.=) '${kind}'
+        AND p.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND x.is_grantable
+  ) OPERATOR(pg_catalog.>=) (SELECT pg_catalog.count(*) FROM pg_catalog.aclexplode(pg_catalog.acldefault('${acl}', '10'::pg_catalog.oid)))`
 
-const INSPECTION = `SELECT json_build_object(
-  'oid', (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = current_database()),
-  'publicOwner', (SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'public'),
+const INSPECTION = `SELECT pg_catalog.json_build_object(
+  'oid', (SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_database
+    WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+  'publicOwner', (SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace
+    WHERE nspname OPERATOR(pg_catalog.=) 'public'),
   'webAccess', (
     SELECT EXISTS (
       SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) x
-      WHERE n.nspname = 'public' AND x.grantee = r.oid AND x.privilege_type = 'CREATE')
-    FROM pg_catalog.pg_roles r WHERE r.rolname = 'web_access'),
+      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND x.grantee OPERATOR(pg_catalog.=) r.oid
+        AND x.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
+    FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) 'web_access'),
   'tablesGranted', ${granted("r", "r")},
   'sequencesGranted', ${granted("S", "s")}
-)::text AS answer`
+)::pg_catalog.text AS answer`
 
 const misread = (what: string, reason: string) =>
   new SqlFailed({ message: `unexpected answer about ${what}: ${reason}`, sqlstate: null, hint: null, detail: null })
@@ -98,16 +108,18 @@ const doomedRoles = (spec: ParsedSpec): ReadonlyArray<string> =>
 
 /** The table exists only on timelines that were cleaned, or whose parent was. */
 const droppedFor = (session: SqlSession) =>
-  session.query<{ found: boolean }>("SELECT to_regclass('neon.drop_subscriptions_done') IS NOT NULL AS found").pipe(
-    Effect.flatMap(([row]) =>
-      row?.found === true
-        ? session.query<{ timeline_id: string | null }>(
-            "SELECT timeline_id FROM neon.drop_subscriptions_done ORDER BY id LIMIT 1"
-          )
-        : Effect.succeed([])
-    ),
-    Effect.map(([row]) => row?.timeline_id ?? null)
-  )
+  session
+    .query<{ found: boolean }>("SELECT pg_catalog.to_regclass('neon.drop_subscriptions_done') IS NOT NULL AS found")
+    .pipe(
+      Effect.flatMap(([row]) =>
+        row?.found === true
+          ? session.query<{ timeline_id: string | null }>(
+              "SELECT timeline_id FROM neon.drop_subscriptions_done ORDER BY id LIMIT 1"
+            )
+          : Effect.succeed([])
+      ),
+      Effect.map(([row]) => row?.timeline_id ?? null)
+    )
 
 export const readSnapshot = (session: SqlSession, spec: ParsedSpec): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {

@@ -23,7 +23,7 @@ const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effe
 
 const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
 const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
-  datconnlimit = -2 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
+  datconnlimit OPERATOR(pg_catalog.=) '-2'::pg_catalog.int4 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
 
 export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
   Effect.gen(function* () {
@@ -47,7 +47,7 @@ export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFail
   })
 
 const DISK_FULL = "53100"
-const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, now())
+const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now())
   ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`
 
 export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> =>
@@ -61,12 +61,13 @@ export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> 
   )
 
 /** Counters go beyond what a double holds: a row's text is passed on as the server wrote it. */
-const SLOWEST = `SELECT row_to_json(s)::text AS row FROM public.pg_stat_statements s
-  WHERE s.userid <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'cloud_admin')
-  ORDER BY s.mean_exec_time + s.mean_plan_time DESC LIMIT 100`
+const SLOWEST = `SELECT pg_catalog.row_to_json(s)::pg_catalog.text AS row FROM public.pg_stat_statements s
+  WHERE s.userid OPERATOR(pg_catalog.<>) (
+    SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'cloud_admin')
+  ORDER BY s.mean_exec_time OPERATOR(pg_catalog.+) s.mean_plan_time DESC LIMIT 100`
 
 /** Asked first, so that a compute without the extension does not log an error for every question. */
-const HAS_STATEMENTS = "SELECT to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
+const HAS_STATEMENTS = "SELECT pg_catalog.to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
 
 export const insights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
   Effect.gen(function* () {
@@ -108,7 +109,7 @@ const ask = <Row extends object>(session: SqlSession, statement: string, values:
 
 /** A control file may fix the schema; asking for another one would fail. */
 const FIXED_SCHEMA = `SELECT schema AS name FROM pg_catalog.pg_available_extension_versions
-  WHERE name = $1 AND version = $2 AND schema IS NOT NULL`
+  WHERE name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND schema IS NOT NULL`
 
 export const installExtension = (
   sql: Sessions,
@@ -120,7 +121,7 @@ export const installExtension = (
       const version = ident(request.version)
       const [installed] = yield* ask<{ version: string }>(
         session,
-        "SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname = $1",
+        "SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) $1",
         [request.extension]
       )
       if (installed?.version === request.version) return
@@ -135,8 +136,8 @@ export const installExtension = (
 const HELD = `SELECT DISTINCT x.privilege_type AS privilege
   FROM pg_catalog.pg_namespace n
   CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) x
-  JOIN pg_catalog.pg_user u ON u.usesysid = x.grantee
-  WHERE n.nspname = $1 AND u.usename = $2`
+  JOIN pg_catalog.pg_user u ON u.usesysid OPERATOR(pg_catalog.=) x.grantee
+  WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND u.usename OPERATOR(pg_catalog.=) $2`
 
 export const setRoleGrants = (sql: Sessions, request: SchemaGrant): Effect.Effect<void, GrantsNotSet> =>
   within(sql, "compute_ctl:set_role_grants", request.database, (session) =>

@@ -54,7 +54,7 @@ const exists = (sql: Sql["Type"], database: string) =>
   sql.session({ applicationName: "compute_ctl:get_database_schema" }).pipe(
     Effect.flatMap((session) =>
       session.query<{ found: boolean }>(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1) AS found",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1) AS found",
         [database]
       )
     ),

@@ -48,7 +48,9 @@ export const makeSizeLimit = Effect.gen(function* () {
 
   const isLifted = (session: SqlSession) =>
     Effect.map(
-      session.query<{ limit: string | null }>("SELECT current_setting('neon.max_cluster_size', true) AS limit"),
+      session.query<{ limit: string | null }>(
+        "SELECT pg_catalog.current_setting('neon.max_cluster_size', true) AS limit"
+      ),
       ([row]) => row?.limit === null || row?.limit === undefined || row.limit === "-1"
     )
 

@@ -43,15 +43,15 @@ interface Present {
 
 /** Which of the sources there are; asked before use, since a missing one is an error of the whole statement. */
 const probe = `
-select pg_size_bytes(current_setting('neon.file_cache_size_limit', true))::text as "limit",
-  to_regclass('neon.neon_lfc_stats') is not null as stats,
-  to_regprocedure('neon.approximate_working_set_size_seconds(integer)') is not null as windows`
+select pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit', true))::pg_catalog.text as "limit",
+  pg_catalog.to_regclass('neon.neon_lfc_stats') is not null as stats,
+  pg_catalog.to_regprocedure('neon.approximate_working_set_size_seconds(pg_catalog.int4)') is not null as windows`
 
-const statistics = `select lfc_key as key, lfc_value::text as value from neon.neon_lfc_stats`
+const statistics = `select lfc_key as key, lfc_value::pg_catalog.text as value from neon.neon_lfc_stats`
 
 const windows = `
-select (minute * 60)::text as key, neon.approximate_working_set_size_seconds(minute * 60)::text as value
-from generate_series(1, 60) as minute`
+select seconds::pg_catalog.text as key, neon.approximate_working_set_size_seconds(seconds)::pg_catalog.text as value
+from pg_catalog.generate_series(60, 3600, 60) as seconds`
 
 interface Row {
   readonly key: string
