@@ -69,7 +69,9 @@ const withRetries = (request: RequestBasebackup, lsn: Lsn) =>
       const tried = yield* Effect.either(attempt(request, lsn))
       if (tried._tag === "Right") return
       const error = tried.left
-      const final = error._tag === "PageserverFailed" && !error.transient
+      const final =
+        (error._tag === "PageserverFailed" && !error.transient) ||
+        (error._tag === "DataDirectoryFailed" && error.permanent === true)
       if (final || failures >= most) return yield* error
       yield* Effect.logWarning(`Failed to get basebackup: ${error.message} (attempt ${failures}/${most})`)
       yield* Effect.sleep(pauseAfter(failures))

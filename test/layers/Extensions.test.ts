@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { arch } from "node:os"
 import { join } from "node:path"
@@ -258,9 +267,43 @@ describe("hostile archives", () => {
         { name: "lib/a", type: "2", link: "b" },
         { name: "lib/a/evil", text: "x" }
       ]),
-      "EEXIST"
+      "an entry behind a link: lib/a/evil"
     ],
-    ["has a hard link", archive([{ name: "lib/a", type: "1", link: "/etc/passwd" }]), "a hard link"],
+    [
+      "links out by way of a link",
+      archive([
+        { name: "lib/here", type: "2", link: "." },
+        { name: "lib/a", type: "2", link: "here/../../bin" }
+      ]),
+      "link out of its directory: lib/a"
+    ],
+    [
+      "links hard to what it does not have",
+      archive([{ name: "lib/a", type: "1", link: "/etc/passwd" }]),
+      "a hard link"
+    ],
+    [
+      "links hard to its folder",
+      archive([
+        { name: "lib/a/b", text: "" },
+        { name: "lib/c", type: "1", link: "lib/a" }
+      ]),
+      "a hard link"
+    ],
+    ["links hard out", archive([{ name: "lib/a", type: "1", link: "../../etc/passwd" }]), "link out of its directory"],
+    [
+      "has a link with a body",
+      archive([{ name: "lib/a", type: "2", link: "b", size: 3 * 1024 ** 3 }]),
+      "a link with a body"
+    ],
+    [
+      "puts a link in place of its folder",
+      archive([
+        { name: "lib/a/b", text: "" },
+        { name: "lib/a", type: "2", link: "c" }
+      ]),
+      "in place of a folder"
+    ],
     ["has a device", archive([{ name: "lib/a", type: "3" }]), "a device"],
     ["unpacks to too much", bomb, "unpacks to more than"],
     [
@@ -290,7 +333,7 @@ describe("hostile archives", () => {
       Effect.gen(function* () {
         const { prefix, pgbin } = yield* installation
         const { asked, url } = yield* store(sends(bytes))
-        const error = yield* fetched().pipe(served, Effect.flip, Effect.provide(at(pgbin, url)))
+        const error = yield* fetched().pipe(served, Effect.flip, Effect.provide(at(pgbin, url, { stall: 5_000 })))
         assert.include(error.message, complaint)
         assert.strictEqual(asked.length, 1)
         assert.deepStrictEqual(readdirSync(join(prefix, "lib")), [])
@@ -325,6 +368,75 @@ describe("an archive that GNU tar and zstd made", () => {
       const { url } = yield* store(sends(zstdCompressSync(bytes)))
       yield* fetched().pipe(served, Effect.provide(at(pgbin, url)))
       assert.strictEqual(readFileSync(join(prefix, "share/extension", long), "utf8"), "select 1;")
+    })
+  )
+})
+
+describe("links that stay inside the archive", () => {
+  for (const format of ["gnu", "pax", "ustar"]) {
+    it.scopedLive(`work once installed, as GNU tar writes them in format ${format}`, () =>
+      Effect.gen(function* () {
+        const { prefix, pgbin } = yield* installation
+        const source = yield* directory
+        const long = format === "ustar" ? `${"long".repeat(20)}.so` : `${"long".repeat(40)}.so`
+        mkdirSync(join(source, "lib/sub/deep"), { recursive: true })
+        mkdirSync(join(source, "share/extension/data"), { recursive: true })
+        writeFileSync(join(source, "lib", long), "library")
+        linkSync(join(source, "lib", long), join(source, "lib/hard.so"))
+        linkSync(join(source, "lib", long), join(source, "lib/sub/hard.so"))
+        symlinkSync(long, join(source, "lib/short.so"))
+        symlinkSync("sub", join(source, "lib/folder"))
+        symlinkSync(`../../${long}`, join(source, "lib/sub/deep/up.so"))
+        symlinkSync("sub/deep/up.so", join(source, "lib/through.so"))
+        symlinkSync(".", join(source, "lib/sub/self"))
+        symlinkSync("not-in-this-archive.so", join(source, "lib/dangling.so"))
+        symlinkSync("../../../lib/short.so", join(source, "share/extension/data/across.so"))
+        const bytes = execFileSync("tar", [`--format=${format}`, "-cf", "-", "lib", "share"], { cwd: source })
+        const { url } = yield* store(sends(zstdCompressSync(bytes)))
+        yield* fetched().pipe(served, Effect.provide(at(pgbin, url)))
+        const installed = [
+          "hard.so",
+          "sub/hard.so",
+          "short.so",
+          "folder/hard.so",
+          "sub/deep/up.so",
+          "through.so",
+          "sub/self/hard.so"
+        ]
+        for (const name of [long, ...installed]) {
+          assert.strictEqual(readFileSync(join(prefix, "lib", name), "utf8"), "library", name)
+        }
+        assert.strictEqual(readFileSync(join(prefix, "share/extension/data/across.so"), "utf8"), "library")
+        assert.strictEqual(readlinkSync(join(prefix, "lib/sub/deep/up.so")), `../../${long}`)
+        assert.strictEqual(readlinkSync(join(prefix, "lib/dangling.so")), "not-in-this-archive.so")
+        assert.deepStrictEqual(leftovers(prefix), [])
+      })
+    )
+  }
+
+  it.scopedLive("do not survive what comes later under their name", () =>
+    Effect.gen(function* () {
+      const { prefix, pgbin } = yield* installation
+      const { url } = yield* store(
+        sends(
+          archive([
+            { name: "lib/a", text: "first" },
+            { name: "lib/b", type: "1", link: "lib/a" },
+            { name: "lib/a", text: "second" },
+            { name: "lib/c", type: "2", link: "a" },
+            { name: "lib/c", text: "a file after all" },
+            { name: "lib/d", text: "a file" },
+            { name: "lib/d", type: "2", link: "a" },
+            { name: "lib/e", type: "2", link: "a" },
+            { name: "lib/f", type: "1", link: "lib/e" }
+          ])
+        )
+      )
+      yield* fetched().pipe(served, Effect.provide(at(pgbin, url)))
+      const read = (name: string) => readFileSync(join(prefix, "lib", name), "utf8")
+      assert.deepStrictEqual(["a", "b", "c", "d", "e", "f"].map(read), [
+        ...["second", "first", "a file after all", "second", "second", "second"]
+      ])
     })
   )
 })

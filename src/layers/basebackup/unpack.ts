@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DataDirectoryFailed } from "../dataDirectory/DataDirectoryFailed.ts"
+import { notWritten } from "../dataDirectory/diskFull.ts"
+import { BadArchive } from "./BadArchive.ts"
 import { BadBasebackup } from "./BadBasebackup.ts"
 import { Extraction, type Owner } from "./Extraction.ts"
-import { TarReader } from "./TarReader.ts"
+import { type TarLimits, TarReader } from "./TarReader.ts"
 
 /** Ours, written before the basebackup: an archive neither brings nor replaces them. */
 export const KEPT: ReadonlySet<string> = new Set([
@@ -24,6 +26,9 @@ export const KEPT: ReadonlySet<string> = new Set([
 
 /** Bytes that zlib puts out at a time: at its default of 16 KiB, a basebackup takes three times as long. */
 const OUTPUT = 256 * 1024
+/** Far above what a basebackup has; below what compressed zeros, which become holes and fill no disk, could make of it. */
+const LIMITS: TarLimits = { unpacked: 64 * 1024 ** 3, entries: 2_000_000 }
+
 /** Compressed bytes that may wait for zlib. */
 const INPUT = 256 * 1024
 
@@ -50,14 +55,15 @@ const clear = (dir: string): Effect.Effect<void, DataDirectoryFailed> =>
     catch: (error) => new DataDirectoryFailed({ path: dir, reason: reasonOf(error) })
   })
 
-const verified = (extraction: Extraction): Effect.Effect<void, BadBasebackup> =>
+const verified = (dir: string): Effect.Effect<void, BadBasebackup> =>
   Effect.gen(function* () {
-    if (!extraction.has("global/pg_control")) {
+    const has = (name: string) => fs.lstatSync(`${dir}/${name}`, { throwIfNoEntry: false })?.isFile() === true
+    if (!has("global/pg_control")) {
       return yield* new BadBasebackup({
         message: "the basebackup has no global/pg_control: Postgres cannot start from it"
       })
     }
-    if (!extraction.has("neon.signal") && !extraction.has("zenith.signal")) {
+    if (!has("neon.signal") && !has("zenith.signal")) {
       yield* Effect.logWarning("the basebackup has no neon.signal: Postgres cannot tell where the WAL before it ends")
     }
   })
@@ -73,7 +79,7 @@ interface Pipeline {
 const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeline, never, Scope.Scope> =>
   Effect.gen(function* () {
     const done = yield* Deferred.make<void, Failure>()
-    const reader = new TarReader(extraction)
+    const reader = new TarReader(extraction, LIMITS)
     const options = { chunkSize: OUTPUT, highWaterMark: INPUT }
     const gunzip = yield* Effect.acquireRelease(
       Effect.sync(() => zlib.createGunzip(options)),
@@ -89,7 +95,8 @@ const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeli
         if (fault !== null) settle(new BadBasebackup({ message: fault }))
         return fault === null
       } catch (error) {
-        settle(new DataDirectoryFailed({ path: `${dir}/${extraction.name}`, reason: reasonOf(error) }))
+        if (error instanceof BadArchive) settle(new BadBasebackup({ message: error.message }))
+        else settle(notWritten(`${dir}/${extraction.name}`, error, reasonOf(error)))
         return false
       }
     }
@@ -172,6 +179,6 @@ export const unpack = <E, R>(
     )
     yield* Effect.raceFirst(received, pipeline.failed)
     yield* pipeline.end
-    yield* verified(extraction)
+    yield* verified(dir)
     return size
   }).pipe(Effect.scoped, Effect.withSpan("unpack basebackup"))

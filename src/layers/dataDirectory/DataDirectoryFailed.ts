@@ -4,6 +4,8 @@ import * as Data from "effect/Data"
 export class DataDirectoryFailed extends Data.TaggedError("DataDirectoryFailed")<{
   readonly path: string
   readonly reason: string
+  /** Another try would meet the same. */
+  readonly permanent?: boolean
 }> {
   override get message() {
     return `${this.path}: ${this.reason}`

@@ -9,11 +9,23 @@ import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { attempt } from "./files.ts"
 import { stopPredecessor } from "./predecessor.ts"
 
+/** What file systems keep in their root, and give to root alone. */
+const LOST_AND_FOUND = "lost+found"
+
+const remove = (directory: string, name: string): void => {
+  try {
+    fs.rmSync(path.join(directory, name), { recursive: true, force: true })
+  } catch (error) {
+    if (name !== LOST_AND_FOUND) throw error
+    throw new Error(
+      `it is the root of a volume, whose ${LOST_AND_FOUND} cannot be removed: use a subdirectory of it, such as ${path.join(directory, "pgdata")}`
+    )
+  }
+}
+
 /** Symbolic links are removed, not followed: `pg_dynshmem` leads to the machine's shared memory. */
 const empty = (directory: string): void => {
-  for (const name of fs.readdirSync(directory)) {
-    fs.rmSync(path.join(directory, name), { recursive: true, force: true })
-  }
+  for (const name of fs.readdirSync(directory)) remove(directory, name)
 }
 
 const exists = (file: string): fs.Stats | undefined => fs.lstatSync(file, { throwIfNoEntry: false })

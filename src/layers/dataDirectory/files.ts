@@ -5,7 +5,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../Account.ts"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import type { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { notWritten } from "./diskFull.ts"
 
 /** What went wrong, without the path, which the error names itself. */
 export const reasonOf = (error: unknown): string =>
@@ -13,7 +14,7 @@ export const reasonOf = (error: unknown): string =>
 
 /** Runs file calls whose failure is reported under `file`. */
 export const attempt = <A>(file: string, calls: () => A): Effect.Effect<A, DataDirectoryFailed> =>
-  Effect.try({ try: calls, catch: (error) => new DataDirectoryFailed({ path: file, reason: reasonOf(error) }) })
+  Effect.try({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
 
 const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT"
 

@@ -1,8 +1,7 @@
+import type { TarLimits } from "../basebackup/TarReader.ts"
+
 /** What a single archive may take. */
-export interface ArchiveLimits {
-  /** Bytes of all entries together. */
-  readonly unpacked: number
-  readonly entries: number
+export interface ArchiveLimits extends TarLimits {
   /** Bytes as sent. */
   readonly compressed: number
   /** Milliseconds without a byte. */

@@ -2,40 +2,35 @@
  * An extension's archive on its way: unpacked into a directory of its own, then moved file by file to where Postgres
  * looks. Only `share/extension` and `lib` count. An archive that reaches for anything else's place is refused whole.
  */
-import { constants, copyFile, lstat, mkdir, readdir, rename, rm, symlink } from "node:fs/promises"
-import { basename, dirname, join, posix } from "node:path"
-import { Extraction, safePath } from "../basebackup/Extraction.ts"
-import type { TarEntry, TarSink } from "../basebackup/TarReader.ts"
-import type { ArchiveLimits } from "./DownloadPolicy.ts"
-
-/** The archive itself is at fault: another try brings the same bytes. */
-export class BadArchive extends Error {}
+import { constants, copyFile, lstat, mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { excerpt } from "../../domain/Excerpt.ts"
+import { BadArchive } from "../basebackup/BadArchive.ts"
+import { Extraction } from "../basebackup/Extraction.ts"
+import { resolveLink, safePath } from "../basebackup/links.ts"
+import type { TarEntry, TarLink, TarSink } from "../basebackup/TarReader.ts"
 
 const ROOTS = ["share/extension", "lib"] as const
+const rootOf = (path: string): (typeof ROOTS)[number] | undefined =>
+  ROOTS.find((root) => path === root || path.startsWith(`${root}/`))
 const isBelow = (path: string): boolean => ROOTS.some((root) => path.startsWith(`${root}/`))
 
+const place = (name: string): string => {
+  const path = name.startsWith("/") ? null : safePath(name)
+  if (path === null) throw new BadArchive(`the archive has an entry outside of its directory: ${excerpt(name, 200)}`)
+  return path
+}
+
 export class Staging implements TarSink {
-  readonly #directory: string
-  readonly #limits: ArchiveLimits
   readonly #extraction: Extraction
-  readonly #links = new Map<string, string>()
-  #entries = 0
-  #bytes = 0
   #taken = false
 
-  constructor(directory: string, limits: ArchiveLimits) {
-    this.#directory = directory
-    this.#limits = limits
+  constructor(directory: string) {
     this.#extraction = new Extraction(directory, null, new Set())
   }
 
   entry(entry: TarEntry) {
-    const path = this.#place(entry.name)
-    this.#bytes += entry.size
-    if (this.#bytes > this.#limits.unpacked) {
-      throw new BadArchive(`the archive unpacks to more than ${this.#limits.unpacked} bytes`)
-    }
-    this.#taken = isBelow(path)
+    this.#taken = isBelow(place(entry.name))
     if (!this.#taken) return
     const mode = (entry.mode | (entry.type === "directory" ? 0o700 : 0o600)) & 0o755
     this.#extraction.entry({ ...entry, mode })
@@ -49,38 +44,25 @@ export class Staging implements TarSink {
     if (this.#taken) this.#extraction.end()
   }
 
-  /** A link to a file beside it is how a library gets its short name; one to anywhere else could lead out. */
-  link(name: string, target: string): string | null {
-    const path = this.#place(name)
+  /** One to what is not installed would lead to something else afterwards. */
+  link(link: TarLink): string | null {
+    const path = place(link.name)
     if (!isBelow(path)) return null
-    if (target === "" || target === "." || target === ".." || target.includes("/") || target.includes("\0")) {
-      return `the archive has a link out of its directory: ${name}`
+    if (link.type === "symbolic") {
+      const target = resolveLink(path, link.target)
+      if (target !== null && rootOf(target) === undefined) {
+        return `the archive has a link out of its directory: ${excerpt(link.name, 200)}`
+      }
     }
-    this.#links.set(path, target)
-    return null
+    return this.#extraction.link(link)
   }
 
-  /** Links come last, so that no file was ever written through one. */
-  async finish() {
+  finish() {
     this.#extraction.finish()
-    for (const [path, target] of this.#links) {
-      await mkdir(join(this.#directory, posix.dirname(path)), { recursive: true })
-      await symlink(target, join(this.#directory, path))
-    }
   }
 
   close() {
     this.#extraction.close()
-  }
-
-  #place(name: string): string {
-    this.#entries += 1
-    if (this.#entries > this.#limits.entries) {
-      throw new BadArchive(`the archive has more than ${this.#limits.entries} entries`)
-    }
-    const path = name.startsWith("/") ? null : safePath(name)
-    if (path === null) throw new BadArchive(`the archive has an entry outside of its directory: ${name}`)
-    return path
   }
 }
 
@@ -89,20 +71,25 @@ const isCode = (error: unknown, code: string): boolean =>
 
 let serial = 0
 
+/** Puts a file in place in one step, by way of a name beside it. */
+const replace = async (to: string, make: (beside: string) => Promise<void>) => {
+  serial += 1
+  const beside = join(dirname(to), `.${basename(to)}.${process.pid}.${serial}`)
+  try {
+    await make(beside)
+    await rename(beside, to)
+  } finally {
+    await rm(beside, { force: true })
+  }
+}
+
 /** Moves one file in one step; from another file system by a copy beside the target. */
 const moveFile = async (from: string, to: string) => {
   try {
     await rename(from, to)
   } catch (error) {
     if (!isCode(error, "EXDEV")) throw error
-    serial += 1
-    const beside = join(dirname(to), `.${basename(to)}.${process.pid}.${serial}`)
-    try {
-      await copyFile(from, beside, constants.COPYFILE_EXCL)
-      await rename(beside, to)
-    } finally {
-      await rm(beside, { force: true })
-    }
+    await replace(to, (beside) => copyFile(from, beside, constants.COPYFILE_EXCL))
   }
 }
 
@@ -114,8 +101,22 @@ const makeDirectory = async (path: string) => {
   }
 }
 
-/** Everything in `from`, directories merged with those that are there. A file's own move is atomic. */
-const moveTree = async (from: string, to: string) => {
+/** Where the roots of an archive are installed. */
+type Places = Readonly<Record<(typeof ROOTS)[number], string>>
+
+/** A link between the two roots leads from one place to the other. */
+const moveLink = async (from: string, path: string, to: string, places: Places) => {
+  const text = await readlink(from)
+  const target = resolveLink(path, text)
+  const root = target === null ? undefined : rootOf(target)
+  const same = root !== undefined && root === rootOf(path)
+  const installed = target === null || root === undefined || same ? text : join(places[root], target.slice(root.length))
+  await replace(to, (beside) => symlink(installed, beside))
+}
+
+/** Everything in the folder `path` of `staged`, directories merged with those that are there. A file's own move is atomic. */
+const moveTree = async (staged: string, path: string, to: string, places: Places) => {
+  const from = join(staged, path)
   const entries = await readdir(from, { withFileTypes: true }).catch((error: unknown) => {
     if (isCode(error, "ENOENT")) return []
     throw error
@@ -124,9 +125,12 @@ const moveTree = async (from: string, to: string) => {
   const last = (name: string) => (name.endsWith(".control") ? 1 : 0)
   for (const entry of entries.sort((left, right) => last(left.name) - last(right.name))) {
     const target = join(to, entry.name)
+    const inside = `${path}/${entry.name}`
     if (entry.isDirectory()) {
       await makeDirectory(target)
-      await moveTree(join(from, entry.name), target)
+      await moveTree(staged, inside, target, places)
+    } else if (entry.isSymbolicLink()) {
+      await moveLink(join(from, entry.name), inside, target, places)
     } else {
       await moveFile(join(from, entry.name), target)
     }
@@ -135,6 +139,7 @@ const moveTree = async (from: string, to: string) => {
 
 /** Into `<sharedir>/extension` and `<pkglibdir>`; an extension of SQL alone has no libraries. */
 export const install = async (staged: string, sharedir: string, pkglibdir: string) => {
-  await moveTree(join(staged, "lib"), pkglibdir)
-  await moveTree(join(staged, "share", "extension"), join(sharedir, "extension"))
+  const places: Places = { lib: pkglibdir, "share/extension": join(sharedir, "extension") }
+  await moveTree(staged, "lib", places.lib, places)
+  await moveTree(staged, "share/extension", places["share/extension"], places)
 }

@@ -9,9 +9,10 @@ import { pipeline } from "node:stream/promises"
 import { createZstdDecompress } from "node:zlib"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { BadArchive } from "../basebackup/BadArchive.ts"
 import { TarReader } from "../basebackup/TarReader.ts"
 import type { ArchiveLimits } from "./DownloadPolicy.ts"
-import { BadArchive, Staging } from "./Staging.ts"
+import { Staging } from "./Staging.ts"
 
 export class NotDownloaded extends Data.TaggedError("NotDownloaded")<{
   readonly message: string
@@ -83,8 +84,13 @@ async function* received(
   count(size)
 }
 
-const unpackFrom = async (body: AsyncIterable<Uint8Array>, staging: Staging, signal: AbortSignal) => {
-  const reader = new TarReader(staging)
+const unpackFrom = async (
+  body: AsyncIterable<Uint8Array>,
+  staging: Staging,
+  limits: ArchiveLimits,
+  signal: AbortSignal
+) => {
+  const reader = new TarReader(staging, limits)
   const check = (fault: string | null) => {
     if (fault !== null) throw new BadArchive(fault)
   }
@@ -98,7 +104,7 @@ const unpackFrom = async (body: AsyncIterable<Uint8Array>, staging: Staging, sig
       },
       { signal }
     )
-    await staging.finish()
+    staging.finish()
   } catch (error) {
     // zstd lets go of its source when something else follows the last frame.
     const dropped = error instanceof Error && error.name === "AbortError" && !signal.aborted
@@ -125,7 +131,7 @@ const attempt = async (url: string, directory: string, limits: ArchiveLimits, in
     const body = received(response.body, limits, stall.heard, (total) => {
       size = total
     })
-    await unpackFrom(body, new Staging(directory, limits), signal).catch((error: unknown) => {
+    await unpackFrom(body, new Staging(directory), limits, signal).catch((error: unknown) => {
       if (stall.signal.aborted) throw lost(stall.signal.reason)
       throw error instanceof NotDownloaded ? error : unusable(reasonOf(error))
     })

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { unpack } from "../../../src/layers/basebackup/unpack.ts"
+import { descriptors } from "../../rig/resources.ts"
 import { attribute, end, entry, essentials, type Raw, tar } from "./archives.ts"
 
 const folder = Effect.acquireRelease(
@@ -155,8 +156,28 @@ describe("unpack", () => {
   )
 
   const refusals: ReadonlyArray<readonly [string, ReadonlyArray<Raw>, string]> = [
-    ["symbolic links", [{ name: "link", type: "2", link: "/etc" }], "a symbolic link: link"],
-    ["hard links", [{ name: "link", type: "1", link: "PG_VERSION" }], "a hard link: link"],
+    ["links to elsewhere", [{ name: "link", type: "2", link: "/etc" }], "a link out of its directory: link"],
+    ["links upwards", [{ name: "a/link", type: "2", link: "../../etc" }], "a link out of its directory: a/link"],
+    [
+      "hard links to nothing",
+      [{ name: "link", type: "1", link: "PG_VERSION" }],
+      "a hard link to a file that it does not have: link"
+    ],
+    [
+      "hard links to what is ours",
+      [{ name: "link", type: "1", link: "server.key" }],
+      "a link out of its directory: link"
+    ],
+    [
+      "entries behind links",
+      [
+        { name: "base", type: "5" },
+        { name: "link", type: "2", link: "base" },
+        { name: "link/x", body: "x" }
+      ],
+      "an entry behind a link: link/x"
+    ],
+    ["sparse files", [{ name: "x", type: "S" }], "a sparse file: x"],
     ["devices", [{ name: "null", type: "3" }], "a device: null"],
     ["pipes", [{ name: "fifo", type: "6" }], "a pipe: fifo"],
     ["unknown types", [{ name: "odd", type: "Q" }], 'an entry of unknown type "Q": odd'],
@@ -175,6 +196,79 @@ describe("unpack", () => {
       })
     )
   }
+
+  it.scopedLive("makes links that stay inside", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      const long = `base/${"n".repeat(140)}`
+      yield* unpackTar(
+        dir,
+        tar(
+          { name: "././@LongLink", type: "L", body: `${long}\0` },
+          { name: "cut", body: "content" },
+          { name: "././@LongLink", type: "K", body: `${long}\0` },
+          { name: "hard", type: "1", link: "cut" },
+          { name: "././@LongLink", type: "K", body: `../${long}\0` },
+          { name: "deep/soft", type: "2", link: "cut" },
+          { name: "twice", body: "one" },
+          { name: "twice", body: "two" }
+        )
+      )
+      for (const name of [long, "hard", "deep/soft"]) {
+        assert.strictEqual(fs.readFileSync(path.join(dir, name), "utf8"), "content")
+      }
+      assert.strictEqual(fs.statSync(path.join(dir, "hard")).nlink, 2)
+      assert.isTrue(fs.lstatSync(path.join(dir, "deep/soft")).isSymbolicLink())
+      assert.strictEqual(fs.readFileSync(path.join(dir, "twice"), "utf8"), "two")
+    })
+  )
+
+  it.scopedLive("gives its descriptors back, whatever it meets", () =>
+    Effect.gen(function* () {
+      const open = () => descriptors(process.pid).filter((file) => file.includes("unpack-"))
+      const leaking = Array.from(
+        { length: 200 },
+        (_, at): ReadonlyArray<Raw> => [
+          { name: "pax", type: "x", body: attribute("size", "-512") },
+          { name: `leak${at}`, body: "x" }
+        ]
+      )
+      for (const entries of [
+        leaking.flat(),
+        [{ name: "cut", body: "x", size: 100_000 }],
+        [
+          { name: "a", body: "x" },
+          { name: "a/b", body: "x" }
+        ],
+        [
+          { name: "d", type: "5" },
+          { name: "d", body: "a file in place of a folder" }
+        ]
+      ]) {
+        yield* Effect.flip(unpackTar(yield* folder, tar(...entries)))
+        assert.deepStrictEqual(open(), [])
+      }
+    })
+  )
+
+  it.scopedLive("remembers so many folders and links and no more", () =>
+    Effect.gen(function* () {
+      const target = "t".repeat(4000)
+      const links = Array.from(
+        { length: 9000 },
+        (_, at): ReadonlyArray<Raw> => [
+          { name: "././@LongLink", type: "K", body: target },
+          { name: `l${at}`, type: "2" }
+        ]
+      )
+      const error = yield* Effect.flip(unpackTar(yield* folder, tar(...links.flat())))
+      assert.include(error.message, "too many folders and links")
+      const deep = yield* Effect.flip(
+        unpackTar(yield* folder, tar({ name: "L", type: "L", body: "d/".repeat(200) }, { name: "x", type: "5" }))
+      )
+      assert.include(deep.message, "more than 100 folders")
+    })
+  )
 
   it.scopedLive("names the file that could not be written", () =>
     Effect.gen(function* () {
