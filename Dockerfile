@@ -21,7 +21,6 @@ FROM debian:12.11-slim AS compute
 ARG POSTGRES_MAJOR=15
 ARG POSTGRES_VERSION=15.20-*
 ARG TINI_VERSION=0.19.0-*
-ARG LIBATOMIC_VERSION=12.2.0-*
 ARG CA_CERTIFICATES_VERSION=20250419~*
 
 # The account comes before the package that would choose its numbers; no cluster is made, compute_ctl makes its own.
@@ -32,7 +31,6 @@ RUN groupadd --system --gid 999 postgres \
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       ca-certificates=${CA_CERTIFICATES_VERSION} \
-      libatomic1=${LIBATOMIC_VERSION} \
       postgresql-${POSTGRES_MAJOR}=${POSTGRES_VERSION} \
       tini=${TINI_VERSION} \
  && rm -rf /var/lib/apt/lists/*

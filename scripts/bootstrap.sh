@@ -3,14 +3,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The machine's own Node and npm. On npm's path the packages' commands come first, and Node's package is one of them: as
+# it was installed it does not start on a bare machine.
+if [ -n "${npm_node_execpath:-}" ] && [ -n "${npm_execpath:-}" ]; then
+  host=("$npm_node_execpath")
+  npm=("$npm_node_execpath" "$npm_execpath")
+else
+  host=(node)
+  npm=(npm)
+fi
+
 install() {
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --loglevel=error >&2
+    "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
     touch node_modules/.package-lock.json
   fi
-  node=$PWD/node_modules/node/bin/node
-  # Who has forbidden install scripts still gets the pinned Node; the executable is made from it.
-  [ -x "$node" ] || (cd node_modules/node && node installArchSpecificPackage) >&2
+  node=$("${host[@]}" scripts/prepare.mjs)
+  export PATH="${node%/*}:$PATH"
 }
 
 build() {
@@ -20,11 +29,13 @@ build() {
   fi
 }
 
+biome() { "$node" node_modules/@biomejs/biome/bin/biome "$@"; }
+
 # All of them, also when the first one fails.
 check() {
   local failed=0
   "$node" node_modules/typescript/bin/tsc -p . || failed=1
-  node_modules/.bin/biome check --error-on-warnings || failed=1
+  biome check --error-on-warnings || failed=1
   "$node" node_modules/dependency-cruiser/bin/dependency-cruiser.mjs --config .dependency-cruiser.cjs src || failed=1
   return "$failed"
 }
@@ -36,6 +47,7 @@ case $job in
   start) build; exec dist/compute_ctl dev "$@" ;;
   build) rm -f dist/compute_ctl; build ;;
   check) check ;;
+  format) biome check --write src test bench scripts ;;
   test)
     build
     # One file or folder narrows the run and skips the checks: `npm test test/cli`.

@@ -6,12 +6,13 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { lazyBuiltins } from "./lazyBuiltins.mjs"
+import { runtime } from "./runtime.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, "dist")
 const bundle = path.join(dist, "compute_ctl.cjs")
 const executable = path.join(dist, "compute_ctl")
-const node = path.join(root, "node_modules", "node", "bin", "node")
+const node = runtime(root)
 
 fs.mkdirSync(dist, { recursive: true })
 const { metafile } = await build({

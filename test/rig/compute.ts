@@ -22,13 +22,12 @@ export class ComputeFailed extends Data.TaggedError("ComputeFailed")<{ readonly 
 
 /** Program and leading arguments. */
 export const program = (): ReadonlyArray<string> => {
-  const node = path.join(root, "node_modules/.bin/node")
   const chosen = process.env["COMPUTE_CTL_BIN"]
   if (chosen !== undefined) return [path.resolve(root, chosen)]
   const binary = path.join(root, "dist/compute_ctl")
   if (fs.existsSync(binary)) return [binary]
   const bundle = path.join(root, "dist/compute_ctl.cjs")
-  return [node, fs.existsSync(bundle) ? bundle : path.join(root, "src/main.ts")]
+  return [process.execPath, fs.existsSync(bundle) ? bundle : path.join(root, "src/main.ts")]
 }
 
 export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null }

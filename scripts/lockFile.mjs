@@ -1,0 +1,14 @@
+// Fails when a lock file names a dependency without the hash of what it is: such a one is whatever the registry, or who
+// stands between, answers with.
+//
+//   node scripts/lockFile.mjs [package-lock.json]
+import * as fs from "node:fs"
+
+const file = process.argv[2] ?? "package-lock.json"
+const { packages } = JSON.parse(fs.readFileSync(file, "utf8"))
+// The empty name is the project itself.
+const unsure = Object.entries(packages).filter(
+  ([name, { integrity }]) => name !== "" && !/^sha512-/.test(integrity ?? "")
+)
+for (const [name, { version }] of unsure) process.stderr.write(`${file}: ${name} ${version} has no integrity\n`)
+process.exit(unsure.length === 0 ? 0 : 1)

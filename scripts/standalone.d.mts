@@ -1,0 +1,2 @@
+export const LIBRARY: string
+export const makeStandalone: (bytes: Buffer) => void
