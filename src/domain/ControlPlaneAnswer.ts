@@ -5,7 +5,8 @@
  */
 import * as Either from "effect/Either"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "./ComputeConfig.ts"
-import { decodeJson } from "./Decode.ts"
+import { decodeSteps } from "./Decode.ts"
+import type { Steps } from "./Json.ts"
 
 /** Requests before it is given up. */
 export const ATTEMPTS = 3
@@ -35,11 +36,11 @@ const isPassing = (code: number): boolean => code === 408 || code === 429 || cod
 const refuse = (message: string, again: boolean) => Either.left<Refusal>({ message, again })
 
 /** `status` is the code with its reason, as in `404 Not Found`. */
-export const interpret = (code: number, status: string, body: string): Either.Either<ComputeConfig, Refusal> => {
+export function* interpret(code: number, status: string, body: string): Steps<Either.Either<ComputeConfig, Refusal>> {
   if (code === 503) return refuse("control plane is temporarily unavailable", true)
   if (code === 502) return refuse("control plane request failed with 502", true)
   if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, isPassing(code))
-  const decoded = decodeJson(ControlPlaneConfigResponse, body)
+  const decoded = yield* decodeSteps(ControlPlaneConfigResponse, body)
   if (Either.isLeft(decoded)) {
     return refuse(`could not deserialize control plane response: ${decoded.left.message}`, true)
   }

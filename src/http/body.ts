@@ -5,7 +5,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { decodeJson } from "../domain/Decode.ts"
+import { decodeSteps } from "../domain/Decode.ts"
+import type { Steps } from "../domain/Json.ts"
+import { utf8Steps } from "../domain/Utf8.ts"
+import { inSlices } from "../layers/Slices.ts"
 import type { BodySchema } from "./api/Endpoint.ts"
 import { Rejection } from "./Rejection.ts"
 import type { Request } from "./Request.ts"
@@ -19,20 +22,16 @@ const syntax = (reason: string) =>
 const shape = (reason: string) =>
   new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
 
-/** A byte order mark is not JSON, so it is kept for the reader to refuse. */
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const parse = <B>(schema: BodySchema<B>, bytes: Uint8Array): Either.Either<B, Rejection> =>
-  Either.try({ try: () => utf8.decode(bytes), catch: () => syntax("invalid unicode code point") }).pipe(
-    Either.flatMap((text) =>
-      Either.mapLeft(decodeJson(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
-        kind === "syntax" ? syntax(message) : shape(message)
-      )
-    )
+function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Either.Either<B, Rejection>> {
+  const text = yield* utf8Steps(bytes)
+  if (text === undefined) return Either.left(syntax("invalid unicode code point"))
+  return Either.mapLeft(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
+    kind === "syntax" ? syntax(message) : shape(message)
   )
+}
 
 /** The body as a value of `schema`. Anything behind the JSON value is ignored. */
 export const decodeBody = <B>(schema: BodySchema<B>, limit: number, request: Request): Effect.Effect<B, Rejection> =>
   JSON_TYPE.test(request.headers["content-type"] ?? "")
-    ? Effect.flatMap(request.body(limit), (bytes) => parse(schema, bytes))
+    ? Effect.flatMap(request.body(limit), (bytes) => Effect.flatten(inSlices(parse(schema, bytes))))
     : notJson

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import { configUrl, interpret, pauseAfter } from "../../src/domain/ControlPlaneAnswer.ts"
+import { run } from "../../src/domain/Json.ts"
 
 const config = '"compute_ctl_config":{"jwks":{"keys":[]}}'
 
@@ -20,14 +21,14 @@ describe("an answer of the control plane", () => {
   ]
   for (const [code, status, body, again, text] of refusals) {
     it(`${status} ${body.slice(0, 24)}: ${again ? "ask again" : "the end"}`, () => {
-      const refusal = Either.getOrThrow(Either.flip(interpret(code, status, body)))
+      const refusal = Either.getOrThrow(Either.flip(run(interpret(code, status, body))))
       assert.strictEqual(refusal.again, again)
       assert.match(refusal.message, text)
     })
   }
 
   it("that the compute is empty is a configuration", () => {
-    const answer = interpret(200, "200 OK", `{"status":"empty","spec":null,${config}}`)
+    const answer = run(interpret(200, "200 OK", `{"status":"empty","spec":null,${config}}`))
     assert.strictEqual(Either.getOrThrow(answer).spec, null)
   })
 })

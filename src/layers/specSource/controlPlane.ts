@@ -11,6 +11,7 @@ import type { ComputeConfig } from "../../domain/ComputeConfig.ts"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/MetricFamilies.ts"
 import type { Metrics } from "../Metrics.ts"
+import { inSlices } from "../Slices.ts"
 import { httpGet } from "./httpGet.ts"
 import { NoConfig } from "./NoConfig.ts"
 
@@ -48,7 +49,10 @@ export const fetchConfig = (
       retryAfter: null
     })),
     Effect.flatMap(({ code, status, body, retryAfter }) =>
-      Either.mapLeft(interpret(code, status, body), (refusal) => ({ ...refusal, retryAfter }))
+      Effect.flatMap(
+        inSlices(interpret(code, status, body)),
+        Either.mapLeft((refusal) => ({ ...refusal, retryAfter }))
+      )
     )
   )
   return Effect.gen(function* () {

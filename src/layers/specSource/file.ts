@@ -7,7 +7,8 @@ import * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import { ComputeConfig } from "../../domain/ComputeConfig.ts"
 import { ComputeSpec } from "../../domain/ComputeSpec.ts"
-import { decodeJson } from "../../domain/Decode.ts"
+import { decodeSteps } from "../../domain/Decode.ts"
+import { inSlices } from "../Slices.ts"
 import { NoConfig } from "./NoConfig.ts"
 
 const readText = (file: string) =>
@@ -17,11 +18,9 @@ const readText = (file: string) =>
   })
 
 const decodeFile = <A, I>(file: string, schema: Schema.Schema<A, I>): Effect.Effect<A, NoConfig> =>
-  Effect.flatMap(readText(file), (text) =>
-    Either.mapLeft(
-      decodeJson(schema, text, { trailing: "refuse" }),
-      ({ message }) => new NoConfig({ message: `${file}: ${message}` })
-    )
+  readText(file).pipe(
+    Effect.flatMap((text) => inSlices(decodeSteps(schema, text, { trailing: "refuse" }))),
+    Effect.flatMap(Either.mapLeft(({ message }) => new NoConfig({ message: `${file}: ${message}` })))
   )
 
 export const readConfig = (file: string): Effect.Effect<ComputeConfig, NoConfig> => decodeFile(file, ComputeConfig)
