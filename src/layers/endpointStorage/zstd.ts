@@ -5,11 +5,12 @@ import * as zlib from "node:zlib"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { COMMON_WINDOW_LOG } from "../../domain/ZstdFrame.ts"
 
 export class ZstdFailed extends Data.TaggedError("ZstdFailed")<{ readonly message: string }> {}
 
-/** What one `bytea` can carry as text, and far above what a cache's state takes. */
-export const LARGEST_STATE = 512 * 1024 * 1024
+/** Some 36 bytes for each MiB that is in the cache: a cache of 1.8 TiB. Sixteen kilobytes can unpack to more. */
+export const LARGEST_STATE = 64 * 1024 * 1024
 
 const through = <E>(transform: Zstd, source: Stream.Stream<Uint8Array, E>, limit: number) => {
   const chunks: Array<Uint8Array> = []
@@ -24,9 +25,13 @@ const through = <E>(transform: Zstd, source: Stream.Stream<Uint8Array, E>, limit
     transform.once("error", (error) => resume(new ZstdFailed({ message: error.message })))
   })
   // A write that fails also breaks the transform, whose error says more.
+  let taken = 0
   const write = (chunk: Uint8Array) =>
     Effect.async<void>((resume) => {
-      transform.write(chunk, (error) => resume(error == null ? Effect.void : Effect.never))
+      taken += chunk.byteLength
+      // Frames may be empty, and so many that they never end.
+      if (taken > limit) transform.destroy(new Error(`more than ${limit} bytes`))
+      else transform.write(chunk, (error) => resume(error == null ? Effect.void : Effect.never))
     })
   const sent = Effect.zipRight(
     Stream.runForEach(source, write),
@@ -54,7 +59,7 @@ export const decompress = <E>(
   limit = LARGEST_STATE
 ): Effect.Effect<Uint8Array, E | ZstdFailed> =>
   scoped(
-    () => zlib.createZstdDecompress(),
+    () => zlib.createZstdDecompress({ params: { [zlib.constants.ZSTD_d_windowLogMax]: COMMON_WINDOW_LOG } }),
     (transform) => Effect.map(through(transform, source, limit), (chunks) => Buffer.concat(chunks))
   )
 

@@ -26,6 +26,10 @@ export interface ArchivesSettings {
 /** First pause between two tries; it doubles. */
 const FIRST_PAUSE = "250 millis"
 const LONGEST_PAUSE = "5 seconds"
+/** Archives on their way at the same time. Whoever may create extensions may ask for all of them at once. */
+const AT_ONCE = 8
+/** MiB of the decoders of all archives together: two of the largest window, thirty of the usual one. */
+const WINDOWS = 256
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -33,6 +37,8 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const wanted = new Map<string, Deferred.Deferred<number, DownloadFailed>>()
+    const windows = yield* Effect.makeSemaphore(WINDOWS)
+    const slots = yield* Effect.makeSemaphore(AT_ONCE)
     /** Beside the directories the files go to, so that moving them is a rename. */
     const staging = join(dirname(dirname(options.pgbin)), "download_extensions")
 
@@ -58,7 +64,7 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         const directory = yield* stagingDirectory(extension)
         const count = (http_status: string) =>
           metrics.increment(remoteExtRequests, { filename: archiveName(extension), http_status })
-        const size = yield* downloadArchive(url, directory, downloads).pipe(
+        const size = yield* downloadArchive(url, directory, downloads, windows).pipe(
           Effect.tap(() => count("200 OK")),
           Effect.tapError(({ httpStatus }) => count(httpStatus))
         )
@@ -82,6 +88,7 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         )
         yield* Effect.logInfo(`downloading extension ${extension}`)
         const [took, size] = yield* attempt(extension, url, installation).pipe(
+          slots.withPermits(1),
           Effect.tapErrorTag("NotDownloaded", ({ message }) =>
             Effect.logWarning(`extension ${extension} was not downloaded: ${message}`)
           ),

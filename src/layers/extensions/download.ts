@@ -6,9 +6,10 @@
 import { STATUS_CODES } from "node:http"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
-import { createZstdDecompress } from "node:zlib"
+import { constants, createZstdDecompress } from "node:zlib"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { COMMON_WINDOW_LOG, HEADER, LARGEST_WINDOW_LOG, windowLog, windowOf } from "../../domain/ZstdFrame.ts"
 import { BadArchive } from "../basebackup/BadArchive.ts"
 import { TarReader } from "../basebackup/TarReader.ts"
 import type { ArchiveLimits } from "./DownloadPolicy.ts"
@@ -54,8 +55,50 @@ const stallWatch = (millis: number) => {
       clearTimeout(timer)
       timer = setTimeout(give, millis)
     },
+    /** Until something is heard again: nobody listens. */
+    pause: () => clearTimeout(timer),
     end: () => clearTimeout(timer)
   }
+}
+
+const MIB = 1024 * 1024
+
+/** Holds a share of that memory while `use` runs. An archive that asks for more than any may have is refused. */
+const withWindow = async <A>(
+  windows: Effect.Semaphore,
+  head: Uint8Array,
+  signal: AbortSignal,
+  use: (windowLogMax: number) => Promise<A>
+) => {
+  // What does not begin with a frame is for the decoder to judge, which needs no memory for that.
+  const log = Math.max(COMMON_WINDOW_LOG, windowLog(windowOf(head) ?? 0))
+  if (log > LARGEST_WINDOW_LOG) {
+    throw new BadArchive(`the archive needs a window of more than ${2 ** LARGEST_WINDOW_LOG / MIB} MiB`)
+  }
+  const share = 2 ** log / MIB
+  await Effect.runPromise(windows.take(share), { signal })
+  try {
+    return await use(log)
+  } finally {
+    await Effect.runPromise(windows.release(share))
+  }
+}
+
+/** The chunks so far, at least so many bytes of them unless it ends before; and all of the body, those included. */
+const peek = async (body: AsyncIterator<Uint8Array>, length: number) => {
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  while (size < length) {
+    const next = await body.next()
+    if (next.done === true) break
+    chunks.push(next.value)
+    size += next.value.length
+  }
+  const whole = async function* () {
+    yield* chunks
+    for (let next = await body.next(); next.done !== true; next = await body.next()) yield next.value
+  }
+  return { head: Buffer.concat(chunks), whole: whole() }
 }
 
 /** Reads the body, telling its failures from those of whoever takes the bytes. */
@@ -88,6 +131,7 @@ const unpackFrom = async (
   body: AsyncIterable<Uint8Array>,
   staging: Staging,
   limits: ArchiveLimits,
+  windowLogMax: number,
   signal: AbortSignal
 ) => {
   const reader = new TarReader(staging, limits)
@@ -97,7 +141,7 @@ const unpackFrom = async (
   try {
     await pipeline(
       Readable.from(body, { objectMode: false }),
-      createZstdDecompress(),
+      createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: windowLogMax } }),
       async (bytes: AsyncIterable<Buffer>) => {
         for await (const chunk of bytes) check(reader.push(chunk))
         check(reader.finish())
@@ -114,7 +158,13 @@ const unpackFrom = async (
   }
 }
 
-const attempt = async (url: string, directory: string, limits: ArchiveLimits, interrupted: AbortSignal) => {
+const attempt = async (
+  url: string,
+  directory: string,
+  limits: ArchiveLimits,
+  windows: Effect.Semaphore,
+  interrupted: AbortSignal
+) => {
   const stall = stallWatch(limits.stall)
   const signal = AbortSignal.any([interrupted, stall.signal])
   try {
@@ -131,25 +181,38 @@ const attempt = async (url: string, directory: string, limits: ArchiveLimits, in
     const body = received(response.body, limits, stall.heard, (total) => {
       size = total
     })
-    await unpackFrom(body, new Staging(directory), limits, signal).catch((error: unknown) => {
+    try {
+      const { head, whole } = await peek(body, HEADER)
+      stall.pause()
+      await withWindow(windows, head, signal, (windowLogMax) => {
+        stall.heard()
+        return unpackFrom(whole, new Staging(directory), limits, windowLogMax, signal)
+      })
+    } catch (error) {
       if (stall.signal.aborted) throw lost(stall.signal.reason)
       throw error instanceof NotDownloaded ? error : unusable(reasonOf(error))
-    })
+    } finally {
+      await body.return()
+    }
     return size
   } finally {
     stall.end()
   }
 }
 
-/** One try into an empty directory; nothing is written to it any more once this has ended. Succeeds with the compressed size. */
+/**
+ * One try into an empty directory; nothing is written to it any more once this has ended. Succeeds with the compressed size.
+ * `windows`: a permit for each MiB that the decoders of all downloads may have, 128 at least.
+ */
 export const downloadArchive = (
   url: string,
   directory: string,
-  limits: ArchiveLimits
+  limits: ArchiveLimits,
+  windows: Effect.Semaphore
 ): Effect.Effect<number, NotDownloaded> =>
   Effect.async((resume) => {
     const controller = new AbortController()
-    const settled = attempt(url, directory, limits, controller.signal).then(
+    const settled = attempt(url, directory, limits, windows, controller.signal).then(
       (size) => resume(Effect.succeed(size)),
       (error: unknown) => resume(error instanceof NotDownloaded ? error : unusable(reasonOf(error)))
     )
