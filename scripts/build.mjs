@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { blind } from "./blind.mjs"
 import { lazyBuiltins } from "./lazyBuiltins.mjs"
 import { runtime } from "./runtime.mjs"
 
@@ -48,11 +49,20 @@ fs.writeFileSync(
     useSnapshot: true,
     // The program's behaviour is its own: variables meant for other Node programs do not reach it.
     execArgvExtension: "none",
-    execArgv: ["--no-warnings", "--max-semi-space-size=4", "--expose-gc"]
+    // SIGUSR1 would open a debugger's port to every local process; the configuration file of the machine's OpenSSL may
+    // load code.
+    execArgv: [
+      "--no-warnings",
+      "--disable-sigusr1",
+      "--openssl-config=/dev/null",
+      "--max-semi-space-size=4",
+      "--expose-gc"
+    ]
   })
 )
 // What reads the environment while it is evaluated must not find this machine's.
 execFileSync(node, ["--build-sea", config], { stdio: ["ignore", "ignore", "inherit"], env: {} })
+blind(`${executable}.new`)
 // The builder writes the file in one piece, which the page cache then holds in huge folios: each process would map
 // 35 MB more of it than it uses. A copy in small pieces maps as any other binary.
 execFileSync("dd", [`if=${executable}.new`, `of=${executable}.copy`, "bs=64k"], { stdio: "ignore" })

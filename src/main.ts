@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
 import { endProcess } from "./layers/EndOfProcess.ts"
+import { hideFromLibraries, hideFromRuntime } from "./layers/Environment.ts"
 import { withFreshServices } from "./layers/FreshServices.ts"
 import { divert } from "./layers/log/divert.ts"
 import { writeLine } from "./layers/log/StandardError.ts"
@@ -22,6 +23,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
 }
 
 const main = () => {
+  hideFromLibraries()
   divert("stderr")
   const [first = "", ...rest] = process.argv.slice(2)
   const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
@@ -40,5 +42,9 @@ const main = () => {
 /** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
 const preload = () => Promise.all([import("./http/servers.ts"), import("./layers/pageserver/grpc.ts")])
 
-if (startupSnapshot.isBuildingSnapshot()) void preload().then(() => startupSnapshot.setDeserializeMainFunction(main))
-else main()
+if (startupSnapshot.isBuildingSnapshot()) {
+  void preload().then(() => {
+    hideFromRuntime()
+    startupSnapshot.setDeserializeMainFunction(main)
+  })
+} else main()

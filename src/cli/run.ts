@@ -20,6 +20,7 @@ import { handleReload, handleSignals } from "../layers/Signals.ts"
 import { SpecSource } from "../layers/SpecSource.ts"
 import { StopRequests } from "../layers/StopRequests.ts"
 import { Telemetry } from "../layers/Telemetry.ts"
+import { Uncaught } from "../layers/Uncaught.ts"
 import { lifecycle } from "../programs/lifecycle.ts"
 import { type Arguments, type Environment, helpText, parseArguments } from "./arguments.ts"
 import type { UsageError } from "./flags.ts"
@@ -145,6 +146,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
     Effect.zipLeft(nameProcess),
     Effect.zipRight(compute(given)),
     Effect.scoped,
+    Effect.provide(Uncaught.layer),
     Effect.provide(StopRequests.layer),
     Effect.provide(Failpoints.layer(env)),
     Effect.provide(Telemetry.layer(env)),

@@ -14,7 +14,8 @@ const OWN = [
   /^PGBOUNCER_PASSWORD$/,
   /^OTEL_EXPORTER_OTLP_(?:.*_)?HEADERS$/,
   /^FAILPOINTS$/,
-  /^NODE_/
+  /^NODE_/,
+  /^UV_/
 ]
 
 type Environment = Readonly<Record<string, string | undefined>>

@@ -230,6 +230,11 @@ export const logLinesDropped = family(
   "compute_ctl_log_lines_dropped_total",
   "Log lines that could not be written"
 )
+export const uncaughtErrors = family(
+  "counter",
+  "compute_ctl_uncaught_errors_total",
+  "Errors that nobody caught; the first one ends the compute"
+)
 export const residentMemory = known(
   "compute_ctl_resident_memory_bytes",
   "Resident memory of compute_ctl itself, without Postgres"
@@ -279,5 +284,6 @@ export const families: ReadonlyArray<MetricFamily> = [
   vmMonitorRequests,
   cgroupMemory,
   logLinesDropped,
+  uncaughtErrors,
   residentMemory
 ]

@@ -12,3 +12,15 @@ export const pidOf = (text: string): number | null => {
 
 /** Whether the last line says that connections are accepted; a standby writes it once it is consistent. */
 export const isReady = (text: string): boolean => text.trimEnd().split("\n").at(-1)?.trim() === "ready"
+
+export interface Segment {
+  /** As the system lists it: a signed number. */
+  readonly key: number
+  readonly id: number
+}
+
+/** The System V segment that holds the place of the server, in the seventh line; null where there is none yet. */
+export const segmentOf = (text: string): Segment | null => {
+  const [, key, id] = /^\s*(\d{1,10})\s+(\d{1,10})\s*$/.exec(text.split("\n")[6] ?? "") ?? []
+  return key === undefined || id === undefined ? null : { key: Number(key) | 0, id: Number(id) }
+}

@@ -3,6 +3,8 @@
  *
  * Source: `compute_tools/src/compute.rs` (`start_postgres`), `compute_tools/src/pg_helpers.rs` (`wait_for_postgres`).
  */
+import * as fs from "node:fs"
+import * as path from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,8 +12,11 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
-import { Account } from "./Account.ts"
+import { Account, type PostgresAccount } from "./Account.ts"
 import { type Child, Children, type Ended } from "./Child.ts"
+import { attempt, readText } from "./dataDirectory/files.ts"
+import { endLeftovers } from "./dataDirectory/leftovers.ts"
+import { removeSharedMemory } from "./dataDirectory/sharedMemory.ts"
 import { writeLine } from "./log/StandardError.ts"
 import { Options } from "./Options.ts"
 import { inCgroup, serverEnvironment } from "./postmaster/command.ts"
@@ -19,13 +24,14 @@ import { reEmit } from "./postmaster/log.ts"
 import { PostgresNotStarted } from "./postmaster/PostgresNotStarted.ts"
 import { awaitReady } from "./postmaster/readiness.ts"
 import { warmUp } from "./postmaster/warmUp.ts"
+import { watchOver } from "./postmaster/watchdog.ts"
 import { Waits } from "./Waits.ts"
 
 export { PostgresNotStarted } from "./postmaster/PostgresNotStarted.ts"
 
 export interface RunningPostgres {
   readonly pid: number
-  /** Its log has been written to the last line by then. */
+  /** Its log has been written to the last line by then, and nobody works in its data directory any more. */
   readonly ended: Effect.Effect<Ended>
   /** Succeeds when connections are accepted (a standby: when it is consistent). At most 60 s. */
   readonly ready: Effect.Effect<void, PostgresNotStarted>
@@ -77,6 +83,15 @@ const readiness = (child: Child, pgdata: string) =>
     )
   )
 
+/** Nothing that worked in its data directory outlives it; one that was killed may have left anything. */
+const clearAway = (pgdata: string, account: PostgresAccount | null) =>
+  Effect.gen(function* () {
+    const real = yield* attempt(pgdata, () => fs.realpathSync(pgdata))
+    yield* endLeftovers(real, account)
+    const text = yield* attempt(pgdata, () => readText(path.join(real, "postmaster.pid")))
+    if (text !== null) yield* removeSharedMemory(text)
+  }).pipe(Effect.ignore)
+
 const make = Effect.gen(function* () {
   const options = yield* Options
   const children = yield* Children
@@ -87,6 +102,8 @@ const make = Effect.gen(function* () {
   const start = (spec: ParsedSpec | null) =>
     Effect.gen(function* () {
       const { program, args } = inCgroup(options, ["-D", options.pgdata])
+      const cleared = yield* Effect.cached(Effect.uninterruptible(clearAway(options.pgdata, account)))
+      yield* Effect.addFinalizer(() => cleared)
       const child = yield* children
         .spawn(program, {
           args,
@@ -96,10 +113,12 @@ const make = Effect.gen(function* () {
           ladder: [IMMEDIATE, KILL]
         })
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
+      yield* Effect.forkScoped(Effect.zipRight(watchOver(options.pgdata), Effect.never))
       const log = yield* Effect.forkScoped(reEmit(child.stderr, writeLine))
+      const whole = (ended: Ended) => Effect.as(Effect.zipRight(cleared, Fiber.await(log)), ended)
       const running: RunningPostgres = {
         pid: child.pid,
-        ended: Effect.tap(child.ended, () => Fiber.await(log)),
+        ended: Effect.flatMap(child.ended, whole),
         ready: waits
           .within(
             "Postgres to accept connections",
@@ -113,7 +132,7 @@ const make = Effect.gen(function* () {
         reload: Effect.suspend(() =>
           isAlive(child.pid) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
         ),
-        stop: (mode) => child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL])
+        stop: (mode) => Effect.flatMap(child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL]), whole)
       }
       yield* Effect.acquireRelease(Ref.set(current, running), () => Ref.set(current, null))
       return running

@@ -1,11 +1,16 @@
 /**
  * Signals to this process. SIGTERM and SIGINT ask for a fast stop, SIGQUIT and any second signal for an immediate one;
- * SIGHUP is passed on to Postgres as a reload.
+ * SIGHUP is passed on to Postgres as a reload. Whatever else would end the process by default stops it in order, or does
+ * nothing: nobody may leave Postgres alone by a signal.
+ *
+ * Not here: SIGKILL and SIGSTOP, which nobody can hear, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which come of a fault of our
+ * own: the instruction at fault would run again after each call of a handler. Postgres ends with us then.
  */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { Postmaster } from "./Postmaster.ts"
 import { StopRequests } from "./StopRequests.ts"
+import { onRealTimeSignals } from "./signals/realTime.ts"
 
 const on = (signal: NodeJS.Signals, handler: (signal: NodeJS.Signals, number: number) => void) =>
   Effect.acquireRelease(
@@ -13,7 +18,23 @@ const on = (signal: NodeJS.Signals, handler: (signal: NodeJS.Signals, number: nu
     () => Effect.sync(() => process.off(signal, handler))
   )
 
-const STOPPING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const
+/**
+ * SIGPWR is how some containers are asked to stop, SIGXCPU the last word before a limit is enforced, SIGABRT a watchdog's.
+ * An `abort` of our own still ends the process: it takes the handler away and tries again.
+ */
+const STOPPING = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGPWR", "SIGXCPU", "SIGABRT", "SIGTRAP", "SIGSYS"] as const
+
+const MEANINGLESS = [
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGIO",
+  "SIGSTKFLT",
+  "SIGXFSZ",
+  "SIGPIPE"
+] as const
 
 /** Asks to stop when a signal says so, until the scope closes. */
 export const handleSignals = Effect.gen(function* () {
@@ -29,7 +50,21 @@ export const handleSignals = Effect.gen(function* () {
       )
     )
   }
+  // Once each: whoever sends them may send many.
+  const ignored = new Set<number>()
+  const ignore = (number: number) => {
+    if (ignored.has(number)) return
+    ignored.add(number)
+    run(Effect.logInfo(`received signal ${number}, which has no meaning here`))
+  }
   yield* Effect.forEach(STOPPING, (signal) => on(signal, onStop), { discard: true })
+  yield* Effect.forEach(MEANINGLESS, (signal) => on(signal, (_, number) => ignore(number)), { discard: true })
+  // A reload is for a Postgres; before there is one, and after, the signal must not end us.
+  yield* on("SIGHUP", () => undefined)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => onRealTimeSignals(ignore)),
+    (stop) => Effect.sync(() => stop?.())
+  )
 })
 
 /** Passes SIGHUP on, until the scope closes. */

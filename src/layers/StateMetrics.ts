@@ -4,11 +4,18 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { kebab } from "../domain/ComputeStatus.ts"
-import { computeCtlUp, logLinesDropped, residentMemory, waitingSeconds } from "../domain/MetricFamilies.ts"
+import {
+  computeCtlUp,
+  logLinesDropped,
+  residentMemory,
+  uncaughtErrors,
+  waitingSeconds
+} from "../domain/MetricFamilies.ts"
 import { ComputeState } from "./ComputeState.ts"
 import { Log } from "./Log.ts"
 import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
+import { Uncaught } from "./Uncaught.ts"
 import { Waits } from "./Waits.ts"
 
 export const stateMetrics = Layer.scopedDiscard(
@@ -41,6 +48,11 @@ export const stateMetrics = Layer.scopedDiscard(
     yield* metrics.gauge(
       logLinesDropped,
       Effect.map(log.dropped, (value) => [{ labels: {}, value }])
+    )
+    const uncaught = yield* Uncaught
+    yield* metrics.gauge(
+      uncaughtErrors,
+      Effect.map(uncaught.count, (value) => [{ labels: {}, value }])
     )
   })
 )

@@ -16,6 +16,8 @@ export type StopReason =
   | { readonly _tag: "Detached" }
   /** The watchdog of lakebase mode: not running in time, exit 1. */
   | { readonly _tag: "InitTimeout" }
+  /** An error that nobody caught: stop Postgres in order and exit 1. */
+  | { readonly _tag: "Crashed" }
 
 /** Higher is more urgent; equal urgency keeps the earlier request. */
 const urgency = (reason: StopReason): number => {
@@ -25,6 +27,8 @@ const urgency = (reason: StopReason): number => {
       return 1
     case "Terminate":
       return reason.mode === "fast" ? 1 : 2
+    case "Crashed":
+      return 3
     case "Signal":
       return reason.immediate ? 4 : 3
   }

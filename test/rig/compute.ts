@@ -50,8 +50,8 @@ export interface ProgramOptions {
   readonly stderr?: "read" | "unread" | number
   /** As root: run as Postgres' account, as an ordinary user would. */
   readonly ordinary?: boolean
-  /** What stands before the program on its command line. */
-  readonly under?: ReadonlyArray<string>
+  /** Another than the one under test, with its leading arguments. */
+  readonly program?: ReadonlyArray<string>
 }
 
 /** The environment of a service: nothing of the test runner's. */
@@ -67,7 +67,7 @@ export const runProgram = (
   options: ProgramOptions = {}
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const [command = "", ...leading] = [...(options.under ?? []), ...program()]
+    const [command = "", ...leading] = options.program ?? program()
     const ended = yield* Deferred.make<Ended>()
     let all = ""
     let stdout = ""

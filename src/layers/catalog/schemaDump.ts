@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
+import { inherited } from "../Environment.ts"
 import type { Sql } from "../Sql.ts"
 import { DatabaseMissing, DumpFailed } from "./errors.ts"
 
@@ -71,7 +72,7 @@ export const schemaDump = (sql: Sql["Type"], pgbin: string, database: string) =>
       path.join(path.dirname(pgbin), "pg_dump"),
       ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
       // As an argument the name would be taken for a connection string when it has a `=` in it.
-      childEnvironment(globalThis.process.env, {
+      childEnvironment(inherited(), {
         PGDATABASE: database,
         PGOPTIONS: options,
         PGCONNECT_TIMEOUT: "10",

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
+import { inherited } from "../Environment.ts"
 import { writeLine } from "../log/StandardError.ts"
 import { makeBacklog } from "./Backlog.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
@@ -58,7 +59,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
         try: () =>
           childProcess.spawn(program, [...(options.args ?? [])], {
             stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
-            env: childEnvironment(globalThis.process.env, options.env),
+            env: childEnvironment(inherited(), options.env),
             detached: options.detached ?? false,
             ...(options.cwd !== undefined && { cwd: options.cwd }),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })

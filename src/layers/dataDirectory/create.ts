@@ -60,7 +60,7 @@ export const create = (directory: string, account: PostgresAccount | null): Effe
   Effect.gen(function* () {
     const reason = yield* attempt(directory, () => refuse(directory))
     if (reason !== null) yield* new DataDirectoryFailed({ path: directory, reason })
-    yield* stopPredecessor(directory)
+    yield* stopPredecessor(directory, account)
     yield* attempt(directory, () => {
       clear(directory)
       make(directory, account)

@@ -7,8 +7,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { pidOf } from "../../domain/PostmasterPid.ts"
+import type { PostgresAccount } from "../Account.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { attempt, readText } from "./files.ts"
+import { endLeftovers, isPostgres, link, readProcess } from "./leftovers.ts"
+import { removeSharedMemory } from "./sharedMemory.ts"
 
 /** A fast shutdown writes a checkpoint that nobody will read, so it gets little time. */
 const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]> = [
@@ -17,45 +20,15 @@ const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]> =
   ["SIGKILL", "5 seconds"]
 ]
 
-const link = (file: string): string | null => {
-  try {
-    return fs.readlinkSync(file)
-  } catch {
-    return null
-  }
-}
-
-const programOf = (pid: number): string => {
-  const executable = link(`/proc/${pid}/exe`)
-  if (executable !== null) return executable.replace(/ \(deleted\)$/, "")
-  try {
-    return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0", 1)[0] ?? ""
-  } catch {
-    return ""
-  }
-}
-
 /**
  * Whether the process is a Postgres that works in this directory. A pid in a file may long belong to something else, all the
  * more in a container, where numbers start over; a postmaster's working directory is its data directory.
  */
 const isPostmasterOf = (pid: number, directory: string): boolean =>
-  pid !== process.pid &&
-  link(`/proc/${pid}/cwd`) === directory &&
-  ["postgres", "postmaster"].includes(path.basename(programOf(pid)))
-
-/** A zombie has ended; whoever is its parent has not noticed yet. */
-const hasEnded = (pid: number): boolean => {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
-    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")
-  } catch {
-    return true
-  }
-}
+  pid !== process.pid && link(`/proc/${pid}/cwd`) === directory && isPostgres(pid)
 
 const awaitEnd = (pid: number, limit: Duration.DurationInput): Effect.Effect<boolean> =>
-  Effect.sync(() => hasEnded(pid)).pipe(
+  Effect.sync(() => readProcess(pid) === null).pipe(
     Effect.repeat({ until: (ended) => ended, schedule: Schedule.spaced("20 millis") }),
     Effect.timeoutTo({ duration: limit, onSuccess: () => true, onTimeout: () => false })
   )
@@ -79,13 +52,20 @@ const stop = (pid: number, directory: string): Effect.Effect<void, DataDirectory
     })
   })
 
-/** Stops the postmaster of `directory`, if there is one that we can recognize. */
-export const stopPredecessor = (directory: string): Effect.Effect<void, DataDirectoryFailed> =>
+/** Stops the postmaster of `directory`, if there is one that we can recognize, and whoever works there without one. */
+export const stopPredecessor = (
+  directory: string,
+  account: PostgresAccount | null
+): Effect.Effect<void, DataDirectoryFailed> =>
   Effect.gen(function* () {
     const file = path.join(directory, "postmaster.pid")
     const text = yield* attempt(file, () => readText(file)).pipe(Effect.orElseSucceed(() => null))
     const pid = text === null ? null : pidOf(text)
-    if (pid === null) return
+    if (!fs.existsSync(directory)) return
     const real = yield* attempt(directory, () => fs.realpathSync(directory))
-    if (isPostmasterOf(pid, real)) yield* stop(pid, directory)
+    if (pid !== null && isPostmasterOf(pid, real)) yield* stop(pid, directory)
+    if (!(yield* endLeftovers(real, account))) {
+      yield* new DataDirectoryFailed({ path: directory, reason: "somebody works in it who cannot be ended" })
+    }
+    if (text !== null) yield* removeSharedMemory(text)
   })
