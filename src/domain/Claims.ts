@@ -27,6 +27,8 @@ export interface Claims {
 
 export interface Jws {
   readonly algorithm: string
+  /** Of the key that the token says it was signed with. */
+  readonly keyId: string | null
   readonly claims: Claims
   /** What was signed: the first two parts and the point between them, all ASCII. */
   readonly signed: string
@@ -35,6 +37,9 @@ export interface Jws {
 
 /** How long after its expiry a token is still taken, in seconds. */
 const LEEWAY = 60
+
+/** Characters of a token. A header may be four times as long. */
+export const MAX_TOKEN = 16 * 1024
 
 const ADMIN = "compute_ctl:admin"
 const AUDIENCE = "compute"
@@ -113,9 +118,15 @@ export const parseToken = (token: string): Jws | null => {
   ) {
     return null
   }
+  const keyId = header["kid"]
   const claims = readClaims(payload)
-  return isText(algorithm) && claims !== null ? { algorithm, claims, signed: `${head}.${body}`, signature } : null
+  return isText(algorithm) && claims !== null
+    ? { algorithm, keyId: isText(keyId) ? keyId : null, claims, signed: `${head}.${body}`, signature }
+    : null
 }
+
+/** Whether it is the control plane's own: it opens every compute, and may change whose tokens do. */
+export const isAdmin = ({ scope }: Claims): boolean => scope === ADMIN
 
 /** `now`: epoch seconds. */
 export const isExpired = ({ expires }: Claims, now: number): boolean => expires !== null && expires < now - LEEWAY

@@ -6,6 +6,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { ComputeSpec, TlsConfig } from "./ComputeSpec.ts"
+import { excerpt } from "./Excerpt.ts"
 import { child, type JsonValue, kindOf } from "./JsonValue.ts"
 import { Lsn } from "./Lsn.ts"
 import { optional } from "./Shapes.ts"
@@ -38,10 +39,13 @@ const unusable = (key: unknown, index: number): string | null => {
   if (Either.isRight(decoded)) return null
   const text = (name: string): string => {
     const value = child(key as JsonValue, name)
-    return typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : kindOf(value)
+    return typeof value === "string" ? JSON.stringify(excerpt(value, 32)) : kindOf(value)
   }
   return `key ${index} (kid ${text("kid")}): kty ${text("kty")}, crv ${text("crv")}, alg ${text("alg")} are not a key this version can use`
 }
+
+/** Of one set, those at its beginning. */
+const MAX_KEYS = 100
 
 /** A key of a kind we do not know is left out and named: a new key must not keep an old compute from starting. */
 export const JwkSet = Schema.transform(
@@ -53,9 +57,11 @@ export const JwkSet = Schema.transform(
   }),
   {
     strict: true,
-    decode: ({ keys }) => {
+    decode: ({ keys: given }) => {
+      const keys = given.slice(0, MAX_KEYS)
       const reasons = keys.map(unusable)
       const left = reasons.filter((reason) => reason !== null)
+      if (given.length > MAX_KEYS) left.push(`${given.length - MAX_KEYS} keys are left out: a set has ${MAX_KEYS}`)
       const usable = keys.filter((_, index) => reasons[index] === null).map((key) => Schema.decodeUnknownSync(Jwk)(key))
       return left.length === 0 ? { keys: usable } : { keys: usable, unusable: left }
     },

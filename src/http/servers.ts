@@ -91,7 +91,7 @@ export const serveInternal = serveRoutes<Requirements>("internal", routes).pipe(
   Effect.provide(Readiness.layer),
   Effect.provideService(
     Authorization,
-    Authorization.of({ check: () => Effect.succeed(null), adopt: () => Effect.void })
+    Authorization.of({ check: () => Effect.succeed(null), adopt: () => Effect.void, keys: Effect.succeed([]) })
   )
 )
 

@@ -2,6 +2,7 @@
  * What an operator wants to know beyond `/status`: since when, what is waited for and until when, what runs beside Postgres.
  */
 import * as Effect from "effect/Effect"
+import { Authorization } from "../layers/Authorization.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { Options } from "../layers/Options.ts"
 import { Services } from "../layers/Services.ts"
@@ -9,30 +10,34 @@ import { Waits } from "../layers/Waits.ts"
 import { type StatusDetail, toIso } from "./api/StatusDetail.ts"
 import { statusBody } from "./statusBody.ts"
 
-export const statusDetail: Effect.Effect<StatusDetail, never, ComputeState | Options | Services | Waits> = Effect.gen(
-  function* () {
-    const clock = yield* Effect.clock
-    const options = yield* Options
-    const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
-    const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
-    const services = yield* Effect.flatMap(Services, ({ current }) => current)
-    return {
-      ...statusBody(state),
-      compute_id: options.computeId,
-      now: toIso(clock.unsafeCurrentTimeMillis()),
-      since: toIso(state.since),
-      postgres_runs: state.postgresRuns,
-      waits: waits.map(({ deadline, name, since }) => ({
-        name,
-        since: toIso(since),
-        deadline: deadline === null ? null : toIso(deadline)
-      })),
-      services: services.map(({ lastError, name, restarts, state }) => ({
-        name,
-        state,
-        restarts,
-        last_error: lastError
-      }))
-    }
+export const statusDetail: Effect.Effect<
+  StatusDetail,
+  never,
+  Authorization | ComputeState | Options | Services | Waits
+> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const options = yield* Options
+  const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
+  const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
+  const services = yield* Effect.flatMap(Services, ({ current }) => current)
+  const keys = yield* Effect.flatMap(Authorization, (authorization) => authorization.keys)
+  return {
+    ...statusBody(state),
+    compute_id: options.computeId,
+    now: toIso(clock.unsafeCurrentTimeMillis()),
+    since: toIso(state.since),
+    postgres_runs: state.postgresRuns,
+    keys: keys.map(({ counts, kid, since }) => ({ kid, since: toIso(since), counts })),
+    waits: waits.map(({ deadline, name, since }) => ({
+      name,
+      since: toIso(since),
+      deadline: deadline === null ? null : toIso(deadline)
+    })),
+    services: services.map(({ lastError, name, restarts, state }) => ({
+      name,
+      state,
+      restarts,
+      last_error: lastError
+    }))
   }
-)
+})

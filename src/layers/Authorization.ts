@@ -1,14 +1,17 @@
 /**
  * Who may use the external API: holders of a token signed with one of the keys this process was started with, or with one
- * that a holder of such a token has brought since.
+ * that the control plane has brought since.
  *
  * Source: `compute_tools/src/http/middleware/authorize.rs`.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Claims, denial, isExpired, notVerified } from "../domain/Claims.ts"
+import * as Option from "effect/Option"
+import { type Claims, denial, isAdmin, isExpired, notVerified } from "../domain/Claims.ts"
 import type { JwkSet } from "../domain/ComputeConfig.ts"
+import { brought, type HeldKey, heldKeys, type KeyRing, keyName, setsOf, started } from "../domain/KeyRing.ts"
+import type { ImportedKeys } from "./authorization/importedKey.ts"
 import { Unauthorized } from "./authorization/Unauthorized.ts"
 import type { Verifier } from "./authorization/Verifier.ts"
 import { MachineConfig, Options } from "./Options.ts"
@@ -26,10 +29,12 @@ export class Authorization extends Context.Tag("compute/Authorization")<
     /** Succeeds when the `Authorization` header opens this compute; the claims are null where none are asked for. */
     readonly check: (header: string | undefined) => Effect.Effect<Claims | null, Unauthorized>
     /**
-     * The set in force from now on. The one before it goes on to count, for tokens that are on their way. An empty set
-     * changes nothing: many clients send one, and nobody could send anything after it.
+     * Takes the keys that a holder of the control plane's own token brings; `header` is that of his request. A token for
+     * one compute brings none: it would outlive its expiry as a key.
      */
-    readonly adopt: (jwks: JwkSet) => Effect.Effect<void>
+    readonly adopt: (header: string | undefined, jwks: JwkSet) => Effect.Effect<void>
+    /** Those that count now. */
+    readonly keys: Effect.Effect<ReadonlyArray<HeldKey>>
   }
 >() {
   static readonly layer = Layer.effect(
@@ -47,35 +52,48 @@ export class Authorization extends Context.Tag("compute/Authorization")<
   static readonly layerFrom = (settings: Settings) => Layer.effect(this, make(settings))
 }
 
-interface KeySet {
-  readonly jwks: JwkSet
+/** What a ring's verifier came to is looked at first, since every request pays for what is on the way. */
+interface Lock {
   readonly load: Effect.Effect<Verifier>
-  /** What `load` came to: looked at first, since every request pays for what is on the way. */
   loaded: Verifier | undefined
 }
 
 /** Keys are imported, and cryptography is loaded, when the first token comes. */
-const keySet = (jwks: JwkSet): Effect.Effect<KeySet> =>
+const lockOf = (ring: KeyRing, imported: ImportedKeys): Effect.Effect<Lock> =>
   Effect.gen(function* () {
     const load = yield* Effect.promise(() => import("./authorization/Verifier.ts")).pipe(
-      Effect.flatMap(({ makeVerifier }) => makeVerifier(jwks)),
+      Effect.flatMap(({ makeVerifier }) => makeVerifier(setsOf(ring), imported)),
       Effect.tap((verifier) => {
-        set.loaded = verifier
+        lock.loaded = verifier
       }),
       Effect.cached
     )
-    const set: KeySet = { jwks, load, loaded: undefined }
-    return set
+    const lock: Lock = { load, loaded: undefined }
+    return lock
   })
 
-const text = ({ keys }: JwkSet): string => JSON.stringify(keys)
+/** Names of keys that a log line shows. */
+const NAMED = 3
+
+const namesOf = ({ keys }: JwkSet): string => {
+  const names = keys.slice(0, NAMED).map(keyName).join(", ")
+  return keys.length > NAMED ? `${names} and ${keys.length - NAMED} more` : names
+}
 
 const make = ({ computeId, jwks, open }: Settings) =>
   Effect.gen(function* () {
-    if (open) return Authorization.of({ check: () => Effect.succeed(null), adopt: () => Effect.void })
+    if (open) {
+      return Authorization.of({
+        check: () => Effect.succeed(null),
+        adopt: () => Effect.void,
+        keys: Effect.succeed([])
+      })
+    }
     const clock = yield* Effect.clock
-    let current = yield* keySet(jwks)
-    let previous: KeySet | null = null
+    const imported: ImportedKeys = new WeakMap()
+    let ring = started(jwks, clock.unsafeCurrentTimeMillis())
+    let lock = yield* lockOf(ring, imported)
+
     const decide = (claims: Claims): Effect.Effect<Claims, Unauthorized> => {
       if (isExpired(claims, Math.floor(clock.unsafeCurrentTimeMillis() / 1000))) return new Unauthorized(notVerified)
       const denied = denial(claims, computeId)
@@ -85,30 +103,28 @@ const make = ({ computeId, jwks, open }: Settings) =>
       const known = verifier.known(header)
       return known === undefined ? Effect.flatMap(verifier.verify(header), decide) : decide(known)
     }
-    const checkAgainst = (set: KeySet, header: string | undefined) =>
-      set.loaded === undefined
-        ? Effect.flatMap(set.load, (verifier) => checkWith(verifier, header))
-        : checkWith(set.loaded, header)
-    return Authorization.of({
-      check: (header) => {
-        const former = previous
-        const checked = checkAgainst(current, header)
-        return former === null
-          ? checked
-          : Effect.catchIf(
-              checked,
-              ({ text }) => text === notVerified.text,
-              () => checkAgainst(former, header)
-            )
-      },
-      adopt: (brought) =>
-        Effect.gen(function* () {
-          if (brought.keys.length === 0 || text(brought) === text(current.jwks)) return
-          const names = brought.keys.map(({ kid }, index) => kid ?? `#${index}`).join(", ")
-          yield* Effect.logInfo(`keys of the API from now on: ${names}; those before them still count`)
-          const next = yield* keySet(brought)
-          previous = current
-          current = next
-        })
-    })
+    const check = (header: string | undefined) =>
+      lock.loaded === undefined
+        ? Effect.flatMap(lock.load, (verifier) => checkWith(verifier, header))
+        : checkWith(lock.loaded, header)
+
+    const adopt = (header: string | undefined, set: JwkSet) =>
+      Effect.gen(function* () {
+        if (brought(ring, set, 0) === null) return
+        const claims = yield* Effect.option(check(header))
+        if (Option.isNone(claims) || !isAdmin(claims.value)) {
+          return yield* Effect.logWarning(
+            "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
+          )
+        }
+        const next = brought(ring, set, clock.unsafeCurrentTimeMillis())
+        if (next === null) return
+        ring = next
+        lock = yield* lockOf(next, imported)
+        yield* Effect.logInfo(
+          `keys of the API from now on: ${namesOf(set)}; those before them count until the next set`
+        )
+      })
+
+    return Authorization.of({ check, adopt, keys: Effect.sync(() => heldKeys(ring)) })
   })

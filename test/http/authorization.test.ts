@@ -118,32 +118,113 @@ describe("INSTANCE_ID", () => {
 })
 
 describe("keys brought by a configuration", () => {
-  const third = generateKeyPairSync("ed25519")
-  const tokens = [good, rig.tokenOf(own, second.privateKey), rig.tokenOf(own, third.privateKey)]
-
-  it.effect("take over, those before them still count, and an empty set locks nobody out", () =>
-    Effect.gen(function* () {
-      const { adopt, check } = yield* Authorization
-      const seen = Effect.forEach(tokens, (token) =>
-        Effect.map(Effect.either(check(`Bearer ${token}`)), (result) =>
-          Either.isRight(result) ? 200 : result.left.status
-        )
-      )
-      assert.deepStrictEqual(yield* seen, [200, 401, 401])
-      yield* adopt({ keys: [] })
-      assert.deepStrictEqual(yield* seen, [200, 401, 401])
-      yield* adopt({ keys: [jwk(second)] })
-      assert.deepStrictEqual(yield* seen, [200, 200, 401])
-      yield* adopt({ keys: [jwk(second)] })
-      assert.deepStrictEqual(yield* seen, [200, 200, 401])
-      yield* adopt({ keys: [jwk(third)] })
-      assert.deepStrictEqual(yield* seen, [401, 200, 200])
-      const foreign = yield* Effect.flip(check(`Bearer ${rig.tokenOf({ compute_id: "other" }, second.privateKey)}`))
-      assert.strictEqual(foreign.status, 403)
-    }).pipe(
-      Effect.provide(
-        Authorization.layerFrom({ jwks: { keys: [jwk(rig.ed25519)] }, computeId: rig.COMPUTE, open: false })
+  const [third, fourth] = [generateKeyPairSync("ed25519"), generateKeyPairSync("ed25519")]
+  const admin = { scope: "compute_ctl:admin", aud: ["compute"] }
+  const pairs = [rig.ed25519, second, third, fourth]
+  const header = (pair: { privateKey: typeof second.privateKey }, claims: object = admin) =>
+    `Bearer ${rig.tokenOf(claims, pair.privateKey)}`
+  const seen = Effect.flatMap(Authorization, ({ check }) =>
+    Effect.forEach(pairs, (pair) =>
+      Effect.map(Effect.either(check(header(pair, own))), (result) =>
+        Either.isRight(result) ? 200 : result.left.status
       )
     )
+  )
+  const adopt = (by: string, ...keys: ReadonlyArray<Jwk>) =>
+    Effect.flatMap(Authorization, (authorization) => authorization.adopt(by, { keys }))
+  const layer = Authorization.layerFrom({
+    jwks: { keys: [jwk(rig.ed25519, { kid: "start" })] },
+    computeId: rig.COMPUTE,
+    open: false
+  })
+
+  it.effect("count beside those of the start, and for one rotation more; an empty set changes nothing", () =>
+    Effect.gen(function* () {
+      const by = header(rig.ed25519)
+      assert.deepStrictEqual(yield* seen, [200, 401, 401, 401])
+      yield* adopt(by)
+      assert.deepStrictEqual(yield* seen, [200, 401, 401, 401])
+      yield* adopt(by, jwk(second))
+      assert.deepStrictEqual(yield* seen, [200, 200, 401, 401])
+      yield* adopt(header(second), jwk(second))
+      yield* adopt(header(second), jwk(third))
+      assert.deepStrictEqual(yield* seen, [200, 200, 200, 401])
+      yield* adopt(header(second), jwk(fourth), jwk(third))
+      assert.deepStrictEqual(yield* seen, [200, 401, 200, 200])
+      const { check } = yield* Authorization
+      const foreign = yield* Effect.flip(check(header(third, { compute_id: "other" })))
+      assert.strictEqual(foreign.status, 403)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("are taken from the control plane alone", () => {
+    const lines: Array<rig.Line> = []
+    return Effect.gen(function* () {
+      const warnings = () =>
+        lines.filter(({ level, message }) => level === "WARN" && message.includes("ignored")).length
+      yield* adopt(header(rig.ed25519, own), jwk(second))
+      assert.deepStrictEqual([yield* seen, warnings()], [[200, 401, 401, 401], 1])
+      yield* adopt(header(second), jwk(second))
+      assert.deepStrictEqual([yield* seen, warnings()], [[200, 401, 401, 401], 2])
+      // Nothing is ignored where nothing would change.
+      yield* adopt(header(rig.ed25519, own), jwk(rig.ed25519, { kid: "start" }))
+      assert.strictEqual(warnings(), 2)
+    }).pipe(Effect.provide(layer), Effect.provide(rig.logTo(lines)))
+  })
+
+  it.effect("are shown with the time since which they count", () =>
+    Effect.gen(function* () {
+      const { keys } = yield* Authorization
+      yield* TestClock.setTime(1000)
+      yield* adopt(header(rig.ed25519), jwk(second, { kid: "two" }), jwk(rig.ed25519, { kid: "start" }))
+      yield* TestClock.setTime(2000)
+      yield* adopt(header(rig.ed25519), jwk(third, { kid: "3".repeat(1000) }))
+      assert.deepStrictEqual(yield* keys, [
+        { kid: "start", since: 0, counts: "always" },
+        { kid: `${"3".repeat(64)}…`, since: 2000, counts: "newest" },
+        { kid: "two", since: 1000, counts: "until the next set" }
+      ])
+    }).pipe(Effect.provide(layer))
+  )
+})
+
+describe("a token that was signed with none of many keys", () => {
+  const big = generateKeyPairSync("rsa", { modulusLength: 4096 })
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) => jwk(big, { alg: "RS256", kid: `k${index}` }))
+
+  it.effect("costs no more than with a few, and names a few", () => {
+    const lines: Array<rig.Line> = []
+    return Effect.gen(function* () {
+      const bad = (at: number) => rig.tokenOf({ ...own, at }, rsa.privateKey, "RS256")
+      const cost = (count: number) =>
+        Effect.gen(function* () {
+          const tokens = Array.from({ length: 20 }, (_, at) => bad(at))
+          yield* results(many(count), tokens)
+          const begin = process.cpuUsage()
+          assert.deepStrictEqual(new Set(yield* results(many(count), tokens)), new Set([401]))
+          return process.cpuUsage(begin).user
+        })
+      const few = yield* cost(16)
+      assert.isBelow((yield* cost(100)) / few, 3)
+      lines.length = 0
+      yield* results(many(100), [bad(0)])
+      assert.isBelow(lines.length, 10)
+    }).pipe(Effect.provide(rig.logTo(lines)))
+  })
+
+  it.effect("is tried with the key that it names first", () =>
+    Effect.gen(function* () {
+      const named = rig.tokenOf(own, rsa.privateKey, "RS256", { kid: "mine" })
+      const keys = [...many(60), jwk(rsa, { alg: "RS256", kid: "mine" })]
+      assert.deepStrictEqual(yield* results(keys, [named]), [200])
+    })
+  )
+
+  it.effect("has a length", () =>
+    Effect.gen(function* () {
+      const long = rig.tokenOf({ ...own, pad: "x".repeat(20_000) })
+      assert.deepStrictEqual(yield* results([jwk(rig.ed25519)], [long, ".".repeat(30_000)]), [401, 401])
+    })
   )
 })

@@ -64,8 +64,8 @@ export const jwkOf = (key: KeyObject, more: object = {}) => ({
 
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url")
 
-export const tokenOf = (claims: object, key: KeyObject = ed25519.privateKey, alg = "EdDSA") => {
-  const signed = `${encoded({ typ: "JWT", alg })}.${encoded(claims)}`
+export const tokenOf = (claims: object, key: KeyObject = ed25519.privateKey, alg = "EdDSA", head: object = {}) => {
+  const signed = `${encoded({ typ: "JWT", alg, ...head })}.${encoded(claims)}`
   const signature = sign(alg === "RS256" ? "RSA-SHA256" : null, Buffer.from(signed), key)
   return `${signed}.${signature.toString("base64url")}`
 }

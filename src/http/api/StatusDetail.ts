@@ -25,6 +25,10 @@ export const StatusDetail = Schema.Struct({
   /** When `status` was entered. */
   since: Time,
   postgres_runs: Schema.Boolean,
+  /** Keys of the API, those the process was started with first. */
+  keys: Schema.Array(
+    Schema.Struct({ kid: Schema.String, since: Time, counts: Schema.Literal("always", "newest", "until the next set") })
+  ),
   waits: Schema.Array(Schema.Struct({ name: Schema.String, since: Time, deadline: nullable(Time) })),
   services: Schema.Array(
     Schema.Struct({

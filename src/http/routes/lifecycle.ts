@@ -11,6 +11,7 @@ import { configure } from "../../programs/configure.ts"
 import { reasonsAgainstStopping } from "../../programs/idle.ts"
 import { type Terminated, terminate } from "../../programs/terminate.ts"
 import * as api from "../api/lifecycle.ts"
+import type { Request } from "../Request.ts"
 import { empty, json, orStatus, plain, type Response, refuse, route } from "../Route.ts"
 import { statusBody } from "../statusBody.ts"
 import { statusDetail } from "../statusDetail.ts"
@@ -33,7 +34,8 @@ const unlessUsed = (seconds: number) =>
   )
 
 /** Keys can so be renewed while a compute runs. */
-const adoptKeys = (jwks: JwkSet) => Effect.flatMap(Authorization, ({ adopt }) => adopt(jwks))
+const adoptKeys = ({ headers }: Request, jwks: JwkSet) =>
+  Effect.flatMap(Authorization, ({ adopt }) => adopt(headers.authorization, jwks))
 
 export const routes = [
   route(api.status, () => Effect.map(state, (now) => json(200, statusBody(now)))),
@@ -45,8 +47,8 @@ export const routes = [
     )
   ),
   route(api.metricsJson, () => Effect.map(state, ({ metrics }) => json(200, metrics))),
-  route(api.configure, ({ body }) =>
-    configure(body.spec, adoptKeys(body.compute_ctl_config.jwks)).pipe(
+  route(api.configure, ({ body, request }) =>
+    configure(body.spec, adoptKeys(request, body.compute_ctl_config.jwks)).pipe(
       Effect.map((configured) => json(200, statusBody(configured))),
       Effect.catchTags({
         InvalidSpec: ({ message }) => refuse(400, message),
