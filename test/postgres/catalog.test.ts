@@ -224,7 +224,7 @@ for (const server of versions) {
         assert.strictEqual(report.state, "done")
         assert.strictEqual(yield* cluster.sql("postgres", "select count(*) from pg_roles where rolname='doomed'"), "0")
         const ownerOf = (name: string) => cluster.sql(name, "select tableowner from pg_tables where schemaname='s'")
-        assert.deepStrictEqual([yield* ownerOf("one"), yield* ownerOf("postgres")], ["owner", "cloud_admin"])
+        assert.deepStrictEqual([yield* ownerOf("one"), yield* ownerOf("postgres")], ["owner", "neon_superuser"])
         const replayed = yield* apply({ ...without, ops })
         assert.deepStrictEqual(replayed.phases, [])
       })

@@ -55,8 +55,6 @@ const Document = Schema.Struct({
   ),
   /** Names of databases that have subscriptions. */
   subscribers: Schema.Array(Schema.String),
-  /** Where roles that are to be dropped are referred to; a null database stands for objects of the whole cluster. */
-  references: Schema.Array(Schema.Struct({ role: Schema.String, database: Schema.NullOr(Schema.String) })),
   /** Extensions of the system database. */
   extensions: Schema.Array(Extension),
   /** The version of the neon extension that the files on disk would install; null when there are none. */

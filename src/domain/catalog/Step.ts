@@ -42,6 +42,8 @@ export interface Step {
   readonly alone: boolean
   /** The database that exists once this has run. */
   readonly creates: string | null
+  /** The role that this drops, and that nothing may refer to any more. */
+  readonly doomed: string | null
   /** Why it must not be run: it fails by itself, as if the server had refused it. */
   readonly refused: string | null
 }
@@ -55,6 +57,7 @@ export const step = (
     readonly statement?: string
     readonly alone?: boolean
     readonly creates?: string
+    readonly doomed?: string
     readonly refused?: string
   } = {}
 ): Step => ({
@@ -65,6 +68,7 @@ export const step = (
   statement: Redacted.make(more.statement ?? sql),
   alone: more.alone ?? more.refused !== undefined,
   creates: more.creates ?? null,
+  doomed: more.doomed ?? null,
   refused: more.refused ?? null
 })
 

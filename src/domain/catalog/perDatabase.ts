@@ -1,8 +1,8 @@
 /**
- * Work inside databases: subscriptions inherited from a parent branch, what refers to doomed roles, rights on `public`.
+ * Work inside databases: subscriptions inherited from a parent branch, rights on `public`.
  *
- * Source: `compute_tools/src/spec_apply.rs` (`DropLogicalSubscriptions`, `DeleteDBRoleReferences`, `ChangeSchemaPerms`),
- * `compute_tools/src/sql/{drop_subscriptions,pre_drop_role_revoke_privileges,set_public_schema_owner,default_grants}.sql`.
+ * Source: `compute_tools/src/spec_apply.rs` (`DropLogicalSubscriptions`, `ChangeSchemaPerms`),
+ * `compute_tools/src/sql/{drop_subscriptions,set_public_schema_owner,default_grants}.sql`.
  */
 import type { ComputeSpec } from "../ComputeSpec.ts"
 import { dollar, ident } from "../Quote.ts"
@@ -46,57 +46,6 @@ export const dropSubscriptions = (database: string): Step => {
     { database }
   )
 }
-
-/**
- * A grant by a member of the privileged role on a table of a superuser's extension is recorded with the privileged role as
- * grantor; DROP OWNED leaves it, and DROP ROLE would fail. Limited to `public`, to be the least invasive.
- */
-const revokeInPublic = (role: string): string => {
-  const { quoted, outerTag } = dollar(stored(role))
-  return block(outerTag, [
-    "DECLARE",
-    "  self pg_catalog.name := current_user;",
-    "  giver pg_catalog.name;",
-    "BEGIN",
-    "  IF pg_catalog.to_regnamespace('public') IS NOT NULL THEN",
-    "    FOR giver IN",
-    "      SELECT DISTINCT g.grantor FROM information_schema.role_table_grants AS g",
-    `        WHERE g.table_schema = 'public' AND g.grantee = ${quoted}`,
-    "    LOOP",
-    "      EXECUTE pg_catalog.format('SET LOCAL ROLE %I', giver);",
-    "      EXECUTE pg_catalog.format(",
-    `        'REVOKE ALL PRIVILEGES ON ALL TABLES IN SCHEMA public FROM %I GRANTED BY %I', ${quoted}, giver);`,
-    "      EXECUTE pg_catalog.format('SET LOCAL ROLE %I', self);",
-    "    END LOOP;",
-    "  END IF;",
-    "END"
-  ])
-}
-
-const clearReferences = (role: string, database: string | null, heir: string): ReadonlyArray<Step> => {
-  const object = named("role", role)
-  const more = database === null ? {} : { database }
-  return [
-    step(object, "to be deleted: what it owns passes on", `REASSIGN OWNED BY ${ident(role)} TO ${ident(heir)}`, more),
-    step(object, "to be deleted: grants on tables in public", revokeInPublic(role), more),
-    step(object, "to be deleted: its remaining privileges", `DROP OWNED BY ${ident(role)}`, more)
-  ]
-}
-
-/** The doomed roles that have anything in a database (null: in the whole cluster). */
-const doomedIn = (spec: ComputeSpec, draft: Draft, database: string | null): ReadonlyArray<string> =>
-  (spec.delta_operations ?? [])
-    .filter((op) => op.action === "delete_role" && draft.roles.has(stored(op.name)))
-    .map((op) => op.name)
-    .filter((role) =>
-      draft.snapshot.references.some((found) => found.role === stored(role) && found.database === database)
-    )
-
-/** Objects of the whole cluster are cleared from the system database, before any other one is worked on. */
-export const clearSystemReferences = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  [...new Set([...doomedIn(spec, draft, null), ...doomedIn(spec, draft, draft.snapshot.system)])].flatMap((role) =>
-    clearReferences(role, null, "cloud_admin")
-  )
 
 /** A database the plan may enter; says so when it may not. */
 const enterable = (draft: Draft, name: string): DraftDatabase | null => {
@@ -169,12 +118,7 @@ export const databaseWork = (
     if (row === null || seen.has(row.name)) return []
     seen.add(row.name)
     const before = foundName(draft, row)
-    const isSystem = before === draft.snapshot.system
-    const roles = isSystem ? [] : doomedIn(spec, draft, before).filter((role) => stored(role) !== row.owner)
-    const known = [
-      ...roles.flatMap((role) => clearReferences(role, row.name, row.owner)),
-      ...(pending && hasSubscriptions(draft, before) ? [dropSubscriptions(row.name)] : [])
-    ]
+    const known = pending && hasSubscriptions(draft, before) ? [dropSubscriptions(row.name)] : []
     const found = draft.snapshot.inspections.get(before)
     const steps = found === undefined ? known : [...known, ...publicRights(row.owner, row.name, found, draft)]
     const inspect = found === undefined && !settled(row)

@@ -9,7 +9,7 @@ import type { ParsedSpec } from "../ParsedSpec.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
 import { createAndAlterDatabases, dropInvalidDatabases, grantDatabases, renameAndDeleteDatabases } from "./databases.ts"
 import { authExtension, databricksFunctions, databricksGrants, databricksRoles, readerTimeouts } from "./lakebase.ts"
-import { clearSystemReferences, databaseWork, doomedSubscriptions } from "./perDatabase.ts"
+import { databaseWork, doomedSubscriptions } from "./perDatabase.ts"
 import { createAndAlterRoles, dropRoles, privilegedRole, renameRoles } from "./roles.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import type { DatabaseWork, Phase, PhaseName, Plan, Step } from "./Step.ts"
@@ -30,7 +30,7 @@ const phase = (name: PhaseName, steps: ReadonlyArray<Step>, databases: ReadonlyA
 
 /**
  * The order is the contract: owners before databases; renames before what is matched by the new name; subscriptions before
- * the drop they would block; references in every database before the role; the audit last.
+ * the drop they would block; roles when nothing is going to be given to them any more; the audit last.
  */
 export const plan = (
   { spec }: ParsedSpec,
@@ -58,7 +58,7 @@ export const plan = (
     phase("create and alter databases", createAndAlterDatabases(spec, state)),
     phase("grant databases", grantDatabases(spec, state)),
     phase("schema neon", schemaNeon(state)),
-    phase("databases", clearSystemReferences(spec, state), databaseWork(spec, state, settled)),
+    phase("databases", [], databaseWork(spec, state, settled)),
     phase("other extensions", otherExtensions(spec, state)),
     phase("neon extension", neonExtension(state)),
     phase("databricks auth extension", lakebase(authExtension)),

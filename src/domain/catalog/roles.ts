@@ -109,6 +109,11 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyAr
 
 export const dropRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
   (spec.delta_operations ?? []).flatMap((op) => {
-    if (op.action !== "delete_role" || !draft.roles.delete(stored(op.name))) return []
-    return [step(named("role", op.name), "to be deleted", `DROP ROLE IF EXISTS ${ident(op.name)}`)]
+    const name = stored(op.name)
+    if (op.action !== "delete_role" || !draft.roles.delete(name)) return []
+    // What it gave and was given is everywhere, and would be gone before the server refused.
+    const refused = name === draft.settings.privilegedRole ? { refused: "it is the privileged role" } : {}
+    return [
+      step(named("role", name), "to be deleted", `DROP ROLE IF EXISTS ${ident(name)}`, { doomed: name, ...refused })
+    ]
   })

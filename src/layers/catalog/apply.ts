@@ -15,6 +15,7 @@ import type { ApplyOptions } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
 import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./create.ts"
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
+import { dropRoles } from "./dropRoles.ts"
 import { execute, type Item, isLost } from "./execute.ts"
 import type { Failure, Journal } from "./journal.ts"
 import { readSnapshot } from "./read.ts"
@@ -62,14 +63,9 @@ const inOrder = (stages: ReadonlyArray<Stage>): Stage =>
 const together = (one: Stage, other: Stage): Stage =>
   Effect.map(Effect.all([one, other], { concurrency: 2 }), (both) => both.flat())
 
-/**
- * Whether databases can be visited while others are still being created: not while one of them may be a template, and not
- * before what doomed roles have in the whole cluster is cleared.
- */
+/** Whether databases can be visited while others are still being created: not while one of them may be a template. */
 const overlaps = (whole: Plan, creates: ReadonlyArray<Item>): boolean =>
-  !dependOnOrder(creates) &&
-  between(whole, "databases", "databases").length === 0 &&
-  worksOf(whole, "databases").every(({ database }) => !/^template[01]$/.test(database))
+  !dependOnOrder(creates) && worksOf(whole, "databases").every(({ database }) => !/^template[01]$/.test(database))
 
 export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
   Effect.gen(function* () {
@@ -119,12 +115,17 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
       const granting = execute(main, between(whole, "grant databases", "grant databases").filter(exists), journal)
       return Effect.map(granting, (more) => [...failures, ...more])
     })
-    const preparing = system("schema neon", "databases")
+    const preparing = system("schema neon", "schema neon")
     const remaining = system("other extensions", "availability check")
 
     const early = visiting("drop subscriptions of databases to be deleted", options.concurrency, true)
     const cluster = system("privileged role", "rename and delete databases")
-    const late = system("drop roles", "audit")
+    const { privilegedRole } = settings
+    const dropping = dropRoles(
+      { main, open, journal, privilegedRole, ...snapshot, concurrency: options.concurrency },
+      between(whole, "drop roles", "drop roles")
+    )
+    const late = inOrder([dropping, system("databricks grants", "audit")])
     const middle = overlaps(whole, creates)
       ? [together(visiting("databases", options.concurrency - sessions + 1), inOrder([creating, preparing, remaining]))]
       : [creating, preparing, together(visiting("databases", options.concurrency), remaining)]

@@ -3,19 +3,42 @@
  */
 import * as Effect from "effect/Effect"
 import type { PlanSettings } from "../../domain/catalog/Draft.ts"
+import { clearRole, giveAway } from "../../domain/catalog/doomedRoles.ts"
 import { plan } from "../../domain/catalog/plan.ts"
+import type { Plan } from "../../domain/catalog/Step.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
-import type { Sql } from "../Sql.ts"
+import type { Sql, SqlSession } from "../Sql.ts"
+import { ownedDatabases, references } from "./dropRoles.ts"
 import { inspect, readSnapshot } from "./read.ts"
 
 const APPLICATION = "compute_ctl:plan"
 const CONCURRENCY = 4
 
+/** What would be cleared before roles are dropped, as far as it is there now. */
+const withClearing = (whole: Plan, session: SqlSession, privilegedRole: string, version: number) =>
+  Effect.gen(function* () {
+    const doomed = whole.phases.flatMap(({ steps }) =>
+      steps.flatMap(({ doomed, refused }) => (doomed === null || refused !== null ? [] : [doomed]))
+    )
+    if (doomed.length === 0) return whole
+    const asking = { session, privilegedRole }
+    const owned = yield* ownedDatabases(asking, doomed)
+    const found = yield* references(asking, doomed)
+    const clearing = [...owned.map(giveAway), ...found.map((one) => clearRole(one, version))]
+    return {
+      ...whole,
+      phases: whole.phases.map((phase) =>
+        phase.name === "drop roles" ? { ...phase, steps: [...clearing, ...phase.steps] } : phase
+      )
+    }
+  })
+
 export const dryRun = (sql: Sql["Type"], settings: PlanSettings, spec: ParsedSpec) =>
   Effect.gen(function* () {
     const open = (database?: string) =>
       sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
-    const snapshot = yield* Effect.flatMap(open(), (session) => readSnapshot(session, spec))
+    const main = yield* open()
+    const snapshot = yield* readSnapshot(main, spec)
     const first = yield* plan(spec, snapshot, settings)
     const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
     const inspections = yield* Effect.forEach(
@@ -29,5 +52,6 @@ export const dryRun = (sql: Sql["Type"], settings: PlanSettings, spec: ParsedSpe
         ),
       { concurrency: CONCURRENCY }
     )
-    return yield* plan(spec, { ...snapshot, inspections: new Map(inspections) }, settings)
+    const whole = yield* plan(spec, { ...snapshot, inspections: new Map(inspections) }, settings)
+    return yield* withClearing(whole, main, settings.privilegedRole, snapshot.version)
   }).pipe(Effect.scoped, Effect.withSpan("catalog plan"))

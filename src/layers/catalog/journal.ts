@@ -121,6 +121,8 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
         update(steps, (entry) => {
           entry.state = "pending"
           entry.began = null
+          entry.ended = null
+          entry.error = null
         }),
       done: (steps) =>
         update(steps, (entry, time) => {

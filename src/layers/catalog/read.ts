@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type * as ParseResult from "effect/ParseResult"
 import { decodeInspection } from "../../domain/catalog/Inspection.ts"
-import { stored } from "../../domain/catalog/Name.ts"
 import { decodeSnapshot, type Snapshot } from "../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { SqlSession } from "../Sql.ts"
@@ -33,17 +32,6 @@ const databasesNow = list(
 const rolesNow = `(SELECT pg_catalog.json_build_object('names', pg_catalog.json_agg(rolname ORDER BY oid),
     'passwords', pg_catalog.json_agg(rolpassword ORDER BY oid)) FROM pg_catalog.pg_authid)`
 
-/** DROP ROLE itself goes by the same shared catalog, so a role without entries has nothing to be cleared. */
-const referencesNow = list(
-  "pg_catalog.json_build_object('role', f.rolname, 'database', f.datname)",
-  `(SELECT DISTINCT r.rolname, d.datname
-      FROM pg_catalog.pg_shdepend s
-      JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.refobjid
-      LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.dbid
-      WHERE s.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
-        AND r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])) f`
-)
-
 const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
   'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text,
@@ -53,7 +41,6 @@ const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'roles', ${rolesNow},
   'databases', ${databasesNow},
   'subscribers', ${list("f.datname", "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.subdbid) f")},
-  'references', ${referencesNow},
   'extensions', ${extensionsNow},
   'neonAvailable', (SELECT default_version FROM pg_catalog.pg_available_extensions() WHERE name OPERATOR(pg_catalog.=) 'neon'),
   'schemaNeon', pg_catalog.to_regnamespace('neon') IS NOT NULL,
@@ -103,9 +90,6 @@ const answered = <A>(
   return Effect.mapError(decode(row.answer), () => misread(what, "not of the expected form"))
 }
 
-const doomedRoles = (spec: ParsedSpec): ReadonlyArray<string> =>
-  (spec.spec.delta_operations ?? []).flatMap((op) => (op.action === "delete_role" ? [stored(op.name)] : []))
-
 /** The table exists only on timelines that were cleaned, or whose parent was. */
 const droppedFor = (session: SqlSession) =>
   session
@@ -123,7 +107,7 @@ const droppedFor = (session: SqlSession) =>
 
 export const readSnapshot = (session: SqlSession, spec: ParsedSpec): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {
-    const rows = yield* session.query<{ answer: string }>(SNAPSHOT, [doomedRoles(spec)])
+    const rows = yield* session.query<{ answer: string }>(SNAPSHOT)
     const snapshot = yield* answered("the catalog", rows, decodeSnapshot)
     if (!spec.spec.drop_subscriptions_before_start) return snapshot
     return { ...snapshot, subscriptionsDroppedFor: yield* droppedFor(session) }

@@ -60,7 +60,6 @@ export const snapshotOf = (found: Partial<Snapshot>): Snapshot => ({
   roles: new Map(),
   databases: [],
   subscribers: [],
-  references: [],
   extensions: [],
   neonAvailable: "1.0",
   schemaNeon: false,

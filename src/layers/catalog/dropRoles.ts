@@ -1,0 +1,166 @@
+/**
+ * Drops roles, and first whatever refers to them in any database of the server. What that is is looked up now: a role may
+ * have got more while the apply was running, or its name only by it.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`DeleteDBRoleReferences`, `DropRoles`).
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { clearRole, giveAway, type OwnedDatabase, type Reference } from "../../domain/catalog/doomedRoles.ts"
+import { stored } from "../../domain/catalog/Name.ts"
+import { named, type PhaseName, type Step, step } from "../../domain/catalog/Step.ts"
+import type { SqlSession } from "../Sql.ts"
+import { SqlFailed } from "../sql/SqlFailed.ts"
+import { execute, type Item, isLost } from "./execute.ts"
+import type { Failure, Journal } from "./journal.ts"
+
+const PHASE: PhaseName = "drop roles"
+/** A session of a doomed role may make something new between the look and the drop. */
+const ROUNDS = 3
+const DEPENDENT_OBJECTS_STILL_EXIST = "2BP01"
+
+/** The server does not let go of its own roles, nor of the one that is asking. */
+const DROPPABLE = `r.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    AND r.rolname OPERATOR(pg_catalog.<>) current_user AND r.rolname OPERATOR(pg_catalog.<>) session_user
+    AND r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])`
+
+const OWNED = `SELECT r.rolname AS role, d.datname AS database, current_user AS heir
+  FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_authid AS r ON r.oid OPERATOR(pg_catalog.=) d.datdba
+  WHERE ${DROPPABLE} ORDER BY d.oid`
+
+/**
+ * What a role owned in a database of ours must not become a superuser's: its functions, index expressions and defaults
+ * would run with a superuser's rights.
+ */
+const REFERENCES = `SELECT DISTINCT r.rolname AS role, d.datname AS database, d.oid,
+    d.datallowconn AND d.datconnlimit OPERATOR(pg_catalog.<>) -2 AS enterable,
+    CASE WHEN o.rolsuper AND NOT r.rolsuper OR o.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])
+      THEN $2::pg_catalog.name ELSE o.rolname END AS heir
+  FROM pg_catalog.pg_shdepend AS s
+    JOIN pg_catalog.pg_authid AS r ON r.oid OPERATOR(pg_catalog.=) s.refobjid
+    JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) s.dbid
+      OR (s.dbid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+        AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+    JOIN pg_catalog.pg_authid AS o ON o.oid OPERATOR(pg_catalog.=) d.datdba
+  WHERE s.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass AND ${DROPPABLE}
+  ORDER BY d.oid, role`
+
+interface Asking {
+  readonly session: SqlSession
+  readonly privilegedRole: string
+}
+
+export const ownedDatabases = ({ session }: Asking, roles: ReadonlyArray<string>) =>
+  session.query<OwnedDatabase>(OWNED, [roles])
+
+export const references = ({ session, privilegedRole }: Asking, roles: ReadonlyArray<string>) =>
+  session.query<Reference>(REFERENCES, [roles, privilegedRole])
+
+export interface RoleDrops {
+  readonly main: SqlSession
+  /** The database of `main`, where objects of the whole cluster are cleared. */
+  readonly system: string
+  readonly open: (database: string) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
+  readonly journal: Journal
+  readonly concurrency: number
+  readonly privilegedRole: string
+  /** `server_version_num`. */
+  readonly version: number
+}
+
+const itemsOf = (steps: ReadonlyArray<Step>): ReadonlyArray<Item> => steps.map((one) => ({ phase: PHASE, step: one }))
+
+const roleOf = ({ step: { doomed } }: Item): string => doomed ?? ""
+
+/** By database, in the order of the rows. */
+const byDatabase = (found: ReadonlyArray<Reference>): ReadonlyArray<readonly [string, ReadonlyArray<Reference>]> => {
+  const all = new Map<string, Array<Reference>>()
+  for (const reference of found) all.set(reference.database, [...(all.get(reference.database) ?? []), reference])
+  return [...all]
+}
+
+const shut = ({ database, role }: Reference) =>
+  new SqlFailed({
+    message:
+      `${named("role", role)} has objects or privileges in ${named("database", database)}, ` +
+      "which does not accept connections",
+    sqlstate: DEPENDENT_OBJECTS_STILL_EXIST,
+    hint: `ALTER DATABASE ... ALLOW_CONNECTIONS true`,
+    detail: null
+  })
+
+export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Failure>> => {
+  const { journal, main, open, privilegedRole, system, version } = drops
+  const asking = { session: main, privilegedRole }
+
+  const failed = (one: Step, error: SqlFailed): Effect.Effect<ReadonlyArray<Failure>> =>
+    Effect.as(journal.failed(one, error), [{ phase: PHASE, object: one.object, error }])
+
+  const run = (session: SqlSession, steps: ReadonlyArray<Step>) =>
+    Effect.zipRight(journal.found(PHASE, steps), execute(session, itemsOf(steps), journal))
+
+  const clearIn = (database: string, found: ReadonlyArray<Reference>): Effect.Effect<ReadonlyArray<Failure>> => {
+    const unentered = (error: (reference: Reference) => SqlFailed) =>
+      Effect.forEach(found, (reference) => {
+        const look = step(named("role", reference.role), "to be deleted: a session is needed", "", { database })
+        return Effect.zipRight(journal.found(PHASE, [look]), failed(look, error(reference)))
+      }).pipe(Effect.map((all) => all.flat()))
+    if (!found.every(({ enterable }) => enterable)) return unentered(shut)
+    const clear = (session: SqlSession) =>
+      run(
+        session,
+        found.map((reference) => clearRole(reference, version))
+      )
+    if (database === system) return clear(main)
+    return open(stored(database)).pipe(
+      Effect.flatMap(clear),
+      Effect.scoped,
+      Effect.catchAll((error) => unentered(() => error)),
+      Effect.withSpan("catalog database", { attributes: { database } })
+    )
+  }
+
+  const clear = (roles: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Failure>, SqlFailed> =>
+    Effect.gen(function* () {
+      const owned = yield* ownedDatabases(asking, roles)
+      const given = yield* run(main, owned.map(giveAway))
+      if (given.some(isLost)) return given
+      const found = byDatabase(yield* references(asking, roles))
+      // Objects of the whole cluster first, and by one session: others would run into its changes.
+      const here = yield* Effect.forEach(
+        found.filter(([database]) => database === system),
+        ([database, all]) => clearIn(database, all)
+      )
+      const there = yield* Effect.forEach(
+        found.filter(([database]) => database !== system),
+        ([database, all]) => clearIn(database, all),
+        { concurrency: Math.max(1, drops.concurrency) }
+      )
+      return [...given, ...here.flat(), ...there.flat()]
+    })
+
+  const round = (left: ReadonlyArray<Item>, rounds: number): Effect.Effect<ReadonlyArray<Failure>> =>
+    Effect.gen(function* () {
+      const roles = left.filter(({ step: { refused } }) => refused === null).map(roleOf)
+      const uncleared = yield* Effect.catchAll(clear(roles), (error) =>
+        Effect.map(
+          Effect.forEach(left, ({ step: one }) => failed(one, error)),
+          (all) => all.flat()
+        )
+      )
+      // DROP ROLE would only say once more that something is left.
+      const ready = left.filter(({ step: { object } }) => !uncleared.some((failure) => failure.object === object))
+      const undropped = yield* execute(main, ready, journal)
+      const again = ready.filter(({ step: { object } }) =>
+        undropped.some(
+          (failure) => failure.object === object && failure.error.sqlstate === DEPENDENT_OBJECTS_STILL_EXIST
+        )
+      )
+      if (again.length === 0 || rounds <= 1) return [...uncleared, ...undropped]
+      yield* journal.undone(again.map(({ step: one }) => one))
+      const others = undropped.filter(({ object }) => !again.some((item) => item.step.object === object))
+      return [...uncleared, ...others, ...(yield* round(again, rounds - 1))]
+    })
+
+  return items.length === 0 ? Effect.succeed([]) : round(items, ROUNDS)
+}
