@@ -29,19 +29,26 @@ export const phaseNames = [
 ] as const
 export type PhaseName = (typeof phaseNames)[number]
 
+export interface RolePassword {
+  readonly role: string
+  readonly verifier: Redacted.Redacted<string>
+}
+
 export interface Step {
   /** What it changes, as `role "alice"`. */
   readonly object: string
   readonly reason: string
   /** The database it has to run in; null for the one of our own sessions. */
   readonly database: string | null
-  /** The statement without its secrets. */
+  /** For readers. */
   readonly sql: string
   readonly statement: Redacted.Redacted<string>
   /** It cannot share a transaction, or must not share a message, with other statements. */
   readonly alone: boolean
   /** The database that exists once this has run. */
   readonly creates: string | null
+  /** A role's verifier, which belongs to the statement and stands beside it: a text is shown and logged, a value is not. */
+  readonly password: RolePassword | null
   /** The role that this drops, and that nothing may refer to any more. */
   readonly doomed: string | null
   /** Why it must not be run: it fails by itself, as if the server had refused it. */
@@ -57,6 +64,7 @@ export const step = (
     readonly statement?: string
     readonly alone?: boolean
     readonly creates?: string
+    readonly password?: RolePassword | null
     readonly doomed?: string
     readonly refused?: string
   } = {}
@@ -68,6 +76,7 @@ export const step = (
   statement: Redacted.make(more.statement ?? sql),
   alone: more.alone ?? more.refused !== undefined,
   creates: more.creates ?? null,
+  password: more.password ?? null,
   doomed: more.doomed ?? null,
   refused: more.refused ?? null
 })

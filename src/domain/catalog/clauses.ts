@@ -3,10 +3,8 @@
  *
  * Source: `compute_tools/src/pg_helpers.rs` (`PgOptionsSerialize`, `Escaping` of `Role` and `Database`).
  */
-import * as Redacted from "effect/Redacted"
 import type { Database, GenericOption, Role } from "../ComputeSpec.ts"
 import { ident, literal } from "../Quote.ts"
-import { stored } from "./Name.ts"
 
 const option = ({ name, value, vartype }: GenericOption): string => {
   if (value === null) return name
@@ -31,32 +29,20 @@ const joined = (...parts: ReadonlyArray<string>): string => parts.filter((part) 
 
 export const HIDDEN = "'<redacted>'"
 
-export interface RoleStatement {
-  readonly statement: string
-  /** Without the verifier. */
-  readonly shown: string
-}
-
 /**
- * `CREATE ROLE ...` or `ALTER ROLE ...` with the role's options and password, which is a whole verifier or null.
- *
- * PASSWORD costs the server some milliseconds for every role: it runs the whole key derivation of the verifier to find out
- * whether the password is empty. With `many` roles to set, the verifier is written where PASSWORD would write it, unchanged.
+ * Options go into SQL as they are given. Where one may end in a comment, what follows stands on a line of its own: else
+ * the role came into being without LOGIN, the database without its owner.
  */
-export const roleStatement = (head: string, role: Role, many: boolean): RoleStatement => {
-  const clause = joined(head, options(role.options), "LOGIN")
-  if (role.encrypted_password === null) {
-    return { statement: `${clause} PASSWORD NULL`, shown: `${clause} PASSWORD NULL` }
-  }
-  const value = Redacted.value(role.encrypted_password)
-  const withPassword = (password: string) => `${clause} PASSWORD ${password}`
-  if (!many) {
-    return { statement: withPassword(literal(value)), shown: withPassword(HIDDEN) }
-  }
-  const written = (password: string) =>
-    `${clause}; UPDATE pg_catalog.pg_authid SET rolpassword = ${password} WHERE rolname OPERATOR(pg_catalog.=) ${literal(stored(role.name))}`
-  return { statement: written(literal(value)), shown: written(HIDDEN) }
+const separator = (list: ReadonlyArray<GenericOption> | null): string => (isPlain(list) ? " " : "\n")
+
+/** `CREATE ROLE ...` or `ALTER ROLE ...` with the role's options; its password, if it has one, is set separately. */
+export const roleStatement = (head: string, role: Role): string => {
+  const login = role.encrypted_password === null ? "LOGIN PASSWORD NULL" : "LOGIN"
+  return `${joined(head, options(role.options))}${separator(role.options)}${login}`
 }
 
-export const databaseClause = (database: Database): string =>
-  joined(options(database.options), `OWNER ${ident(database.owner)}`)
+export const databaseClause = (database: Database): string => {
+  const owner = `OWNER ${ident(database.owner)}`
+  const given = options(database.options)
+  return given === "" ? owner : `${given}${separator(database.options)}${owner}`
+}

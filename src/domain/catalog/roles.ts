@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type { ComputeSpec, Role } from "../ComputeSpec.ts"
 import { passwordVerifier } from "../PasswordVerifier.ts"
-import { ident } from "../Quote.ts"
+import { ident, literal } from "../Quote.ts"
 import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
 import { stored } from "./Name.ts"
@@ -71,8 +71,21 @@ export const refusedRoles = (
     return Either.isLeft(password) ? [{ index, name: role.name, reason: password.left }] : []
   })
 
-/** From this number on the server's check of each verifier is worth avoiding. */
-const MANY = 16
+/**
+ * The verifier is written where PASSWORD would write it, unchanged. As a literal it would be seen in `pg_stat_activity`,
+ * `pg_stat_statements` and the server's log; and PASSWORD costs the server some milliseconds for every role, since it runs
+ * the whole key derivation to find out whether the password is empty.
+ */
+const withPassword = (
+  head: string,
+  role: Role,
+  password: Password
+): Pick<Step, "password"> & { readonly sql: string } => {
+  const sql = roleStatement(head, role)
+  if (password === null) return { sql, password }
+  const set = `UPDATE pg_catalog.pg_authid SET rolpassword = ${HIDDEN} WHERE rolname OPERATOR(pg_catalog.=) ${literal(stored(role.name))}`
+  return { sql: `${sql}; ${set}`, password: { role: stored(role.name), verifier: password } }
+}
 
 export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const jwt = jwtRoles(spec)
@@ -80,14 +93,10 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyAr
     const found = draft.roles.get(stored(role.name))
     return found !== undefined && Either.isRight(password) && samePassword(password.right, found)
   }
-  const differing = spec.cluster.roles
-    .map((role) => [role, passwordOf(role)] as const)
-    .filter(([role, password]) => !settled(role, password))
-  const many = differing.length >= MANY
-  return differing.flatMap(([role, password]) => {
+  return spec.cluster.roles.flatMap((role) => {
+    const password = passwordOf(role)
     const name = stored(role.name)
     const found = draft.roles.get(name)
-    // The list may name a role twice.
     if (settled(role, password)) return []
     if (Either.isLeft(password)) {
       const head = `${found === undefined ? "CREATE" : "ALTER"} ROLE ${ident(role.name)} PASSWORD ${HIDDEN}`
@@ -95,8 +104,10 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyAr
     }
     draft.roles.set(name, password.right)
     const written = (reason: string, head: string) => {
-      const { statement, shown } = roleStatement(head, { ...role, encrypted_password: password.right }, many)
-      return [step(named("role", role.name), reason, shown, { statement, alone: !isPlain(role.options) })]
+      const wanted = { ...role, encrypted_password: password.right }
+      const { sql, ...more } = withPassword(head, wanted, password.right)
+      const statement = roleStatement(head, wanted)
+      return [step(named("role", role.name), reason, sql, { ...more, statement, alone: !isPlain(role.options) })]
     }
     if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)
     if (jwt.has(name)) return written("missing; authenticated by JWT", `CREATE ROLE ${ident(role.name)}`)

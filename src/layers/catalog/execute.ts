@@ -28,6 +28,44 @@ const messages = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>
 /** Several statements in one message are one transaction. */
 const text = (items: ReadonlyArray<Item>): string => items.map(({ step }) => Redacted.value(step.statement)).join(";\n")
 
+/** Parameters of a statement are not part of its text, wherever that is shown. */
+const SET_PASSWORDS = `UPDATE pg_catalog.pg_authid AS a SET rolpassword = given.verifier
+  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.text[])) AS given (role, verifier)
+  WHERE a.rolname OPERATOR(pg_catalog.=) given.role RETURNING a.rolname`
+
+const setPasswords = (session: SqlSession, items: ReadonlyArray<Item>): Effect.Effect<void, SqlFailed> => {
+  // A role that is given twice keeps the last one.
+  const passwords = new Map(
+    items.flatMap(({ step: { password } }) => (password === null ? [] : [[password.role, password]]))
+  )
+  if (passwords.size === 0) return Effect.void
+  const all = [...passwords.values()]
+  return session
+    .query(SET_PASSWORDS, [all.map(({ role }) => role), all.map(({ verifier }) => Redacted.value(verifier))])
+    .pipe(
+      Effect.filterOrFail(
+        (rows) => rows.length === all.length,
+        () =>
+          new SqlFailed({
+            message: "a role is gone whose password is to be set",
+            sqlstate: "42704",
+            hint: null,
+            detail: null
+          })
+      )
+    )
+}
+
+/** One transaction. */
+const run = (session: SqlSession, items: ReadonlyArray<Item>): Effect.Effect<void, SqlFailed> => {
+  if (items.every(({ step: { password } }) => password === null)) return session.script(text(items))
+  return session.script(`BEGIN;\n${text(items)}`).pipe(
+    Effect.zipRight(setPasswords(session, items)),
+    Effect.zipRight(session.script("COMMIT")),
+    Effect.tapError(() => Effect.ignore(session.script("ROLLBACK")))
+  )
+}
+
 /** Objects a span names. */
 const NAMED = 50
 
@@ -46,7 +84,7 @@ const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal)
   return journal
     .began(steps)
     .pipe(
-      Effect.zipRight(Effect.withSpan(session.script(text(items)), "db_apply_changes", spanOf(items))),
+      Effect.zipRight(Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))),
       Effect.zipRight(journal.done(steps))
     )
 }

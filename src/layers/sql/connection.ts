@@ -6,8 +6,22 @@ import { type ServerVersion, sessionOptions } from "../../domain/SessionOptions.
 import { keywords } from "./keywords.ts"
 import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
 
-/** Statements with password verifiers in them must not get into the log of Postgres, neither failing nor slow ones. */
-const UNLOGGED = "-c log_min_error_statement=panic -c log_statement=none -c log_min_duration_statement=-1"
+/**
+ * Password verifiers must not get into the log of Postgres, neither with a statement nor as its parameter, nor what we do
+ * into its users' statistics.
+ */
+const UNLOGGED = [
+  "log_min_error_statement=panic",
+  "log_statement=none",
+  "log_min_duration_statement=-1",
+  "log_min_duration_sample=-1",
+  "log_transaction_sample_rate=0",
+  "log_parameter_max_length=0",
+  "auto_explain.log_min_duration=-1",
+  "pg_stat_statements.track=none"
+]
+  .map((setting) => `-c ${setting}`)
+  .join(" ")
 const MAINTENANCE = `-c neon.forward_ddl=false -c lock_timeout=60000 ${UNLOGGED}`
 
 /** No TLS unless the URI asks for it: the server is our own and on this machine. */

@@ -19,6 +19,11 @@ const of = (whole: Plan, phase: PhaseName): ReadonlyArray<string> => {
     Redacted.value(statement)
   )
 }
+/** What is set beside the statements. */
+const passwords = (whole: Plan) =>
+  stepsOf(whole).flatMap(({ password }) =>
+    password === null ? [] : [[password.role, Redacted.value(password.verifier)]]
+  )
 const roles = (...pairs: ReadonlyArray<readonly [string, string | null]>) =>
   new Map(pairs.map(([name, password]) => [name, password === null ? null : Redacted.make(password)]))
 const db = (name: string, owner: string, more: object = {}) => ({
@@ -35,8 +40,9 @@ describe("roles", () => {
   it("sets a bare hash with its prefix", () => {
     const hash = "6b1d16b78004bbd51fa06af9eda75972"
     assert.deepStrictEqual(of(planned({ roles: [role("a", hash)] }), "create and alter roles"), [
-      `CREATE ROLE "a" INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE neon_superuser LOGIN PASSWORD 'md5${hash}'`
+      `CREATE ROLE "a" INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE neon_superuser LOGIN`
     ])
+    assert.deepStrictEqual(passwords(planned({ roles: [role("a", hash)] })), [["a", `md5${hash}`]])
   })
 
   it("renders options before LOGIN", () => {
@@ -46,6 +52,15 @@ describe("roles", () => {
     ]
     const [statement] = of(planned({ roles: [role("a", null, options)] }), "create and alter roles")
     assert.ok(statement?.endsWith("CONNECTION LIMIT 5 VALID UNTIL '2030-01-01' LOGIN PASSWORD NULL"))
+  })
+
+  it("lets no option swallow what follows", () => {
+    const comment = [{ name: "CONNECTION LIMIT 5 -- five", value: null, vartype: "string" }]
+    const whole = planned({ roles: [role("a", null, comment)], dbs: [database("d", "o", comment)] })
+    assert.match(of(whole, "create and alter roles").join(), /-- five\nLOGIN PASSWORD NULL$/)
+    const other = [{ name: "ENCODING 'UTF8' -- text", value: null, vartype: "string" }]
+    const made = planned({ dbs: [database("d", "o", other)] })
+    assert.match(of(made, "create and alter databases").join(), /-- text\nOWNER "o" CONNECTION LIMIT/)
   })
 
   it("leaves a role with the same verifier alone, MD5 modulo prefix", () => {
@@ -92,7 +107,8 @@ describe("roles", () => {
     const parts = { roles: [role("new", hash)], ops: [{ action: "rename_role", name: "old", new_name: "new" }] }
     const whole = planned(parts, { roles: roles(["old", `md5${hash}`]) })
     assert.deepStrictEqual(of(whole, "rename roles"), ['ALTER ROLE "old" RENAME TO "new"'])
-    assert.deepStrictEqual(of(whole, "create and alter roles"), [`ALTER ROLE "new" LOGIN PASSWORD 'md5${hash}'`])
+    assert.deepStrictEqual(of(whole, "create and alter roles"), ['ALTER ROLE "new" LOGIN'])
+    assert.deepStrictEqual(passwords(whole), [["new", `md5${hash}`]])
     const replayed = planned(parts, { roles: roles(["new", `md5${hash}`]) })
     assert.deepStrictEqual(of(replayed, "rename roles"), [])
     assert.deepStrictEqual(of(replayed, "create and alter roles"), [])
