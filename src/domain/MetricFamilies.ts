@@ -149,6 +149,20 @@ export const httpRequestSeconds = family(
   ["code", "method", "route", "server"],
   { buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60] }
 )
+export const httpConnections = family("gauge", "compute_ctl_http_connections", "Open connections of a server", [
+  "server"
+])
+export const httpConnectionsClosed = family(
+  "counter",
+  "compute_ctl_http_connections_closed_total",
+  "Connections that a server closed because it had too many, or because they cost too much, by reason",
+  ["reason", "server"]
+)
+export const descriptorShortages = family(
+  "counter",
+  "compute_ctl_descriptor_shortages_total",
+  "Times that the process began to run out of file descriptors"
+)
 export const childExits = family(
   "counter",
   "compute_ctl_child_exits_total",
@@ -270,6 +284,9 @@ export const families: ReadonlyArray<MetricFamily> = [
   basebackupSeconds,
   basebackupBytes,
   httpRequestSeconds,
+  httpConnections,
+  httpConnectionsClosed,
+  descriptorShortages,
   childExits,
   waitsExpired,
   waitingSeconds,

@@ -16,6 +16,9 @@ export interface Request {
   readonly headers: IncomingHttpHeaders
   /** The value of `x-request-id`, ours when the client sent none. */
   readonly id: string
-  /** The whole body; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. */
-  readonly body: (limit: number) => Effect.Effect<Buffer, Rejection>
+  /**
+   * Gives the whole body to `use`; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. Until
+   * `use` is done, the body counts against what all bodies may take together.
+   */
+  readonly body: <A, E>(limit: number, use: (bytes: Buffer) => Effect.Effect<A, E>) => Effect.Effect<A, E | Rejection>
 }

@@ -98,6 +98,16 @@ export interface Route<R> {
 /** What the handlers of a list of routes need. */
 export type Needs<Routes extends ReadonlyArray<Route<unknown>>> = Routes[number] extends Route<infer R> ? R : never
 
+/** A route that is there only where `exists`; elsewhere it answers 404 without a look at what was sent. */
+export const onlyWhere = <R, R2>(
+  exists: Effect.Effect<boolean, never, R2>,
+  { endpoint, respond }: Route<R>
+): Route<R | R2> => ({
+  endpoint,
+  respond: (request, params) =>
+    Effect.if(exists, { onTrue: () => respond(request, params), onFalse: () => Effect.succeed(empty(404)) })
+})
+
 const badQuery = (fault: string) => new Rejection({ status: 400, text: `Failed to deserialize query string: ${fault}` })
 
 export const route = <Path extends string, Q, B, R>(

@@ -33,5 +33,5 @@ function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Either.Eithe
 /** The body as a value of `schema`. Anything behind the JSON value is ignored. */
 export const decodeBody = <B>(schema: BodySchema<B>, limit: number, request: Request): Effect.Effect<B, Rejection> =>
   JSON_TYPE.test(request.headers["content-type"] ?? "")
-    ? Effect.flatMap(request.body(limit), (bytes) => Effect.flatten(inSlices(parse(schema, bytes))))
+    ? request.body(limit, (bytes) => Effect.flatten(inSlices(parse(schema, bytes))))
     : notJson

@@ -5,43 +5,9 @@ import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { Rejection } from "./Rejection.ts"
+import type { Bodies } from "./bodies.ts"
 import type { Request } from "./Request.ts"
 import type { Response } from "./Route.ts"
-
-/** How long the bytes of a body may take to arrive. */
-const BODY_PATIENCE = "2 minutes"
-
-const unbuffered = (status: number, reason: string) =>
-  new Rejection({ status, text: `Failed to buffer the request body: ${reason}` })
-const tooLarge = unbuffered(413, "length limit exceeded")
-const broken = unbuffered(400, "error reading a body from connection")
-
-/** What is refused is not read here; Node discards it once the answer is out, so that the client gets to see that. */
-const readBody = (message: IncomingMessage, limit: number): Effect.Effect<Buffer, Rejection> =>
-  Effect.async<Buffer, Rejection>((resume) => {
-    if (Number(message.headers["content-length"] ?? 0) > limit) return resume(tooLarge)
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const settle = (result: Effect.Effect<Buffer, Rejection>) => {
-      stop()
-      resume(result)
-    }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > limit) settle(tooLarge)
-      else chunks.push(chunk)
-    }
-    const onEnd = () => settle(Effect.succeed(Buffer.concat(chunks, size)))
-    const onBroken = () => settle(broken)
-    const stop = () => {
-      message.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken)
-      message.on("error", ignore)
-      message.pause()
-    }
-    message.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken)
-    return Effect.sync(stop)
-  }).pipe(Effect.timeoutFail({ duration: BODY_PATIENCE, onTimeout: () => unbuffered(408, "timed out") }))
 
 const ignore = () => {}
 
@@ -56,7 +22,7 @@ const requestId = (message: IncomingMessage): string => {
 const originForm = (url: string): string =>
   url.startsWith("/") ? url : url.replace(/^[a-z]+:\/\/[^/?#]*(?=[/?]|$)/i, "")
 
-export const requestOf = (message: IncomingMessage): Request => {
+export const requestOf = (message: IncomingMessage, answer: ServerResponse, bodies: Bodies): Request => {
   const url = originForm(message.url ?? "/")
   const mark = url.indexOf("?")
   return {
@@ -66,7 +32,7 @@ export const requestOf = (message: IncomingMessage): Request => {
     query: mark < 0 ? undefined : url.slice(mark + 1),
     headers: message.headers,
     id: requestId(message),
-    body: (limit) => readBody(message, limit)
+    body: (limit, use) => bodies.read(message, answer, limit, use)
   }
 }
 

@@ -5,6 +5,7 @@ import { createServer, type RequestListener, type Server } from "node:http"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Connections } from "../layers/connections/Connections.ts"
 import type { Audience } from "./api/Endpoint.ts"
 
 /** Somebody else has the port. */
@@ -25,10 +26,13 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
   }
 }
 
-/** Nothing but the exit of the process ends an idle connection before its client does: pools keep theirs for 90 s. */
-const KEEP_ALIVE_MS = 120_000
-const HEADERS_MS = 60_000
 const MAX_HEADER_BYTES = 64 * 1024
+/** As many as the original takes. */
+const MAX_HEADERS = 100
+/** Bytes that are buffered on each side of a connection. */
+const BUFFERED = 16 * 1024
+/** A client that has vanished without a word is noticed by the system, a silent one is kept. */
+const PROBED_AFTER_MS = 300_000
 
 /** What a machine without IPv6 answers, or one without that very address. */
 const NO_SUCH_ADDRESS: ReadonlySet<string> = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EINVAL", "EPROTONOSUPPORT"])
@@ -39,19 +43,45 @@ export interface Listener {
   readonly port: number
 }
 
-const create = (handler: RequestListener): Server => {
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false }, handler)
-  server.keepAliveTimeout = KEEP_ALIVE_MS
-  server.headersTimeout = HEADERS_MS
-  // `/configure`, `/terminate` and `/promote` answer when they are done.
+const limited =
+  (handler: RequestListener): RequestListener =>
+  (message, answer) => {
+    if (message.rawHeaders.length <= 2 * MAX_HEADERS) return handler(message, answer)
+    answer.writeHead(431, { connection: "close", "content-length": 0 }).end()
+  }
+
+/**
+ * No timeout: the original keeps a silent connection and a slow body for as long as the client does, and pools rely on it.
+ * What bounds them are the limits of `Connections`.
+ */
+const create = (handler: RequestListener, connections: Connections): Server => {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requireHostHeader: false,
+    highWaterMark: BUFFERED,
+    keepAlive: true,
+    keepAliveInitialDelay: PROBED_AFTER_MS
+  })
+  server.maxHeadersCount = MAX_HEADERS + 1
+  server.keepAliveTimeout = 0
+  server.headersTimeout = 0
   server.requestTimeout = 0
   server.timeout = 0
+  connections.guard(server, limited(handler))
   return server
 }
 
-const listen = (audience: Audience, host: string, port: number, handler: RequestListener) =>
+/** What a server answers with, and by which limits. */
+export interface Serving {
+  readonly handler: RequestListener
+  readonly connections: Connections
+  /** Waits for the requests at work. */
+  readonly settled: Effect.Effect<void>
+}
+
+const listen = (audience: Audience, host: string, port: number, { connections, handler }: Serving) =>
   Effect.async<Listener, PortInUse | CannotListen>((resume) => {
-    const server = create(handler)
+    const server = create(handler, connections)
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? error.message
       resume(
@@ -74,20 +104,17 @@ const listen = (audience: Audience, host: string, port: number, handler: Request
 const FLUSH_MS = 250
 const FLUSH_STEP_MS = 5
 
-/** Accepts nothing more, ends what is idle, and after `settled` what has not become idle by then. */
-const close = (server: Server, settled: Effect.Effect<void>) =>
+/** Accepts nothing more, ends what is idle or becomes so, and after `settled` what is not idle by then. */
+const close = (server: Server, { connections, settled }: Serving) =>
   Effect.gen(function* () {
     let closed = false
     server.close(() => {
       closed = true
     })
-    server.closeIdleConnections()
+    connections.leave()
     yield* settled
-    for (let waited = 0; !closed && waited < FLUSH_MS; waited += FLUSH_STEP_MS) {
-      server.closeIdleConnections()
-      yield* Effect.sleep(FLUSH_STEP_MS)
-    }
-    server.closeAllConnections()
+    for (let waited = 0; !closed && waited < FLUSH_MS; waited += FLUSH_STEP_MS) yield* Effect.sleep(FLUSH_STEP_MS)
+    connections.destroy()
   })
 
 /** Listens until the scope closes. */
@@ -95,10 +122,9 @@ export const bind = (
   audience: Audience,
   host: string,
   port: number,
-  handler: RequestListener,
-  settled: Effect.Effect<void>
+  serving: Serving
 ): Effect.Effect<Listener, PortInUse | CannotListen, Scope.Scope> =>
-  Effect.acquireRelease(listen(audience, host, port, handler), ({ server }) => close(server, settled))
+  Effect.acquireRelease(listen(audience, host, port, serving), ({ server }) => close(server, serving))
 
 /** `[::]:3080`, `127.0.0.1:3081` */
 export const display = ({ host, port }: Pick<Listener, "host" | "port">): string =>

@@ -11,13 +11,14 @@ import type * as Scope from "effect/Scope"
 import type { Authorization } from "../layers/Authorization.ts"
 import type { Metrics } from "../layers/Metrics.ts"
 import type { Audience } from "./api/Endpoint.ts"
+import * as Bodies from "./bodies.ts"
 import { dispatch } from "./dispatch.ts"
 import { requestOf, send, sendNow } from "./exchange.ts"
 import { json, type Route } from "./Route.ts"
 import { table } from "./router.ts"
 
 export interface Requests {
-  readonly listener: RequestListener
+  readonly handler: RequestListener
   /** Waits for the requests at work; those that take too long are interrupted and answered with 503. */
   readonly settled: Effect.Effect<void>
 }
@@ -26,7 +27,11 @@ const PATIENCE_MS = 1000
 const LAST_WORDS_MS = 500
 const STEP_MS = 5
 
+/** Work goes on without its client; who leaves at once and comes again would pile it up. */
+const MAX_ACTIVE = 1000
+
 const leaving = json(503, { error: "compute_ctl is shutting down" })
+const busy = json(503, { error: "too many requests are under way" })
 
 export const make = <R>(
   routes: ReadonlyArray<Route<R>>,
@@ -35,12 +40,18 @@ export const make = <R>(
   Effect.map(Effect.runtime<Exclude<R, Scope.Scope> | Authorization | Metrics>(), (runtime) => {
     const find = table(routes, server)
     const runFork = Runtime.runFork(runtime)
+    const bodies = Bodies.make()
     const active = new Set<Fiber.RuntimeFiber<void>>()
 
-    const listener = (message: IncomingMessage, target: ServerResponse): void => {
-      const request = requestOf(message)
+    const handler = (message: IncomingMessage, target: ServerResponse): void => {
+      const request = requestOf(message, target, bodies)
       const match = find(request.path)
       const withBody = request.method !== "HEAD"
+      const endpoint = match?.resource.methods.get(request.method)?.endpoint
+      if (active.size >= MAX_ACTIVE && endpoint?.quiet !== true) {
+        sendNow(target, busy, request.id, withBody)
+        return
+      }
       const fiber = runFork(
         dispatch(match, request, server).pipe(
           Effect.flatMap((response) => send(target, response, request.id, withBody)),
@@ -53,7 +64,7 @@ export const make = <R>(
         active.delete(fiber)
         if (exit._tag === "Failure") sendNow(target, leaving, request.id, withBody)
       })
-      if (match?.resource.methods.get(request.method)?.endpoint.onDisconnect !== "cancel") return
+      if (endpoint?.onDisconnect !== "cancel") return
       target.once("close", () => {
         if (!target.writableFinished) fiber.unsafeInterruptAsFork(FiberId.none)
       })
@@ -65,7 +76,7 @@ export const make = <R>(
       })
 
     return {
-      listener,
+      handler,
       settled: Effect.gen(function* () {
         yield* quiet(PATIENCE_MS)
         for (const fiber of active) fiber.unsafeInterruptAsFork(FiberId.none)

@@ -8,11 +8,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Authorization } from "../layers/Authorization.ts"
+import * as Connections from "../layers/connections/Connections.ts"
 import type { Metrics } from "../layers/Metrics.ts"
 import { Options } from "../layers/Options.ts"
 import { Readiness } from "../layers/Readiness.ts"
 import type { Audience } from "./api/Endpoint.ts"
-import { bind, type CannotListen, display, type Listener, lacksAddress, type PortInUse } from "./listen.ts"
+import {
+  bind,
+  type CannotListen,
+  display,
+  type Listener,
+  lacksAddress,
+  type PortInUse,
+  type Serving
+} from "./listen.ts"
 import type { Route } from "./Route.ts"
 import * as Requests from "./requests.ts"
 import { type Requirements, routes } from "./routes/all.ts"
@@ -25,12 +34,15 @@ export interface Listening {
   readonly addresses: ReadonlyArray<string>
 }
 
+/** Of each server. */
+const MAX_CONNECTIONS = 1000
+
 /** The first address the machine has. */
-const bindFirst = (audience: Audience, hosts: ReadonlyArray<string>, port: number, requests: Requests.Requests) =>
+const bindFirst = (audience: Audience, hosts: ReadonlyArray<string>, port: number, serving: Serving) =>
   Effect.gen(function* () {
     let missing: CannotListen | PortInUse | undefined
     for (const host of hosts) {
-      const bound = yield* Effect.either(bind(audience, host, port, requests.listener, requests.settled))
+      const bound = yield* Effect.either(bind(audience, host, port, serving))
       if (bound._tag === "Right") return [bound.right]
       missing = bound.left
       if (!lacksAddress(missing)) break
@@ -39,14 +51,12 @@ const bindFirst = (audience: Audience, hosts: ReadonlyArray<string>, port: numbe
   })
 
 /** Every address the machine has, with the same port. */
-const bindAll = (audience: Audience, hosts: ReadonlyArray<string>, port: number, requests: Requests.Requests) =>
+const bindAll = (audience: Audience, hosts: ReadonlyArray<string>, port: number, serving: Serving) =>
   Effect.gen(function* () {
     const bound: Array<Listener> = []
     let missing: CannotListen | PortInUse | undefined
     for (const host of hosts) {
-      const next = yield* Effect.either(
-        bind(audience, host, bound[0]?.port ?? port, requests.listener, requests.settled)
-      )
+      const next = yield* Effect.either(bind(audience, host, bound[0]?.port ?? port, serving))
       if (next._tag === "Right") bound.push(next.right)
       else if (lacksAddress(next.left)) missing = next.left
       else return yield* Effect.fail(next.left)
@@ -73,12 +83,16 @@ export const serveRoutes = <R>(
   Effect.gen(function* () {
     yield* Effect.logInfo(`Launching the ${audience} server`)
     const options = yield* Options
-    const requests = yield* Requests.make(all, audience)
+    const probes = all.flatMap(({ endpoint }) =>
+      endpoint.quiet && endpoint.server === audience ? [endpoint.path] : []
+    )
+    const connections = yield* Connections.make({ server: audience, limit: MAX_CONNECTIONS, probes })
+    const serving = { ...(yield* Requests.make(all, audience)), connections }
     // Dual stack: some clusters have IPv6 only, some machines have none.
     const bound =
       audience === "external"
-        ? yield* bindFirst(audience, ["::", "0.0.0.0"], options.externalHttpPort, requests)
-        : yield* bindAll(audience, options.internalHttpHosts, options.internalHttpPort, requests)
+        ? yield* bindFirst(audience, ["::", "0.0.0.0"], options.externalHttpPort, serving)
+        : yield* bindAll(audience, options.internalHttpHosts, options.internalHttpPort, serving)
     return yield* announce(audience, bound)
   })
 

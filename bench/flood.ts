@@ -1,0 +1,114 @@
+/**
+ * What probes and `/status` take beside hostile clients, and what these cost in memory.
+ *
+ *     npm run bench -- flood                      dist/compute_ctl
+ *     npm run bench -- flood --seconds 10 silent  the attacks with `silent` in their names
+ */
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as path from "node:path"
+import { Worker } from "node:worker_threads"
+import * as Effect from "effect/Effect"
+import { type Compute, startCompute } from "../test/rig/compute.ts"
+import { startFakeEmulator } from "../test/rig/emulator.ts"
+import { adminToken } from "../test/rig/tokens.ts"
+import { attacks } from "./flood/attacks.ts"
+
+const args = process.argv.slice(2)
+const secondsAt = args.indexOf("--seconds")
+const seconds = secondsAt < 0 ? 5 : Number(args[secondsAt + 1])
+const wanted = args.filter((_, at) => secondsAt < 0 || (at !== secondsAt && at !== secondsAt + 1))
+process.env["COMPUTE_CTL_BIN"] ??= path.resolve("dist/compute_ctl")
+
+const LIMIT_MS = 30_000
+const PAUSE_MS = 20
+const ROUTES = ["/livez", "/readyz", "/status"] as const
+
+const resident = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+
+/** Milliseconds from the connect to the whole answer, each on a connection of its own; infinite without one. */
+const ask = (port: number, route: string, token: string): Promise<number> =>
+  new Promise((resolve) => {
+    const begun = performance.now()
+    const socket = net.connect(port, "127.0.0.1")
+    const limit = setTimeout(() => socket.destroy(), LIMIT_MS)
+    let answer = ""
+    socket.on("connect", () =>
+      socket.write(`GET ${route} HTTP/1.1\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    )
+    socket.on("data", (part) => {
+      answer += part.toString("latin1")
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      clearTimeout(limit)
+      resolve(answer.startsWith("HTTP/1.1 ") ? performance.now() - begun : Number.POSITIVE_INFINITY)
+    })
+  })
+
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+const quantile = (values: ReadonlyArray<number>, share: number): string => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return value.toFixed(1)
+}
+
+const measure = async (compute: Compute, token: string, until: number) => {
+  const port = compute.ports.external
+  const taken = new Map<string, Array<number>>(ROUTES.map((route) => [route, []]))
+  let most = 0
+  await Promise.all(
+    ROUTES.map(async (route) => {
+      while (performance.now() < until) {
+        taken.get(route)?.push(await ask(port, route, token))
+        most = Math.max(most, resident(compute.pid))
+        await sleep(PAUSE_MS)
+      }
+    })
+  )
+  return { taken, most }
+}
+
+const scenario = (compute: Compute, name: string, before: number) =>
+  Effect.promise(async () => {
+    const token = adminToken()
+    const attacker =
+      name in attacks
+        ? new Worker(new URL("./flood/attacker.ts", import.meta.url), {
+            workerData: { name, target: { port: compute.ports.external, token } }
+          })
+        : null
+    const { most, taken } = await measure(compute, token, performance.now() + seconds * 1000)
+    const lost =
+      attacker === null
+        ? 0
+        : await new Promise<number>((resolve) => {
+            attacker.once("message", resolve)
+            attacker.postMessage("stop")
+          })
+    const cells = ROUTES.map((route) => {
+      const values = taken.get(route) ?? []
+      return `${quantile(values, 0.5)} / ${quantile(values, 0.99)} / ${quantile(values, 1)} (${values.length})`
+    })
+    console.log(`| ${name} | ${cells.join(" | ")} | ${(most - before).toFixed(0)} MB | ${lost} |`)
+    await sleep(500)
+  })
+
+const main = Effect.gen(function* () {
+  const emulator = yield* startFakeEmulator()
+  console.log(`| beside | ${ROUTES.map((route) => `${route}: p50 / p99 / max ms`).join(" | ")} | memory | closed |`)
+  console.log(`|---|${ROUTES.map(() => "---|").join("")}---|---|`)
+  const names = ["nothing", ...Object.keys(attacks)]
+  for (const name of names.filter((one) => wanted.length === 0 || wanted.some((word) => one.includes(word)))) {
+    yield* Effect.gen(function* () {
+      const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
+      yield* compute.waitFor("running")
+      yield* scenario(compute, name, resident(compute.pid))
+    }).pipe(Effect.scoped)
+  }
+})
+
+await Effect.runPromise(Effect.scoped(main))
+process.exit(0)

@@ -1,0 +1,189 @@
+/**
+ * Bodies on their way into memory: each has its limit, and all together have one.
+ *
+ * A body that would exceed what all may have waits, its connection unread. None is refused for that, however many come at
+ * once; only while others wait does a body have to come at some speed.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as Effect from "effect/Effect"
+import { Rejection } from "./Rejection.ts"
+
+export interface Bodies {
+  /** Reads the whole body and gives it to `use`; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. */
+  readonly read: <A, E>(
+    message: IncomingMessage,
+    answer: ServerResponse,
+    limit: number,
+    use: (bytes: Buffer) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | Rejection>
+}
+
+/** Bytes of all bodies that are not decoded yet; the one that came first may exceed them. */
+const TOTAL = 16 * 1024 * 1024
+/** A body of so much never waits. */
+const SMALL = 64 * 1024
+/** Above that, one body at a time is decoded: what comes of it is many times larger. */
+const DECODED_TOGETHER = 256 * 1024
+/** While others wait, a body has to bring `SMALL` bytes in this time. */
+const TICK_MS = 5000
+
+const unbuffered = (status: number, reason: string) =>
+  new Rejection({ status, text: `Failed to buffer the request body: ${reason}` })
+const tooLarge = unbuffered(413, "length limit exceeded")
+const broken = unbuffered(400, "error reading a body from connection")
+const tooSlow = unbuffered(408, "timed out while others waited")
+
+/** Pieces in few buffers: a client may send one byte at a time, and a buffer costs a hundred. */
+const collector = () => {
+  const FULL = 64 * 1024
+  const whole: Array<Buffer> = []
+  let open: Buffer = Buffer.alloc(0)
+  let used = 0
+  const flush = () => {
+    if (used > 0) whole.push(open.subarray(0, used))
+    open = Buffer.alloc(0)
+    used = 0
+  }
+  return {
+    add: (piece: Buffer) => {
+      if (piece.length > FULL / 8) {
+        flush()
+        whole.push(piece)
+        return
+      }
+      if (used + piece.length > open.length) {
+        flush()
+        open = Buffer.allocUnsafeSlow(whole.length === 0 ? FULL / 8 : FULL)
+      }
+      used += piece.copy(open, used)
+    },
+    take: (): Buffer => {
+      flush()
+      const [first] = whole
+      return first !== undefined && whole.length === 1 ? first : Buffer.concat(whole)
+    }
+  }
+}
+
+interface Reading {
+  readonly message: IncomingMessage
+  readonly giveUp: () => void
+  size: number
+  /** Bytes since the last look; infinite when it has been waiting since then. */
+  recent: number
+  /** `whole`: it is being decoded, or waits for that. */
+  state: "coming" | "waiting" | "whole"
+}
+
+const expectsContinue = ({ headers, httpVersion }: IncomingMessage): boolean =>
+  httpVersion === "1.1" && headers.expect !== undefined && /(?:^|\W)100-continue(?:$|\W)/i.test(headers.expect)
+
+const ignore = () => {}
+
+export const make = (): Bodies => {
+  /** In order of arrival; a body leaves when it has been used. */
+  const readings = new Set<Reading>()
+  const oneAtATime = Effect.unsafeMakeSemaphore(1)
+  let total = 0
+  let ticking = false
+
+  const mayGrow = (reading: Reading): boolean => {
+    if (reading.size <= SMALL || total <= TOTAL) return true
+    for (const other of readings) if (other.size > SMALL) return other === reading
+    return true
+  }
+
+  const tick = () => {
+    ticking = false
+    const all = [...readings]
+    if (all.every(({ state }) => state !== "waiting")) return
+    watch()
+    for (const reading of all) {
+      const slow = reading.recent < SMALL
+      reading.recent = 0
+      if (slow && reading.state === "coming" && reading.size > SMALL) reading.giveUp()
+    }
+  }
+
+  const watch = () => {
+    if (ticking) return
+    ticking = true
+    setTimeout(tick, TICK_MS).unref()
+  }
+
+  const grow = (reading: Reading, bytes: number) => {
+    reading.size += bytes
+    reading.recent += bytes
+    total += bytes
+    if (mayGrow(reading)) return
+    reading.state = "waiting"
+    reading.message.pause()
+    watch()
+  }
+
+  const release = (reading: Reading | null) => {
+    if (reading === null || !readings.delete(reading)) return
+    total -= reading.size
+    for (const other of readings) {
+      if (other.state !== "waiting" || !mayGrow(other)) continue
+      other.state = "coming"
+      other.recent = Number.POSITIVE_INFINITY
+      other.message.resume()
+    }
+  }
+
+  /** Calls `settle` once; what is returned ends it before. */
+  const receive = (message: IncomingMessage, limit: number, settle: (result: Buffer | Rejection) => void) => {
+    const collected = collector()
+    const reading: Reading = { message, giveUp: () => end(tooSlow), size: 0, recent: 0, state: "coming" }
+    const onData = (piece: Buffer) => {
+      if (reading.size + piece.length > limit) return end(tooLarge)
+      collected.add(piece)
+      grow(reading, piece.length)
+    }
+    const onEnd = () => {
+      reading.state = "whole"
+      end(collected.take())
+    }
+    const onBroken = () => end(broken)
+    const stop = () => {
+      message.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken)
+      message.on("error", ignore)
+      message.pause()
+    }
+    const end = (result: Buffer | Rejection) => {
+      stop()
+      settle(result)
+    }
+    readings.add(reading)
+    message.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken)
+    return { reading, stop }
+  }
+
+  const read = <A, E>(
+    message: IncomingMessage,
+    answer: ServerResponse,
+    limit: number,
+    use: (bytes: Buffer) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Rejection> => {
+    if (Number(message.headers["content-length"] ?? 0) > limit) return tooLarge
+    return Effect.suspend(() => {
+      let begun: Reading | null = null
+      return Effect.async<Buffer, Rejection>((resume) => {
+        const { reading, stop } = receive(message, limit, (result) =>
+          resume(result instanceof Rejection ? result : Effect.succeed(result))
+        )
+        begun = reading
+        if (expectsContinue(message)) answer.writeContinue()
+        return Effect.sync(stop)
+      }).pipe(
+        Effect.flatMap((bytes) =>
+          bytes.length > DECODED_TOGETHER ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes)
+        ),
+        Effect.ensuring(Effect.sync(() => release(begun)))
+      )
+    })
+  }
+
+  return { read }
+}
