@@ -20,10 +20,8 @@ export interface Bodies {
 
 /** Bytes of all bodies that are not decoded yet; the one that came first may exceed them. */
 const TOTAL = 16 * 1024 * 1024
-/** A body of so much never waits. */
+/** A body of so much never waits. Of larger ones one at a time is decoded: what comes of it is many times larger. */
 const SMALL = 64 * 1024
-/** Above that, one body at a time is decoded: what comes of it is many times larger. */
-const DECODED_TOGETHER = 256 * 1024
 /** While others wait, a body has to bring `SMALL` bytes in this time. */
 const TICK_MS = 5000
 
@@ -178,7 +176,7 @@ export const make = (): Bodies => {
         return Effect.sync(stop)
       }).pipe(
         Effect.flatMap((bytes) =>
-          bytes.length > DECODED_TOGETHER ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes)
+          bytes.length > SMALL ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes)
         ),
         Effect.ensuring(Effect.sync(() => release(begun)))
       )
