@@ -175,9 +175,7 @@ export const make = (): Bodies => {
         if (expectsContinue(message)) answer.writeContinue()
         return Effect.sync(stop)
       }).pipe(
-        Effect.flatMap((bytes) =>
-          bytes.length > SMALL ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes)
-        ),
+        Effect.flatMap((bytes) => (bytes.length > SMALL ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes))),
         Effect.ensuring(Effect.sync(() => release(begun)))
       )
     })
