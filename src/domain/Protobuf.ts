@@ -43,6 +43,9 @@ export const boolField = (number: number, value: boolean): Uint8Array => varintF
 export const bytesField = (number: number, value: Uint8Array): Uint8Array =>
   concat([varint(BigInt((number << 3) | 2)), varint(BigInt(value.length)), value])
 
+/** Fields of a message; those that are sent have two or three. */
+const MOST_FIELDS = 1000
+
 /** Reads a message into its fields, in order. Bytes are views into `message`, not copies. */
 export const fields = (message: Uint8Array): Either.Either<ReadonlyArray<Field>, string> => {
   const out: Array<Field> = []
@@ -60,6 +63,7 @@ export const fields = (message: Uint8Array): Either.Either<ReadonlyArray<Field>,
     return -1n
   }
   while (at < message.length) {
+    if (out.length === MOST_FIELDS) return Either.left(`more than ${MOST_FIELDS} fields`)
     const tag = next()
     if (tag < 0n) return Either.left("invalid varint")
     const number = Number(tag >> 3n)

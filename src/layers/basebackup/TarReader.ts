@@ -54,6 +54,9 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ["S", "a sparse file"]
 ])
 
+/** Zero blocks in a row: some writers fill a record of several KiB, none one of 64 MiB. */
+const MOST_ZEROS = 131_072
+
 /** What stands for bytes that are not UTF-8. */
 const REPLACED = "\ufffd"
 
@@ -92,6 +95,8 @@ export class TarReader {
   #next: Description | null = null
   #bytes = 0
   #entries = 0
+  /** Zero blocks in a row. */
+  #zeros = 0
 
   constructor(sink: TarSink, limits: TarLimits) {
     this.#sink = sink
@@ -144,8 +149,12 @@ export class TarReader {
   }
 
   #header(): string | null {
-    if (isEndMarker(this.#block))
-      return this.#next === null ? null : "the archive describes an entry that it does not have"
+    if (isEndMarker(this.#block)) {
+      if (this.#next !== null) return "the archive describes an entry that it does not have"
+      this.#zeros += 1
+      return this.#zeros > MOST_ZEROS ? "the archive has zeros without an end" : null
+    }
+    this.#zeros = 0
     const header = parseHeader(this.#block)
     if (header === undefined) return "the archive is damaged: a block that should be a header is none"
     this.#entries += 1

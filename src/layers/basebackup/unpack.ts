@@ -172,7 +172,10 @@ export const unpack = <E, R>(
         chunk,
         (piece) => {
           size += piece.length
-          return pipeline.write(piece)
+          // What follows the end of the archive is passed by, but not without an end.
+          return size > LIMITS.unpacked
+            ? new BadBasebackup({ message: `the basebackup has more than ${LIMITS.unpacked} bytes` })
+            : pipeline.write(piece)
         },
         { discard: true }
       )

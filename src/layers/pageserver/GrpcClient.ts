@@ -18,6 +18,7 @@ import {
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
+import { excerpt } from "../../domain/Excerpt.ts"
 import { decodeStatusMessage, path, status, statusName } from "../../domain/PageApi.ts"
 import { isPermanentStatus } from "../../domain/PageserverFault.ts"
 import { PageserverFailed } from "./PageserverFailed.ts"
@@ -33,6 +34,8 @@ const options: ClientOptions = {
   "grpc.max_send_message_length": 4 * 1024 * 1024,
   /** Bytes a server may send before they are read: some messages of a basebackup. */
   "grpc-node.flow_control_window": 1024 * 1024,
+  /** MiB of a connection, headers included; by default there is no limit. */
+  "grpc-node.max_session_memory": 64,
   // Who asks decides about another try, with a client of its own: nothing here is repeated, shared or redirected.
   "grpc.enable_retries": 0,
   "grpc.initial_reconnect_backoff_ms": 60_000,
@@ -55,12 +58,15 @@ const unreachable = (reason: string): PageserverFailed =>
 /** The library's words for a stream that was reset and for one that ended without a gRPC status. */
 const BROKEN = /^Received (?:RST_STREAM|HTTP status code 200)/
 
+/** Characters of a server's text, which goes into errors and lines of the log. */
+const SHOWN = 4000
+
 /** What the library says may lack a code or a text where it failed to read an answer. */
 const failureOf = ({ code, details, message }: Partial<ServiceError>): PageserverFailed =>
   grpcFailed(
     BROKEN.test(details ?? "") ? status.UNAVAILABLE : (code ?? status.INTERNAL),
     // The library decodes it like a URI, which leaves the escapes of `#`, `?` and others.
-    decodeStatusMessage(details ?? message ?? "")
+    excerpt(decodeStatusMessage(details ?? message ?? ""), SHOWN)
   )
 
 /** Offers no compression of messages: basebackups are compressed, and servers would do it again. */

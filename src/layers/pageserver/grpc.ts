@@ -36,10 +36,18 @@ const metadataOf = (spec: ParsedSpec, endpoint: PageserverEndpoint): Readonly<Re
 const decodeAll = <A>(messages: ReadonlyArray<Uint8Array>, decode: (message: Uint8Array) => Either.Either<A, string>) =>
   Either.mapLeft(Either.all(messages.map(decode)), malformed)
 
+/** Messages in a row that may bring nothing; one that sends them for ever would be listened to for ever. */
+const PATIENCE = 1_000
+
 /** The first message is awaited, so that a refusal is the call's failure and not the stream's. */
 const chunks = (messages: Messages): Effect.Effect<Stream.Stream<Uint8Array, PageserverFailed>, PageserverFailed> =>
   Effect.gen(function* () {
-    const next = Effect.flatMap(messages, (all) => decodeAll(all, PageApi.decodeBaseBackupChunk))
+    let idle = 0
+    const next = Effect.flatMap(messages, (all) => {
+      const chunks = decodeAll(all, PageApi.decodeBaseBackupChunk)
+      idle = Either.isRight(chunks) && chunks.right.every(({ length }) => length === 0) ? idle + all.length : 0
+      return idle > PATIENCE ? Either.left(malformed("messages without content")) : chunks
+    })
     const first = yield* next
     if (first.length === 0) return yield* Effect.fail(malformed("no message"))
     const rest = Stream.repeatEffectChunkOption(

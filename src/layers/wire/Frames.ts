@@ -12,8 +12,12 @@ export interface Frame {
   readonly body: Buffer
 }
 
-/** Bytes of one message; the peers send at most a few hundred KiB. */
-const LONGEST = 64 * 1024 * 1024
+/** Bytes of a piece of a copy; the peers send at most a few hundred KiB. */
+const LONGEST_DATA = 16 * 1024 * 1024
+/** Bytes of any other message. */
+const LONGEST = 1024 * 1024
+/** `d`, CopyData. */
+const DATA = 0x64
 
 /** The peer does not speak the protocol. */
 export class NotAFrame extends Data.TaggedError("NotAFrame")<{ readonly message: string }> {}
@@ -40,7 +44,7 @@ export class FrameReader {
     this.#needed = 5
     while (buffer.length - at >= 5) {
       const length = buffer.readUInt32BE(at + 1)
-      if (length < 4 || length > LONGEST) {
+      if (length < 4 || length > (buffer[at] === DATA ? LONGEST_DATA : LONGEST)) {
         return { frames, fault: new NotAFrame({ message: `invalid message length: ${length}` }) }
       }
       if (buffer.length - at < length + 1) {

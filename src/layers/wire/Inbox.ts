@@ -9,6 +9,9 @@ import { broken, unexpected, type WireFailed } from "./WireFailed.ts"
 /** Bytes held before the socket is paused. */
 const ENOUGH = 1024 * 1024
 
+/** What a message takes of that; an empty one is an object too. */
+export const cost = (frame: Frame): number => frame.body.length + 64
+
 export class Inbox {
   /** Milliseconds a reader waits for bytes before the connection counts as dead; 0 = no limit of its own. */
   stall = 0
@@ -36,12 +39,16 @@ export class Inbox {
   }
 
   #receive(bytes: Buffer) {
+    if (this.#ended !== null) return
     const { frames, fault } = this.#reader.push(bytes)
     for (const frame of frames) {
       this.#frames.push(frame)
-      this.#bytes += frame.body.length
+      this.#bytes += cost(frame)
     }
-    if (fault !== null) this.#end(unexpected(fault.message))
+    if (fault !== null) {
+      this.#end(unexpected(fault.message))
+      this.#socket.destroy()
+    }
     if (this.#bytes > ENOUGH) this.#socket.pause()
     if (frames.length > 0) this.#notify()
   }
@@ -83,7 +90,7 @@ export class Inbox {
     Effect.flatMap(this.#arrived, () => {
       const frame = this.#frames.shift()
       if (frame === undefined) return this.take
-      this.#bytes -= frame.body.length
+      this.#bytes -= cost(frame)
       return Effect.succeed(frame)
     })
   )

@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Address, ConnectionString } from "./ConnectionString.ts"
 import * as Frames from "./Frames.ts"
-import { Inbox } from "./Inbox.ts"
+import { cost, Inbox } from "./Inbox.ts"
 import { openSocket } from "./socket.ts"
 import { broken, connectFailed, serverError, unexpected, type WireFailed } from "./WireFailed.ts"
 
@@ -43,8 +43,22 @@ export interface SessionTarget {
 /** Messages a server may send at any time. */
 const isAside = (frame: Frames.Frame): boolean => frame.type === "S" || frame.type === "N" || frame.type === "K"
 
-const nextFrame = (inbox: Inbox): Effect.Effect<Frames.Frame, WireFailed> =>
-  Effect.flatMap(inbox.take, (frame) => (isAside(frame) ? nextFrame(inbox) : Effect.succeed(frame)))
+/** What a server may say before it comes to the point; one that never does would be listened to for ever. */
+const PATIENCE = 1024 * 1024
+/** Of the rows of one answer: those asked for have one, of a few numbers. */
+const LARGEST_ANSWER = 1024 * 1024
+
+const pointless = () => unexpected("the server sends messages without an answer")
+
+/** The next message of an answer. `skip`: what is passed by besides. */
+const nextFrame = (inbox: Inbox, skip = ""): Effect.Effect<Frames.Frame, WireFailed> => {
+  const from = (passed: number): Effect.Effect<Frames.Frame, WireFailed> =>
+    Effect.flatMap(inbox.take, (frame) => {
+      if (!isAside(frame) && frame.type !== skip) return Effect.succeed(frame)
+      return passed > PATIENCE ? pointless() : from(passed + cost(frame))
+    })
+  return from(0)
+}
 
 const refused = (frame: Frames.Frame): WireFailed =>
   frame.type === "E"
@@ -54,29 +68,36 @@ const refused = (frame: Frames.Frame): WireFailed =>
 const authenticate = (inbox: Inbox, socket: net.Socket, target: SessionTarget): Effect.Effect<void, WireFailed> =>
   Effect.gen(function* () {
     socket.write(Frames.startup(target.parameters))
+    let asked = false
+    let admitted = false
     for (;;) {
       const frame = yield* nextFrame(inbox)
-      if (frame.type === "Z") return
-      if (frame.type !== "R" || frame.body.length < 4) return yield* refused(frame)
+      if (frame.type === "Z" && admitted) return
+      if (frame.type !== "R" || frame.body.length < 4 || admitted) return yield* refused(frame)
       const request = frame.body.readUInt32BE(0)
-      if (request === 3) {
+      if (request === 3 && !asked) {
+        asked = true
         if (target.password === null) return yield* connectFailed("invalid configuration: password missing")
         socket.write(Frames.password(Redacted.value(target.password)))
-      } else if (request !== 0) {
+      } else if (request === 0) {
+        admitted = true
+      } else {
         return yield* unexpected(`authentication method ${request} is not supported`)
       }
     }
   })
 
 /** The answers of one command; a ReadyForQuery left over from the one before is passed by. */
-const answer = (inbox: Inbox): Effect.Effect<Frames.Frame, WireFailed> =>
-  Effect.flatMap(nextFrame(inbox), (frame) => (frame.type === "Z" ? answer(inbox) : Effect.succeed(frame)))
+const answer = (inbox: Inbox): Effect.Effect<Frames.Frame, WireFailed> => nextFrame(inbox, "Z")
 
 const rowsOf = (inbox: Inbox): Effect.Effect<ReadonlyArray<Row>, WireFailed> =>
   Effect.gen(function* () {
     const rows: Array<Row> = []
+    let size = 0
     for (;;) {
       const frame = yield* answer(inbox)
+      size += cost(frame)
+      if (size > LARGEST_ANSWER) return yield* unexpected(`the answer has more than ${LARGEST_ANSWER} bytes`)
       if (frame.type === "C" || frame.type === "I") return rows
       if (frame.type === "D") {
         const row = Frames.dataRow(frame.body)
@@ -91,11 +112,19 @@ const rowsOf = (inbox: Inbox): Effect.Effect<ReadonlyArray<Row>, WireFailed> =>
 /** Every data message at hand, or the end. */
 const copyData = (inbox: Inbox): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<WireFailed>> => {
   let done = false
+  let idle = 0
   const step: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<WireFailed>> = Effect.gen(function* () {
     const data: Array<Uint8Array> = []
     for (const frame of yield* Effect.mapError(inbox.takeAll, Option.some)) {
-      if (frame.type === "d") data.push(frame.body)
-      else if (frame.type === "C") done = true
+      if (frame.type === "d" && frame.body.length > 0) {
+        idle = 0
+        data.push(frame.body)
+        continue
+      }
+      idle += cost(frame)
+      if (idle > PATIENCE) return yield* Effect.fail(Option.some(pointless()))
+      if (frame.type === "d") continue
+      if (frame.type === "C") done = true
       else if (frame.type !== "c" && frame.type !== "Z" && !isAside(frame)) {
         return yield* Effect.fail(Option.some(refused(frame)))
       }

@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { excerpt } from "../../domain/Excerpt.ts"
 
 /** A server's error, or a connection that could not be made or broke. `message` begins as the original's driver wrote it. */
 export class WireFailed extends Data.TaggedError("WireFailed")<{
@@ -16,12 +17,15 @@ export const connectFailed = (reason: string) => without("connect")(`error conne
 export const broken = without("broken")
 export const unexpected = without("protocol")
 
+/** Characters of a server's text, which goes into errors and lines of the log. */
+const SHOWN = 4000
+
 export const serverError = (fields: ReadonlyMap<string, string>) => {
-  const severity = fields.get("S") ?? "ERROR"
+  const severity = excerpt(fields.get("S") ?? "ERROR", 20)
   return new WireFailed({
-    message: `db error: ${severity}: ${fields.get("M") ?? ""}`,
+    message: `db error: ${severity}: ${excerpt(fields.get("M") ?? "", SHOWN)}`,
     kind: "server",
     severity,
-    sqlstate: fields.get("C") ?? null
+    sqlstate: fields.get("C")?.slice(0, 5) ?? null
   })
 }

@@ -1,0 +1,121 @@
+/**
+ * Pageservers that speak gRPC, but say too much.
+ */
+import { createServer, type ServerHttp2Stream } from "node:http2"
+import type { AddressInfo } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { encodeBaseBackupChunk, frame } from "../../../src/domain/PageApi.ts"
+import { concat, varintField } from "../../../src/domain/Protobuf.ts"
+import { Pageserver } from "../../../src/layers/Pageserver.ts"
+import { openClient } from "../../../src/layers/pageserver/GrpcClient.ts"
+import { LSN, storage } from "../storageRig.ts"
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
+const LIMIT = 20_000
+
+const basebackup = (bytes: Uint8Array, repeat?: Uint8Array) =>
+  Effect.gen(function* () {
+    const rig = yield* storage()
+    const again = repeat === undefined ? {} : { repeat: base64(repeat) }
+    rig.world.faults = [{ peer: "grpc", action: { do: "raw", bytes: base64(bytes), ...again } }]
+    const pageserver = yield* Pageserver
+    const [took, error] = yield* Effect.flatMap(pageserver.basebackup(rig.spec("grpc"), LSN), ({ bytes: all }) =>
+      Stream.runDrain(all)
+    ).pipe(Effect.flip, Effect.timed)
+    assert.isBelow(Duration.toMillis(took), LIMIT)
+    return error.message
+  }).pipe(Effect.scoped, Effect.provide(Pageserver.layer))
+
+const nothing = frame(encodeBaseBackupChunk(new Uint8Array(0)))
+const piece = frame(encodeBaseBackupChunk(Buffer.from("piece")))
+const head = (flags: number, length: number) => {
+  const out = Buffer.alloc(5)
+  out[0] = flags
+  out.writeUInt32BE(length, 1)
+  return out
+}
+
+describe("a basebackup by gRPC", () => {
+  for (const [what, bytes, repeat, complaint] of [
+    ["of empty messages without an end", nothing, nothing, /messages without content/],
+    ["of empty messages after a piece", piece, nothing, /messages without content/],
+    ["with a message of 2 GB", head(0, 0x7fffffff), undefined, /larger than max|RESOURCE_EXHAUSTED/],
+    ["with a message of 5 MB", head(0, 5 * 1024 * 1024), undefined, /larger than max|RESOURCE_EXHAUSTED/],
+    [
+      "with a compressed message that was not asked for",
+      concat([head(1, 4), Buffer.from("abcd")]),
+      undefined,
+      /status: /
+    ],
+    [
+      "with a million fields",
+      frame(concat(Array.from({ length: 1_000_000 }, () => varintField(2, 1n)))),
+      undefined,
+      /more than 1000 fields/
+    ],
+    ["with bytes that are no message", frame(Buffer.from([0xff, 0xff, 0xff])), undefined, /invalid/],
+    ["that ends inside a message", piece.subarray(0, 7), undefined, /status: /],
+    ["with no message at all", new Uint8Array(0), undefined, /no message/]
+  ] as const) {
+    it.scopedLive(
+      `${what} fails`,
+      () => Effect.map(basebackup(bytes, repeat), (message) => assert.match(message, complaint)),
+      LIMIT * 2
+    )
+  }
+})
+
+describe("metadata", () => {
+  const answering = (answer: (stream: ServerHttp2Stream) => void) =>
+    Effect.acquireRelease(
+      Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
+        const server = createServer({ settings: { maxHeaderListSize: 16 * 1024 * 1024 } })
+        const open = new Set<{ destroy: () => void }>()
+        server.on("session", (session) => {
+          open.add(session)
+          session.on("error", () => {})
+        })
+        server.on("stream", (stream: ServerHttp2Stream) => {
+          stream.on("error", () => {})
+          try {
+            answer(stream)
+          } catch {
+            stream.destroy()
+          }
+        })
+        server.listen(0, "127.0.0.1", () =>
+          resume(
+            Effect.succeed({
+              port: (server.address() as AddressInfo).port,
+              close: () => {
+                for (const session of open) session.destroy()
+                server.close()
+              }
+            })
+          )
+        )
+      }),
+      ({ close }) => Effect.sync(close)
+    )
+
+  const grpc = { ":status": 200, "content-type": "application/grpc" }
+  for (const [what, headers] of [
+    ["of 60 KB", { ...grpc, "grpc-status": "5", "grpc-message": "x".repeat(60_000) }],
+    [
+      "of a thousand names",
+      { ...grpc, ...Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`h${at}`, "x"])), "grpc-status": "5" }
+    ]
+  ] as const) {
+    it.scopedLive(`${what} fails the call and is not shown whole`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* answering((stream) => stream.respond(headers, { endStream: true }))
+        const client = yield* openClient(`grpc://127.0.0.1:${port}`, {}, 5_000)
+        const error = yield* Effect.flip(client.unary("/x/Y", new Uint8Array(0), 3_000))
+        assert.isBelow(error.message.length, 5_000)
+      })
+    )
+  }
+})
