@@ -50,6 +50,9 @@ const playback = (messages: ReadonlyArray<readonly [string, string]>) => {
   return { greeting: Buffer.concat(encoded.slice(0, greeted)), answer: Buffer.concat(encoded.slice(greeted)) }
 }
 
+const until = (met: () => boolean) =>
+  Effect.repeat(Effect.sleep(5), { until: met }).pipe(Effect.timeout("5 seconds"), Effect.asVoid)
+
 describe("Session", () => {
   it.scopedLive("sends its startup parameters in order, the query, and a farewell", () =>
     Effect.gen(function* () {
@@ -255,11 +258,10 @@ describe("Session", () => {
       const fiber = yield* Effect.fork(
         Effect.scoped(Effect.flatMap(open(target(server.port)), (session) => session.query("x", 60_000)))
       )
-      yield* Effect.sleep(100)
+      yield* until(() => server.heard.length > 0)
       assert.deepStrictEqual(server.heard, ["Q x"])
       yield* Fiber.interrupt(fiber)
-      yield* Effect.sleep(50)
-      assert.strictEqual(server.sockets.size, 0)
+      yield* until(() => server.sockets.size === 0)
     })
   )
 
