@@ -1,9 +1,9 @@
 /**
  * `compute_ctl emulate`: everything a compute talks to, as a process of its own.
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -19,6 +19,7 @@ import * as Tokens from "../emulator/Tokens.ts"
 import type { Asked } from "../emulator/World.ts"
 import { Account } from "../layers/Account.ts"
 import { Log } from "../layers/Log.ts"
+import { limits, readText } from "../layers/RegularFile.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
 import { complain, misused, print, wantsHelp } from "./output.ts"
 
@@ -110,10 +111,10 @@ Example: the next two basebackups break off in the middle.
 class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly message: string }> {}
 
 const readFile = (file: string): Effect.Effect<string, FileUnusable> =>
-  Effect.try({
-    try: () => fs.readFileSync(file, "utf8"),
-    catch: (cause) => new FileUnusable({ message: `cannot read ${file}: ${String(cause)}` })
-  })
+  Effect.mapError(
+    readText(file, limits.document),
+    ({ reason }) => new FileUnusable({ message: `cannot read ${file}: ${reason}` })
+  )
 
 const readJson = <A, I>(schema: Schema.Schema<A, I>, file: string): Effect.Effect<A, FileUnusable> =>
   Effect.flatMap(readFile(file), (text) =>
@@ -193,12 +194,16 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     return { options, spec: text(spec), faults: text(faults) }
   })
 
-/** Ends with SIGINT or SIGTERM. */
-const signalled: Effect.Effect<void> = Effect.async((resume) => {
+/** Listens from now on; what comes back ends with SIGINT or SIGTERM. */
+const signals = Effect.gen(function* () {
+  const stopped = yield* Deferred.make<void>()
   const names = ["SIGINT", "SIGTERM"] as const
-  const done = () => resume(Effect.void)
-  for (const name of names) process.once(name, done)
-  return Effect.sync(() => names.forEach((name) => process.off(name, done)))
+  const stop = () => Deferred.unsafeDone(stopped, Effect.void)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => names.forEach((name) => process.once(name, stop))),
+    () => Effect.sync(() => names.forEach((name) => process.off(name, stop)))
+  )
+  return Deferred.await(stopped)
 })
 
 const serve = (wanted: Wanted) =>
@@ -213,9 +218,12 @@ const serve = (wanted: Wanted) =>
       emulator.world.specs.set("*", { status: 200, body: JSON.stringify({ ...config, status }) })
     }
     yield* print(JSON.stringify(emulator.addresses))
-    yield* signalled
-    return 0
+    return yield* Effect.never
   }).pipe(Effect.scoped)
+
+/** A signal ends it in order, also before it is up: a folder of its own stays behind otherwise. */
+const serveUntilSignalled = (wanted: Wanted) =>
+  Effect.flatMap(signals, (stopped) => Effect.raceFirst(serve(wanted), Effect.as(stopped, 0))).pipe(Effect.scoped)
 
 const services = Account.layer.pipe(Layer.provideMerge(Log.layer({ format: "text" })))
 
@@ -224,7 +232,7 @@ export const emulate = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText.trimEnd()), 0)
   const wanted = choose(argv)
   if (Either.isLeft(wanted)) return misused(wanted.left)
-  return serve(wanted.right).pipe(
+  return serveUntilSignalled(wanted.right).pipe(
     Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
     Effect.provide(services)
   )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { run } from "../layers/child/process.ts"
 import { Archive, compress } from "./Archive.ts"
 import { type Account, attempt, DistributionFailed, moveIntoPlace } from "./Distribution.ts"
+import { freshFolder } from "./folders.ts"
 import * as tar from "./tar.ts"
 
 /** Local sessions are trusted, as in the sample that pageservers send. */
@@ -55,14 +56,6 @@ export const archiveOf = (pgdata: string): Effect.Effect<Archive, DistributionFa
     )
   }).pipe(Effect.flatMap(compress))
 
-/** A folder of its own, which the account can enter and write to. */
-export const folderFor = (parent: string, prefix: string, account: Account | null): string => {
-  const dir = fs.mkdtempSync(path.join(parent, prefix))
-  fs.chmodSync(dir, 0o711)
-  if (account !== null) fs.chownSync(dir, account.uid, account.gid)
-  return dir
-}
-
 const initdb = (bin: string, pgdata: string, locale: string, account: Account | null) =>
   run(path.join(bin, "initdb"), {
     args: [
@@ -84,7 +77,7 @@ const initdb = (bin: string, pgdata: string, locale: string, account: Account | 
 
 const make = (bin: string, work: string, account: Account | null) =>
   Effect.acquireUseRelease(
-    attempt("cannot make a folder for initdb", () => folderFor(work, "initdb-", account)),
+    attempt("cannot make a folder for initdb", () => freshFolder(work, "initdb-", account)),
     (dir) => {
       const pgdata = path.join(dir, "pgdata")
       return initdb(bin, pgdata, "C.UTF-8", account).pipe(

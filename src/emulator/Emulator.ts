@@ -4,25 +4,25 @@
  */
 import type { KeyObject } from "node:crypto"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Lsn from "../domain/Lsn.ts"
 import { Archive } from "./Archive.ts"
-import { archiveOf, folderFor, freshCluster } from "./Cluster.ts"
+import { archiveOf, freshCluster } from "./Cluster.ts"
 import { controlPlane } from "./ControlPlane.ts"
 import { controlPort } from "./ControlPort.ts"
 import {
   type Account,
   attempt,
   type Distribution,
-  DistributionFailed,
+  type DistributionFailed,
   distribution,
   fakeDistribution
 } from "./Distribution.ts"
 import { endpointStorage } from "./EndpointStorage.ts"
 import { extensionStore } from "./ExtensionStore.ts"
+import { cacheFolder, namedFolder, scratchFolder } from "./folders.ts"
 import { neonShape } from "./neonShape.ts"
 import { pageserver } from "./Pageserver.ts"
 import { pageserverGrpc } from "./PageserverGrpc.ts"
@@ -117,36 +117,15 @@ export const defaultTenant = "b0554b632bd4d547a63b86c3630317e8"
 export const defaultTimeline = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
 export const defaultLsn = Lsn.fromBigInt(0x1800000n)
 
-/** A folder that outlives runs, private to the user but passable for the account. */
-export const defaultCache = (): Effect.Effect<string, DistributionFailed> =>
-  attempt("cannot make a cache folder", () => {
-    const uid = process.getuid?.() ?? 0
-    const dir = path.join(os.tmpdir(), `compute-emulator-${uid}`)
-    fs.mkdirSync(dir, { recursive: true, mode: 0o711 })
-    fs.chmodSync(dir, 0o711)
-    return { dir, isOurs: fs.statSync(dir).uid === uid }
-  }).pipe(
-    Effect.filterOrFail(
-      ({ isOurs }) => isOurs,
-      ({ dir }) => new DistributionFailed({ message: `${dir} belongs to somebody else` })
-    ),
-    Effect.map(({ dir }) => dir),
-    Effect.orElse(() => attempt("cannot make a cache folder", () => folderFor(os.tmpdir(), "emulator-", null)))
-  )
-
-const makeFolder = (options: EmulatorOptions) =>
-  options.dir === undefined
-    ? Effect.acquireRelease(
-        attempt("cannot make a temporary folder", () => folderFor(os.tmpdir(), "emulator-", null)),
-        (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true }))
+const makeFolder = ({ dir }: EmulatorOptions) =>
+  dir === undefined
+    ? scratchFolder(null)
+    : Effect.tap(namedFolder(dir), (made) =>
+        attempt(`cannot empty ${made}`, () => {
+          for (const old of ["real", "bin", "sync-safekeepers"])
+            fs.rmSync(path.join(made, old), { recursive: true, force: true })
+        })
       )
-    : attempt("cannot make the emulator's folder", () => {
-        const dir = path.resolve(options.dir ?? "")
-        fs.mkdirSync(dir, { recursive: true })
-        for (const old of ["real", "bin", "sync-safekeepers"])
-          fs.rmSync(path.join(dir, old), { recursive: true, force: true })
-        return dir
-      })
 
 const load = (file: string) => attempt(`cannot read ${file}`, () => new Archive(fs.readFileSync(file)))
 
@@ -199,7 +178,7 @@ export const start = (
     const publicKeys = options.publicKeys ?? []
     const world = new World(key === undefined ? publicKeys : [key.publicKey, ...publicKeys], options.log)
     const dir = yield* makeFolder(options)
-    const cache = options.cache ?? (yield* defaultCache())
+    const cache = yield* options.cache === undefined ? cacheFolder() : namedFolder(options.cache)
     let addresses: object = {}
     const control = yield* controlPort(world, () => addresses, host, ports.control ?? 0)
     const made = yield* makeDistribution(options, dir, cache, { host, port: control.port })
