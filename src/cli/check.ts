@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { check as checkDocument, type Fault, summary, unreadable } from "../domain/Check.ts"
-import { documentFlags, readDocument } from "./document.ts"
+import { documentFlags, type ReadDocument, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
 import { complain, misused, print, wantsHelp } from "./output.ts"
 
@@ -21,10 +21,11 @@ const shown = (file: string) => (fault: Fault) =>
 
 export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
-  const given = readDocument(argv)
-  if (Either.isLeft(given)) return misused(given.left)
-  const { document, file, text, context } = given.right
-  return Either.match(checkDocument(document, text, { ...context, tls: false }), {
+  return Effect.matchEffect(readDocument(argv), { onFailure: misused, onSuccess: report })
+}
+
+const report = ({ document, file, text, context }: ReadDocument): Effect.Effect<number> =>
+  Either.match(checkDocument(document, text, { ...context, tls: false }), {
     onLeft: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),
     onRight: (checked) => {
       const fault = unreadable(checked)
@@ -34,4 +35,3 @@ export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
       return Effect.as(print(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")), 0)
     }
   })
-}

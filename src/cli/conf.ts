@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import { check, unreadable } from "../domain/Check.ts"
 import { effectiveTls } from "../domain/ParsedSpec.ts"
 import { render } from "../domain/PostgresConf.ts"
-import { documentFlags, readDocument } from "./document.ts"
+import { documentFlags, type ReadDocument, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
 import { complain, misused, print, wantsHelp } from "./output.ts"
 
@@ -22,9 +22,10 @@ const write = (text: string) => Effect.sync(() => void process.stdout.write(text
 
 export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
-  const given = readDocument(argv)
-  if (Either.isLeft(given)) return misused(given.left)
-  const { document, file, text, context } = given.right
+  return Effect.matchEffect(readDocument(argv), { onFailure: misused, onSuccess: show })
+}
+
+const show = ({ document, file, text, context }: ReadDocument): Effect.Effect<number> => {
   const checked = check(document, text, { ...context, tls: false })
   if (Either.isLeft(checked)) {
     const lines = checked.left.map(({ message }) => `${file}: ${message}`)

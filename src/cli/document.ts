@@ -1,12 +1,14 @@
 /**
  * The flags of the verbs that read a configuration without running it.
  */
-import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Document } from "../domain/Check.ts"
 import { connstrPort } from "../domain/Connstr.ts"
 import type { ConfContext } from "../domain/PostgresConf.ts"
 import { strictOvercommit } from "../layers/dataDirectory/conf.ts"
+import { BodyTooLong, readBody } from "../layers/http/readBody.ts"
+import { limits, readText } from "../layers/RegularFile.ts"
 import { type Flag, type Given, parseFlags, UsageError, wholeNumber } from "./flags.ts"
 
 const config: Flag = { name: "config", short: "c", value: "FILE", help: "The configuration; `-` for standard input" }
@@ -39,12 +41,24 @@ export interface ReadDocument {
   readonly context: Omit<ConfContext, "tls">
 }
 
-const read = (file: string): Either.Either<string, UsageError> =>
-  Either.try({
-    try: () => fs.readFileSync(file === "-" ? 0 : file, "utf8"),
-    catch: (error) =>
-      new UsageError({ message: `cannot read ${file}: ${error instanceof Error ? error.message : "unreadable"}` })
-  })
+/** What a pipe or a terminal brings until it ends. */
+const standardInput = Effect.tryPromise({
+  try: () => readBody(process.stdin, limits.document),
+  catch: (error) => {
+    const reason = error instanceof BodyTooLong ? `it is longer than ${error.limit} bytes` : String(error)
+    return new UsageError({ message: `cannot read the standard input: ${reason}` })
+  }
+}).pipe(Effect.map((bytes) => bytes.toString("utf8")))
+
+const read = (file: string): Effect.Effect<string, UsageError> =>
+  file === "-"
+    ? standardInput
+    : Effect.mapError(readText(file, limits.document), ({ path, reason }) => {
+        const message = `cannot read ${path}: ${reason}`
+        return new UsageError(
+          reason.includes("a pipe") ? { message, hint: "`-` reads the standard input" } : { message }
+        )
+      })
 
 const fileOf = (given: Given): Either.Either<readonly [Document, string], UsageError> => {
   const whole = given.get(config.name)
@@ -54,8 +68,8 @@ const fileOf = (given: Given): Either.Either<readonly [Document, string], UsageE
   return Either.left(new UsageError({ message: "give one of --config FILE and --spec-path FILE" }))
 }
 
-export const readDocument = (argv: ReadonlyArray<string>): Either.Either<ReadDocument, UsageError> =>
-  Either.gen(function* () {
+export const readDocument = (argv: ReadonlyArray<string>): Effect.Effect<ReadDocument, UsageError> =>
+  Effect.gen(function* () {
     const given = yield* parseFlags(documentFlags, argv)
     const [document, file] = yield* fileOf(given)
     const port = yield* wholeNumber(given, internalHttpPort, 65_535)

@@ -1,7 +1,6 @@
 /**
  * `compute_ctl plan`: what applying a spec would change in the catalog, and why. Changes nothing.
  */
-import { readFile } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,6 +12,7 @@ import { parseSpec } from "../domain/ParsedSpec.ts"
 import { redact } from "../domain/Redaction.ts"
 import { dryRun } from "../layers/catalog/dryRun.ts"
 import { BodyTooLong, readBody } from "../layers/http/readBody.ts"
+import { limits, readText } from "../layers/RegularFile.ts"
 import { Sql } from "../layers/Sql.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
 import * as Output from "./output.ts"
@@ -100,15 +100,12 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     return wanted
   })
 
-const readText = (file: string) =>
-  Effect.tryPromise({
-    try: () => readFile(file, "utf8"),
-    catch: (error) => refused(`cannot read ${file}: ${error instanceof Error ? error.message : "unknown"}`)
-  })
+const readDocument = (file: string) =>
+  Effect.mapError(readText(file, limits.document), ({ reason }) => refused(`cannot read ${file}: ${reason}`))
 
 const readSpec = (file: string) =>
   Effect.gen(function* () {
-    const text = yield* readText(file)
+    const text = yield* readDocument(file)
     const decoded = yield* Either.mapLeft(decodeJson(ComputeConfig, text), ({ message }) =>
       refused(`${file}: ${message}`)
     )
@@ -130,7 +127,7 @@ const lookMyself = (file: string, wanted: Wanted) =>
   })
 
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */
-const configText = (file: string) => Effect.zipRight(readSpec(file), readText(file))
+const configText = (file: string) => Effect.zipRight(readSpec(file), readDocument(file))
 
 const askCompute = (address: string, wanted: Wanted) =>
   Effect.gen(function* () {

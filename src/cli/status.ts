@@ -1,12 +1,11 @@
 /**
  * `compute_ctl status`: what a running compute does and what it waits for, on one screen.
  */
-import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type { ComputeStatus } from "../domain/ComputeStatus.ts"
 import type { Target } from "../http/client.ts"
+import { limits, readText } from "../layers/RegularFile.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
 import { complain, print, wantsHelp } from "./output.ts"
 import { statusText } from "./status/screen.ts"
@@ -40,24 +39,23 @@ interface Wanted {
   readonly json: boolean
 }
 
-const readToken = (file: string): Either.Either<string, UsageError> =>
-  Either.try({
-    try: () => readFileSync(file, "utf8").trim(),
-    catch: (error) =>
-      new UsageError({ message: `cannot read ${file}: ${error instanceof Error ? error.message : "unknown"}` })
-  })
+const readToken = (file: string): Effect.Effect<string, UsageError> =>
+  readText(file, limits.credentials).pipe(
+    Effect.map((text) => text.trim()),
+    Effect.mapError(({ reason }) => new UsageError({ message: `cannot read ${file}: ${reason}` }))
+  )
 
-const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
-  Either.gen(function* () {
+const choose = (argv: ReadonlyArray<string>): Effect.Effect<Wanted, UsageError> =>
+  Effect.gen(function* () {
     const given = yield* parseFlags(flags, argv)
     const file = given.get(tokenFile.name)
     const direct = given.get(token.name)
     if (file !== undefined && direct !== undefined) {
-      return yield* Either.left(new UsageError({ message: "--token cannot be used with --token-file" }))
+      return yield* Effect.fail(new UsageError({ message: "--token cannot be used with --token-file" }))
     }
     const address = given.get(url.name) ?? "http://localhost:3080"
     if (!/^https?:\/\/[^/\s]+\/*$/.test(address)) {
-      return yield* Either.left(new UsageError({ message: `invalid value '${address}' for '--url <URL>'` }))
+      return yield* Effect.fail(new UsageError({ message: `invalid value '${address}' for '--url <URL>'` }))
     }
     const secret = file === undefined ? (direct ?? process.env.COMPUTE_CTL_TOKEN) : yield* readToken(file)
     return {
@@ -85,7 +83,8 @@ const show = ({ json: asJson, target }: Wanted) =>
 
 export const status = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), RUNNING)
-  const wanted = choose(argv)
-  if (Either.isLeft(wanted)) return Effect.as(complain(`error: ${wanted.left.message}`), USAGE)
-  return show(wanted.right)
+  return Effect.matchEffect(choose(argv), {
+    onFailure: ({ message }) => Effect.as(complain(`error: ${message}`), USAGE),
+    onSuccess: show
+  })
 }

@@ -1,10 +1,10 @@
 /**
  * Whose processes Postgres and its tools are. Postgres refuses to run as root, so as root they get an unprivileged account.
  */
-import * as fs from "node:fs"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { limits, readText } from "./RegularFile.ts"
 
 export interface PostgresAccount {
   readonly uid: number
@@ -15,9 +15,9 @@ export interface PostgresAccount {
 /** In order of preference; the first that exists is taken. */
 const CANDIDATES = ["postgres", "nobody"]
 
-/** Reads the account file itself: resolving a name through the system's library would load it on the start path. */
-const lookUp = (): PostgresAccount | null => {
-  const lines = fs.readFileSync("/etc/passwd", "utf8").split("\n")
+/** In the account file itself: resolving a name through the system's library would load it on the start path. */
+const lookUp = (accounts: string): PostgresAccount | null => {
+  const lines = accounts.split("\n")
   for (const name of CANDIDATES) {
     const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(":")
     if (fields !== undefined) return { name, uid: Number(fields[2]), gid: Number(fields[3]) }
@@ -36,7 +36,10 @@ export class Account extends Context.Tag("compute/Account")<
     this,
     Effect.gen(function* () {
       if (process.getuid?.() !== 0) return { postgres: null }
-      const postgres = yield* Effect.try(lookUp).pipe(Effect.orElseSucceed(() => null))
+      const postgres = yield* readText("/etc/passwd", limits.settings).pipe(
+        Effect.map(lookUp),
+        Effect.catchAll(({ message }) => Effect.as(Effect.logWarning(message), null))
+      )
       yield* postgres === null
         ? Effect.logWarning(
             "running as root, and there is no account `postgres` or `nobody`: Postgres will refuse to start"

@@ -88,7 +88,7 @@ const clearAway = (pgdata: string, account: PostgresAccount | null) =>
   Effect.gen(function* () {
     const real = yield* attempt(pgdata, () => fs.realpathSync(pgdata))
     yield* endLeftovers(real, account)
-    const text = yield* attempt(pgdata, () => readText(path.join(real, "postmaster.pid")))
+    const text = yield* readText(path.join(real, "postmaster.pid"))
     if (text !== null) yield* removeSharedMemory(text)
   }).pipe(Effect.ignore)
 

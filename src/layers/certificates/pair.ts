@@ -3,11 +3,11 @@
  *
  * Source: `compute_tools/src/tls.rs`.
  */
-import * as fs from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { TlsConfig } from "../../domain/ComputeSpec.ts"
+import { limits, readBytes } from "../RegularFile.ts"
 
 export interface KeyPair {
   /** The file's bytes. */
@@ -24,15 +24,11 @@ export class CertificatesUnusable extends Data.TaggedError("CertificatesUnusable
   readonly path: string
 }> {}
 
-const reason = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/, [a-z]+( '.*)?$/s, "") : String(error)
-
 const read = (kind: "cert" | "key", file: string) =>
-  Effect.tryPromise({
-    try: () => fs.promises.readFile(file),
-    catch: (error) =>
-      new CertificatesUnusable({ path: file, message: `could not read ${kind} file ${file}: ${reason(error)}` })
-  })
+  Effect.mapError(
+    readBytes(file, limits.credentials),
+    ({ reason }) => new CertificatesUnusable({ path: file, message: `could not read ${kind} file ${file}: ${reason}` })
+  )
 
 /** The library's own texts say nothing about which file is meant, and nothing else is to be told about a key. */
 const verify = (crypto: typeof import("node:crypto"), tls: TlsConfig, key: Buffer, cert: Buffer) => {

@@ -5,16 +5,20 @@
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { limits, readText } from "../RegularFile.ts"
 
 const text = (path: string): Effect.Effect<string | null> =>
   Effect.promise(() => readFile(path, "utf8").catch(() => null))
 
 /** The number in a pid file; null when there is no file or no number of at least 1 in it. */
 export const readPid = (path: string): Effect.Effect<number | null> =>
-  Effect.map(text(path), (content) => {
-    const pid = /^\s*(\d{1,10})\s*$/.exec(content ?? "")?.[1]
-    return pid === undefined || Number(pid) < 1 ? null : Number(pid)
-  })
+  Effect.map(
+    Effect.orElseSucceed(readText(path, limits.note), () => null),
+    (content) => {
+      const pid = /^\s*(\d{1,10})\s*$/.exec(content ?? "")?.[1]
+      return pid === undefined || Number(pid) < 1 ? null : Number(pid)
+    }
+  )
 
 /** The kernel keeps 15 characters of a name. A zombie is no process any more: it holds nothing and hears nothing. */
 const bears = (stat: string | null, name: string): boolean => {

@@ -1,10 +1,11 @@
 /**
  * Files that another program reads whenever it likes: it must never see half of one.
  */
-import { chmod, chown, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, chown, open, rename, rm, stat, writeFile } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { limits, readTextIfAny } from "../RegularFile.ts"
 
 export class FileNotWritten extends Data.TaggedError("FileNotWritten")<{
   readonly path: string
@@ -20,14 +21,7 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 
 /** The text of a file; null when there is none. */
 export const readText = (path: string): Effect.Effect<string | null, FileNotWritten> =>
-  Effect.tryPromise({
-    try: (signal) =>
-      readFile(path, { encoding: "utf8", signal }).catch((error: unknown) => {
-        if (codeOf(error) === "ENOENT") return null
-        throw error
-      }),
-    catch: (error) => new FileNotWritten({ path, reason: reasonOf(error) })
-  })
+  Effect.mapError(readTextIfAny(path, limits.settings), ({ reason }) => new FileNotWritten({ path, reason }))
 
 const existing = (path: string) =>
   stat(path).catch((error: unknown) => {

@@ -16,7 +16,7 @@ import type { PostgresAccount } from "../Account.ts"
 import type { KeyPair } from "../certificates/pair.ts"
 import type { ComputeOptions } from "../Options.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
-import { attempt, readBytes, readText, writeAtomic } from "./files.ts"
+import { attempt, has, readText, writeAtomic } from "./files.ts"
 
 /** 2: the kernel hands out no more memory than it has, which is how a machine with swap is set up. */
 export const strictOvercommit = (): boolean => {
@@ -39,14 +39,15 @@ export const contextOf = (options: ComputeOptions, tls: boolean) => ({
 
 /** Postgres insists on a key that its owner alone can read, which a mounted secret cannot be: hence copies. */
 const writePair = (directory: string, account: PostgresAccount | null, pair: KeyPair) =>
-  attempt(path.join(directory, "server.key"), () => {
+  Effect.gen(function* () {
     const key = path.join(directory, "server.key")
     const cert = path.join(directory, "server.crt")
     const bytes = Redacted.value(pair.key)
-    const same = readBytes(key)?.equals(bytes) === true && readBytes(cert)?.equals(pair.cert) === true
-    if (same) return false
-    writeAtomic(key, bytes, account)
-    writeAtomic(cert, pair.cert, account)
+    if ((yield* has(key, bytes)) && (yield* has(cert, pair.cert))) return false
+    yield* attempt(key, () => {
+      writeAtomic(key, bytes, account)
+      writeAtomic(cert, pair.cert, account)
+    })
     return true
   })
 
@@ -65,11 +66,8 @@ export const writeConf = (
     )
     // The pair first: a configuration must not name files that are not there.
     const newPair = pair === null ? false : yield* writePair(options.pgdata, account, pair)
-    const newText = yield* attempt(file, () => {
-      if (readText(file) === text) return false
-      writeAtomic(file, text, account)
-      return true
-    })
+    const newText = !(yield* has(file, Buffer.from(text)))
+    if (newText) yield* attempt(file, () => writeAtomic(file, text, account))
     return newPair || newText
   })
 
@@ -80,10 +78,10 @@ export const ensureConfLine = (
   line: string
 ): Effect.Effect<boolean, DataDirectoryFailed> => {
   const file = path.join(directory, "postgresql.conf")
-  return attempt(file, () => {
-    const changed = withLine(readText(file) ?? "", line)
+  return Effect.gen(function* () {
+    const changed = withLine((yield* readText(file)) ?? "", line)
     if (changed === null) return false
-    writeAtomic(file, changed, account)
+    yield* attempt(file, () => writeAtomic(file, changed, account))
     return true
   })
 }

@@ -1,11 +1,12 @@
 /**
- * Small files of the data directory. Calls are synchronous: each takes microseconds, less than a trip to the thread pool.
+ * Small files of the data directory. Writes are synchronous: each takes microseconds, less than a trip to the thread pool.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../Account.ts"
-import type { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { type FileUnreadable, limits, readBytes, readTextIfAny } from "../RegularFile.ts"
+import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { notWritten } from "./diskFull.ts"
 
 /** What went wrong, without the path, which the error names itself. */
@@ -16,27 +17,21 @@ export const reasonOf = (error: unknown): string =>
 export const attempt = <A>(file: string, calls: () => A): Effect.Effect<A, DataDirectoryFailed> =>
   Effect.try({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
 
-const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT"
+const failed = ({ path: file, reason }: FileUnreadable) => new DataDirectoryFailed({ path: file, reason })
 
 /** The text of a file; null when there is none. */
-export const readText = (file: string): string | null => {
-  try {
-    return fs.readFileSync(file, "utf8")
-  } catch (error) {
-    if (isMissing(error)) return null
-    throw error
-  }
-}
+export const readText = (file: string, limit: number = limits.settings) =>
+  Effect.mapError(readTextIfAny(file, limit), failed)
 
-/** The bytes of a file; null when there is none. */
-export const readBytes = (file: string): Buffer | null => {
-  try {
-    return fs.readFileSync(file)
-  } catch (error) {
-    if (isMissing(error)) return null
-    throw error
-  }
-}
+/** The bytes of a key or a certificate. */
+export const readCredentials = (file: string) => Effect.mapError(readBytes(file, limits.credentials), failed)
+
+/** Whether a regular file with these bytes is there already. */
+export const has = (file: string, bytes: Buffer): Effect.Effect<boolean> =>
+  readBytes(file, bytes.length).pipe(
+    Effect.map((present) => present.equals(bytes)),
+    Effect.orElseSucceed(() => false)
+  )
 
 let serial = 0
 

@@ -10,8 +10,9 @@ import type { DatabricksSettings } from "../../domain/ComputeSpec.ts"
 import { withFirstLine, withLine } from "../../domain/ConfLine.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { PostgresAccount } from "../Account.ts"
+import { limits } from "../RegularFile.ts"
 import type { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
-import { attempt, readBytes, readText, writeAtomic } from "./files.ts"
+import { attempt, has, readCredentials, readText, writeAtomic } from "./files.ts"
 
 /** Passwords from everywhere. `md5` also lets SCRAM in: Postgres goes by the stored verifier. */
 const HBA_LINE = "host\tall\t\tall\t\tall\t\tmd5"
@@ -32,21 +33,18 @@ const edit = (
   change: (text: string) => string | null
 ): Effect.Effect<void, DataDirectoryFailed> => {
   const file = path.join(directory, name)
-  return attempt(file, () => {
-    const changed = change(readText(file) ?? "")
-    if (changed !== null) writeAtomic(file, changed, account)
+  return Effect.flatMap(readText(file), (text) => {
+    const changed = change(text ?? "")
+    return changed === null ? Effect.void : attempt(file, () => writeAtomic(file, changed, account))
   })
 }
 
 const copy = ({ account }: Place, from: string, to: string, mode = 0o600): Effect.Effect<void, DataDirectoryFailed> =>
-  attempt(from, () => fs.readFileSync(from)).pipe(
-    Effect.flatMap((bytes) =>
-      attempt(to, () => {
-        if (readBytes(to)?.equals(bytes) === true) fs.chmodSync(to, mode)
-        else writeAtomic(to, bytes, account, mode)
-      })
-    )
-  )
+  Effect.gen(function* () {
+    const bytes = yield* readCredentials(from)
+    const isThere = yield* has(to, bytes)
+    yield* attempt(to, () => (isThere ? fs.chmodSync(to, mode) : writeAtomic(to, bytes, account, mode)))
+  })
 
 /** Older pageservers give the start position its older name. */
 const nameSignal = (place: Place): Effect.Effect<void, DataDirectoryFailed> => {
@@ -73,7 +71,7 @@ const linkSharedMemory = ({ account, directory }: Place): Effect.Effect<void, Da
 
 const serverVersion = (directory: string): Effect.Effect<number, DataDirectoryFailed> => {
   const file = path.join(directory, "PG_VERSION")
-  return attempt(file, () => Number.parseInt(readText(file) ?? "", 10))
+  return Effect.map(readText(file, limits.note), (text) => Number.parseInt(text ?? "", 10))
 }
 
 const databricks = (place: Place, settings: DatabricksSettings): Effect.Effect<void, DataDirectoryFailed> =>

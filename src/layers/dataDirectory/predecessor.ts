@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { pidOf } from "../../domain/PostmasterPid.ts"
 import type { PostgresAccount } from "../Account.ts"
+import { limits } from "../RegularFile.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { attempt, readText } from "./files.ts"
 import { endLeftovers, isPostgres, link, readProcess } from "./leftovers.ts"
@@ -59,7 +60,7 @@ export const stopPredecessor = (
 ): Effect.Effect<void, DataDirectoryFailed> =>
   Effect.gen(function* () {
     const file = path.join(directory, "postmaster.pid")
-    const text = yield* attempt(file, () => readText(file)).pipe(Effect.orElseSucceed(() => null))
+    const text = yield* Effect.orElseSucceed(readText(file, limits.note), () => null)
     const pid = text === null ? null : pidOf(text)
     if (!fs.existsSync(directory)) return
     const real = yield* attempt(directory, () => fs.realpathSync(directory))

@@ -4,41 +4,54 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
 import { isReady } from "../../domain/PostmasterPid.ts"
+import { limits, readTextIfAny } from "../RegularFile.ts"
 
 const FILE = "postmaster.pid"
 /** Milliseconds. Events come within one; some mounts never send any. */
 const POLL = 20
 
-const readyNow = (file: string): boolean => {
-  try {
-    return isReady(fs.readFileSync(file, "utf8"))
-  } catch {
-    return false
-  }
-}
-
-/** Never fails: what cannot be read is not ready yet. Interruption takes the watch and the timer down. */
-export const awaitReady = (pgdata: string): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    const file = path.join(pgdata, FILE)
-    let watcher: fs.FSWatcher | undefined
-    const close = () => {
-      clearInterval(timer)
-      watcher?.close()
-    }
-    const check = () => {
-      if (!readyNow(file)) return
-      close()
-      resume(Effect.void)
-    }
-    const timer = setInterval(check, POLL)
-    try {
-      watcher = fs.watch(pgdata, (_, name) => (name === null || name === FILE) && check())
-      watcher.on("error", () => watcher?.close())
-    } catch {
-      // No watch on this file system, or the descriptors are used up: the poll alone does it.
-    }
-    check()
-    return Effect.sync(close)
+/** An element whenever it is worth to look again; several at once are one. */
+const occasions = (pgdata: string): Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const queue = yield* Queue.sliding<void>(1)
+    const look = () => void Queue.unsafeOffer(queue, undefined)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const timer = setInterval(look, POLL)
+        try {
+          const watcher = fs.watch(pgdata, (_, name) => (name === null || name === FILE) && look())
+          watcher.on("error", () => watcher.close())
+          return { timer, watcher }
+        } catch {
+          // No watch on this file system, or the descriptors are used up: the poll alone does it.
+          return { timer, watcher: undefined }
+        }
+      }),
+      ({ timer, watcher }) =>
+        Effect.sync(() => {
+          clearInterval(timer)
+          watcher?.close()
+        })
+    )
+    return queue
   })
+
+/** Never fails: what cannot be read is not ready yet, and is told once. Interruption takes the watch and the timer down. */
+export const awaitReady = (pgdata: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const file = path.join(pgdata, FILE)
+    const looks = yield* occasions(pgdata)
+    let told = ""
+    const isReadyNow = readTextIfAny(file, limits.note).pipe(
+      Effect.map((text) => text !== null && isReady(text)),
+      Effect.catchAll(({ message }) => {
+        if (told === message) return Effect.succeed(false)
+        told = message
+        return Effect.as(Effect.logWarning(message), false)
+      })
+    )
+    while (!(yield* isReadyNow)) yield* Queue.take(looks)
+  }).pipe(Effect.scoped)

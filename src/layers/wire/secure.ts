@@ -1,21 +1,18 @@
 /**
  * TLS over a connected socket. A module of its own, because most sessions are plain and `node:tls` is not free to load.
  */
-import * as fs from "node:fs"
 import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { limits, readBytes } from "../RegularFile.ts"
 import type { ConnectionString } from "./ConnectionString.ts"
 import { connectFailed, type WireFailed } from "./WireFailed.ts"
 
 const certificates = (path: string | null): Effect.Effect<Buffer | undefined, WireFailed> =>
   path === null || path === "system"
     ? Effect.succeed(undefined)
-    : Effect.try({
-        try: () => fs.readFileSync(path),
-        catch: (error) => connectFailed(error instanceof Error ? error.message : `cannot read ${path}`)
-      })
+    : Effect.mapError(readBytes(path, limits.credentials), ({ message }) => connectFailed(message))
 
 export const secure = (
   socket: net.Socket,

@@ -1,4 +1,7 @@
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -280,6 +283,23 @@ describe("Session", () => {
         const verified = yield* Effect.flip(open(target(server.port, {}, "?sslmode=verify-full")))
         assert.include(verified.message, offers ? "error performing TLS handshake" : "server does not support TLS")
       }
+    })
+  )
+
+  it.scopedLive("reads an authority's certificate from a file, and waits for no pipe in its place", () =>
+    Effect.gen(function* () {
+      const folder = fs.mkdtempSync(path.join(tmpdir(), "session-"))
+      const pipe = path.join(folder, "ca.pem")
+      execFileSync("mkfifo", [pipe])
+      const server = yield* tlsServer(true, () => undefined)
+      for (const [file, reason] of [
+        [pipe, "it is a pipe, not a regular file"],
+        ["/nowhere/ca.pem", "ENOENT: no such file or directory"]
+      ]) {
+        const refused = yield* Effect.flip(open(target(server.port, {}, `?sslmode=verify-ca&sslrootcert=${file}`)))
+        assert.include(refused.message, `${file}: ${reason}`)
+      }
+      fs.rmSync(folder, { recursive: true })
     })
   )
 })
