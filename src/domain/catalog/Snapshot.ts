@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import type * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { parseControlFile } from "./ControlFile.ts"
 import type { Inspection } from "./Inspection.ts"
 
 /** `pg_database.datconnlimit` of a database whose DROP was interrupted: nobody can connect, only dropping again helps. */
@@ -57,8 +58,8 @@ const Document = Schema.Struct({
   subscribers: Schema.Array(Schema.String),
   /** Extensions of the system database. */
   extensions: Schema.Array(Extension),
-  /** The version of the neon extension that the files on disk would install; null when there are none. */
-  neonAvailable: Schema.NullOr(Schema.String),
+  /** The neon extension's control file; null when there is none. */
+  neonControl: Schema.NullOr(Schema.String),
   schemaNeon: Schema.Boolean,
   healthCheck: Schema.Boolean,
   /** Settings of database `postgres`, as `name=value`. */
@@ -70,7 +71,9 @@ const Document = Schema.Struct({
 })
 type Document = typeof Document.Type
 
-export interface Snapshot extends Omit<Document, "roles"> {
+export interface Snapshot extends Omit<Document, "roles" | "neonControl"> {
+  /** The version of the neon extension that the files on disk would install; null when there are none. */
+  readonly neonAvailable: string | null
   readonly roles: ReadonlyMap<string, Redacted.Redacted<string> | null>
   /** By name, for databases that somebody has looked into. */
   readonly inspections: ReadonlyMap<string, Inspection>
@@ -80,8 +83,9 @@ const decodeDocument = Schema.decodeEither(Schema.parseJson(Document))
 
 /** Reads the answer of the server; anything unexpected in it is an error, because a lost row leads to "already exists". */
 export const decodeSnapshot = (json: string): Either.Either<Snapshot, ParseResult.ParseError> =>
-  Either.map(decodeDocument(json), ({ roles, ...rest }) => ({
+  Either.map(decodeDocument(json), ({ neonControl, roles, ...rest }) => ({
     ...rest,
+    neonAvailable: neonControl === null ? null : (parseControlFile(neonControl).get("default_version") ?? null),
     roles: new Map(
       roles.names.map((name, index) => {
         const password = roles.passwords[index] ?? null

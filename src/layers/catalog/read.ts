@@ -9,6 +9,7 @@ import { decodeSnapshot, type Snapshot } from "../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { SqlSession } from "../Sql.ts"
 import { SqlFailed } from "../sql/SqlFailed.ts"
+import { controlFileRows } from "./controlFile.ts"
 
 /**
  * Every name is qualified, operators and types too: one that is not may be a tenant's should the search path ever be
@@ -42,7 +43,7 @@ const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'databases', ${databasesNow},
   'subscribers', ${list("f.datname", "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.subdbid) f")},
   'extensions', ${extensionsNow},
-  'neonAvailable', (SELECT default_version FROM pg_catalog.pg_available_extensions() WHERE name OPERATOR(pg_catalog.=) 'neon'),
+  'neonControl', (SELECT content FROM (${controlFileRows("'neon'")}) one),
   'schemaNeon', pg_catalog.to_regnamespace('neon') IS NOT NULL,
   'healthCheck', pg_catalog.to_regclass('public.health_check') IS NOT NULL,
   'postgresSettings', ${list("c", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, pg_catalog.unnest(s.setconfig) c WHERE d.datname OPERATOR(pg_catalog.=) 'postgres' AND s.setrole OPERATOR(pg_catalog.=) '0'::pg_catalog.oid")},

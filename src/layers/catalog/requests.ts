@@ -6,11 +6,13 @@
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
+import { parseControlFile } from "../../domain/catalog/ControlFile.ts"
 import { ident } from "../../domain/Quote.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
 import { connectFailed, statementFailed } from "../sql/failures.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
+import { controlFileRows, fileText } from "./controlFile.ts"
 import { ExtensionNotInstalled, GrantsNotSet } from "./errors.ts"
 
 type Sessions = Sql["Type"]
@@ -107,9 +109,26 @@ const run = (session: SqlSession, statement: string) =>
 const ask = <Row extends object>(session: SqlSession, statement: string, values: ReadonlyArray<string>) =>
   Effect.mapError(session.query<Row>(statement, values), refusal("Failed to execute query"))
 
-/** A control file may fix the schema; asking for another one would fail. */
-const FIXED_SCHEMA = `SELECT schema AS name FROM pg_catalog.pg_available_extension_versions
-  WHERE name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND schema IS NOT NULL`
+const CONTROL_FILE = controlFileRows("$1::pg_catalog.text")
+const OTHER_FILE = `SELECT ${fileText("$1")} AS content`
+
+/**
+ * The schema that the extension's control file fixes, or that of the version; asking for another one would fail. No
+ * control file has a name with a slash in it.
+ */
+const fixedSchema = (session: SqlSession, { extension, version }: ExtensionRequest) =>
+  Effect.gen(function* () {
+    if (`${extension}${version}`.includes("/")) return undefined
+    const [found] = yield* ask<{ base: string; content: string }>(session, CONTROL_FILE, [extension])
+    if (found === undefined) return undefined
+    const control = parseControlFile(found.content)
+    const folder = control.get("directory") ?? "extension"
+    const scripts = folder.startsWith("/") ? folder : `${found.base}/${folder}`
+    const [own] = yield* ask<{ content: string | null }>(session, OTHER_FILE, [
+      `${scripts}/${extension}--${version}.control`
+    ])
+    return parseControlFile(own?.content ?? "").get("schema") ?? control.get("schema")
+  })
 
 export const installExtension = (
   sql: Sessions,
@@ -126,7 +145,7 @@ export const installExtension = (
       )
       if (installed?.version === request.version) return
       if (installed !== undefined) return yield* run(session, `ALTER EXTENSION ${extension} UPDATE TO ${version}`)
-      const [fixed] = yield* ask<{ name: string }>(session, FIXED_SCHEMA, [request.extension, request.version])
+      const fixed = yield* fixedSchema(session, request)
       const schema = fixed === undefined ? "WITH SCHEMA public " : ""
       yield* run(session, `CREATE EXTENSION IF NOT EXISTS ${extension} ${schema}VERSION ${version}`)
     })
