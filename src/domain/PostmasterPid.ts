@@ -4,10 +4,13 @@
  * Source: PostgreSQL `src/include/utils/pidfile.h`; `compute_tools/src/pg_helpers.rs` (`wait_for_postgres`).
  */
 
-/** The process id in the first line. */
+const LARGEST = 2_147_483_647
+
+/** The process id in the first line; null for what cannot be one. A signal to a wrong number meets somebody else. */
 export const pidOf = (text: string): number | null => {
-  const pid = Number.parseInt(text.split("\n", 1)[0] ?? "", 10)
-  return Number.isInteger(pid) && pid > 0 ? pid : null
+  const digits = /^[ \t]*(\d{1,10})[ \t\r]*(?:\n|$)/.exec(text)?.[1]
+  const pid = Number(digits ?? 0)
+  return pid > 0 && pid <= LARGEST ? pid : null
 }
 
 /** Whether the last line says that connections are accepted; a standby writes it once it is consistent. */

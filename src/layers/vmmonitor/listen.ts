@@ -71,7 +71,7 @@ export const listen = (
           const here = request.url?.split("?")[0] === "/monitor"
           response.writeHead(here ? 400 : 404, { connection: "close" }).end()
         })
-        const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD })
+        const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD, autoPong: false })
         server.on("upgrade", (request, stream, head) => {
           stream.on("error", () => stream.destroy())
           if (request.url?.split("?")[0] !== "/monitor") {
@@ -79,6 +79,10 @@ export const listen = (
             return
           }
           sockets.handleUpgrade(request, stream, head, (socket) => {
+            // It may send nonsense before anybody attends to it: an error without a listener would end the process.
+            socket.on("error", () => {})
+            // Whoever pings and does not read would fill our memory with answers.
+            socket.on("ping", (data) => (socket.bufferedAmount > MAX_PAYLOAD ? socket.terminate() : socket.pong(data)))
             connections.unsafeOffer({ socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
           })
         })
