@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import type { ComputeStatus } from "../domain/ComputeStatus.ts"
 import type { Target } from "../http/client.ts"
 import { limits, readText } from "../layers/RegularFile.ts"
+import { wallMillis } from "../layers/WallClock.ts"
 import { type Flag, helpOf, parseFlags, UsageError } from "./flags.ts"
 import { complain, print, wantsHelp } from "./output.ts"
 import { statusText } from "./status/screen.ts"
@@ -71,7 +72,7 @@ const show = ({ json: asJson, target }: Wanted) =>
   Effect.gen(function* () {
     const client = yield* Effect.promise(() => import("../http/client.ts"))
     const found = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
-    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const now = yield* wallMillis
     yield* print(asJson ? JSON.stringify(found, null, 2) : statusText(found, now))
     return exitCode(found.status)
   }).pipe(

@@ -7,6 +7,7 @@ import { ComputeState } from "../layers/ComputeState.ts"
 import { Options } from "../layers/Options.ts"
 import { Services } from "../layers/Services.ts"
 import { Waits } from "../layers/Waits.ts"
+import { unsafeWallMillis } from "../layers/WallClock.ts"
 import { type StatusDetail, toIso } from "./api/StatusDetail.ts"
 import { statusBody } from "./statusBody.ts"
 
@@ -24,7 +25,7 @@ export const statusDetail: Effect.Effect<
   return {
     ...statusBody(state),
     compute_id: options.computeId,
-    now: toIso(clock.unsafeCurrentTimeMillis()),
+    now: toIso(unsafeWallMillis(clock)),
     since: toIso(state.since),
     postgres_runs: state.postgresRuns,
     keys: keys.map(({ counts, kid, since }) => ({ kid, since: toIso(since), counts })),

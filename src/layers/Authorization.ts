@@ -15,6 +15,7 @@ import type { ImportedKeys } from "./authorization/importedKey.ts"
 import { Unauthorized } from "./authorization/Unauthorized.ts"
 import type { Verifier } from "./authorization/Verifier.ts"
 import { MachineConfig, Options } from "./Options.ts"
+import { unsafeWallMillis } from "./WallClock.ts"
 
 interface Settings {
   readonly jwks: JwkSet
@@ -91,11 +92,11 @@ const make = ({ computeId, jwks, open }: Settings) =>
     }
     const clock = yield* Effect.clock
     const imported: ImportedKeys = new WeakMap()
-    let ring = started(jwks, clock.unsafeCurrentTimeMillis())
+    let ring = started(jwks, unsafeWallMillis(clock))
     let lock = yield* lockOf(ring, imported)
 
     const decide = (claims: Claims): Effect.Effect<Claims, Unauthorized> => {
-      if (isExpired(claims, Math.floor(clock.unsafeCurrentTimeMillis() / 1000))) return new Unauthorized(notVerified)
+      if (isExpired(claims, Math.floor(unsafeWallMillis(clock) / 1000))) return new Unauthorized(notVerified)
       const denied = denial(claims, computeId)
       return denied === null ? Effect.succeed(claims) : new Unauthorized(denied)
     }
@@ -117,7 +118,7 @@ const make = ({ computeId, jwks, open }: Settings) =>
             "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
           )
         }
-        const next = brought(ring, set, clock.unsafeCurrentTimeMillis())
+        const next = brought(ring, set, unsafeWallMillis(clock))
         if (next === null) return
         ring = next
         lock = yield* lockOf(next, imported)

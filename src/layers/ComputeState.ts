@@ -1,6 +1,7 @@
 /**
  * The one record of what this compute is doing. `transition` is the only writer of `status`.
  */
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,7 @@ import type { LfcOffloadState, LfcPrewarmState } from "../domain/Operations.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type StartupMetrics, zero } from "../domain/StartupMetrics.ts"
 import { Metrics } from "./Metrics.ts"
+import { unsafeWallMillis } from "./WallClock.ts"
 import * as Watched from "./Watched.ts"
 
 export interface State {
@@ -21,8 +23,12 @@ export interface State {
   readonly since: number
   /** RFC 3339 with `Z`: creation of the state, or arrival of the spec at an empty compute. */
   readonly startTime: string
+  /** The same moment in milliseconds of the clock that only goes forward. */
+  readonly startedAt: number
   /** RFC 3339 with `+00:00` and microseconds; null until the first user activity. */
   readonly lastActive: string | null
+  /** The same moment, as `startedAt`. */
+  readonly activeAt: number | null
   /** Error chain of the last failure: head, blank line, `Caused by:` list. */
   readonly error: string | null
   readonly spec: ParsedSpec | null
@@ -65,11 +71,13 @@ export class ComputeState extends Context.Tag("compute/ComputeState")<
   )
 }
 
-const initial = (now: number): State => ({
+const initial = (clock: Clock.Clock): State => ({
   status: "empty",
-  since: now,
-  startTime: new Date(now).toISOString(),
+  since: unsafeWallMillis(clock),
+  startTime: new Date(unsafeWallMillis(clock)).toISOString(),
+  startedAt: clock.unsafeCurrentTimeMillis(),
   lastActive: null,
+  activeAt: null,
   error: null,
   spec: null,
   postgresRuns: false,
@@ -82,7 +90,7 @@ const initial = (now: number): State => ({
 const make = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const metrics = yield* Metrics
-  const watched = Watched.make(initial(yield* clock.currentTimeMillis))
+  const watched = Watched.make(initial(clock))
 
   const changed = (cause: Cause, from: ComputeStatus, to: State) =>
     Effect.logInfo(`Changing compute status from ${kebab(from)} to ${kebab(to.status)}`).pipe(
@@ -96,7 +104,7 @@ const make = Effect.gen(function* () {
       .modify((state): readonly [Effect.Effect<State, InvalidStatus>, State] => {
         const status = next(state.status, cause, state.postgresRuns)
         if (status === undefined) return [new InvalidStatus({ status: state.status }), state]
-        const to: State = { ...state, ...patch(state), status, since: clock.unsafeCurrentTimeMillis() }
+        const to: State = { ...state, ...patch(state), status, since: unsafeWallMillis(clock) }
         return [changed(cause, state.status, to), to]
       })
       .pipe(Effect.flatten, Effect.uninterruptible)

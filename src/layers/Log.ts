@@ -5,7 +5,9 @@
  * Source: `compute_tools/src/logger.rs`.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -22,6 +24,7 @@ import { type Filter, type Level, parseFilter } from "../domain/LogFilter.ts"
 import { type Identity, jsonLine, type LogRecord, type LogSpan, postgresLine, textLine } from "../domain/LogLine.ts"
 import { type DailyFile, openDailyFile } from "./log/DailyFile.ts"
 import { describeLoss, lostLines, writeLine } from "./log/StandardError.ts"
+import { unsafeWallMillis } from "./WallClock.ts"
 
 export interface LogOptions {
   readonly format: "text" | "json"
@@ -179,7 +182,10 @@ const layerOf =
   ({ emit, service }: Sinks) => {
     const micros = microseconds()
     const logger = Logger.make<unknown, void>((event) => {
-      const millis = event.date.getTime()
+      const steady = event.date.getTime()
+      const millis = unsafeWallMillis(
+        Context.get(FiberRefs.getOrDefault(event.context, DefaultServices.currentServices), Clock.Clock)
+      )
       const parts = Array.isArray(event.message) ? event.message : [event.message]
       const cause = Cause.isEmpty(event.cause) ? [] : [causeText(event.cause)]
       const fields = [...HashMap.entries(event.annotations)]
@@ -192,7 +198,7 @@ const layerOf =
         message: [parts.map(text).join(" "), ...cause].filter((part) => part !== "").join(": "),
         fields: [
           ...fields,
-          ...[...List.toArray(event.spans)].map((span) => [span.label, `${millis - span.startTime}ms`] as const)
+          ...[...List.toArray(event.spans)].map((span) => [span.label, `${steady - span.startTime}ms`] as const)
         ],
         ...spansOf(FiberRefs.getOrDefault(event.context, FiberRef.currentContext))
       })

@@ -29,11 +29,14 @@ import { ComputeState, type State } from "./ComputeState.ts"
 import { Metrics } from "./Metrics.ts"
 import { statement } from "./monitor/statement.ts"
 import { Sql, type SqlSession } from "./Sql.ts"
+import { wallMillis } from "./WallClock.ts"
 
 /** Between two looks. */
 const PERIOD = Duration.millis(500)
 /** For a connection, and for a look: a Postgres that hangs is down. */
 const PATIENCE = Duration.seconds(5)
+/** Milliseconds: a connection, a look and a pause, and something for a busy machine. */
+const LONGEST_TICK = 2 * Duration.toMillis(PATIENCE) + Duration.toMillis(PERIOD) + 1500
 /** Statistics of sessions we closed may arrive this much later. */
 const SETTLING_MS = 1500
 /** While Postgres stays down, how often the log says so. */
@@ -99,11 +102,20 @@ const make = Effect.gen(function* () {
     Effect.map(Ref.get(lastSeen), (seen) => [...seen].map(([kind, value]) => ({ labels: { kind }, value })))
   )
 
+  /** The time since the last look. What is more than a look can take, the machine or we stood still, and Postgres with us. */
+  const tick = (now: number): number => {
+    const gap = now - uptime.lastTick
+    const stood = Math.max(0, gap - LONGEST_TICK)
+    uptime.lastUp += stood
+    uptime.lastTick = now
+    return gap - stood
+  }
+
   const reportUp = Effect.gen(function* () {
     const now = yield* millis
+    tick(now)
     if (uptime.down) yield* Effect.logInfo(`Postgres answers again after ${Math.trunc(now - uptime.lastUp)} ms`)
     uptime.lastUp = now
-    uptime.lastTick = now
     uptime.down = false
     uptime.loggedAt = Number.NEGATIVE_INFINITY
     yield* metrics.increment(monitorChecks, { outcome: "success" })
@@ -113,16 +125,15 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const now = yield* millis
       const before = { total: uptime.total, current: uptime.down ? Math.trunc(now - uptime.lastUp) : 0 }
-      const lost = Math.max(0, Math.trunc(now - uptime.lastTick))
+      const lost = Math.max(0, Math.trunc(tick(now)))
       uptime.total += lost
-      uptime.lastTick = now
       uptime.down = true
       yield* metrics.increment(pgDowntimeTotal, {}, lost)
       yield* metrics.increment(monitorChecks, { outcome: "failure" })
       yield* SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
       if (now - uptime.loggedAt < REMINDER_MS) return
       uptime.loggedAt = now
-      const wall = yield* Clock.currentTimeMillis
+      const wall = yield* wallMillis
       const lastUp = new Date(wall - (now - uptime.lastUp)).toISOString()
       yield* Effect.logError(`could not check Postgres: ${message}`).pipe(
         Effect.annotateLogs(
@@ -135,16 +146,19 @@ const make = Effect.gen(function* () {
   const publish = (activity: ActivityState) =>
     Effect.gen(function* () {
       const before = (yield* known.get).activity
+      const { lastActive } = activity
+      // Before anybody is told of this look.
+      if (lastActive !== null && lastActive !== before.lastActive) {
+        const ago = Number((activity.checkedAt ?? lastActive) - lastActive) / 1000
+        const activeAt = (yield* Clock.currentTimeMillis) - Math.max(0, ago)
+        yield* state.update(() => ({ lastActive: rfc3339(lastActive), activeAt }))
+      }
       yield* SubscriptionRef.update(known, ({ round }): Known => ({ round: round + 1, activity, monitor: "watching" }))
       const seconds = Number(activity.checkedAt ?? 0n) / 1e6
       yield* Ref.update(
         lastSeen,
         (seen) => new Map([...seen, ...activity.reasons.map(({ kind }) => [kind, seconds] as const)])
       )
-      const { lastActive } = activity
-      if (lastActive !== null && lastActive !== before.lastActive) {
-        yield* state.update(() => ({ lastActive: rfc3339(lastActive) }))
-      }
       if ((before.reasons.length === 0) !== (activity.reasons.length === 0)) {
         const reasons = report(activity, "watching").reasons.map(describeReason).join("; ")
         yield* Effect.logDebug(reasons === "" ? "compute is idle" : `compute is active: ${reasons}`)

@@ -17,6 +17,7 @@ import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
 import { Uncaught } from "./Uncaught.ts"
 import { Waits } from "./Waits.ts"
+import { unsafeWallMillis } from "./WallClock.ts"
 
 export const stateMetrics = Layer.scopedDiscard(
   Effect.gen(function* () {
@@ -33,7 +34,7 @@ export const stateMetrics = Layer.scopedDiscard(
     yield* metrics.gauge(
       waitingSeconds,
       Effect.map(waits.current, (current) => {
-        const now = clock.unsafeCurrentTimeMillis()
+        const now = unsafeWallMillis(clock)
         const oldest = new Map<string, number>()
         for (const { name, since } of current) oldest.set(name, Math.min(since, oldest.get(name) ?? since))
         return [...oldest].map(([wait, since]) => ({ labels: { wait }, value: (now - since) / 1000 }))

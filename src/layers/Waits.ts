@@ -11,10 +11,11 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { waitsExpired } from "../domain/MetricFamilies.ts"
 import { Metrics } from "./Metrics.ts"
+import { unsafeToWall } from "./WallClock.ts"
 
 export interface Wait {
   readonly name: string
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, by the wall clock of when this is asked. */
   readonly since: number
   /** Epoch milliseconds; null for a wait that is open-ended by nature (a spec, a request to stop). */
   readonly deadline: number | null
@@ -104,7 +105,13 @@ const make = Effect.gen(function* () {
     })
 
   return Waits.of({
-    current: Ref.get(waits),
+    current: Effect.map(Ref.get(waits), (all) =>
+      all.map(({ deadline, name, since }) => ({
+        name,
+        since: unsafeToWall(clock, since),
+        deadline: deadline === null ? null : unsafeToWall(clock, deadline)
+      }))
+    ),
     openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
     within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.decode(limit), effect))
   })

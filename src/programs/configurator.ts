@@ -38,7 +38,7 @@ export const configurator = Effect.gen(function* () {
   const reconfiguration = yield* Reconfiguration
   const refresh = yield* Refresh
   let failures = 0
-  /** Epoch milliseconds before which no refresh begins, and whether another request lifts that. */
+  /** Milliseconds of the clock before which no refresh begins, and whether another request lifts that. */
   let rest = { until: 0, liftedByRequest: false }
 
   /** A termination may have come in between, and has the last word. */
@@ -81,7 +81,7 @@ export const configurator = Effect.gen(function* () {
       const { liftedByRequest } = rest
       yield* Effect.raceFirst(
         Effect.sleep(Duration.millis(left)),
-        state.await((now) => now.status !== pending.status || (liftedByRequest && now.since > pending.since))
+        state.await((now) => now.status !== pending.status || (liftedByRequest && now.since !== pending.since))
       )
     })
 

@@ -29,7 +29,7 @@ export const reasonsAgainstStopping = (
     }
     if (activity.reasons.length > 0) return { reasons: activity.reasons.map(describeReason), activity }
     const now = yield* Clock.currentTimeMillis
-    const last = activity.last_active === null ? state.startTime : activity.last_active
-    const idle = (now - Date.parse(last)) / 1000
+    const { activeAt, startedAt } = yield* (yield* ComputeState).get
+    const idle = (now - (activity.last_active === null ? startedAt : (activeAt ?? startedAt))) / 1000
     return { reasons: idle >= seconds ? [] : [`idle for ${Math.max(0, Math.floor(idle))} s only`], activity }
   })

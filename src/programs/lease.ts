@@ -3,7 +3,6 @@
  *
  * Source: `compute_tools/src/lsn_lease.rs`.
  */
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
@@ -16,6 +15,7 @@ import { ComputeState, type State } from "../layers/ComputeState.ts"
 import { Metrics } from "../layers/Metrics.ts"
 import { Pageserver } from "../layers/Pageserver.ts"
 import { Waits } from "../layers/Waits.ts"
+import { sleepUnlessSet, wallMillis } from "../layers/WallClock.ts"
 
 /** One try, with all its connections. */
 const TRY_LIMIT = "30 seconds"
@@ -59,7 +59,7 @@ export const keepLease = Effect.gen(function* () {
     Effect.gen(function* () {
       const validUntil = yield* waits.within("LSN lease", TRY_LIMIT)(pageserver.leaseLsn(spec, lsn))
       if (validUntil === null) return yield* new LeaseRefused({ lsn })
-      const pause = renewalPause(yield* Clock.currentTimeMillis, validUntil)
+      const pause = renewalPause(yield* wallMillis, validUntil)
       yield* Ref.set(failures, 0)
       yield* Ref.set(expiry, validUntil)
       yield* count("granted")
@@ -84,7 +84,7 @@ export const keepLease = Effect.gen(function* () {
 
   const hold = (spec: ParsedSpec, lsn: Lsn) =>
     Effect.raceFirst(
-      Effect.flatMap(request(spec, lsn), Effect.sleep),
+      Effect.flatMap(request(spec, lsn), sleepUnlessSet),
       state
         .await(moved(spec))
         .pipe(Effect.zipRight(Effect.logInfo("Pageserver config changed")), Effect.zipRight(Ref.set(failures, 0)))

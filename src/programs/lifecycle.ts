@@ -16,6 +16,7 @@ import type { RunningPostgres } from "../layers/Postmaster.ts"
 import { type StopReason, StopRequests } from "../layers/StopRequests.ts"
 import { underRequest } from "../layers/Telemetry.ts"
 import { Waits } from "../layers/Waits.ts"
+import { unsafeWallMillis } from "../layers/WallClock.ts"
 import { signLog } from "./lakebase.ts"
 import { beforePostgres, whenRunning } from "./services.ts"
 import { afterEmptyTermination, afterFailedStart, afterPostgres, stopPostgres } from "./shutdown.ts"
@@ -61,9 +62,11 @@ const awaitSpec = (created: bigint) =>
     yield* waits.openEnded("a spec")(state.await(({ status }) => status === "configuration_pending"))
     yield* Effect.logInfo("got spec, continue configuration")
     const now = clock.unsafeCurrentTimeNanos()
-    const startTime = new Date(clock.unsafeCurrentTimeMillis()).toISOString()
+    const startTime = new Date(unsafeWallMillis(clock)).toISOString()
+    const startedAt = clock.unsafeCurrentTimeMillis()
     const { spec } = yield* state.transition("spec received", ({ metrics }) => ({
       startTime,
+      startedAt,
       metrics: { ...metrics, wait_for_spec_ms: millis(now - created) }
     }))
     if (spec === null) return yield* Effect.dieMessage("a configuration is pending without a spec")

@@ -1,12 +1,12 @@
 /**
  * Makes Postgres read its configuration again and sees to it that it did, before anything relies on the new values.
  */
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Sql, type SqlSession } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
+import { unsafeToWall, unsafeWallMillis } from "../layers/WallClock.ts"
 
 const LIMIT = "10 seconds"
 const FIRST_POLLS = { every: "10 millis", count: 50 } as const
@@ -60,11 +60,21 @@ const pendingRestart = (session: SqlSession) =>
     .query<{ readonly name: string }>("SELECT name FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name")
     .pipe(Effect.map((rows) => rows.map(({ name }) => name)))
 
+/**
+ * The moment of the signal on the wall clock, by which Postgres tells when it read the files. Where that was set meanwhile,
+ * the earlier of what it said then and what it would have said now.
+ */
+const sentAt = Effect.map(Effect.clock, (clock) => {
+  const before = unsafeWallMillis(clock)
+  const steady = clock.unsafeCurrentTimeMillis()
+  return () => Math.min(before, unsafeToWall(clock, steady))
+})
+
 /** Polls until the files were read after `sent`. A session of before the signal reads them with its next statement. */
-const watch = (session: SqlSession, sent: number) =>
+const watch = (session: SqlSession, sent: () => number) =>
   Effect.gen(function* () {
     for (let polls = 0; ; polls++) {
-      if (yield* loadedSince(session, sent)) return
+      if (yield* loadedSince(session, sent())) return
       if (polls === FIRST_POLLS.count) {
         const faults = yield* fileFaults(session)
         if (faults.length > 0) return yield* new ReloadRejected({ faults })
@@ -82,7 +92,7 @@ export const reload = Effect.gen(function* () {
   const sql = yield* Sql
   const waits = yield* Waits
   const postgres = yield* postmaster.current
-  const sent = yield* Clock.currentTimeMillis
+  const sent = yield* sentAt
   if (postgres === null || !(yield* postgres.reload)) return yield* new NoPostgres()
   return yield* Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:reload" })

@@ -24,6 +24,8 @@ const asked = (seconds: number, report: Partial<ActivityReport>, running = true)
       yield* state.transition("spec at start")
       yield* state.transition("started", () => ({ postgresRuns: true }))
     }
+    const { last_active = null } = report
+    if (last_active !== null) yield* state.update(() => ({ activeAt: Date.parse(last_active) }))
     yield* TestClock.adjust("100 seconds")
     return (yield* reasonsAgainstStopping(seconds)).reasons
   }).pipe(

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type { ApplyReport, PhaseReport, StepFailure, StepReport } from "../../domain/catalog/Report.ts"
 import { type PhaseName, type Plan, phaseNames, type Step } from "../../domain/catalog/Step.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
+import { unsafeWallMillis } from "../WallClock.ts"
 
 export interface Failure {
   readonly phase: PhaseName
@@ -73,6 +74,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
   Effect.map(Effect.clock, (clock) => {
     const now = () => clock.unsafeCurrentTimeMillis()
     const started = now()
+    const startedAt = new Date(unsafeWallMillis(clock)).toISOString()
     const phases = new Map<PhaseName, Array<Entry>>()
     const entries = new Map<Step, Entry>()
     let warnings: ReadonlyArray<string> = []
@@ -144,7 +146,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
       report: Effect.sync(() => ({
         trigger,
         state,
-        started_at: new Date(started).toISOString(),
+        started_at: startedAt,
         duration_ms: ended === null ? null : ended - started,
         databases_settled: settledDatabases,
         databases_visited: visitedDatabases,

@@ -3,8 +3,8 @@
  */
 import { lstat, readdir, unlink } from "node:fs/promises"
 import { join } from "node:path"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { wallMillis } from "../WallClock.ts"
 
 /** By then a file has long been shipped. */
 const KEPT_MILLIS = 15 * 60_000
@@ -20,7 +20,7 @@ const statusOf = (path: string) => Effect.promise(() => lstat(path).catch(() => 
 /** Removes audit files that nobody has written to for 15 minutes, in the directory and below. */
 export const cleanAuditLogs = (directory: string): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* wallMillis
     for (const entry of yield* list(directory, true)) {
       if (!IS_AUDIT_FILE.test(entry.name) || entry.isDirectory()) continue
       const path = join(entry.parentPath, entry.name)

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
 import { redact } from "../../domain/Redaction.ts"
 import { discard } from "../http/readBody.ts"
+import { unsafeWallMillis } from "../WallClock.ts"
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 /** After a failure. */
@@ -18,6 +19,9 @@ const FAREWELL = Duration.seconds(2)
 
 /** Bytes of an answer, which nobody reads. */
 const ANSWER = 64 * 1024
+
+/** Milliseconds. */
+const DRIFT = 1000
 
 class ExportFailed extends Data.TaggedError("ExportFailed")<{ readonly message: string }> {}
 
@@ -35,10 +39,18 @@ export const makeExporter = (settings: OtlpSettings) =>
     let quietUntil = 0
     let warned = false
 
+    /** Spans of one trace keep their order: a difference of less is how two clocks are read, and stays. */
+    const shift = Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        const millis = unsafeWallMillis(clock) - clock.unsafeCurrentTimeMillis()
+        return Math.abs(millis) < DRIFT ? 0n : BigInt(Math.round(millis)) * 1_000_000n
+      })
+    )
+
     const send = (spans: ReadonlyArray<RecordedSpan>) =>
       Effect.gen(function* () {
         const { encode } = yield* loadOtlp
-        const { bytes, contentType } = encode(spans, settings)
+        const { bytes, contentType } = encode(spans, settings, yield* shift)
         const response = yield* Effect.tryPromise({
           try: async (signal) => {
             const answer = await fetch(settings.url, {

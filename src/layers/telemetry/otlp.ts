@@ -34,7 +34,8 @@ const failureOf = (cause: Cause.Cause<unknown>) => {
   return { type: first?.name ?? "Error", message: redactWithin(first?.message ?? "", LONGEST) }
 }
 
-const encodeSpan = (span: RecordedSpan) => {
+const encodeSpan = (shift: bigint) => (span: RecordedSpan) => {
+  const at = (time: bigint) => String(time + shift)
   const { status } = span
   const failure =
     status._tag === "Ended" && status.exit._tag === "Failure" && !Cause.isInterruptedOnly(status.exit.cause)
@@ -45,14 +46,14 @@ const encodeSpan = (span: RecordedSpan) => {
   const endTime = status._tag === "Ended" ? status.endTime : status.startTime
   const events = span.events.map(([name, time, attributes]) => ({
     name: redactWithin(name, LONGEST),
-    timeUnixNano: String(time),
+    timeUnixNano: at(time),
     attributes: attributesOf(Object.entries(attributes)),
     droppedAttributesCount: 0
   }))
   if (failure !== null) {
     events.push({
       name: "exception",
-      timeUnixNano: String(endTime),
+      timeUnixNano: at(endTime),
       attributes: attributesOf([
         ["exception.type", failure.type],
         ["exception.message", failure.message]
@@ -66,8 +67,8 @@ const encodeSpan = (span: RecordedSpan) => {
     parentSpanId: Option.getOrUndefined(Option.map(span.parent, ({ spanId }) => spanId)),
     name: span.name,
     kind: kinds[span.kind],
-    startTimeUnixNano: String(status.startTime),
-    endTimeUnixNano: String(endTime),
+    startTimeUnixNano: at(status.startTime),
+    endTimeUnixNano: at(endTime),
     attributes: attributesOf(span.attributes),
     droppedAttributesCount: 0,
     events,
@@ -88,7 +89,8 @@ export interface Encoded {
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
-export const encode = (spans: ReadonlyArray<RecordedSpan>, settings: OtlpSettings): Encoded => {
+/** `shift`: nanoseconds by which the wall clock, that of the collector's other senders, has left the clock of the spans. */
+export const encode = (spans: ReadonlyArray<RecordedSpan>, settings: OtlpSettings, shift: bigint): Encoded => {
   const serialization = Effect.runSync(
     Effect.provide(OtlpSerialization, settings.protocol === "json" ? layerJson : layerProtobuf)
   )
@@ -96,7 +98,7 @@ export const encode = (spans: ReadonlyArray<RecordedSpan>, settings: OtlpSetting
     resourceSpans: [
       {
         resource: { attributes: attributesOf(Object.entries(settings.resource)), droppedAttributesCount: 0 },
-        scopeSpans: [{ scope: { name: "compute_ctl" }, spans: spans.map(encodeSpan) }]
+        scopeSpans: [{ scope: { name: "compute_ctl" }, spans: spans.map(encodeSpan(shift)) }]
       }
     ]
   })

@@ -1,0 +1,44 @@
+/**
+ * Two times. Effect's clock is the one by which we wait: it only ever goes forward, at an even pace, and starts at the wall
+ * clock's reading. The wall clock itself is for what others compare with theirs: the log, tokens, Postgres, files. It may be
+ * set to anything at any moment.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+
+/** Effect's clock in a process of ours. */
+export interface SteadyClock extends Clock.Clock {
+  readonly unsafeWallTimeMillis: () => number
+}
+
+const isSteady = (clock: Clock.Clock): clock is SteadyClock => "unsafeWallTimeMillis" in clock
+
+/** Epoch milliseconds. A clock that knows no other time than its own, as that of a test, tells that. */
+export const unsafeWallMillis = (clock: Clock.Clock): number =>
+  isSteady(clock) ? clock.unsafeWallTimeMillis() : clock.unsafeCurrentTimeMillis()
+
+export const wallMillis: Effect.Effect<number> = Effect.clockWith((clock) => Effect.sync(() => unsafeWallMillis(clock)))
+
+/** What the wall clock says of a moment of the steady one, to be read beside others' times. */
+export const unsafeToWall = (clock: Clock.Clock, millis: number): number =>
+  Math.round(unsafeWallMillis(clock) - clock.unsafeCurrentTimeMillis() + millis)
+
+/** Milliseconds between two looks at the wall clock, and by how much it must have left its pace to have been set. */
+const LOOK = 10_000
+const SET = 2_000
+
+/**
+ * Waits for a moment of the wall clock that is so many milliseconds away, or until that clock is set: the moment is another
+ * one then. A machine that was suspended sets its clock when it goes on.
+ */
+export const sleepUnlessSet = (millis: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const pace = () => unsafeWallMillis(clock) - clock.unsafeCurrentTimeMillis()
+    const before = pace()
+    const end = clock.unsafeCurrentTimeMillis() + millis
+    for (let left = millis; left > 0; left = end - clock.unsafeCurrentTimeMillis()) {
+      yield* Effect.sleep(Math.min(left, LOOK))
+      if (Math.abs(pace() - before) > SET) return
+    }
+  })
