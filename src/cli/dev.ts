@@ -16,6 +16,7 @@ import { findPostgres } from "../emulator/postgresBinaries.ts"
 import * as Tokens from "../emulator/Tokens.ts"
 import { Account } from "../layers/Account.ts"
 import { Children, exitCode } from "../layers/Child.ts"
+import { workingDirectory } from "../layers/child/workingDirectory.ts"
 import { Log } from "../layers/Log.ts"
 import { commandLine, type DevCompute, freePorts, prepare, welcome } from "./dev/compute.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
@@ -58,7 +59,7 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
       yield* wholeNumber(given, externalPort, 65_535),
       yield* wholeNumber(given, internalPort, 65_535)
     ]
-    const near = [process.cwd(), path.dirname(process.execPath)]
+    const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
     const chosen = given.get(pgbin.name) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
     if (chosen === undefined) {
       return yield* Either.left(

@@ -18,6 +18,7 @@ import { findPostgres } from "../emulator/postgresBinaries.ts"
 import * as Tokens from "../emulator/Tokens.ts"
 import type { Asked } from "../emulator/World.ts"
 import { Account } from "../layers/Account.ts"
+import { workingDirectory } from "../layers/child/workingDirectory.ts"
 import { Log } from "../layers/Log.ts"
 import { limits, readText } from "../layers/RegularFile.ts"
 import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "./flags.ts"
@@ -157,7 +158,11 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     const map = yield* parseFlags(flags, argv)
     const text = (wanted: Flag) => map.get(wanted.name)
     const port = (wanted: Flag) => wholeNumber(map, wanted, 65_535)
-    const near = [process.cwd(), path.dirname(process.execPath), path.dirname(process.argv[1] ?? ".")]
+    const near = [
+      workingDirectory() ?? process.cwd(),
+      path.dirname(process.execPath),
+      path.dirname(process.argv[1] ?? ".")
+    ]
     const isFake = map.has(fake.name)
     const server = text(pgbin) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
     if (!isFake && server === undefined) {

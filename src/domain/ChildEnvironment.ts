@@ -5,13 +5,16 @@
  */
 
 /**
- * Tokens and passwords of ours, and switches of our own runtime. Postgres' users can read Postgres' environment. What a
- * program needs of it all the same is added where that program is started.
+ * Tokens and passwords of ours, and switches of our own runtime. Postgres' users can read Postgres' environment. What
+ * libpq and the server read would change whom a tool connects to, as whom and with which settings, and how the server
+ * starts; but what names the killer of the kernel's choice is meant for the server. What a program needs of it all the same
+ * is added where that program is started.
  */
 const OWN = [
   /^NEON_CONTROL_PLANE_TOKEN$/,
   /^COMPUTE_CTL_TOKEN$/,
-  /^PGBOUNCER_PASSWORD$/,
+  /^PG(?!_OOM_ADJUST_(?:FILE|VALUE)$)/,
+  /^POSTGRES_/,
   /^OTEL_EXPORTER_OTLP_(?:.*_)?HEADERS$/,
   /^FAILPOINTS$/,
   /^NODE_/,

@@ -22,4 +22,35 @@ describe("the environment of a child", () => {
       NEON_AUTH_TOKEN: "t"
     })
   })
+
+  it("has nothing that libpq or the server would read, but what is added and what keeps the server from the killer", () => {
+    const own = Object.fromEntries(
+      [
+        ...[
+          "PGHOST",
+          "PGHOSTADDR",
+          "PGPORT",
+          "PGDATABASE",
+          "PGUSER",
+          "PGPASSWORD",
+          "PGPASSFILE",
+          "PGSERVICE",
+          "PGOPTIONS"
+        ],
+        ...["PGSERVICEFILE", "PGSSLMODE", "PGSSLROOTCERT", "PGREQUIREAUTH", "PGTARGETSESSIONATTRS", "PGCLIENTENCODING"],
+        ...[
+          "PGDATESTYLE",
+          "PGTZ",
+          "PGDATA",
+          "PG_GRANDPARENT_PID",
+          "PG_COLOR",
+          "PGBOUNCER_PASSWORD",
+          "POSTGRES_PASSWORD"
+        ],
+        ...["POSTGRES_PATH", "PG_OOM_ADJUST_FILE", "PG_OOM_ADJUST_VALUE", "PG_OOM_ADJUST_FILES", "TZ", "LANG"]
+      ].map((name) => [name, "x"])
+    )
+    const left = ["LANG", "PGDATA", "PG_OOM_ADJUST_FILE", "PG_OOM_ADJUST_VALUE", "TZ"]
+    assert.deepStrictEqual(Object.keys(childEnvironment(own, { PGDATA: "/data" })).toSorted(), left)
+  })
 })

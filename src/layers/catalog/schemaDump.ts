@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
+import { workingDirectory } from "../child/workingDirectory.ts"
 import { inherited } from "../Environment.ts"
 import type { Sql } from "../Sql.ts"
 import { DatabaseMissing, DumpFailed } from "./errors.ts"
@@ -38,7 +39,11 @@ const ended = ({ process, said }: Dump) =>
 const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) =>
   Effect.acquireRelease(
     Effect.sync((): Dump => {
-      const process = childProcess.spawn(program, [...args], { env, stdio: ["ignore", "pipe", "pipe"] })
+      const process = childProcess.spawn(program, [...args], {
+        env,
+        cwd: workingDirectory(),
+        stdio: ["ignore", "pipe", "pipe"]
+      })
       const said: Dump["said"] = { stderr: "", fault: null }
       process.on("error", (error) => {
         said.fault = error.message
@@ -76,7 +81,8 @@ export const schemaDump = (sql: Sql["Type"], pgbin: string, database: string) =>
         PGDATABASE: database,
         PGOPTIONS: options,
         PGCONNECT_TIMEOUT: "10",
-        PGPASSWORD: password
+        PGPASSWORD: password,
+        PGPASSFILE: "/dev/null"
       })
     )
     const told = (error: DumpFailed) => {

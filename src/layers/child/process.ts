@@ -16,6 +16,7 @@ import { makeBacklog } from "./Backlog.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
 import { splitLines } from "./lines.ts"
 import { SpawnFailed } from "./SpawnFailed.ts"
+import { workingDirectory } from "./workingDirectory.ts"
 
 /** Characters kept of an output that is collected. */
 const MOST_COLLECTED = 1024 * 1024
@@ -61,7 +62,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
             stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
             env: childEnvironment(inherited(), options.env),
             detached: options.detached ?? false,
-            ...(options.cwd !== undefined && { cwd: options.cwd }),
+            cwd: options.cwd ?? workingDirectory(),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })
           }),
         catch: (error) => new SpawnFailed({ program, reason: error instanceof Error ? error.message : "refused" })
