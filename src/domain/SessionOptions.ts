@@ -6,6 +6,8 @@
  * `compute_tools/src/compute.rs` for the first five.
  */
 
+import type { ComputeSpec } from "./ComputeSpec.ts"
+
 /** `minor` is null as long as only the data directory has been asked. */
 export interface ServerVersion {
   readonly major: number
@@ -154,13 +156,32 @@ const option = ({ name, value }: Override): string => `-c ${name}=${escaped(valu
 const first = (role: string) =>
   `-c role=${role} -c default_transaction_read_only=off -c search_path= -c statement_timeout=0`
 
+/**
+ * What the configuration says about waiting for others at commit; null when it cannot be told. Changes of ours shall be as
+ * safe as it wants them, and not wait for what a tenant names: with `remote_apply` a commit waits for the pageservers.
+ */
+export const synchronousCommit = ({ cluster }: ComputeSpec): string | null => {
+  const isIt = /^synchronous_commit$/i
+  const lines = (cluster.postgresql_conf ?? "").matchAll(/^[ \t]*synchronous_commit[ \t]*(?:=[ \t]*)?'?(\w+)/gim)
+  const setting = cluster.settings?.findLast(({ name }) => isIt.test(name))
+  const word = (setting === undefined ? ([...lines].at(-1)?.[1] ?? "on") : (setting.value ?? "")).toLowerCase()
+  return /^(?:on|off|local|remote_write|remote_apply)$/.test(word) ? word : null
+}
+
+export interface Circumstances {
+  readonly version: ServerVersion
+  /** As `synchronousCommit` tells it. */
+  readonly commit: string | null
+}
+
 /** `role`: the one that a session acts as; `none` for the one that it logs in as. */
-export const sessionOptions = (role: string, version: ServerVersion): string => {
+export const sessionOptions = (role: string, { commit, version }: Circumstances): string => {
   const known = ALL.filter(({ since = 0 }) => version.major >= since)
   return [
     first(role),
     // Configuration noise must not flood an audit log. The clusters of `zenith_admin` know no such thing.
     ...(role === "zenith_admin" ? [] : ["-c pgaudit.log=none"]),
+    ...(commit === null ? [] : [`-c synchronous_commit=${commit}`]),
     ...[...known, ...(knowsRestrict(version) ? [RESTRICT] : [])].map(option)
   ].join(" ")
 }

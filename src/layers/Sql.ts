@@ -8,8 +8,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { synchronousCommit } from "../domain/SessionOptions.ts"
+import { ComputeState } from "./ComputeState.ts"
 import { Options } from "./Options.ts"
 import type { ClientConfig as Target } from "./sql/connection.ts"
+import type { Server } from "./sql/Server.ts"
 import { meetVersion } from "./sql/ServerVersion.ts"
 import type { SqlFailed } from "./sql/SqlFailed.ts"
 import type { PoolOptions, SessionOptions, SqlSession } from "./sql/SqlSession.ts"
@@ -31,20 +34,26 @@ export class Sql extends Context.Tag("compute/Sql")<
   /** Sessions to `--connstr`, the server of our data directory. */
   static readonly layer = Layer.effect(
     this,
-    Effect.map(Options, ({ connstr, pgdata }) => Sql.to(connstr, pgdata))
+    Effect.gen(function* () {
+      const { connstr, pgdata } = yield* Options
+      const state = yield* ComputeState
+      const commit = Effect.map(state.get, ({ spec }) => (spec === null ? null : synchronousCommit(spec.spec)))
+      return Sql.to({ connstr, met: meetVersion(pgdata), commit })
+    })
   )
 
-  static readonly layerTo = (connstr: string) => Layer.sync(this, () => Sql.to(connstr, null))
+  static readonly layerTo = (connstr: string) =>
+    Layer.sync(this, () => Sql.to({ connstr, met: meetVersion(null), commit: Effect.succeed(null) }))
 
-  private static readonly to = (connstr: string, pgdata: string | null) => {
-    const met = meetVersion(pgdata)
-    return Sql.of({
-      session: (options) => Effect.flatMap(loadSession, ({ open }) => open(connstr, options, met)),
-      pool: (options) => Effect.flatMap(loadPool, ({ open }) => open(connstr, options, met)),
+  private static readonly to = (server: Server) =>
+    Sql.of({
+      session: (options) => Effect.flatMap(loadSession, ({ open }) => open(server, options)),
+      pool: (options) => Effect.flatMap(loadPool, ({ open }) => open(server, options)),
       target: (options) =>
-        Effect.map(loadConnection, ({ clientConfig }) => clientConfig(connstr, options, met.expected()))
+        Effect.zipWith(loadConnection, server.commit, ({ clientConfig }, commit) =>
+          clientConfig(server.connstr, options, { version: server.met.expected(), commit })
+        )
     })
-  }
 }
 
 const loadSession = Effect.promise(() => import("./sql/session.ts"))

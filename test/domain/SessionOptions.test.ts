@@ -4,33 +4,36 @@ import {
   older,
   parseServerVersion,
   type ServerVersion,
-  sessionOptions
+  sessionOptions,
+  synchronousCommit
 } from "../../src/domain/SessionOptions.ts"
+import { specOf } from "./catalog/parts.ts"
 
-const names = (version: ServerVersion) =>
-  Array.from(sessionOptions("cloud_admin", version).matchAll(/-c ([^=]+)=/g), ([, name]) => name)
+const optionsFor = (version: ServerVersion, role = "cloud_admin") => sessionOptions(role, { version, commit: "on" })
+
+const names = (version: ServerVersion) => Array.from(optionsFor(version).matchAll(/-c ([^=]+)=/g), ([, name]) => name)
 
 const knows = (name: string, major: number, minor: number | null = null) => names({ major, minor }).includes(name)
 
 describe("options of our sessions", () => {
   it("begin with those that have always been there", () => {
     assert.ok(
-      sessionOptions("cloud_admin", NEWEST).startsWith(
+      optionsFor(NEWEST).startsWith(
         "-c role=cloud_admin -c default_transaction_read_only=off -c search_path= -c statement_timeout=0 -c pgaudit.log=none "
       )
     )
-    assert.ok(!sessionOptions("zenith_admin", NEWEST).includes("pgaudit"))
+    assert.ok(!optionsFor(NEWEST, "zenith_admin").includes("pgaudit"))
   })
 
   it("name no setting twice, and none with a space that would split it", () => {
     assert.strictEqual(new Set(names(NEWEST)).size, names(NEWEST).length)
     assert.ok(
-      sessionOptions("cloud_admin", NEWEST)
+      optionsFor(NEWEST)
         .split(/(?<!\\) /)
         .every((part, index) => (index % 2 === 0 ? part === "-c" : /^[\w.]+=/.test(part)))
     )
     // A start-up packet holds 10,000 bytes.
-    assert.ok(sessionOptions("cloud_admin", NEWEST).length < 4000)
+    assert.ok(optionsFor(NEWEST).length < 4000)
   })
 
   it("are those that the version knows", () => {
@@ -57,6 +60,34 @@ describe("options of our sessions", () => {
       [...new Set(counts)].sort((a, b) => b - a)
     )
     assert.deepStrictEqual(older({ major: 16, minor: 9 }), { major: 16, minor: null })
+  })
+})
+
+describe("commits of ours", () => {
+  const said = (settings: ReadonlyArray<readonly [string, string | null]>, text: string | null = null) =>
+    synchronousCommit(
+      specOf({
+        settings: [],
+        extra: {
+          cluster: {
+            roles: [],
+            databases: [],
+            postgresql_conf: text,
+            settings: settings.map(([name, value]) => ({ name, value, vartype: "enum" }))
+          }
+        }
+      }).spec
+    )
+
+  it("are as safe as the configuration wants them, whatever a tenant has set", () => {
+    assert.strictEqual(said([]), "on")
+    assert.strictEqual(said([["synchronous_commit", "local"]]), "local")
+    assert.strictEqual(said([], "port = 1\nSynchronous_Commit = 'remote_write'\n"), "remote_write")
+    assert.strictEqual(said([["synchronous_commit", "off"]], "synchronous_commit = on"), "off")
+    // Not for us to say what an unknown word means.
+    assert.strictEqual(said([["synchronous_commit", "maybe -c role=x"]]), null)
+    assert.include(optionsFor(NEWEST), " -c synchronous_commit=on ")
+    assert.notInclude(sessionOptions("none", { version: NEWEST, commit: null }), "synchronous_commit")
   })
 })
 

@@ -4,14 +4,14 @@
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { ServerVersion } from "../../src/domain/SessionOptions.ts"
+import type { Circumstances } from "../../src/domain/SessionOptions.ts"
 import { type SessionOptions, Sql } from "../../src/layers/Sql.ts"
 import { clientConfig } from "../../src/layers/sql/connection.ts"
 import { freePort } from "../rig/freePort.ts"
 
 const PROTECTION =
   "-c role=cloud_admin -c default_transaction_read_only=off -c search_path= -c statement_timeout=0 -c pgaudit.log=none"
-const OLD: ServerVersion = { major: 14, minor: null }
+const OLD: Circumstances = { version: { major: 14, minor: null }, commit: null }
 
 /** A server whose connections are all handled so; its port. */
 const server = (handle: (socket: Socket, connection: number) => void) =>
@@ -55,8 +55,8 @@ const session = (port: number, options: { maintenance?: boolean; connectTimeout?
     Effect.provide(Sql.layerTo(`postgresql://cloud_admin@127.0.0.1:${port}/postgres`))
   )
 
-const configOf = (connstr: string, options: Partial<SessionOptions> = {}, version = OLD) =>
-  clientConfig(connstr, { applicationName: "a", ...options }, version)
+const configOf = (connstr: string, options: Partial<SessionOptions> = {}) =>
+  clientConfig(connstr, { applicationName: "a", ...options }, OLD)
 
 describe("options", () => {
   it("protects sessions, and lets the connection string have the last word", () => {

@@ -45,12 +45,11 @@ const serving = (root: string, memory: number, more: Partial<ComputeOptions> = {
     const port = yield* freePort
     const layer = VmMonitor.layerAt({ cgroupRoot: root, memory: () => memory }).pipe(
       Layer.provideMerge(Metrics.layer),
-      Layer.provide(Sql.layer),
+      Layer.provide(Sql.layerTo("postgresql://cloud_admin@127.0.0.1:1/postgres")),
       Layer.provide(
         Layer.succeed(Options, {
           cgroup: "neon-postgres",
           filecacheConnstr: "",
-          pgdata: root,
           vmMonitorAddr: `127.0.0.1:${port}`,
           ...more
         } as ComputeOptions)

@@ -126,6 +126,8 @@ export interface ComputeOptions extends ProgramOptions {
   /** `control-plane` gets the config from the emulated one instead of a file. */
   readonly source?: "file" | "control-plane"
   readonly args?: ReadonlyArray<string>
+  /** `-c name=value ...` of `--connstr`: they have the last word over the program's own. */
+  readonly sessionOptions?: string
   /** Default `compute-rig`. */
   readonly computeId?: string
   readonly pgbin?: string
@@ -302,9 +304,11 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
       emulator.world.specs.set(computeId, { status: 200, body: JSON.stringify({ ...config, status }) })
     }
     const connstr = `postgresql://cloud_admin@127.0.0.1:${ports.postgres}/postgres`
+    const more = options.sessionOptions === undefined ? "" : `?options=${encodeURIComponent(options.sessionOptions)}`
     const running = yield* runProgram(
       [
-        ...["--pgbin", options.pgbin ?? emulator.addresses.pgbin, "--pgdata", pgdata, "--connstr", connstr],
+        ...["--pgbin", options.pgbin ?? emulator.addresses.pgbin, "--pgdata", pgdata],
+        ...["--connstr", `${connstr}${more}`],
         ...["--compute-id", computeId],
         ...["--external-http-port", String(ports.external), "--internal-http-port", String(ports.internal)],
         ...(source === "file" ? ["--config", configPath] : ["--control-plane-uri", emulator.addresses.control_plane]),
@@ -348,7 +352,7 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
         return Effect.asVoid(until(limit, check, running, `log line ${text}`))
       },
       configure: (wanted) => api({ method: "POST", path: "/configure", body: makeConfig(wanted) }),
-      sql: (text, more = {}) => query(ports.postgres, text, more),
+      sql: (text, how = {}) => query(ports.postgres, text, how),
       processes: processesOf(dir)
     }
   })

@@ -2,7 +2,7 @@
  * Where and as whom we connect.
  */
 import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
-import { type ServerVersion, sessionOptions } from "../../domain/SessionOptions.ts"
+import { type Circumstances, sessionOptions } from "../../domain/SessionOptions.ts"
 import { keywords } from "./keywords.ts"
 import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
 
@@ -59,7 +59,7 @@ const parsed = (connstr: string): ParsedUri => {
 export const clientConfig = (
   connstr: string,
   options: SessionOptions | PoolOptions,
-  version: ServerVersion,
+  circumstances: Circumstances,
   superuser?: "zenith_admin"
 ) => {
   const target = parsed(options.connstr ?? connstr)
@@ -68,7 +68,7 @@ export const clientConfig = (
   // Whoever else is named for a purpose of its own need not be a member of our role, or there is none.
   const role = superuser ?? (options.connstr === undefined || user === "cloud_admin" ? "cloud_admin" : "none")
   const given = [
-    sessionOptions(role, version),
+    sessionOptions(role, circumstances),
     ...(maintenance ? [MAINTENANCE] : []),
     ...(options.moreOptions === undefined ? [] : [options.moreOptions]),
     ...(typeof target.options === "string" ? [target.options] : [])

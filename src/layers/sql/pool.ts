@@ -9,16 +9,16 @@ import type * as Scope from "effect/Scope"
 import { Pool } from "pg"
 import { clientConfig } from "./connection.ts"
 import { connectFailed } from "./failures.ts"
-import type { MetVersion } from "./ServerVersion.ts"
+import type { Server } from "./Server.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import type { PoolOptions } from "./SqlSession.ts"
 import { open as openSession } from "./session.ts"
 
-const acquirePool = (connstr: string, options: PoolOptions, met: MetVersion) =>
+const acquirePool = ({ commit, connstr, met }: Server, options: PoolOptions) =>
   Effect.acquireRelease(
-    Effect.sync(() => {
+    Effect.map(commit, (wanted) => {
       const pool = new Pool({
-        ...clientConfig(connstr, options, met.expected()),
+        ...clientConfig(connstr, options, { version: met.expected(), commit: wanted }),
         max: options.maxConnections ?? 2,
         connectionTimeoutMillis: Duration.toMillis(options.connectTimeout ?? "10 seconds"),
         allowExitOnIdle: true
@@ -31,17 +31,13 @@ const acquirePool = (connstr: string, options: PoolOptions, met: MetVersion) =>
   )
 
 /** A pool cannot try its options: a session does it first when nobody has told the server's version yet. */
-const meet = (connstr: string, options: PoolOptions, met: MetVersion) =>
-  met.isKnown() ? Effect.void : Effect.scoped(Effect.asVoid(openSession(connstr, options, met)))
+const meet = (server: Server, options: PoolOptions) =>
+  server.met.isKnown() ? Effect.void : Effect.scoped(Effect.asVoid(openSession(server, options)))
 
-export const open = (
-  connstr: string,
-  options: PoolOptions,
-  met: MetVersion
-): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
-  Effect.suspend(() => meet(connstr, options, met)).pipe(
+export const open = (server: Server, options: PoolOptions): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
+  Effect.suspend(() => meet(server, options)).pipe(
     Effect.zipRight(
-      Layer.build(PgClient.layerFromPool({ acquire: acquirePool(connstr, options, met) })).pipe(
+      Layer.build(PgClient.layerFromPool({ acquire: acquirePool(server, options) })).pipe(
         Effect.flatMap((context) => Effect.provide(PgClient.PgClient, context)),
         Effect.mapError((error) => connectFailed("cause" in error ? error.cause : error))
       )

@@ -10,6 +10,7 @@ import { Client } from "pg"
 import type { ServerVersion } from "../../domain/SessionOptions.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
 import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
+import type { Server } from "./Server.ts"
 import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import type { SessionOptions, SqlSession } from "./SqlSession.ts"
@@ -156,14 +157,16 @@ const isUnknownSetting = (error: SqlFailed) => error.sqlstate === "42704"
 type Connect = (superuser?: "zenith_admin") => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
 
 /** An older server than expected refuses an option of a newer one, and the session with it. */
-const connectTo = (connstr: string, options: SessionOptions, met: MetVersion): Connect => {
+const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): Connect => {
   const attempt = (
     version: ServerVersion,
     superuser?: "zenith_admin"
   ): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
-    const config = clientConfig(connstr, options, version, superuser)
-    return connect(config, options, met).pipe(
-      Effect.map((client) => sessionOf(client, config)),
+    const config = Effect.map(commit, (wanted) =>
+      clientConfig(connstr, options, { version, commit: wanted }, superuser)
+    )
+    return config.pipe(
+      Effect.flatMap((given) => Effect.map(connect(given, options, met), (client) => sessionOf(client, given))),
       Effect.catchIf(isUnknownSetting, (error) => {
         const fewer = met.below(version)
         return fewer === null ? Effect.fail(error) : attempt(fewer, superuser)
@@ -181,12 +184,8 @@ const patience = Schedule.exponential("50 millis").pipe(
   Schedule.upTo("10 seconds")
 )
 
-export const open = (
-  connstr: string,
-  options: SessionOptions,
-  met: MetVersion
-): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
-  const connect = connectTo(connstr, options, met)
+export const open = (server: Server, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
+  const connect = connectTo(server, options)
   if (options.maintenance !== true) return connect()
   return connect().pipe(
     Effect.catchIf(lacksAdmin, () => Effect.zipRight(createAdmin(connect), connect())),

@@ -1,0 +1,12 @@
+/**
+ * The server that the sessions of one service are for, as far as their options depend on it.
+ */
+import type * as Effect from "effect/Effect"
+import type { MetVersion } from "./ServerVersion.ts"
+
+export interface Server {
+  readonly connstr: string
+  readonly met: MetVersion
+  /** What its configuration says about commits; null when nobody knows it. */
+  readonly commit: Effect.Effect<string | null>
+}
