@@ -56,6 +56,10 @@ case $job in
     "$node" node_modules/vitest/vitest.mjs run "$@"
     exit "$checked"
     ;;
-  bench) build; exec "$node" bench/main.ts "$@" ;;
+  bench)
+    build
+    if [ "${1:-}" = flood ]; then shift; exec "$node" bench/flood.ts "$@"; fi
+    exec "$node" bench/main.ts "$@"
+    ;;
   *) echo "unknown job: $job" >&2; exit 2 ;;
 esac

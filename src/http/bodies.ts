@@ -18,12 +18,12 @@ export interface Bodies {
   ) => Effect.Effect<A, E | Rejection>
 }
 
-/** Bytes of all bodies that are not decoded yet; the one that came first may exceed them. */
+/** Bytes of all bodies that are not decoded yet; one at a time may exceed them. */
 const TOTAL = 16 * 1024 * 1024
 /** A body of so much never waits. Of larger ones one at a time is decoded: what comes of it is many times larger. */
 const SMALL = 64 * 1024
 /** While others wait, a body has to bring `SMALL` bytes in this time. */
-const TICK_MS = 5000
+const TICK_MS = 1000
 
 const unbuffered = (status: number, reason: string) =>
   new Rejection({ status, text: `Failed to buffer the request body: ${reason}` })
@@ -85,10 +85,13 @@ export const make = (): Bodies => {
   let total = 0
   let ticking = false
 
+  /** The one body that may exceed the total. */
+  let privileged: Reading | null = null
+
   const mayGrow = (reading: Reading): boolean => {
     if (reading.size <= SMALL || total <= TOTAL) return true
-    for (const other of readings) if (other.size > SMALL) return other === reading
-    return true
+    privileged ??= reading
+    return privileged === reading
   }
 
   const tick = () => {
@@ -122,7 +125,9 @@ export const make = (): Bodies => {
   const release = (reading: Reading | null) => {
     if (reading === null || !readings.delete(reading)) return
     total -= reading.size
-    for (const other of readings) {
+    if (privileged === reading) privileged = null
+    // The newest first: those before it may be there only to be waited for.
+    for (const other of [...readings].reverse()) {
       if (other.state !== "waiting" || !mayGrow(other)) continue
       other.state = "coming"
       other.recent = Number.POSITIVE_INFINITY

@@ -153,7 +153,12 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
     for (let may = granted; held !== null; may = false) {
       // What comes behind a last request is not one.
       if (socket.destroyed || !socket.writable) return
-      if (answering() || unwanted()) return stop()
+      if (answering()) return stop()
+      if (unwanted()) {
+        // The message asks the socket for more only once, and may have done so already.
+        current?.message.off("resume", onResume).once("resume", onResume)
+        return stop()
+      }
       if (!may && !owner.turns.hasTime() && !owner.urgent(held)) {
         stop()
         return enqueue()

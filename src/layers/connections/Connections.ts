@@ -98,6 +98,8 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
     const told = new Map<CloseReason, number>()
     let total = 0
     let leaving = false
+    /** With so many, descriptors ran out. What is closed leaves gaps, so that a number alone does not tell how many are left. */
+    let ceiling = Number.POSITIVE_INFINITY
 
     const note = (reason: CloseReason) => {
       closed.set(reason, (closed.get(reason) ?? 0) + 1)
@@ -163,7 +165,9 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
         socket.destroy()
         return
       }
-      if (descriptors.last(descriptorOf(socket))) makeRoom("descriptors")
+      if (descriptors.last(descriptorOf(socket))) ceiling = Math.min(ceiling, all.size)
+      else if (all.size < ceiling / 2) ceiling = Number.POSITIVE_INFINITY
+      if (all.size >= ceiling) makeRoom("descriptors")
       const connection = attend(socket, {
         turns,
         urgent,

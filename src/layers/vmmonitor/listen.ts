@@ -7,12 +7,19 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
+import * as Connections from "../connections/Connections.ts"
+import type { Metrics } from "../Metrics.ts"
 import { VmMonitorFailed } from "./VmMonitorFailed.ts"
 
 /** The agent's messages have a hundred bytes. */
 const MAX_PAYLOAD = 64 * 1024
 /** An agent that sends faster than it is answered is not one. */
 const MAX_PENDING = 64
+
+/** There is one agent; others may look for it. */
+const MAX_CONNECTIONS = 64
+/** Of a request's head. */
+const MAX_HEADER_BYTES = 16 * 1024
 
 /** One agent's connection. */
 export interface AgentSocket {
@@ -60,17 +67,15 @@ const socketOf = (socket: WebSocket, peer: string) =>
 export const listen = (
   address: string,
   serve: (agent: AgentSocket) => Effect.Effect<void>
-): Effect.Effect<void, VmMonitorFailed, Scope.Scope> =>
+): Effect.Effect<void, VmMonitorFailed, Metrics | Scope.Scope> =>
   Effect.gen(function* () {
     const where = parseAddress(address)
     if (where === null) return yield* new VmMonitorFailed({ message: `not an address for vm-monitor: ${address}` })
-    const connections = yield* Queue.unbounded<{ readonly socket: WebSocket; readonly peer: string }>()
+    const connections = yield* Connections.make({ server: "vm-monitor", limit: MAX_CONNECTIONS, probes: [] })
+    const agents = yield* Queue.unbounded<{ readonly socket: WebSocket; readonly peer: string }>()
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const server = createServer((request, response) => {
-          const here = request.url?.split("?")[0] === "/monitor"
-          response.writeHead(here ? 400 : 404, { connection: "close" }).end()
-        })
+        const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES })
         const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD, autoPong: false })
         server.on("upgrade", (request, stream, head) => {
           stream.on("error", () => stream.destroy())
@@ -83,8 +88,12 @@ export const listen = (
             socket.on("error", () => {})
             // Whoever pings and does not read would fill our memory with answers.
             socket.on("ping", (data) => (socket.bufferedAmount > MAX_PAYLOAD ? socket.terminate() : socket.pong(data)))
-            connections.unsafeOffer({ socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
+            agents.unsafeOffer({ socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
           })
+        })
+        connections.guard(server, (request, response) => {
+          const here = request.url?.split("?")[0] === "/monitor"
+          response.writeHead(here ? 400 : 404, { connection: "close" }).end()
         })
         return { server, sockets }
       }),
@@ -110,7 +119,7 @@ export const listen = (
       Effect.flatMap(socketOf(socket, peer), serve).pipe(Effect.ensuring(Effect.sync(() => socket.terminate())))
 
     // One agent at a time: a new one takes the place of the old.
-    yield* Effect.forkScoped(superseding(connections, attend))
+    yield* Effect.forkScoped(superseding(agents, attend))
   })
 
 /** Runs `attend` on each item, interrupting the run before. */
