@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import { withoutSlashes } from "../domain/BaseUrl.ts"
 import type { ComputeOptions } from "../layers/Options.ts"
 import { BUILD_TAG } from "./buildTag.ts"
 import { type Flag, type Given, helpOf, parseFlags, required, UsageError, wholeNumber } from "./flags.ts"
@@ -175,7 +176,7 @@ const baseUrl = (given: Given): Either.Either<string | null, UsageError> => {
   if (url.search !== "") {
     return invalid(remoteExtBaseUrl, text, "parameters detected in remote extensions base URL")
   }
-  return Either.right(new URL(`${text.replace(/\/+$/, "")}/`).href)
+  return Either.right(new URL(`${withoutSlashes(text)}/`).href)
 }
 
 const oneOf = <A extends string>(given: Given, flag: Flag, values: ReadonlyArray<A>, preset: A) => {

@@ -4,6 +4,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { withoutSlashes } from "../domain/BaseUrl.ts"
 import { ComputeConfig } from "../domain/ComputeConfig.ts"
 import { type ComputeSpec, findSetting } from "../domain/ComputeSpec.ts"
 import { changes, PlanReport, planReport, planText } from "../domain/catalog/PlanReport.ts"
@@ -138,7 +139,7 @@ const askCompute = (address: string, wanted: Wanted) =>
     }
     const [status, text] = yield* Effect.tryPromise({
       try: async (signal) => {
-        const target = `${address.replace(/\/+$/, "")}/plan`
+        const target = `${withoutSlashes(address)}/plan`
         const answer = await fetch(
           target,
           body === null ? { headers, signal } : { method: "POST", headers, body, signal }

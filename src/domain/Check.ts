@@ -70,7 +70,11 @@ const mode = ({ spec }: ParsedSpec): string =>
   typeof spec.mode === "string" ? spec.mode.toLowerCase() : `static at ${format(spec.mode.Static)}`
 
 /** Passwords in URLs are no part of where something is. */
-const withoutPassword = (url: string): string => url.replace(/(:\/\/[^/@:]*):[^@]*@/, "$1@")
+const withoutPassword = (url: string): string => {
+  const colon = url.indexOf(":", url.indexOf("://") + 3)
+  const at = url.lastIndexOf("@")
+  return url.includes("://") && colon >= 0 && colon < at ? url.slice(0, colon) + url.slice(at) : url
+}
 
 const pageservers = ({ pageserver }: ParsedSpec): ReadonlyArray<string> =>
   shardIndexes(pageserver).map(({ number }) =>

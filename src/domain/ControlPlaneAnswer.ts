@@ -4,6 +4,7 @@
  * Source: `compute_tools/src/spec.rs` (`do_control_plane_request`, `get_config_from_control_plane`).
  */
 import * as Either from "effect/Either"
+import { withoutSlashes } from "./BaseUrl.ts"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "./ComputeConfig.ts"
 import { decodeSteps } from "./Decode.ts"
 import type { Steps } from "./Json.ts"
@@ -52,4 +53,4 @@ export function* interpret(code: number, status: string, body: string): Steps<Ei
 
 /** A slash within the id stays one: ids of some platforms have two parts. */
 export const configUrl = (base: string, computeId: string): string =>
-  `${base.replace(/\/+$/, "")}/compute/api/v2/computes/${computeId.split("/").map(encodeURIComponent).join("/")}/spec`
+  `${withoutSlashes(base)}/compute/api/v2/computes/${computeId.split("/").map(encodeURIComponent).join("/")}/spec`

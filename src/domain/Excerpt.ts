@@ -15,6 +15,21 @@ const head = (text: string, length: number): string => {
 /** Its beginning, with an ellipsis where it goes on. `most`: UTF-16 units without the ellipsis. */
 export const excerpt = (text: string, most = QUOTED): string => (text.length <= most ? text : `${head(text, most)}…`)
 
+/** Characters of what a server quotes before it is cut, of a word, and of a whole message. */
+const LONG_QUOTE = /"([^"]{101,})"/g
+const LONG_WORD = /[^\s"]{201,}/g
+const LONGEST_MESSAGE = 1000
+
+/** A server's message, which may quote what it was sent: long quotes and words are cut, then the whole. */
+export const shortened = (message: string): string =>
+  excerpt(
+    message
+      .slice(0, 8 * LONGEST_MESSAGE)
+      .replace(LONG_QUOTE, (_, quoted: string) => `"${excerpt(quoted)}"`)
+      .replace(LONG_WORD, (word) => excerpt(word)),
+    LONGEST_MESSAGE
+  )
+
 /** What the note about the missing part may take. */
 const NOTE = 40
 

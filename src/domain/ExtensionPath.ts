@@ -3,6 +3,7 @@
  *
  * Source: `compute_tools/src/extension_server.rs`, `libs/compute_api/src/spec.rs`.
  */
+import { withoutSlashes } from "./BaseUrl.ts"
 
 /** The architecture as Go and Kubernetes call it, from Node's word for it. */
 export const goArchitecture = (arch: string): string => (arch === "x64" ? "amd64" : arch)
@@ -23,5 +24,5 @@ const segment = (name: string): string => encodeURIComponent(name).replaceAll("%
 
 export const archiveUrl = (store: ExtensionStore, extension: string): string => {
   const { baseUrl, buildTag, architecture, major } = store
-  return `${baseUrl.replace(/\/+$/, "")}/${buildTag}/${architecture}/v${major}/extensions/${segment(archiveName(extension))}`
+  return `${withoutSlashes(baseUrl)}/${buildTag}/${architecture}/v${major}/extensions/${segment(archiveName(extension))}`
 }

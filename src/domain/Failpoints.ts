@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { excerpt } from "./Excerpt.ts"
 
 export const names = ["compute-migration", "compute-prewarm", "compute-promotion"] as const
 export type Failpoint = (typeof names)[number]
@@ -30,7 +31,7 @@ export const parseAction = (text: string): Either.Either<Action | null, string> 
     case "sleep":
       return /^\d{1,9}$/.test(value)
         ? Either.right({ _tag: "Sleep", millis: Number(value) })
-        : Either.left(`not a number of milliseconds: ${text}`)
+        : Either.left(`not a number of milliseconds: ${excerpt(text)}`)
     case "pause":
       return Either.right({ _tag: "Pause" })
     case "panic":
@@ -38,7 +39,7 @@ export const parseAction = (text: string): Either.Either<Action | null, string> 
     case "exit":
       return Either.right({ _tag: "Exit" })
     default:
-      return Either.left(`not an action: ${text}`)
+      return Either.left(`not an action: ${excerpt(text)}`)
   }
 }
 

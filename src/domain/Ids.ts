@@ -7,6 +7,7 @@ import type * as Brand from "effect/Brand"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { excerpt } from "./Excerpt.ts"
 
 export type TenantId = string & Brand.Brand<"TenantId">
 export type TimelineId = string & Brand.Brand<"TimelineId">
@@ -54,7 +55,7 @@ export const formatShardIndex = (shard: ShardIndex): string => byte(shard.number
 export const parseShardIndex = (text: string): Either.Either<ShardIndex, string> =>
   /^[0-9a-fA-F]{4}$/.test(text)
     ? Either.right({ number: Number.parseInt(text.slice(0, 2), 16), count: Number.parseInt(text.slice(2), 16) })
-    : Either.left(`invalid shard index ${text}`)
+    : Either.left(`invalid shard index ${excerpt(text)}`)
 
 /** The tenant id, with `-NNCC` when the tenant is sharded. */
 export const formatTenantShardId = (tenant: TenantId, shard: ShardIndex): string =>

@@ -5,6 +5,7 @@
  */
 import * as Either from "effect/Either"
 import type * as Redacted from "effect/Redacted"
+import { excerpt } from "./Excerpt.ts"
 import type { LfcPrewarmState } from "./Operations.ts"
 import type { ParsedSpec } from "./ParsedSpec.ts"
 
@@ -25,7 +26,8 @@ export const lfcStateObject = (spec: ParsedSpec | null, from: string | null): Ei
   if (spec === null) return Either.left("the compute has no spec yet")
   const endpoint = from ?? spec.spec.endpoint_id
   if (endpoint === null) return Either.left("pspec.endpoint_id missing, other endpoint_id not provided")
-  if (!isSegment(endpoint)) return Either.left(`endpoint id ${JSON.stringify(endpoint)} is not one path segment`)
+  if (!isSegment(endpoint))
+    return Either.left(`endpoint id ${JSON.stringify(excerpt(endpoint))} is not one path segment`)
   if (spec.endpointStorageAddr === null) return Either.left("pspec.endpoint_storage_addr missing")
   if (spec.endpointStorageToken === null) return Either.left("pspec.endpoint_storage_token missing")
   return Either.right({

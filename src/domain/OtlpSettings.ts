@@ -3,6 +3,7 @@
  *
  * Source: opentelemetry.io, "Environment Variable Specification" and "OTLP Exporter".
  */
+import { withoutSlashes } from "./BaseUrl.ts"
 export interface OtlpSettings {
   readonly url: string
   readonly protocol: "protobuf" | "json"
@@ -67,7 +68,7 @@ const protocolOf = (text: string | undefined): { readonly protocol: "protobuf" |
 const urlOf = (env: Environment): string | null => {
   const own = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
   const all = env["OTEL_EXPORTER_OTLP_ENDPOINT"]
-  const text = own ? own : all ? `${all.replace(/\/+$/, "")}/v1/traces` : null
+  const text = own ? own : all ? `${withoutSlashes(all)}/v1/traces` : null
   return text !== null && URL.canParse(text) && /^https?:/.test(text) ? text : null
 }
 

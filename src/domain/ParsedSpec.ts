@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { type ComputeSpec, findSetting, type TlsConfig } from "./ComputeSpec.ts"
+import { excerpt } from "./Excerpt.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
 import { fromConnstring, incomplete, type PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
 import { optionLines } from "./PostgresConf.ts"
@@ -113,7 +114,7 @@ const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Either.Either<voi
   const duplicate = smallestDuplicate(safekeepers)
   return duplicate === undefined
     ? Either.void
-    : Either.left(fault(`duplicate entry in safekeeper_connstrings: ${duplicate}!`))
+    : Either.left(fault(`duplicate entry in safekeeper_connstrings: ${excerpt(duplicate)}!`))
 }
 
 /** What would otherwise fail far from its cause: pageservers that cannot be asked, renames to nowhere, lines that cannot be written. */

@@ -13,6 +13,8 @@ const SCRAM =
 /** The spec keeps MD5 ones without their prefix; Postgres knows small digits only. */
 const MD5 = /^(?:md5)?([0-9a-fA-F]{32})$/
 const MOST_ITERATIONS = 2_147_483_647
+/** Characters: with a salt of 16 bytes it has 133. The patterns need memory in proportion to what they look at. */
+const LONGEST = 1024
 
 const NEITHER =
   "encrypted_password is no password verifier: neither a whole SCRAM-SHA-256 one nor 32 hexadecimal digits of MD5"
@@ -20,6 +22,7 @@ const NEITHER =
 /** As Postgres stores it; null for no password. Left says why not, without the text. */
 export const passwordVerifier = (text: string): Either.Either<string | null, string> => {
   if (text === "") return Either.right(null)
+  if (text.length > LONGEST) return Either.left(NEITHER)
   const digits = MD5.exec(text)?.[1]
   if (digits !== undefined) return Either.right(`md5${digits.toLowerCase()}`)
   const iterations = SCRAM.exec(text)?.[1]

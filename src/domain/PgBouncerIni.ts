@@ -5,11 +5,12 @@
  */
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
+import { excerpt } from "./Excerpt.ts"
 
 /** A name or value that would add a line or a section of its own. */
 export class BadPgBouncerSetting extends Data.TaggedError("BadPgBouncerSetting")<{ readonly name: string }> {
   override get message() {
-    return `pgbouncer setting ${JSON.stringify(this.name)}: not a name and a value on one line`
+    return `pgbouncer setting ${JSON.stringify(excerpt(this.name))}: not a name and a value on one line`
   }
 }
 

@@ -7,6 +7,7 @@ import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { auditBlock } from "./AuditConf.ts"
 import { type ComputeSpec, type GenericOption, modeName } from "./ComputeSpec.ts"
+import { excerpt } from "./Excerpt.ts"
 import { formatShardIndex } from "./Ids.ts"
 import * as Lsn from "./Lsn.ts"
 import { type PageserverConnectionInfo, shardIndexes } from "./PageserverConnectionInfo.ts"
@@ -41,7 +42,7 @@ const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/
 const NUL = "\u0000"
 
 const fault = (field: string, reason: string) =>
-  Either.left(new InvalidConf({ field, message: `setting ${JSON.stringify(field)}: ${reason}` }))
+  Either.left(new InvalidConf({ field, message: `setting ${JSON.stringify(excerpt(field))}: ${reason}` }))
 
 /** One entry of `cluster.settings`. A text is quoted, any other type is written as it comes. */
 export const optionLine = (option: GenericOption): Either.Either<string, InvalidConf> => {
@@ -54,7 +55,7 @@ export const optionLine = (option: GenericOption): Either.Either<string, Invalid
       : Either.right(`${name} = ${conf(value)}`)
   }
   return CONTROL.test(value)
-    ? fault(name, `a value of type ${option.vartype} cannot contain a line break or another control character`)
+    ? fault(name, `a value of type ${excerpt(option.vartype)} cannot contain a line break or another control character`)
     : Either.right(`${name} = ${value}`)
 }
 
@@ -72,7 +73,10 @@ export const withoutValue = (spec: ComputeSpec): InvalidConf | null => {
   const setting = spec.cluster.settings?.find(({ value }) => value === null)
   return setting === undefined
     ? null
-    : new InvalidConf({ field: setting.name, message: `setting ${JSON.stringify(setting.name)}: there is no value` })
+    : new InvalidConf({
+        field: setting.name,
+        message: `setting ${JSON.stringify(excerpt(setting.name))}: there is no value`
+      })
 }
 
 const missingShard = (message: string) =>

@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { type ComputeSpec, findSetting, type RemoteExtensions } from "./ComputeSpec.ts"
+import { excerpt } from "./Excerpt.ts"
 
 /** Nothing of that name may be downloaded here. `message` is the text clients know. */
 export class ExtensionUnknown extends Data.TaggedError("ExtensionUnknown")<{ readonly message: string }> {}
@@ -30,9 +31,10 @@ export const resolve = (
   const unknown = (message: string) => Either.left(new ExtensionUnknown({ message }))
   const stem = isLibrary ? libraryStem(name) : name
   const extension = isLibrary ? member(remote.library_index, stem) : stem
-  if (extension === undefined) return unknown(`library ${stem} is not found`)
-  if (!isPermitted(remote, extension)) return unknown(`extension ${extension} is not found`)
-  if (member(remote.extension_data, extension) === undefined) return unknown(`real_ext_name ${extension} is not found`)
+  if (extension === undefined) return unknown(`library ${excerpt(stem)} is not found`)
+  if (!isPermitted(remote, extension)) return unknown(`extension ${excerpt(extension)} is not found`)
+  if (member(remote.extension_data, extension) === undefined)
+    return unknown(`real_ext_name ${excerpt(extension)} is not found`)
   return Either.right(extension)
 }
 

@@ -37,7 +37,13 @@ export interface Refusal {
 const refuse = (text: string, ...causes: ReadonlyArray<string>): Either.Either<never, Refusal> =>
   Either.left({ text, causes })
 
-const cause = (fault: { readonly message: string }): string => /actual: (.*)|([^\n]*)$/.exec(fault.message)?.[0] ?? ""
+const ACTUAL = "actual: "
+
+const cause = ({ message }: { readonly message: string }): string => {
+  const lines = message.split("\n")
+  const line = lines.find((text) => text.includes(ACTUAL))
+  return line === undefined ? (lines.at(-1) ?? "") : line.slice(line.indexOf(ACTUAL))
+}
 
 const tenantId = (text: string) =>
   Either.mapLeft(

@@ -7,7 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
+import { withoutSlashes } from "../domain/BaseUrl.ts"
 import { decodeJson } from "../domain/Decode.ts"
+import { excerpt } from "../domain/Excerpt.ts"
+import { read } from "../domain/Json.ts"
+import { child } from "../domain/JsonValue.ts"
 import { readBody } from "../layers/http/readBody.ts"
 import type { Endpoint, PathParams } from "./api/Endpoint.ts"
 import * as api from "./api/lifecycle.ts"
@@ -59,7 +63,7 @@ export interface Given<Path extends string> {
 }
 
 const pathOf = (template: string, params: Readonly<Record<string, string>>): string =>
-  template.replace(/\{(\*?)([^}]+)\}/g, (_, wild: string, name: string) => {
+  template.replace(/\{(\*?)([^{}]+)\}/g, (_, wild: string, name: string) => {
     const value = params[name] ?? ""
     return wild === "" ? encodeURIComponent(value) : value.split("/").map(encodeURIComponent).join("/")
   })
@@ -71,9 +75,11 @@ const reasonOf = (error: unknown): string => {
   return inner instanceof Error ? inner.message : "the connection failed"
 }
 
+const SHOWN = 500
+
 const errorOf = (text: string): string => {
-  const found = /^\{"error":("(?:[^"\\]|\\.)*")/.exec(text)?.[1]
-  return found === undefined ? text.trim().slice(0, 500) : String(JSON.parse(found))
+  const error = child(read(text).value, "error")
+  return excerpt(typeof error === "string" ? error : text.trim(), SHOWN)
 }
 
 /** The text of an answer of success. Interruption ends the request. */
@@ -83,7 +89,7 @@ export const call = <Path extends string, Q, B>(
   { body, params, query = {} }: Given<Path> = {}
 ): Effect.Effect<string, Unreachable | Refused> => {
   const search = Query.encode(query)
-  const address = `${url.replace(/\/+$/, "")}${pathOf(endpoint.path, params ?? {})}${search === "" ? "" : `?${search}`}`
+  const address = `${withoutSlashes(url)}${pathOf(endpoint.path, params ?? {})}${search === "" ? "" : `?${search}`}`
   const headers = {
     ...(token !== null && { authorization: `Bearer ${Redacted.value(token)}` }),
     ...(body !== undefined && { "content-type": "application/json" })

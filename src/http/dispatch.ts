@@ -5,7 +5,9 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { excerpt } from "../domain/Excerpt.ts"
 import { httpRequestSeconds } from "../domain/MetricFamilies.ts"
+import { redact } from "../domain/Redaction.ts"
 import { Authorization } from "../layers/Authorization.ts"
 import type { Unauthorized } from "../layers/authorization/Unauthorized.ts"
 import { Metrics } from "../layers/Metrics.ts"
@@ -78,6 +80,11 @@ const logAnswer = (response: Response, latency: number): Effect.Effect<void> => 
   )
 }
 
+/** Characters of a URL in the log. Cut behind the search for secrets: half a secret looks like no secret. */
+const SHOWN = 200
+
+const shown = (url: string): string => (url.length <= SHOWN ? url : excerpt(redact(url), SHOWN))
+
 /** Names nothing a client could choose: there would be no end of series. */
 const labelsOf = <R>(match: Match<R> | undefined, method: string, status: number, server: string) => ({
   code: String(status),
@@ -100,6 +107,6 @@ export const dispatch = <R>(
     const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))
     return Effect.as(quiet ? counted : Effect.zipRight(counted, logAnswer(response, latency)), response)
   })
-  const logged = quiet ? answer : Effect.zipRight(Effect.logInfo(`${request.method} ${request.url}`), answer)
+  const logged = quiet ? answer : Effect.zipRight(Effect.logInfo(`${request.method} ${shown(request.url)}`), answer)
   return traced(request)(Effect.annotateLogs(logged, "request_id", request.id))
 }

@@ -28,7 +28,7 @@ const ORDER = ["GET", "POST", "DELETE"]
 const pattern = (path: string): RegExp =>
   new RegExp(
     `^${path
-      .split(/(\{[^}]+\})/)
+      .split(/(\{[^{}]+\})/)
       .map((piece) => {
         const name = /^\{(\*?)(.+)\}$/.exec(piece)
         if (name === null) return piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")

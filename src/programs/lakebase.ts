@@ -66,7 +66,7 @@ export const livenessProbe = Effect.gen(function* () {
   if (target === null) {
     return yield* new NotAlive({ message: "Failed to get the port from the connection string" })
   }
-  const command = `${options.pgbin.replace(/[^/]*$/, "")}pg_isready --port ${target.port}`
+  const command = `${options.pgbin.slice(0, options.pgbin.lastIndexOf("/") + 1)}pg_isready --port ${target.port}`
   const { options: sessionOptions } = yield* Effect.flatMap(Sql, (sql) => sql.target({ applicationName: "liveness" }))
   yield* Effect.mapError(
     ping({ ...target, options: sessionOptions, ...defaultServer(options.pgbin, target.port) }),

@@ -9,6 +9,7 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ErrorChain from "../domain/ErrorChain.ts"
+import { excerpt } from "../domain/Excerpt.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import type { Ended } from "../layers/Child.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
@@ -106,11 +107,13 @@ const untilEnded = (
         : postgres.ended
   )
 
-const identify = (spec: ParsedSpec) =>
+const shown = (id: string | null): string => excerpt(id ?? "None")
+
+const identify = ({ spec, tenantId, timelineId }: ParsedSpec) =>
   Effect.logInfo(
-    `starting compute for project ${spec.spec.cluster.cluster_id ?? "None"}, operation ${spec.spec.operation_uuid ?? "None"}, ` +
-      `tenant ${spec.tenantId}, timeline ${spec.timelineId}, project_id ${spec.spec.project_id ?? "None"}, ` +
-      `branch_id ${spec.spec.branch_id ?? "None"}, endpoint_id ${spec.spec.endpoint_id ?? "None"}`
+    `starting compute for project ${shown(spec.cluster.cluster_id)}, operation ${shown(spec.operation_uuid)}, ` +
+      `tenant ${tenantId}, timeline ${timelineId}, project_id ${shown(spec.project_id)}, ` +
+      `branch_id ${shown(spec.branch_id)}, endpoint_id ${shown(spec.endpoint_id)}`
   )
 
 const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) =>

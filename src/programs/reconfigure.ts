@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import { reconfigureConcurrency } from "../domain/Concurrency.ts"
+import { excerpt } from "../domain/Excerpt.ts"
 import { reconfigureSeconds } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { Catalog } from "../layers/Catalog.ts"
@@ -137,7 +138,7 @@ const make = Effect.gen(function* () {
       yield* exit
       if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
       yield* Effect.logInfo(
-        `finished reconfiguration of compute node for operation ${spec.spec.operation_uuid ?? "None"}`
+        `finished reconfiguration of compute node for operation ${excerpt(spec.spec.operation_uuid ?? "None")}`
       )
       return report
     }).pipe(Effect.withSpan("reconfigure"), underRequest)

@@ -3,6 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { excerpt, shortened } from "../domain/Excerpt.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Sql, type SqlSession } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
@@ -12,12 +13,16 @@ const LIMIT = "10 seconds"
 const FIRST_POLLS = { every: "10 millis", count: 50 } as const
 const LATER_POLLS = { every: "100 millis" } as const
 
+/** Faults that are told. */
+const SHOWN = 5
+
 /** Postgres found the files faulty and kept its old values. */
 export class ReloadRejected extends Data.TaggedError("ReloadRejected")<{
   readonly faults: ReadonlyArray<string>
 }> {
   override get message() {
-    return `Postgres refused the new configuration: ${this.faults.join("; ")}`
+    const more = this.faults.length > SHOWN ? `; and ${this.faults.length - SHOWN} more` : ""
+    return `Postgres refused the new configuration: ${this.faults.slice(0, SHOWN).join("; ")}${more}`
   }
 }
 
@@ -51,7 +56,10 @@ const fileFaults = (session: SqlSession) =>
     )
     .pipe(
       Effect.map((rows) =>
-        rows.map(({ file, line, name, error }) => `${name === null ? "" : `${name}: `}${error} (${file}:${line})`)
+        rows.map(
+          ({ file, line, name, error }) =>
+            `${name === null ? "" : `${excerpt(name)}: `}${shortened(error)} (${file}:${line})`
+        )
       )
     )
 

@@ -2,6 +2,7 @@
  * Catalog changes as values: what would be done, to what, and why.
  */
 import * as Redacted from "effect/Redacted"
+import { excerpt } from "../Excerpt.ts"
 
 /** In the order in which they are run. */
 export const phaseNames = [
@@ -112,5 +113,10 @@ export const stepsOf = (plan: Plan): ReadonlyArray<Step> =>
 export const isEmpty = (plan: Plan): boolean =>
   plan.phases.every((phase) => phase.steps.length === 0 && phase.databases.length === 0)
 
-/** Quoted for a reader, not for SQL. */
-export const named = (kind: string, name: string): string => `${kind} ${JSON.stringify(name)}`
+/** Postgres keeps 63 bytes of a name: what is cut here is not told apart there either. */
+const LONGEST_NAME = 100
+
+/** A name for a reader, not for SQL. */
+export const quotedName = (name: string): string => JSON.stringify(excerpt(name, LONGEST_NAME))
+
+export const named = (kind: string, name: string): string => `${kind} ${quotedName(name)}`

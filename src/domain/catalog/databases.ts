@@ -9,7 +9,7 @@ import { databaseClause, isPlain, options } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
 import { stored } from "./Name.ts"
 import { INVALID } from "./Snapshot.ts"
-import { named, type Step, step } from "./Step.ts"
+import { named, quotedName, type Step, step } from "./Step.ts"
 
 /**
  * CREATE DATABASE cannot share a transaction with the grants that belong to it. The connection limit, as good as none,
@@ -49,7 +49,7 @@ export const renameAndDeleteDatabases = (spec: ComputeSpec, draft: Draft): Reado
       return found === undefined ? [] : dropDatabase(op.name, found.template)
     }
     if (op.action !== "rename_db") return []
-    if (op.new_name === null) return draft.refuse(`rename_db of ${JSON.stringify(op.name)} has no new_name`)
+    if (op.new_name === null) return draft.refuse(`rename_db of ${quotedName(op.name)} has no new_name`)
     if (found === undefined) return []
     const name = stored(op.new_name)
     draft.databases.delete(found.name)
@@ -57,7 +57,7 @@ export const renameAndDeleteDatabases = (spec: ComputeSpec, draft: Draft): Reado
     return [
       step(
         named("database", op.name),
-        `to be renamed to ${JSON.stringify(op.new_name)}`,
+        `to be renamed to ${quotedName(op.new_name)}`,
         `ALTER DATABASE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`,
         { alone: true }
       )
@@ -98,7 +98,7 @@ export const createAndAlterDatabases = (spec: ComputeSpec, draft: Draft): Readon
     return [
       step(
         named("database", database.name),
-        `its owner is ${JSON.stringify(found.owner)}`,
+        `its owner is ${quotedName(found.owner)}`,
         `ALTER DATABASE ${ident(database.name)} OWNER TO ${ident(database.owner)}`
       )
     ]

@@ -11,7 +11,7 @@ import { ident, literal } from "../Quote.ts"
 import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
 import { stored } from "./Name.ts"
-import { named, type Step, step } from "./Step.ts"
+import { named, quotedName, type Step, step } from "./Step.ts"
 
 export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
   const { privilegedRole: name, lakebase } = draft.settings
@@ -31,14 +31,14 @@ export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
 export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
   (spec.delta_operations ?? []).flatMap((op): ReadonlyArray<Step> => {
     if (op.action !== "rename_role") return []
-    if (op.new_name === null) return draft.refuse(`rename_role of ${JSON.stringify(op.name)} has no new_name`)
+    if (op.new_name === null) return draft.refuse(`rename_role of ${quotedName(op.name)} has no new_name`)
     if (!draft.roles.has(stored(op.name))) return []
     draft.roles.delete(stored(op.name))
     draft.roles.set(stored(op.new_name), null)
     return [
       step(
         named("role", op.name),
-        `to be renamed to ${JSON.stringify(op.new_name)}`,
+        `to be renamed to ${quotedName(op.new_name)}`,
         `ALTER ROLE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`
       )
     ]

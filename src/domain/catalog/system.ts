@@ -8,7 +8,7 @@
 import { type ComputeSpec, findSetting } from "../ComputeSpec.ts"
 import type { Draft } from "./Draft.ts"
 import { subscriptionsPending } from "./perDatabase.ts"
-import { named, type Step, step } from "./Step.ts"
+import { named, quotedName, type Step, step } from "./Step.ts"
 
 export const schemaNeon = (draft: Draft): ReadonlyArray<Step> =>
   draft.snapshot.schemaNeon
@@ -45,7 +45,7 @@ export const neonExtension = (draft: Draft): ReadonlyArray<Step> => {
         ]),
     ...(found.schema === "neon"
       ? []
-      : [step(object, `it is in schema ${JSON.stringify(found.schema)}`, "ALTER EXTENSION neon SET SCHEMA neon")]),
+      : [step(object, `it is in schema ${quotedName(found.schema)}`, "ALTER EXTENSION neon SET SCHEMA neon")]),
     ...(found.version === draft.snapshot.neonAvailable
       ? []
       : [

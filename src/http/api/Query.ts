@@ -5,6 +5,7 @@
  * given twice is an error. The error texts are those of `serde`.
  */
 import * as Either from "effect/Either"
+import { excerpt } from "../../domain/Excerpt.ts"
 
 export interface Param<A> {
   /** JSON Schema of the value, for the OpenAPI document. */
@@ -27,7 +28,7 @@ export const oneOf = <const A extends string>(...values: ReadonlyArray<A>): Para
     if (value !== undefined) return Either.right(value)
     const names = values.map((name) => `\`${name}\``)
     const expected = names.length === 2 ? names.join(" or ") : `one of ${names.join(", ")}`
-    return Either.left(`unknown variant \`${given}\`, expected ${expected}`)
+    return Either.left(`unknown variant \`${excerpt(given)}\`, expected ${expected}`)
   }
 })
 

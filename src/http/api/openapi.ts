@@ -33,7 +33,7 @@ const failuresOf = ({ auth, body, failures, query }: Described): ReadonlyArray<n
 const content = (type: string, schema: object = {}) => (type === "" ? {} : { content: { [type]: { schema } } })
 
 const parameters = ({ path, query }: Described) => [
-  ...[...path.matchAll(/\{\*?([^}]+)\}/g)].map(([, name]) => ({
+  ...[...path.matchAll(/\{\*?([^{}]+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
     required: true,

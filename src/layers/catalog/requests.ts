@@ -7,6 +7,8 @@
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import { parseControlFile } from "../../domain/catalog/ControlFile.ts"
+import { stored } from "../../domain/catalog/Name.ts"
+import { excerpt } from "../../domain/Excerpt.ts"
 import { ident } from "../../domain/Quote.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
 import type { Sql, SqlSession } from "../Sql.ts"
@@ -103,8 +105,11 @@ const within = <A>(
     .session({ applicationName, database })
     .pipe(Effect.mapError(refusal("Failed to connect to the database")), Effect.flatMap(use), Effect.scoped)
 
+/** Characters of a statement that an error shows: its names are the client's. */
+const SHOWN = 160
+
 const run = (session: SqlSession, statement: string) =>
-  Effect.mapError(session.script(statement), refusal(`Failed to execute query: ${statement}`))
+  Effect.mapError(session.script(statement), refusal(`Failed to execute query: ${excerpt(statement, SHOWN)}`))
 
 const ask = <Row extends object>(session: SqlSession, statement: string, values: ReadonlyArray<string>) =>
   Effect.mapError(session.query<Row>(statement, values), refusal("Failed to execute query"))
@@ -136,8 +141,8 @@ export const installExtension = (
 ): Effect.Effect<void, ExtensionNotInstalled> =>
   within(sql, "compute_ctl:install_extension", request.database, (session) =>
     Effect.gen(function* () {
-      const extension = ident(request.extension)
-      const version = ident(request.version)
+      const extension = ident(stored(request.extension))
+      const version = ident(stored(request.version))
       const [installed] = yield* ask<{ version: string }>(
         session,
         "SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) $1",
@@ -165,6 +170,6 @@ export const setRoleGrants = (sql: Sessions, request: SchemaGrant): Effect.Effec
       const missing = request.privileges.filter((wanted) => !held.some(({ privilege }) => privilege === wanted))
       if (missing.length === 0) return
       const list = [...new Set(missing)].join(", ")
-      yield* run(session, `GRANT ${list} ON SCHEMA ${ident(request.schema)} TO ${ident(request.role)}`)
+      yield* run(session, `GRANT ${list} ON SCHEMA ${ident(stored(request.schema))} TO ${ident(stored(request.role))}`)
     })
   ).pipe(Effect.mapError((error) => new GrantsNotSet(error)))

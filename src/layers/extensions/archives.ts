@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { excerpt } from "../../domain/Excerpt.ts"
 import { archiveName, archiveUrl, goArchitecture } from "../../domain/ExtensionPath.ts"
 import { remoteExtRequests } from "../../domain/MetricFamilies.ts"
 import type { Metrics } from "../Metrics.ts"
@@ -86,11 +87,11 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
           { baseUrl, buildTag: options.buildTag, architecture, major: installation.major },
           extension
         )
-        yield* Effect.logInfo(`downloading extension ${extension}`)
+        yield* Effect.logInfo(`downloading extension ${excerpt(extension)}`)
         const [took, size] = yield* attempt(extension, url, installation).pipe(
           slots.withPermits(1),
           Effect.tapErrorTag("NotDownloaded", ({ message }) =>
-            Effect.logWarning(`extension ${extension} was not downloaded: ${message}`)
+            Effect.logWarning(`extension ${excerpt(extension)} was not downloaded: ${message}`)
           ),
           Effect.retry({
             schedule: retries,
@@ -98,7 +99,7 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
           }),
           Effect.timed
         )
-        yield* Effect.logInfo(`downloaded extension ${extension}: ${size} bytes in ${Duration.format(took)}`)
+        yield* Effect.logInfo(`downloaded extension ${excerpt(extension)}: ${size} bytes in ${Duration.format(took)}`)
         return size
       }).pipe(
         Effect.timeoutFail({

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { RemoteExtensions } from "../../domain/ComputeSpec.ts"
+import { excerpt } from "../../domain/Excerpt.ts"
 import { controlFiles, isPlainName } from "../../domain/RemoteExtensions.ts"
 import { replaceFile } from "../companion/replaceFile.ts"
 
@@ -30,7 +31,7 @@ export const writeControlFiles = <E extends { readonly message: string }>(
       ({ extension, name, text }) =>
         Effect.gen(function* () {
           if (!isPlainName(name)) {
-            const message = `extension ${extension}: ${JSON.stringify(name)} is not the name of a control file`
+            const message = `extension ${excerpt(extension)}: ${JSON.stringify(excerpt(name))} is not the name of a control file`
             return yield* new NoControlFile({ message })
           }
           const path = join(directory, name)

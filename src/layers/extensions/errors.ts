@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { excerpt } from "../../domain/Excerpt.ts"
 
 /** `--remote-ext-base-url` was not given. */
 export class NoExtensionStore extends Data.TaggedError("NoExtensionStore") {
@@ -20,6 +21,6 @@ export class DownloadFailed extends Data.TaggedError("DownloadFailed")<{
   readonly reason: string
 }> {
   override get message() {
-    return `error downloading extension ${JSON.stringify(this.extension)}: ${this.reason}`
+    return `error downloading extension ${JSON.stringify(excerpt(this.extension))}: ${this.reason}`
   }
 }

@@ -182,12 +182,22 @@ const messages = (call: ClientReadableStream<Buffer>, stall: number): Messages =
   }).pipe(stalling(stall))
 }
 
+/** The innermost reason: what wraps it only says that there was one. */
+const lastError = (reason: string): string => {
+  const begin = reason.indexOf(LAST_ERROR)
+  const end = reason.indexOf(". Resolution note", begin)
+  if (begin < 0 || end < 0) return reason
+  const last = reason.slice(begin + LAST_ERROR.length, end)
+  return last.startsWith("Error: ") ? last.slice("Error: ".length) : last
+}
+const LAST_ERROR = "Last error: "
+
 /** A request without a connection fails at once and tells why there is none. */
 const whyUnreachable = (client: Client): Effect.Effect<never, PageserverFailed> =>
   Effect.async((resume) => {
     const call = client.makeUnaryRequest(path.leaseLsn, bytes, same, new Uint8Array(0), (error) => {
       const reason = error?.details ?? "connection lost"
-      resume(Effect.fail(unreachable(/Last error: (?:Error: )?(.*?)\. Resolution note/s.exec(reason)?.[1] ?? reason)))
+      resume(Effect.fail(unreachable(lastError(reason))))
     })
     return Effect.sync(() => call.cancel())
   })

@@ -7,6 +7,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { excerpt } from "../../domain/Excerpt.ts"
 import { type Lsn, parse } from "../../domain/Lsn.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import { type Answer, decide, type Verdict } from "../../domain/SafekeeperQuorum.ts"
@@ -53,7 +54,9 @@ const ask = (spec: ParsedSpec, address: string): Effect.Effect<Answer> =>
     Effect.scoped,
     Effect.raceFirst(Effect.zipRight(limit, connectFailed(`no answer within ${LIMIT} ms`))),
     Effect.catchAll((error) => Effect.succeed(failed(error.message))),
-    Effect.map((answer) => (answer._tag === "Failed" ? failed(`safekeeper ${address}: ${answer.reason}`) : answer))
+    Effect.map((answer) =>
+      answer._tag === "Failed" ? failed(`safekeeper ${excerpt(address)}: ${answer.reason}`) : answer
+    )
   )
 
 const conclude = (verdict: Verdict): Effect.Effect<Lsn | null> => {

@@ -5,6 +5,7 @@
  */
 import { getSystemErrorMap } from "node:util"
 import { DatabaseError } from "pg-protocol"
+import { shortened } from "../../domain/Excerpt.ts"
 import { SqlFailed } from "./SqlFailed.ts"
 
 const osErrors: Readonly<Record<string, string>> = {
@@ -36,17 +37,14 @@ const osText = (error: Error): string => {
 }
 
 const databaseError = (error: DatabaseError): SqlFailed => {
+  const detail = error.detail === undefined ? null : shortened(error.detail)
+  const hint = error.hint === undefined ? null : shortened(error.hint)
   const lines = [
-    `db error: ${error.severity ?? "ERROR"}: ${error.message}`,
-    ...(error.detail === undefined ? [] : [`DETAIL: ${error.detail}`]),
-    ...(error.hint === undefined ? [] : [`HINT: ${error.hint}`])
+    `db error: ${error.severity ?? "ERROR"}: ${shortened(error.message)}`,
+    ...(detail === null ? [] : [`DETAIL: ${detail}`]),
+    ...(hint === null ? [] : [`HINT: ${hint}`])
   ]
-  return new SqlFailed({
-    message: lines.join("\n"),
-    sqlstate: error.code ?? null,
-    hint: error.hint ?? null,
-    detail: error.detail ?? null
-  })
+  return new SqlFailed({ message: lines.join("\n"), sqlstate: error.code ?? null, hint, detail })
 }
 
 const other = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })

@@ -6,7 +6,7 @@
 export const keywords = (text: string): ReadonlyMap<string, string> => {
   const found = new Map<string, string>()
   for (const [, key = "", quoted, bare] of text.matchAll(
-    /([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*))/g
+    /(?<![a-z_])([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)*))/g
   )) {
     found.set(key, (quoted ?? bare ?? "").replace(/\\(.)/g, "$1"))
   }

@@ -4,6 +4,7 @@
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  */
 import * as Either from "effect/Either"
+import { excerpt } from "../../domain/Excerpt.ts"
 
 export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full"
 
@@ -45,7 +46,9 @@ const decoded = (text: string): Either.Either<string, string> =>
 
 const parsePort = (text: string): Either.Either<number, string> => {
   const port = text === "" ? DEFAULT_PORT : Number(text)
-  return /^\d*$/.test(text) && port > 0 && port <= 65535 ? Either.right(port) : Either.left(`invalid port \`${text}\``)
+  return /^\d*$/.test(text) && port > 0 && port <= 65535
+    ? Either.right(port)
+    : Either.left(`invalid port \`${excerpt(text)}\``)
 }
 
 const toAddresses = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>) =>
@@ -87,7 +90,7 @@ const splitAuthority = (text: string): Either.Either<readonly [Array<string>, Ar
     const ports: Array<string> = []
     for (const part of text.split(",")) {
       const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(part)
-      if (match === null) return yield* Either.left(`invalid host \`${part}\``)
+      if (match === null) return yield* Either.left(`invalid host \`${excerpt(part)}\``)
       hosts.push(yield* decoded(match[1] ?? match[2] ?? ""))
       ports.push(match[3] ?? "")
     }
@@ -118,13 +121,17 @@ const fromUrl = (rest: string): Either.Either<ConnectionString, string> =>
     return yield* fromPairs(pairs)
   })
 
-const PAIR = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y
+const SPACE = /\s*/y
+const PAIR = /([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y
 
 const fromKeywords = (text: string): Either.Either<ConnectionString, string> => {
   const pairs = new Map<string, string>()
   let at = 0
-  while (text.slice(at).trim() !== "") {
-    PAIR.lastIndex = at
+  for (;;) {
+    SPACE.lastIndex = at
+    SPACE.test(text)
+    if (SPACE.lastIndex === text.length) break
+    PAIR.lastIndex = SPACE.lastIndex
     const match = PAIR.exec(text)
     if (match === null) return Either.left("invalid connection string: expected `keyword=value`")
     pairs.set(match[1] ?? "", (match[2] ?? match[3] ?? "").replace(/\\(.)/gs, "$1"))
@@ -133,8 +140,12 @@ const fromKeywords = (text: string): Either.Either<ConnectionString, string> => 
   return fromPairs(pairs)
 }
 
+/** Characters. The patterns need memory in proportion to what they look at. */
+const LONGEST = 64 * 1024
+
 /** Unknown keywords are ignored. The error never repeats the text: it may hold a password. */
 export const parse = (text: string): Either.Either<ConnectionString, string> => {
+  if (text.length > LONGEST) return Either.left("connection string is too long")
   const scheme = /^postgres(?:ql)?:\/\//.exec(text)
   return scheme === null ? fromKeywords(text) : fromUrl(text.slice(scheme[0].length))
 }

@@ -1,0 +1,8 @@
+const SLASH = 0x2f
+
+/** A base URL without the slashes at its end: what is put behind it brings its own. */
+export const withoutSlashes = (url: string): string => {
+  let end = url.length
+  while (end > 0 && url.charCodeAt(end - 1) === SLASH) end--
+  return url.slice(0, end)
+}
