@@ -108,8 +108,12 @@ const smallestDuplicate = (values: ReadonlyArray<string>): string | undefined =>
   return sorted.find((value, index) => index > 0 && sorted[index - 1] === value)
 }
 
+/** Each is asked, and all are one setting of Postgres. */
+const MAX_SAFEKEEPERS = 1000
+
 const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Either.Either<void, InvalidSpec> => {
   const fault = invalid("spec.safekeeper_connstrings")
+  if (safekeepers.length > MAX_SAFEKEEPERS) return Either.left(fault(`more than ${MAX_SAFEKEEPERS} safekeepers`))
   if (safekeepers.length === 0) return Either.left(fault("safekeeper_connstrings is empty"))
   const duplicate = smallestDuplicate(safekeepers)
   return duplicate === undefined

@@ -65,12 +65,14 @@ export interface ControlFile {
 }
 
 /** The control files of all permitted extensions. */
-export const controlFiles = (remote: RemoteExtensions): ReadonlyArray<ControlFile> =>
-  Object.entries(remote.extension_data)
-    .filter(([extension]) => isPermitted(remote, extension))
+export const controlFiles = (remote: RemoteExtensions): ReadonlyArray<ControlFile> => {
+  const permitted = new Set([...(remote.public_extensions ?? []), ...(remote.custom_extensions ?? [])])
+  return Object.entries(remote.extension_data)
+    .filter(([extension]) => permitted.has(extension))
     .flatMap(([extension, { control_data }]) =>
       Object.entries(control_data).map(([name, text]) => ({ extension, name, text }))
     )
+}
 
 /** A name that stays inside the directory it is put in. */
 export const isPlainName = (name: string): boolean =>

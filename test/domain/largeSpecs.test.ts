@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
+import { decodeJson } from "../../src/domain/Decode.ts"
+import { parseSpec } from "../../src/domain/ParsedSpec.ts"
+import { controlFiles } from "../../src/domain/RemoteExtensions.ts"
+
+const spec = (more: object) =>
+  Either.getOrThrow(
+    decodeJson(
+      ComputeSpec,
+      JSON.stringify({
+        format_version: 1,
+        suspend_timeout_seconds: -1,
+        tenant_id: "b0554b632bd4d547a63b86c3630317e8",
+        timeline_id: "1e8a3f1d2c4b5a69788796a5b4c3d2e1",
+        pageserver_connstring: "host=ps port=6400",
+        safekeeper_connstrings: ["a:1"],
+        cluster: { roles: [], databases: [] },
+        ...more
+      })
+    )
+  )
+
+describe("large specs", () => {
+  it("look each of many extensions up once", () => {
+    const remote = (count: number) => {
+      const names = Array.from({ length: count }, (_, index) => `e${index}`)
+      return {
+        public_extensions: names,
+        custom_extensions: null,
+        library_index: {},
+        extension_data: Object.fromEntries(
+          names.map((name) => [name, { control_data: { [`${name}.control`]: "" }, archive_path: "" }])
+        )
+      }
+    }
+    const cost = (count: number) => {
+      const given = remote(count)
+      const begin = process.cpuUsage()
+      assert.strictEqual(controlFiles(given).length, count)
+      return process.cpuUsage(begin).user
+    }
+    const best = (count: number) => Math.min(...Array.from({ length: 5 }, () => cost(count)))
+    best(3000)
+    assert.isBelow(best(30_000) / best(3000), 40)
+  })
+
+  it("have as many safekeepers as can be asked", () => {
+    const many = (count: number) => ({
+      safekeeper_connstrings: Array.from({ length: count }, (_, index) => `sk-${index}:1`)
+    })
+    assert.isTrue(Either.isRight(parseSpec(spec(many(1000)))))
+    const fault = Either.getOrThrow(Either.flip(parseSpec(spec(many(1001)))))
+    assert.strictEqual(fault.message, "more than 1000 safekeepers")
+  })
+})
