@@ -32,7 +32,7 @@ const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b)
 const [server] = versions.filter(({ major }) => major === 15).concat(versions)
 if (server === undefined) throw new Error("no Postgres found")
 
-const round = (from: Effect.Effect.Success<ReturnType<typeof template>>, spec: ParsedSpec) =>
+const round = (from: Effect.Success<ReturnType<typeof template>>, spec: ParsedSpec) =>
   Effect.gen(function* () {
     const cluster = yield* startCluster(from, { max_connections: "112", fsync: process.env["FSYNC"] ?? "off" })
     const apply = (phase: "start" | "reconfigure", concurrency: number) =>
@@ -52,7 +52,7 @@ const bench = Effect.gen(function* () {
   const from = yield* template(server)
   for (const size of sizes) {
     const spec = specFor(size)
-    const all: Array<Effect.Effect.Success<ReturnType<typeof round>>> = []
+    const all: Array<Effect.Success<ReturnType<typeof round>>> = []
     for (let index = 0; index < rounds; index++) all.push(yield* round(from, spec))
     const of = (name: "fresh" | "again" | "restart") => `${name} ${median(all.map((one) => one[name]))} ms`
     console.log(`${size.roles} roles, ${size.databases} databases: ${of("fresh")}, ${of("again")}, ${of("restart")}`)

@@ -5,7 +5,6 @@ import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
 import { endProcess } from "./layers/EndOfProcess.ts"
 import { hideFromLibraries, hideFromRuntime } from "./layers/Environment.ts"
-import { withFreshServices } from "./layers/FreshServices.ts"
 import { divert } from "./layers/log/divert.ts"
 import { writeLine } from "./layers/log/StandardError.ts"
 
@@ -31,9 +30,7 @@ const main = () => {
     verb === undefined
       ? run(process.argv.slice(2), process.env)
       : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
-  // Fibers alone do not keep the process alive.
-  setInterval(() => undefined, 2 ** 30)
-  Effect.runFork(withFreshServices(program)).addObserver((exit) => {
+  Effect.runFork(program).addObserver((exit) => {
     if (Exit.isFailure(exit)) writeLine(`Error: ${Cause.pretty(exit.cause)}`)
     void endProcess(Exit.isSuccess(exit) ? exit.value : 1)
   })

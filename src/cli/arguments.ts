@@ -3,8 +3,9 @@
  *
  * Source: `compute_tools/src/bin/compute_ctl.rs` (`Cli`).
  */
-import * as Either from "effect/Either"
+
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { withoutSlashes } from "../domain/BaseUrl.ts"
 import type { ComputeOptions } from "../layers/Options.ts"
 import { BUILD_TAG } from "./buildTag.ts"
@@ -163,30 +164,30 @@ export interface Arguments {
 }
 
 const invalid = (flag: Flag, value: string, why: string) =>
-  Either.left(new UsageError({ message: `invalid value '${value}' for '--${flag.name}': ${why}` }))
+  Result.fail(new UsageError({ message: `invalid value '${value}' for '--${flag.name}': ${why}` }))
 
 const conflict = (one: Flag, other: Flag) =>
-  Either.left(new UsageError({ message: `the argument '--${one.name}' cannot be used with '--${other.name}'` }))
+  Result.fail(new UsageError({ message: `the argument '--${one.name}' cannot be used with '--${other.name}'` }))
 
-const baseUrl = (given: Given): Either.Either<string | null, UsageError> => {
+const baseUrl = (given: Given): Result.Result<string | null, UsageError> => {
   const text = given.get(remoteExtBaseUrl.name)
-  if (text === undefined) return Either.right(null)
+  if (text === undefined) return Result.succeed(null)
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null) return invalid(remoteExtBaseUrl, text, "not a URL")
   if (url.search !== "") {
     return invalid(remoteExtBaseUrl, text, "parameters detected in remote extensions base URL")
   }
-  return Either.right(new URL(`${withoutSlashes(text)}/`).href)
+  return Result.succeed(new URL(`${withoutSlashes(text)}/`).href)
 }
 
 const oneOf = <A extends string>(given: Given, flag: Flag, values: ReadonlyArray<A>, preset: A) => {
   const text = given.get(flag.name) ?? preset
   const value = values.find((candidate) => candidate === text)
-  return value === undefined ? invalid(flag, text, `possible values: ${values.join(", ")}`) : Either.right(value)
+  return value === undefined ? invalid(flag, text, `possible values: ${values.join(", ")}`) : Result.succeed(value)
 }
 
 const ports = (given: Given, lakebaseMode: boolean) =>
-  Either.gen(function* () {
+  Result.gen(function* () {
     const external = yield* wholeNumber(given, externalHttpPort, 65_535)
     const internal = yield* wholeNumber(given, internalHttpPort, 65_535)
     const both = yield* wholeNumber(given, httpPort, 65_534)
@@ -201,19 +202,19 @@ const source = (given: Given) => {
   const chosen = [config, controlPlane, specPath].filter((flag) => given.has(flag.name))
   const [first, second] = chosen
   if (first === undefined) {
-    return Either.left(
+    return Result.fail(
       new UsageError({
         message: "no configuration given",
         hint: "use --config FILE, --control-plane-uri URI or --spec-path FILE"
       })
     )
   }
-  return second === undefined ? Either.right(undefined) : conflict(first, second)
+  return second === undefined ? Result.succeed(undefined) : conflict(first, second)
 }
 
 /** `env` is the process's environment; where a flag has a variable, the flag wins. */
-export const parseArguments = (argv: ReadonlyArray<string>, env: Environment): Either.Either<Arguments, UsageError> =>
-  Either.gen(function* () {
+export const parseArguments = (argv: ReadonlyArray<string>, env: Environment): Result.Result<Arguments, UsageError> =>
+  Result.gen(function* () {
     const given = yield* parseFlags(flags, argv)
     const dataDirectory = yield* required(given, pgdata)
     const connection = yield* required(given, connstr)

@@ -2,7 +2,7 @@
  * `compute_ctl check`: whether a configuration could be run, and what it would run.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { check as checkDocument, type Fault, summary, unreadable } from "../domain/Check.ts"
 import { documentFlags, type ReadDocument, readDocument } from "./document.ts"
 import { helpOf } from "./flags.ts"
@@ -25,9 +25,9 @@ export const check = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
 }
 
 const report = ({ document, file, text, context }: ReadDocument): Effect.Effect<number> =>
-  Either.match(checkDocument(document, text, { ...context, tls: false }), {
-    onLeft: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),
-    onRight: (checked) => {
+  Result.match(checkDocument(document, text, { ...context, tls: false }), {
+    onFailure: (faults) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1),
+    onSuccess: (checked) => {
       const fault = unreadable(checked)
       if (fault !== null) return Effect.as(complain(shown(file)(fault)), 1)
       const lines = summary(checked)

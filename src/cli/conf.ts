@@ -2,7 +2,7 @@
  * `compute_ctl conf`: the `postgresql.conf` that a start would write.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { check, unreadable } from "../domain/Check.ts"
 import { effectiveTls } from "../domain/ParsedSpec.ts"
 import { render } from "../domain/PostgresConf.ts"
@@ -27,19 +27,19 @@ export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
 
 const show = ({ document, file, text, context }: ReadDocument): Effect.Effect<number> => {
   const checked = check(document, text, { ...context, tls: false })
-  if (Either.isLeft(checked)) {
-    const lines = checked.left.map(({ message }) => `${file}: ${message}`)
+  if (Result.isFailure(checked)) {
+    const lines = checked.failure.map(({ message }) => `${file}: ${message}`)
     return Effect.as(complain(lines.join("\n")), 1)
   }
-  const { config, spec } = checked.right
+  const { config, spec } = checked.success
   if (spec === null) return Effect.as(complain(`${file}: there is no spec, so nothing would be written yet`), 1)
   const tls = effectiveTls(spec.spec, config.compute_ctl_config.tls) !== null
-  return Either.match(render(spec.spec, { ...context, tls }), {
-    onLeft: ({ message }) => Effect.as(complain(`${file}: ${message}`), 1),
-    onRight: (rendered) => {
-      const fault = unreadable(checked.right)
+  return Result.match(render(spec.spec, { ...context, tls }), {
+    onFailure: ({ message }) => Effect.as(complain(`${file}: ${message}`), 1),
+    onSuccess: (rendered) => {
+      const fault = unreadable(checked.success)
       const warned = fault === null ? Effect.void : complain(`warning: ${file}: ${fault.message}`)
-      return Effect.zipRight(warned, Effect.as(write(rendered), 0))
+      return Effect.andThen(warned, Effect.as(write(rendered), 0))
     }
   })
 }

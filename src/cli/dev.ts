@@ -7,9 +7,9 @@ import { isSea } from "node:sea"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { start as startEmulator } from "../emulator/Emulator.ts"
 import { findPostgres } from "../emulator/postgresBinaries.ts"
@@ -51,8 +51,8 @@ interface Wanted {
   readonly empty: boolean
 }
 
-const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
-  Either.gen(function* () {
+const choose = (argv: ReadonlyArray<string>): Result.Result<Wanted, UsageError> =>
+  Result.gen(function* () {
     const given = yield* parseFlags(flags, argv)
     const ports = [
       yield* wholeNumber(given, port, 65_535),
@@ -62,7 +62,7 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
     const chosen = given.get(pgbin.name) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
     if (chosen === undefined) {
-      return yield* Either.left(
+      return yield* Result.fail(
         new UsageError({ message: "no Postgres of major 14 to 17 found", hint: "name one with --pgbin PATH" })
       )
     }
@@ -78,7 +78,7 @@ const stopSignals = Effect.gen(function* () {
   const signals = yield* Queue.unbounded<void>()
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const heard = () => void Queue.unsafeOffer(signals, undefined)
+      const heard = () => void Queue.offerUnsafe(signals, undefined)
       for (const name of STOPPING) process.on(name, heard)
       return heard
     }),
@@ -114,11 +114,11 @@ const runCompute = (compute: DevCompute, signals: Queue.Dequeue<void>, stopped: 
       ]
     })
     yield* Deferred.await(stopped).pipe(
-      Effect.zipRight(child.signal("SIGTERM")),
-      Effect.zipRight(Effect.sleep(SAME_WISH)),
-      Effect.zipRight(Queue.takeAll(signals)),
-      Effect.zipRight(Queue.take(signals)),
-      Effect.zipRight(child.signal("SIGQUIT")),
+      Effect.andThen(child.signal("SIGTERM")),
+      Effect.andThen(Effect.sleep(SAME_WISH)),
+      Effect.andThen(Queue.takeAll(signals)),
+      Effect.andThen(Queue.take(signals)),
+      Effect.andThen(child.signal("SIGQUIT")),
       Effect.forkScoped
     )
     yield* Effect.forkScoped(
@@ -134,7 +134,7 @@ const serve = (wanted: Wanted) =>
     const signals = yield* stopSignals
     const stopped = yield* Deferred.make<void>()
     yield* Effect.forkScoped(Deferred.complete(stopped, Queue.take(signals)))
-    const usualEnd = Effect.zipRight(Deferred.await(stopped), Effect.succeed(null))
+    const usualEnd = Effect.andThen(Deferred.await(stopped), Effect.succeed(null))
     const life = Effect.gen(function* () {
       const compute = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
       return compute === null ? 0 : yield* runCompute(compute, signals, stopped)
@@ -152,9 +152,9 @@ const services = Account.layer.pipe(
 export const dev = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const wanted = choose(argv)
-  if (Either.isLeft(wanted)) return misused(wanted.left)
-  return serve(wanted.right).pipe(
-    Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
+  if (Result.isFailure(wanted)) return misused(wanted.failure)
+  return serve(wanted.success).pipe(
+    Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
     Effect.provide(services)
   )
 }

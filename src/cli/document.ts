@@ -2,7 +2,7 @@
  * The flags of the verbs that read a configuration without running it.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type { Document } from "../domain/Check.ts"
 import { connstrPort } from "../domain/Connstr.ts"
 import type { ConfContext } from "../domain/PostgresConf.ts"
@@ -60,19 +60,19 @@ const read = (file: string): Effect.Effect<string, UsageError> =>
         )
       })
 
-const fileOf = (given: Given): Either.Either<readonly [Document, string], UsageError> => {
+const fileOf = (given: Given): Result.Result<readonly [Document, string], UsageError> => {
   const whole = given.get(config.name)
   const bare = given.get(specPath.name)
-  if (whole !== undefined && bare === undefined) return Either.right(["config", whole] as const)
-  if (bare !== undefined && whole === undefined) return Either.right(["spec", bare] as const)
-  return Either.left(new UsageError({ message: "give one of --config FILE and --spec-path FILE" }))
+  if (whole !== undefined && bare === undefined) return Result.succeed(["config", whole] as const)
+  if (bare !== undefined && whole === undefined) return Result.succeed(["spec", bare] as const)
+  return Result.fail(new UsageError({ message: "give one of --config FILE and --spec-path FILE" }))
 }
 
 export const readDocument = (argv: ReadonlyArray<string>): Effect.Effect<ReadDocument, UsageError> =>
   Effect.gen(function* () {
-    const given = yield* parseFlags(documentFlags, argv)
-    const [document, file] = yield* fileOf(given)
-    const port = yield* wholeNumber(given, internalHttpPort, 65_535)
+    const given = yield* Effect.fromResult(parseFlags(documentFlags, argv))
+    const [document, file] = yield* Effect.fromResult(fileOf(given))
+    const port = yield* Effect.fromResult(wholeNumber(given, internalHttpPort, 65_535))
     const lakebase = given.get(lakebasePort.name)
     return {
       document,

@@ -5,9 +5,8 @@ import * as path from "node:path"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as ParseResult from "effect/ParseResult"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { TenantId, TimelineId } from "../domain/Ids.ts"
 import * as Lsn from "../domain/Lsn.ts"
@@ -117,24 +116,24 @@ const readFile = (file: string): Effect.Effect<string, FileUnusable> =>
     ({ reason }) => new FileUnusable({ message: `cannot read ${file}: ${reason}` })
   )
 
-const readJson = <A, I>(schema: Schema.Schema<A, I>, file: string): Effect.Effect<A, FileUnusable> =>
+const readJson = <A, I>(schema: Schema.Codec<A, I>, file: string): Effect.Effect<A, FileUnusable> =>
   Effect.flatMap(readFile(file), (text) =>
     Effect.mapError(
-      Schema.decode(Schema.parseJson(schema))(text),
-      (fault) => new FileUnusable({ message: `${file}: ${ParseResult.TreeFormatter.formatErrorSync(fault)}` })
+      Schema.decodeEffect(Schema.fromJsonString(schema))(text),
+      (fault) => new FileUnusable({ message: `${file}: ${fault.message}` })
     )
   )
 
 /** Any `config.json`; the control plane's `status` is added when it is not there. */
-const Config = Schema.Struct(
-  { status: Schema.optional(Schema.String), spec: Schema.optional(Schema.NullOr(Schema.Object)) },
-  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+const Config = Schema.StructWithRest(
+  Schema.Struct({ status: Schema.optional(Schema.String), spec: Schema.optional(Schema.NullOr(Schema.ObjectKeyword)) }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
 )
 
-const decoded = <A>(flag: Flag, text: string | undefined, decode: (text: string) => Either.Either<A, unknown>) =>
+const decoded = <A>(flag: Flag, text: string | undefined, decode: (text: string) => Result.Result<A, unknown>) =>
   text === undefined
-    ? Either.right(undefined)
-    : Either.mapLeft(decode(text), () => new UsageError({ message: `invalid value '${text}' for '--${flag.name}'` }))
+    ? Result.succeed(undefined)
+    : Result.mapError(decode(text), () => new UsageError({ message: `invalid value '${text}' for '--${flag.name}'` }))
 
 interface Wanted {
   readonly options: Omit<EmulatorOptions, "account">
@@ -153,8 +152,8 @@ const contentOf = (what: string | undefined, replica: string | undefined): Conte
   return { _tag: "Files", primary: what, ...(replica === undefined ? {} : { replica }) }
 }
 
-const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
-  Either.gen(function* () {
+const choose = (argv: ReadonlyArray<string>): Result.Result<Wanted, UsageError> =>
+  Result.gen(function* () {
     const map = yield* parseFlags(flags, argv)
     const text = (wanted: Flag) => map.get(wanted.name)
     const port = (wanted: Flag) => wholeNumber(map, wanted, 65_535)
@@ -167,10 +166,10 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
     const server = text(pgbin) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
     if (!isFake && server === undefined) {
       const hint = "name one with --pgbin PATH, or take --fake-postgres"
-      return yield* Either.left(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
+      return yield* Result.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
     }
     const generated = map.has(auth.name) ? Tokens.generate() : undefined
-    const foreign = yield* decoded(authKey, text(authKey), (x) => Either.try(() => Tokens.publicKey(x)))
+    const foreign = yield* decoded(authKey, text(authKey), (x) => Result.try(() => Tokens.publicKey(x)))
     const options: Wanted["options"] = {
       pgbin: isFake ? null : (server ?? null),
       ports: {
@@ -185,8 +184,8 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
       host: text(host),
       safekeepers: (yield* wholeNumber(map, safekeepers, 31)) ?? undefined,
       shards: (yield* wholeNumber(map, shards, 128)) ?? undefined,
-      tenant: yield* decoded(tenant, text(tenant), Schema.decodeEither(TenantId)),
-      timeline: yield* decoded(timeline, text(timeline), Schema.decodeEither(TimelineId)),
+      tenant: yield* decoded(tenant, text(tenant), Schema.decodeResult(TenantId)),
+      timeline: yield* decoded(timeline, text(timeline), Schema.decodeResult(TimelineId)),
       lsn: yield* decoded(lsn, text(lsn), Lsn.parse),
       content: contentOf(text(content), text(replicaContent)),
       extensions: text(extensions),
@@ -203,7 +202,7 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
 const signals = Effect.gen(function* () {
   const stopped = yield* Deferred.make<void>()
   const names = ["SIGINT", "SIGTERM"] as const
-  const stop = () => Deferred.unsafeDone(stopped, Effect.void)
+  const stop = () => Deferred.doneUnsafe(stopped, Effect.void)
   yield* Effect.acquireRelease(
     Effect.sync(() => names.forEach((name) => process.once(name, stop))),
     () => Effect.sync(() => names.forEach((name) => process.off(name, stop)))
@@ -236,9 +235,9 @@ const services = Account.layer.pipe(Layer.provideMerge(Log.layer({ format: "text
 export const emulate = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText.trimEnd()), 0)
   const wanted = choose(argv)
-  if (Either.isLeft(wanted)) return misused(wanted.left)
-  return serveUntilSignalled(wanted.right).pipe(
-    Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
+  if (Result.isFailure(wanted)) return misused(wanted.failure)
+  return serveUntilSignalled(wanted.success).pipe(
+    Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
     Effect.provide(services)
   )
 }

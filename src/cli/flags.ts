@@ -3,7 +3,7 @@
  * no flag twice, no value that looks like a flag.
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 
 export interface Flag {
   readonly name: string
@@ -19,7 +19,7 @@ export interface Flag {
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string; readonly hint?: string }> {}
 
 const usage = (message: string, hint?: string) =>
-  Either.left(new UsageError({ message, ...(hint !== undefined && { hint }) }))
+  Result.fail(new UsageError({ message, ...(hint !== undefined && { hint }) }))
 
 /** Values by flag name; a switch that is given has the value "true". */
 export type Given = ReadonlyMap<string, string>
@@ -34,11 +34,11 @@ interface Token {
   readonly inline: string | undefined
 }
 
-const recognize = (flags: ReadonlyArray<Flag>, arg: string): Either.Either<Token, UsageError> => {
+const recognize = (flags: ReadonlyArray<Flag>, arg: string): Result.Result<Token, UsageError> => {
   if (arg.startsWith("--")) {
     const [name = "", ...rest] = arg.slice(2).split("=")
     const flag = flags.find((candidate) => candidate.name === name)
-    if (flag !== undefined) return Either.right({ flag, inline: rest.length === 0 ? undefined : rest.join("=") })
+    if (flag !== undefined) return Result.succeed({ flag, inline: rest.length === 0 ? undefined : rest.join("=") })
     const similar = closest(flags, name)
     return usage(`unexpected argument '--${name}' found`, similar && `did you mean '--${similar}'?`)
   }
@@ -46,13 +46,13 @@ const recognize = (flags: ReadonlyArray<Flag>, arg: string): Either.Either<Token
     const flag = flags.find((candidate) => candidate.short === arg[1])
     if (flag === undefined) return usage(`unexpected argument '${arg.slice(0, 2)}' found`)
     const glued = arg.slice(2)
-    return Either.right({ flag, inline: glued === "" ? undefined : glued.startsWith("=") ? glued.slice(1) : glued })
+    return Result.succeed({ flag, inline: glued === "" ? undefined : glued.startsWith("=") ? glued.slice(1) : glued })
   }
   return usage(`unexpected argument '${arg}' found`)
 }
 
-export const parseFlags = (flags: ReadonlyArray<Flag>, argv: ReadonlyArray<string>): Either.Either<Given, UsageError> =>
-  Either.gen(function* () {
+export const parseFlags = (flags: ReadonlyArray<Flag>, argv: ReadonlyArray<string>): Result.Result<Given, UsageError> =>
+  Result.gen(function* () {
     const given = new Map<string, string>()
     for (let index = 0; index < argv.length; index++) {
       const { flag, inline } = yield* recognize(flags, argv[index] ?? "")
@@ -74,19 +74,19 @@ export const parseFlags = (flags: ReadonlyArray<Flag>, argv: ReadonlyArray<strin
   })
 
 /** A flag's value, or the usage error that it is missing. */
-export const required = (given: Given, flag: Flag): Either.Either<string, UsageError> => {
+export const required = (given: Given, flag: Flag): Result.Result<string, UsageError> => {
   const value = given.get(flag.name)
   return value === undefined
     ? usage(`the following required arguments were not provided: ${label(flag)}`)
-    : Either.right(value)
+    : Result.succeed(value)
 }
 
 /** A whole number from 0 to `most`. */
-export const wholeNumber = (given: Given, flag: Flag, most: number): Either.Either<number | null, UsageError> => {
+export const wholeNumber = (given: Given, flag: Flag, most: number): Result.Result<number | null, UsageError> => {
   const text = given.get(flag.name)
-  if (text === undefined) return Either.right(null)
+  if (text === undefined) return Result.succeed(null)
   return /^\+?\d+$/.test(text) && Number(text) <= most
-    ? Either.right(Number(text))
+    ? Result.succeed(Number(text))
     : usage(`invalid value '${text}' for '${label(flag)}': not a whole number from 0 to ${most}`)
 }
 

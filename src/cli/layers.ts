@@ -9,7 +9,7 @@ import { Children } from "../layers/Child.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { CoreDumps } from "../layers/CoreDumps.ts"
 import { DataDirectory } from "../layers/DataDirectory.ts"
-import { Descriptors } from "../layers/Descriptors.ts"
+import { layerDescriptors } from "../layers/Descriptors.ts"
 import { DiskQuota } from "../layers/DiskQuota.ts"
 import { EndpointStorage } from "../layers/EndpointStorage.ts"
 import { Extensions } from "../layers/Extensions.ts"
@@ -37,7 +37,7 @@ import { Refresh } from "../programs/refresh.ts"
 
 /** Needs the options and the log only. */
 export const machine = Postmaster.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(Waits.layer, Account.layer, Descriptors.layer)),
+  Layer.provideMerge(Layer.mergeAll(Waits.layer, Account.layer, layerDescriptors)),
   Layer.provideMerge(Children.layerCounted),
   Layer.provideMerge(Metrics.layer)
 )

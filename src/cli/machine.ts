@@ -4,7 +4,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type { ComputeOptions } from "../layers/Options.ts"
 import type { Environment } from "./arguments.ts"
 
@@ -31,21 +31,21 @@ const resolveBinary = (pgbin: string, searchPath: string): string | undefined =>
         .find(isExecutable)
 
 /** The connection URI as the driver wants it; messages never repeat it, since it may hold a password. */
-const checkConnstr = (connstr: string): Either.Either<void, MachineUnfit> => {
-  if (!URL.canParse(connstr)) return Either.left(new MachineUnfit({ message: "cannot parse connstr as a URL" }))
+const checkConnstr = (connstr: string): Result.Result<void, MachineUnfit> => {
+  if (!URL.canParse(connstr)) return Result.fail(new MachineUnfit({ message: "cannot parse connstr as a URL" }))
   const { protocol } = new URL(connstr)
   return protocol === "postgresql:" || protocol === "postgres:"
-    ? Either.right(undefined)
-    : Either.left(new MachineUnfit({ message: `--connstr: ${protocol}// is not a Postgres connection URI` }))
+    ? Result.succeed(undefined)
+    : Result.fail(new MachineUnfit({ message: `--connstr: ${protocol}// is not a Postgres connection URI` }))
 }
 
 /** The options with the path of Postgres made whole. */
-export const checkMachine = (options: ComputeOptions, env: Environment): Either.Either<ComputeOptions, MachineUnfit> =>
-  Either.gen(function* () {
+export const checkMachine = (options: ComputeOptions, env: Environment): Result.Result<ComputeOptions, MachineUnfit> =>
+  Result.gen(function* () {
     yield* checkConnstr(options.connstr)
     const pgbin = resolveBinary(options.pgbin, env.PATH ?? "")
     if (pgbin === undefined || !isExecutable(pgbin)) {
-      return yield* Either.left(
+      return yield* Result.fail(
         new MachineUnfit({ message: `--pgbin: there is no program ${options.pgbin} that may be run` })
       )
     }

@@ -3,7 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { withoutSlashes } from "../domain/BaseUrl.ts"
 import { ComputeConfig } from "../domain/ComputeConfig.ts"
 import { type ComputeSpec, findSetting } from "../domain/ComputeSpec.ts"
@@ -75,8 +75,8 @@ interface Wanted {
   readonly json: boolean
 }
 
-const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> =>
-  Either.gen(function* () {
+const choose = (argv: ReadonlyArray<string>): Result.Result<Wanted, UsageError> =>
+  Result.gen(function* () {
     const given = yield* parseFlags(flags, argv)
     const wanted: Wanted = {
       config: given.get(config.name) ?? null,
@@ -88,15 +88,15 @@ const choose = (argv: ReadonlyArray<string>): Either.Either<Wanted, UsageError> 
       json: given.has(json.name)
     }
     if (wanted.config === null && wanted.url === null) {
-      return yield* Either.left(new UsageError({ message: "give --config or --url" }))
+      return yield* Result.fail(new UsageError({ message: "give --config or --url" }))
     }
     if (wanted.url !== null && wanted.connstr !== null) {
-      return yield* Either.left(new UsageError({ message: "--connstr cannot be used with --url" }))
+      return yield* Result.fail(new UsageError({ message: "--connstr cannot be used with --url" }))
     }
     // It goes into statements without quotes.
     if (!/^[a-z_]+$/.test(wanted.privilegedRole)) {
       const message = "--privileged-role-name can only contain lowercase letters and underscores"
-      return yield* Either.left(new UsageError({ message }))
+      return yield* Result.fail(new UsageError({ message }))
     }
     return wanted
   })
@@ -107,8 +107,8 @@ const readDocument = (file: string) =>
 const readSpec = (file: string) =>
   Effect.gen(function* () {
     const text = yield* readDocument(file)
-    const decoded = yield* Either.mapLeft(decodeJson(ComputeConfig, text), ({ message }) =>
-      refused(`${file}: ${message}`)
+    const decoded = yield* Effect.fromResult(
+      Result.mapError(decodeJson(ComputeConfig, text), ({ message }) => refused(`${file}: ${message}`))
     )
     return decoded.spec === null ? yield* refused(`${file} has no spec`) : decoded.spec
   })
@@ -122,13 +122,13 @@ const ownPostgres = ({ cluster }: ComputeSpec): string => {
 const lookMyself = (file: string, wanted: Wanted) =>
   Effect.gen(function* () {
     const spec = yield* readSpec(file)
-    const parsed = yield* parseSpec(spec)
+    const parsed = yield* Effect.fromResult(parseSpec(spec))
     const sql = yield* Effect.provide(Sql, Sql.layerTo(wanted.connstr ?? ownPostgres(spec)))
     return planReport(yield* dryRun(sql, wanted, parsed))
   })
 
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */
-const configText = (file: string) => Effect.zipRight(readSpec(file), readDocument(file))
+const configText = (file: string) => Effect.andThen(readSpec(file), readDocument(file))
 
 const askCompute = (address: string, wanted: Wanted) =>
   Effect.gen(function* () {
@@ -153,13 +153,15 @@ const askCompute = (address: string, wanted: Wanted) =>
         return refused(`cannot reach ${address}${cause}`)
       }
     }).pipe(
-      Effect.timeoutFail({
+      Effect.timeoutOrElse({
         duration: ANSWER_LIMIT,
-        onTimeout: () => refused(`${address} has not answered within ${ANSWER_LIMIT}`)
+        orElse: () => Effect.fail(refused(`${address} has not answered within ${ANSWER_LIMIT}`))
       })
     )
     if (status !== 200) return yield* refused(`${address} answered ${status}: ${text}`)
-    return yield* Either.mapLeft(decodeJson(PlanReport, text), ({ message }) => refused(`${address}: ${message}`))
+    return yield* Effect.fromResult(
+      Result.mapError(decodeJson(PlanReport, text), ({ message }) => refused(`${address}: ${message}`))
+    )
   })
 
 const complain = (text: string) => Output.complain(redact(text))
@@ -168,15 +170,15 @@ export const plan = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), NOTHING)
   const wanted = choose(argv)
   // Not 2, which a script takes for pending changes.
-  if (Either.isLeft(wanted)) return Effect.as(complain(`error: ${wanted.left.message}`), FAILED)
-  const { url, config: file, json: asJson } = wanted.right
+  if (Result.isFailure(wanted)) return Effect.as(complain(`error: ${wanted.failure.message}`), FAILED)
+  const { url, config: file, json: asJson } = wanted.success
   const found = Effect.suspend(() => {
-    if (url !== null) return askCompute(url, wanted.right)
-    return file === null ? refused("no config") : lookMyself(file, wanted.right)
+    if (url !== null) return askCompute(url, wanted.success)
+    return file === null ? refused("no config") : lookMyself(file, wanted.success)
   })
   return found.pipe(
     Effect.tap((report) => print(asJson ? JSON.stringify(report, null, 2) : planText(report))),
     Effect.map((report) => (changes(report) === 0 ? NOTHING : PENDING)),
-    Effect.catchAll((error) => Effect.as(complain(`Error: ${error.message}`), FAILED))
+    Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), FAILED))
   )
 }

@@ -1,16 +1,17 @@
 /**
  * `compute_ctl` itself: settings and services, then the life of the compute, then its exit code.
  */
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type { ComputeConfig } from "../domain/ComputeConfig.ts"
 import * as ErrorChain from "../domain/ErrorChain.ts"
 import { type ParsedSpec, parseSpec } from "../domain/ParsedSpec.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { removeCoreLimit } from "../layers/CoreLimit.ts"
-import { Failpoints } from "../layers/Failpoints.ts"
+import { layerFailpoints } from "../layers/Failpoints.ts"
 import { Log } from "../layers/Log.ts"
 import { divert } from "../layers/log/divert.ts"
 import { type ComputeOptions, MachineConfig, Options } from "../layers/Options.ts"
@@ -46,12 +47,11 @@ const sourceOf = ({ options, specPath }: Arguments) =>
       : SpecSource.layerControlPlane
 
 const hintAtKeys = (config: ComputeConfig) =>
-  Effect.when(
-    Effect.logWarning(
-      "there are no keys, so authorized routes answer 401; give `compute_ctl_config.jwks` with --config to change that"
-    ),
-    () => config.compute_ctl_config.jwks.keys.length === 0
-  )
+  config.compute_ctl_config.jwks.keys.length === 0
+    ? Effect.logWarning(
+        "there are no keys, so authorized routes answer 401; give `compute_ctl_config.jwks` with --config to change that"
+      )
+    : Effect.void
 
 /** The API is loaded while the network is being waited for. Its servers close with the scope. */
 const serveApi = Effect.gen(function* () {
@@ -66,7 +66,7 @@ class StoppedEarly extends Data.TaggedError("StoppedEarly")<Record<never, never>
 /** Interrupts what has no shutdown of its own when a stop is asked for. */
 const orStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(StopRequests, (stops) =>
-    Effect.raceFirst(effect, Effect.zipRight(stops.await, Effect.fail(new StoppedEarly())))
+    Effect.raceFirst(effect, Effect.andThen(stops.await, Effect.fail(new StoppedEarly())))
   )
 
 /** A compute with a spec starts at once and listens on the way; an empty one is not to be found before its memory is warm. */
@@ -75,14 +75,14 @@ const live = (spec: ParsedSpec | null) =>
     const options = yield* Options
     const state = yield* ComputeState
     const postmaster = yield* Postmaster
-    const created = (yield* Effect.clock).unsafeCurrentTimeNanos()
+    const created = (yield* Clock.Clock).currentTimeNanosUnsafe()
     if (spec === null && !options.lakebaseMode) yield* orStopped(postmaster.warmUp)
     if (spec !== null) yield* state.transition("spec at start", () => ({ spec }))
     const listening = yield* Deferred.make<void>()
-    const serving = Effect.yieldNow().pipe(
-      Effect.zipRight(serveApi),
-      Effect.zipRight(Deferred.succeed(listening, undefined)),
-      Effect.zipRight(Effect.never)
+    const serving = Effect.yieldNow.pipe(
+      Effect.andThen(serveApi),
+      Effect.andThen(Deferred.succeed(listening, undefined)),
+      Effect.andThen(Effect.never)
     )
     yield* Effect.forkScoped(removeCoreLimit)
     return yield* Effect.raceFirst(lifecycle(spec, created, Deferred.await(listening)), serving)
@@ -94,7 +94,7 @@ const configured = (given: Arguments) =>
     const options = yield* Options
     const source = yield* SpecSource
     const config = yield* orStopped(source.initial)
-    const spec = config.spec === null ? null : yield* parseSpec(config.spec)
+    const spec = config.spec === null ? null : yield* Effect.fromResult(parseSpec(config.spec))
     yield* hintAtKeys(config)
     const computeId = given.computeIdFromSpec ? (spec?.spec.endpoint_id ?? options.computeId) : options.computeId
     return yield* live(spec).pipe(
@@ -115,7 +115,7 @@ const compute = (given: Arguments) =>
     Effect.provide(sourceOf(given)),
     Effect.provide(layers.machine),
     Effect.catchTag("StoppedEarly", () => Effect.succeed(1)),
-    Effect.catchAll((error) =>
+    Effect.catch((error) =>
       Effect.gen(function* () {
         const chain = ErrorChain.messages(error)
         yield* Effect.logError(ErrorChain.line(chain))
@@ -136,19 +136,19 @@ const logOf = (options: ComputeOptions, env: Environment) =>
 export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
   const parsed = parseArguments(argv, env)
-  if (Either.isLeft(parsed)) return Effect.as(complain(explain(parsed.left)), 2)
-  const fit = checkMachine(parsed.right.options, env)
-  if (Either.isLeft(fit)) return Effect.as(complain(`Error: ${fit.left.message}`), 1)
-  const given: Arguments = { ...parsed.right, options: fit.right }
+  if (Result.isFailure(parsed)) return Effect.as(complain(explain(parsed.failure)), 2)
+  const fit = checkMachine(parsed.success.options, env)
+  if (Result.isFailure(fit)) return Effect.as(complain(`Error: ${fit.failure.message}`), 1)
+  const given: Arguments = { ...parsed.success, options: fit.success }
   divert("stdout")
   // Signals first: from here on nothing that was started is left behind by one.
   return handleSignals.pipe(
-    Effect.zipLeft(nameProcess),
-    Effect.zipRight(compute(given)),
+    Effect.tap(() => nameProcess),
+    Effect.andThen(compute(given)),
     Effect.scoped,
     Effect.provide(Uncaught.layer),
     Effect.provide(StopRequests.layer),
-    Effect.provide(Failpoints.layer(env)),
+    Effect.provide(layerFailpoints(env)),
     Effect.provide(Telemetry.layer(env)),
     Effect.provide(logOf(given.options, env)),
     Effect.provideService(Options, given.options)

@@ -48,7 +48,7 @@ const readToken = (file: string): Effect.Effect<string, UsageError> =>
 
 const choose = (argv: ReadonlyArray<string>): Effect.Effect<Wanted, UsageError> =>
   Effect.gen(function* () {
-    const given = yield* parseFlags(flags, argv)
+    const given = yield* Effect.fromResult(parseFlags(flags, argv))
     const file = given.get(tokenFile.name)
     const direct = given.get(token.name)
     if (file !== undefined && direct !== undefined) {
@@ -76,7 +76,7 @@ const show = ({ json: asJson, target }: Wanted) =>
     yield* print(asJson ? JSON.stringify(found, null, 2) : statusText(found, now))
     return exitCode(found.status)
   }).pipe(
-    Effect.catchAll((error) => {
+    Effect.catch((error) => {
       const hint = error._tag === "Refused" && target.token === null ? " (a token is needed: --token-file)" : ""
       return Effect.as(complain(`Error: ${error.message}${hint}`), FAILED)
     })

@@ -1,7 +1,7 @@
 /**
  * What a configuration would run, or every reason why it would not.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type ComputeConfig, ComputeConfig as ConfigSchema } from "./ComputeConfig.ts"
 import { ComputeSpec } from "./ComputeSpec.ts"
@@ -28,15 +28,15 @@ export interface Checked {
 /** How the document is to be read: a whole configuration, or a spec alone. */
 export type Document = "config" | "spec"
 
-const decodeAs = <A, I>(schema: Schema.Schema<A, I>, text: string): Either.Either<A, ReadonlyArray<Fault>> => {
+const decodeAs = <A, I>(schema: Schema.Codec<A, I>, text: string): Result.Result<A, ReadonlyArray<Fault>> => {
   const faults = allFaults(schema, text)
-  return faults.length > 0 ? Either.left(faults) : Either.mapLeft(decodeJson(schema, text), (fault) => [fault])
+  return faults.length > 0 ? Result.fail(faults) : Result.mapError(decodeJson(schema, text), (fault) => [fault])
 }
 
-const decoded = (document: Document, text: string): Either.Either<ComputeConfig, ReadonlyArray<Fault>> =>
+const decoded = (document: Document, text: string): Result.Result<ComputeConfig, ReadonlyArray<Fault>> =>
   document === "config"
     ? decodeAs(ConfigSchema, text)
-    : Either.map(decodeAs(ComputeSpec, text), (spec) => ({
+    : Result.map(decodeAs(ComputeSpec, text), (spec) => ({
         spec,
         compute_ctl_config: { jwks: { keys: [] }, tls: null }
       }))
@@ -46,17 +46,17 @@ export const check = (
   document: Document,
   text: string,
   context: ConfContext
-): Either.Either<Checked, ReadonlyArray<Fault>> =>
-  Either.gen(function* () {
+): Result.Result<Checked, ReadonlyArray<Fault>> =>
+  Result.gen(function* () {
     const config = yield* decoded(document, text)
     if (config.spec === null) return { config, spec: null }
-    const spec = yield* Either.mapLeft(parseSpec(config.spec), ({ field, message }) => [{ path: field, message }])
-    yield* Either.mapLeft(render(config.spec, context), ({ field, message }) => [{ path: field, message }])
+    const spec = yield* Result.mapError(parseSpec(config.spec), ({ field, message }) => [{ path: field, message }])
+    yield* Result.mapError(render(config.spec, context), ({ field, message }) => [{ path: field, message }])
     const refused = refusedRoles(config.spec).map(({ index, name, reason }) => ({
       path: `spec.cluster.roles[${index}].encrypted_password`,
       message: `${named("role", name)}: ${reason}`
     }))
-    if (refused.length > 0) return yield* Either.left(refused)
+    if (refused.length > 0) return yield* Result.fail(refused)
     return { config, spec }
   })
 
@@ -78,9 +78,9 @@ const withoutPassword = (url: string): string => {
 
 const pageservers = ({ pageserver }: ParsedSpec): ReadonlyArray<string> =>
   shardIndexes(pageserver).map(({ number }) =>
-    Either.match(shardUrl(pageserver, number, pageserver.prefer_protocol), {
-      onLeft: (reason) => `(${reason})`,
-      onRight: withoutPassword
+    Result.match(shardUrl(pageserver, number, pageserver.prefer_protocol), {
+      onFailure: (reason) => `(${reason})`,
+      onSuccess: withoutPassword
     })
   )
 

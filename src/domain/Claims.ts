@@ -4,8 +4,9 @@
  * Source: `compute_tools/src/http/middleware/authorize.rs`, `libs/compute_api/src/requests.rs` (`ComputeClaims`); JSON Web
  * Tokens by RFC 7519, except that `aud` must be an array.
  */
-import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
+
+import * as Base64Url from "effect/encoding/Base64Url"
+import * as Result from "effect/Result"
 import type { JwkSet } from "./ComputeConfig.ts"
 import { read, trailing } from "./Json.ts"
 import { JsonFloat, type JsonObject, type JsonValue } from "./JsonValue.ts"
@@ -53,8 +54,8 @@ export const bearer = (header: string | undefined): string | null => {
 /** URL-safe base64 in its one canonical form: no padding, unused bits zero. */
 export const base64Url = (text: string): Uint8Array | null => {
   if (!/^[A-Za-z0-9_-]*$/.test(text)) return null
-  const bytes = Encoding.decodeBase64Url(text)
-  return Either.isRight(bytes) && Encoding.encodeBase64Url(bytes.right) === text ? bytes.right : null
+  const bytes = Base64Url.decode(text)
+  return Result.isSuccess(bytes) && Base64Url.encode(bytes.success) === text ? bytes.success : null
 }
 
 const CLAIMS: ReadonlySet<string> = new Set(["compute_id", "scope", "aud"])

@@ -3,19 +3,21 @@
  *
  * Source: `libs/compute_api/src/{responses,requests}.rs`; JSON Web Keys by RFC 7517.
  */
-import * as Either from "effect/Either"
+
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { ComputeSpec, TlsConfig } from "./ComputeSpec.ts"
 import { excerpt } from "./Excerpt.ts"
 import { child, type JsonValue, kindOf } from "./JsonValue.ts"
 import { Lsn } from "./Lsn.ts"
 import { optional } from "./Shapes.ts"
 
-const JwkAlgorithm = Schema.Literal(
-  ...["HS256", "HS384", "HS512", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
-  ...["EdDSA", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256"]
-)
-const Curve = Schema.Literal("P-256", "P-384", "P-521", "Ed25519")
+const JwkAlgorithm = Schema.Literals([
+  ...(["HS256", "HS384", "HS512", "ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const),
+  ...(["EdDSA", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256"] as const)
+])
+const Curve = Schema.Literals(["P-256", "P-384", "P-521", "Ed25519"])
 
 const common = {
   use: optional(Schema.String),
@@ -25,18 +27,18 @@ const common = {
 }
 
 /** Key material is text here: a malformed key must not keep a compute from starting, it only verifies nothing. */
-export const Jwk = Schema.Union(
+export const Jwk = Schema.Union([
   Schema.Struct({ ...common, kty: Schema.Literal("EC"), crv: Curve, x: Schema.String, y: Schema.String }),
   Schema.Struct({ ...common, kty: Schema.Literal("RSA"), n: Schema.String, e: Schema.String }),
   Schema.Struct({ ...common, kty: Schema.Literal("oct"), k: Schema.String }),
   Schema.Struct({ ...common, kty: Schema.Literal("OKP"), crv: Curve, x: Schema.String })
-)
+])
 export type Jwk = typeof Jwk.Type
 
 /** Why a key is of no use here; null when it is of use. Names the key by its place and id, and shows none of its material. */
 const unusable = (key: unknown, index: number): string | null => {
-  const decoded = Schema.decodeUnknownEither(Jwk)(key)
-  if (Either.isRight(decoded)) return null
+  const decoded = Schema.decodeUnknownResult(Jwk)(key)
+  if (Result.isSuccess(decoded)) return null
   const text = (name: string): string => {
     const value = child(key as JsonValue, name)
     return typeof value === "string" ? JSON.stringify(excerpt(value, 32)) : kindOf(value)
@@ -48,25 +50,27 @@ const unusable = (key: unknown, index: number): string | null => {
 const MAX_KEYS = 100
 
 /** A key of a kind we do not know is left out and named: a new key must not keep an old compute from starting. */
-export const JwkSet = Schema.transform(
-  Schema.Struct({ keys: Schema.Array(Schema.Object) }),
-  Schema.Struct({
-    keys: Schema.Array(Schema.typeSchema(Jwk)),
-    /** One text for each key that was left out, for the log. */
-    unusable: Schema.optional(Schema.Array(Schema.String))
-  }),
-  {
-    strict: true,
-    decode: ({ keys: given }) => {
-      const keys = given.slice(0, MAX_KEYS)
-      const reasons = keys.map(unusable)
-      const left = reasons.filter((reason) => reason !== null)
-      if (given.length > MAX_KEYS) left.push(`${given.length - MAX_KEYS} keys are left out: a set has ${MAX_KEYS}`)
-      const usable = keys.filter((_, index) => reasons[index] === null).map((key) => Schema.decodeUnknownSync(Jwk)(key))
-      return left.length === 0 ? { keys: usable } : { keys: usable, unusable: left }
-    },
-    encode: ({ keys }) => ({ keys: keys.map((key) => Schema.encodeSync(Jwk)(key)) })
-  }
+export const JwkSet = Schema.Struct({ keys: Schema.Array(Schema.ObjectKeyword) }).pipe(
+  Schema.decodeTo(
+    Schema.Struct({
+      keys: Schema.Array(Schema.toType(Jwk)),
+      /** One text for each key that was left out, for the log. */
+      unusable: Schema.optionalKey(Schema.Array(Schema.String))
+    }),
+    SchemaTransformation.transform({
+      decode: ({ keys: given }): { readonly keys: ReadonlyArray<Jwk>; readonly unusable?: ReadonlyArray<string> } => {
+        const keys = given.slice(0, MAX_KEYS)
+        const reasons = keys.map(unusable)
+        const left = reasons.filter((reason) => reason !== null)
+        if (given.length > MAX_KEYS) left.push(`${given.length - MAX_KEYS} keys are left out: a set has ${MAX_KEYS}`)
+        const usable = keys
+          .filter((_, index) => reasons[index] === null)
+          .map((key) => Schema.decodeUnknownSync(Jwk)(key))
+        return { keys: usable, ...(left.length > 0 && { unusable: left }) }
+      },
+      encode: ({ keys }) => ({ keys: keys.map((key): object => Schema.encodeSync(Jwk)(key)) })
+    })
+  )
 )
 export type JwkSet = typeof JwkSet.Type
 
@@ -80,7 +84,7 @@ export type ComputeConfig = typeof ComputeConfig.Type
 
 export const ControlPlaneConfigResponse = Schema.Struct({
   ...ComputeConfig.fields,
-  status: Schema.Literal("empty", "attached")
+  status: Schema.Literals(["empty", "attached"])
 })
 
 /** Body of `POST /configure`; of its `compute_ctl_config`, which must be well-formed, the keys are used. */

@@ -4,15 +4,16 @@
  *
  * Source: `libs/compute_api/src/spec.rs`.
  */
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as AST from "effect/SchemaAST"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { invalidType, unknownVariant } from "./DecodeFaults.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
 import { format as formatLsn, Lsn, parse as parseLsn } from "./Lsn.ts"
 import { PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
-import { AnyNumber, defaulted, I64, optional, Secret, U32, U64, USize } from "./Shapes.ts"
+import { AnyNumber, defaulted, I64, optional, refused, Secret, U32, U64, USize } from "./Shapes.ts"
 
 /** A setting of `postgresql.conf`, or a clause of CREATE ROLE / CREATE DATABASE. Only `vartype` "string" is quoted. */
 export const GenericOption = Schema.Struct({
@@ -59,15 +60,15 @@ export type Cluster = typeof Cluster.Type
 export const RemoteExtensions = Schema.Struct({
   public_extensions: optional(Schema.Array(Schema.String)),
   custom_extensions: optional(Schema.Array(Schema.String)),
-  library_index: Schema.Record({ key: Schema.String, value: Schema.String }),
-  extension_data: Schema.Record({
-    key: Schema.String,
-    value: Schema.Struct({
-      control_data: Schema.Record({ key: Schema.String, value: Schema.String }),
+  library_index: Schema.Record(Schema.String, Schema.String),
+  extension_data: Schema.Record(
+    Schema.String,
+    Schema.Struct({
+      control_data: Schema.Record(Schema.String, Schema.String),
       /** Not used: the path follows from the name, the build and the server's version. */
       archive_path: defaulted(Schema.String, () => "")
     })
-  })
+  )
 })
 export type RemoteExtensions = typeof RemoteExtensions.Type
 
@@ -103,42 +104,42 @@ export const DatabricksSettings = Schema.Struct({
 })
 export type DatabricksSettings = typeof DatabricksSettings.Type
 
-const ComputeModeFromSelf = Schema.Union(
-  Schema.Literal("Primary", "Replica"),
-  Schema.Struct({ Static: Schema.typeSchema(Lsn) })
-)
+const ComputeModeFromSelf = Schema.Union([
+  Schema.Literals(["Primary", "Replica"]),
+  Schema.Struct({ Static: Schema.toType(Lsn) })
+])
 
 const MODES = ["Primary", "Static", "Replica"]
 
-const readMode = (
-  input: unknown,
-  ast: AST.AST
-): Either.Either<typeof ComputeModeFromSelf.Type, ParseResult.ParseIssue> => {
-  const fault = (reason: string, actual: unknown = input) => new ParseResult.Type(ast, actual, reason)
-  if (input === "Primary" || input === "Replica") return Either.right(input)
-  if (input === "Static") return Either.left(fault("invalid type: unit variant, expected newtype variant"))
-  if (typeof input === "string") return Either.left(fault(unknownVariant(input, MODES)))
+const readMode = (input: unknown): Result.Result<typeof ComputeModeFromSelf.Type, SchemaIssue.Issue> => {
+  if (input === "Primary" || input === "Replica") return Result.succeed(input)
+  if (input === "Static") return Result.fail(refused("invalid type: unit variant, expected newtype variant"))
+  if (typeof input === "string") return Result.fail(refused(unknownVariant(input, MODES)))
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
-    return Either.left(fault(invalidType(input, "string or map")))
+    return Result.fail(refused(invalidType(input, "string or map")))
   }
   const [variant, ...others] = Object.entries(input)
-  if (variant === undefined || others.length > 0) return Either.left(fault("expected a map with a single key"))
+  if (variant === undefined || others.length > 0) return Result.fail(refused("expected a map with a single key"))
   const [name, value]: [string, unknown] = variant
-  const below = (reason: string) => Either.left(new ParseResult.Pointer(name, input, fault(reason, value)))
+  const below = (reason: string) => Result.fail(new SchemaIssue.Pointer([name], refused(reason)))
   if (name === "Primary" || name === "Replica") {
-    return value === null ? Either.right(name) : below(invalidType(value, "unit"))
+    return value === null ? Result.succeed(name) : below(invalidType(value, "unit"))
   }
-  if (name !== "Static") return Either.left(fault(unknownVariant(name, MODES)))
+  if (name !== "Static") return Result.fail(refused(unknownVariant(name, MODES)))
   if (typeof value !== "string") return below(invalidType(value, "a string"))
-  return Either.match(parseLsn(value), { onLeft: below, onRight: (lsn) => Either.right({ Static: lsn }) })
+  return Result.match(parseLsn(value), { onFailure: below, onSuccess: (lsn) => Result.succeed({ Static: lsn }) })
 }
 
 /** `"Primary"`, `"Replica"` (either also as `{"Primary": null}`), `{"Static": "0/16B5A50"}`. */
-export const ComputeMode = Schema.transformOrFail(Schema.Unknown, ComputeModeFromSelf, {
-  strict: true,
-  decode: (input, _, ast) => readMode(input, ast),
-  encode: (mode) => ParseResult.succeed(typeof mode === "string" ? mode : { Static: formatLsn(mode.Static) })
-})
+export const ComputeMode = Schema.Unknown.pipe(
+  Schema.decodeTo(
+    ComputeModeFromSelf,
+    SchemaTransformation.transformEffect({
+      decode: (input) => Effect.fromResult(readMode(input)),
+      encode: (mode) => Effect.succeed(typeof mode === "string" ? mode : { Static: formatLsn(mode.Static) })
+    })
+  )
+)
 export type ComputeMode = typeof ComputeMode.Type
 
 /** `primary`, `static`, `replica`: the form used in settings, startup options and messages. */
@@ -146,19 +147,19 @@ export const modeName = (mode: ComputeMode): "primary" | "static" | "replica" =>
   mode === "Primary" ? "primary" : mode === "Replica" ? "replica" : "static"
 
 /** Any other string is kept as `unknown_feature`: an old compute must accept a new control plane. */
-export const ComputeFeature = Schema.transform(
-  Schema.String,
-  Schema.Literal("activity_monitor_experimental", "tls_experimental", "unknown_feature"),
-  {
-    strict: true,
-    decode: (text) =>
-      text === "activity_monitor_experimental" || text === "tls_experimental" ? text : "unknown_feature",
-    encode: (feature) => feature
-  }
+export const ComputeFeature = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Literals(["activity_monitor_experimental", "tls_experimental", "unknown_feature"]),
+    SchemaTransformation.transform({
+      decode: (text) =>
+        text === "activity_monitor_experimental" || text === "tls_experimental" ? text : "unknown_feature",
+      encode: (feature) => feature
+    })
+  )
 )
 export type ComputeFeature = typeof ComputeFeature.Type
 
-export const AuditLevel = Schema.Literal("Disabled", "Log", "Base", "Hipaa", "Extended", "Full")
+export const AuditLevel = Schema.Literals(["Disabled", "Log", "Base", "Hipaa", "Extended", "Full"])
 export type AuditLevel = typeof AuditLevel.Type
 
 export const ComputeSpec = Schema.Struct({
@@ -185,7 +186,7 @@ export const ComputeSpec = Schema.Struct({
   mode: defaulted(ComputeMode, () => "Primary" as const),
   storage_auth_token: optional(Secret),
   remote_extensions: optional(RemoteExtensions),
-  pgbouncer_settings: optional(Schema.Record({ key: Schema.String, value: Schema.String })),
+  pgbouncer_settings: optional(Schema.Record(Schema.String, Schema.String)),
   local_proxy_config: optional(LocalProxyConfig),
   /** Databases handled in parallel during a reconfiguration. */
   reconfigure_concurrency: defaulted(USize, () => 1),
@@ -199,7 +200,7 @@ export const ComputeSpec = Schema.Struct({
   autoprewarm: defaulted(Schema.Boolean, () => false),
   /** Seconds, above 0. */
   offload_lfc_interval_seconds: optional(
-    U64.pipe(Schema.filter((seconds) => seconds > 0n || "invalid value: integer `0`, expected a nonzero u64"))
+    U64.check(Schema.makeFilter((seconds) => seconds > 0n || "invalid value: integer `0`, expected a nonzero u64"))
   ),
   suspend_timeout_seconds: I64,
   databricks_settings: optional(DatabricksSettings)

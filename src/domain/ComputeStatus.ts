@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 
-export const ComputeStatus = Schema.Literal(
+export const ComputeStatus = Schema.Literals([
   "empty",
   "configuration_pending",
   "init",
@@ -17,7 +17,7 @@ export const ComputeStatus = Schema.Literal(
   "terminated",
   "refresh_configuration_pending",
   "refresh_configuration"
-)
+])
 export type ComputeStatus = typeof ComputeStatus.Type
 
 /** Why a status changes. */

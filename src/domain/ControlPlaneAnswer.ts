@@ -3,7 +3,7 @@
  *
  * Source: `compute_tools/src/spec.rs` (`do_control_plane_request`, `get_config_from_control_plane`).
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { withoutSlashes } from "./BaseUrl.ts"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "./ComputeConfig.ts"
 import { decodeSteps } from "./Decode.ts"
@@ -34,21 +34,21 @@ export interface Refusal {
 /** Answers of something between us and the control plane, or of one that has too much to do. */
 const isPassing = (code: number): boolean => code === 408 || code === 429 || code >= 500
 
-const refuse = (message: string, again: boolean) => Either.left<Refusal>({ message, again })
+const refuse = (message: string, again: boolean) => Result.fail<Refusal>({ message, again })
 
 /** `status` is the code with its reason, as in `404 Not Found`. */
-export function* interpret(code: number, status: string, body: string): Steps<Either.Either<ComputeConfig, Refusal>> {
+export function* interpret(code: number, status: string, body: string): Steps<Result.Result<ComputeConfig, Refusal>> {
   if (code === 503) return refuse("control plane is temporarily unavailable", true)
   if (code === 502) return refuse("control plane request failed with 502", true)
   if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, isPassing(code))
   const decoded = yield* decodeSteps(ControlPlaneConfigResponse, body)
-  if (Either.isLeft(decoded)) {
-    return refuse(`could not deserialize control plane response: ${decoded.left.message}`, true)
+  if (Result.isFailure(decoded)) {
+    return refuse(`could not deserialize control plane response: ${decoded.failure.message}`, true)
   }
-  const { status: attachment, spec, compute_ctl_config } = decoded.right
+  const { status: attachment, spec, compute_ctl_config } = decoded.success
   return attachment === "attached" && spec === null
     ? refuse("compute is attached, but spec is empty", false)
-    : Either.right({ spec, compute_ctl_config })
+    : Result.succeed({ spec, compute_ctl_config })
 }
 
 /** A slash within the id stays one: ids of some platforms have two parts. */

@@ -4,7 +4,7 @@
  *
  * Source: the wording is that of `serde`, which `compute_tools/src/http/extract/json.rs` passes on.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { ShapeFault } from "./DecodeFaults.ts"
 import { search } from "./DecodeSearch.ts"
@@ -74,7 +74,7 @@ function* located(text: string, faults: ReadonlyArray<ShapeFault>): Steps<Readon
 
 /** What is wrong with the text, in reading order, at most so many. */
 function* faultSteps(
-  schema: Schema.Schema.All,
+  schema: Schema.Constraint,
   text: string,
   json: JsonRead,
   options: DecodeOptions,
@@ -96,7 +96,7 @@ const LISTED = 100
 
 /** The faults of the text with their paths, the first hundred; empty when there is none. */
 export const allFaults = <A, I>(
-  schema: Schema.Schema<A, I>,
+  schema: Schema.Codec<A, I>,
   text: string,
   options: DecodeOptions = { trailing: "refuse" }
 ): ReadonlyArray<JsonRejected> =>
@@ -104,34 +104,34 @@ export const allFaults = <A, I>(
 
 /** As `decodeJson`, step by step. */
 export function* decodeSteps<A, I>(
-  schema: Schema.Schema<A, I>,
+  schema: Schema.Codec<A, I>,
   text: string,
   options: DecodeOptions = {}
-): Steps<Either.Either<A, JsonRejected>> {
+): Steps<Result.Result<A, JsonRejected>> {
   const json = yield* readSteps(text)
   if (json.fault === null && json.duplicates.length === 0 && json.nuls.length === 0) {
     const decoded = yield* valueSteps(schema.ast, json.value, json.large)
-    if (Either.isRight(decoded) && (options.trailing !== "refuse" || trailing(text, json.end) === null)) {
-      return Either.right(decoded.right as A)
+    if (Result.isSuccess(decoded) && (options.trailing !== "refuse" || trailing(text, json.end) === null)) {
+      return Result.succeed(decoded.success as A)
     }
   }
   const [fault] = yield* faultSteps(schema, text, json, options, 1)
-  if (fault !== undefined) return Either.left(yield* rejected(text, fault))
+  if (fault !== undefined) return Result.fail(yield* rejected(text, fault))
   // Only members that do not matter came twice.
   const decoded = yield* valueSteps(schema.ast, json.value, json.large)
-  return Either.mapBoth(decoded, {
-    onLeft: (): JsonRejected => ({
+  return Result.mapBoth(decoded, {
+    onFailure: (): JsonRejected => ({
       kind: "shape",
       path: "",
       message: "the document does not have the expected shape"
     }),
-    onRight: (value) => value as A
+    onSuccess: (value) => value as A
   })
 }
 
 /** Decodes a text; the first fault in reading order when it is wrong. */
 export const decodeJson = <A, I>(
-  schema: Schema.Schema<A, I>,
+  schema: Schema.Codec<A, I>,
   text: string,
   options: DecodeOptions = {}
-): Either.Either<A, JsonRejected> => run(decodeSteps(schema, text, options))
+): Result.Result<A, JsonRejected> => run(decodeSteps(schema, text, options))

@@ -1,8 +1,8 @@
 /**
  * Schema issues in the words of `serde`.
  */
-import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
+import type * as SchemaIssue from "effect/SchemaIssue"
 import { excerpt } from "./Excerpt.ts"
 import { kindOf } from "./JsonValue.ts"
 
@@ -29,8 +29,7 @@ export const unknownVariant = (name: string, variants: ReadonlyArray<string>): s
 export const invalidType = (actual: unknown, expected: string): string =>
   `invalid type: ${kindOf(actual)}, expected ${expected}`
 
-export const isNullish = (ast: AST.AST): boolean =>
-  (AST.isLiteral(ast) && ast.literal === null) || AST.isUndefinedKeyword(ast)
+export const isNullish = (ast: AST.AST): boolean => AST.isNull(ast) || AST.isUndefined(ast)
 
 /** What a union may be besides nothing. */
 export const members = (ast: AST.Union): ReadonlyArray<AST.AST> =>
@@ -42,26 +41,24 @@ const variants = (types: ReadonlyArray<AST.AST>): ReadonlyArray<string> =>
 const isEnumeration = (types: ReadonlyArray<AST.AST>): boolean =>
   types.length > 0 && variants(types).length === types.length
 
-const expectation = (ast: AST.AST): string => {
-  const identifier = AST.getIdentifierAnnotation(ast)
-  if (identifier._tag === "Some") return identifier.value
+const expectation = (asked: AST.AST): string => {
+  const ast = AST.toEncoded(asked)
+  const identifier = AST.resolveIdentifier(ast)
+  if (identifier !== undefined) return identifier
   switch (ast._tag) {
-    case "StringKeyword":
+    case "String":
     case "TemplateLiteral":
       return "a string"
-    case "NumberKeyword":
+    case "Number":
       return "a number"
-    case "BooleanKeyword":
+    case "Boolean":
       return "a boolean"
-    case "TupleType":
+    case "Arrays":
       return "a sequence"
-    case "TypeLiteral":
+    case "Objects":
       return ast.propertySignatures.length > 0 ? "an object" : "a map"
-    case "Transformation":
-    case "Refinement":
-      return expectation(ast.from)
     case "Suspend":
-      return expectation(ast.f())
+      return expectation(ast.thunk())
     case "Literal":
       return `\`${ast.literal}\``
     case "Union": {
@@ -80,40 +77,39 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<ShapeFault, "reason" | "m
     : { reason: invalidType(actual, expectation(ast)), mismatch: true }
 }
 
-/** An array or a single issue. */
-const all = (issues: ParseResult.SingleOrNonEmpty<ParseResult.ParseIssue>): ReadonlyArray<ParseResult.ParseIssue> =>
-  "_tag" in issues ? [issues] : issues
-
 const key = (part: PropertyKey): string | number => (typeof part === "number" ? part : String(part))
 
-/** The first fault below an issue. */
-export const shapeFault = (issue: ParseResult.ParseIssue, keys: ReadonlyArray<string | number> = []): ShapeFault => {
+const fault = (keys: ShapeFault["keys"], reason: string): ShapeFault => ({
+  keys,
+  reason,
+  missing: false,
+  mismatch: reason.startsWith("invalid type")
+})
+
+/** The first fault below an issue, whose inputs must have been reported. */
+export const shapeFault = (issue: SchemaIssue.Issue, keys: ReadonlyArray<string | number> = []): ShapeFault => {
   switch (issue._tag) {
-    case "Pointer": {
-      const path = typeof issue.path === "object" ? issue.path : [issue.path]
-      return shapeFault(issue.issue, [...keys, ...path.map(key)])
-    }
-    case "Missing":
+    case "Pointer":
+      return shapeFault(issue.issue, [...keys, ...issue.path.map(key)])
+    case "MissingKey":
       return { keys: keys.slice(0, -1), reason: `missing field \`${keys.at(-1)}\``, missing: true, mismatch: false }
-    case "Composite": {
-      const issues = all(issue.issues)
-      const [first] = issues
-      if (!AST.isUnion(issue.ast) && first !== undefined) return shapeFault(first, keys)
-      const inner = issues.filter((branch) => !(branch._tag === "Type" && isNullish(branch.ast)))
+    case "Composite":
+      return shapeFault(issue.issues[0], keys)
+    case "AnyOf": {
+      const inner = issue.issues.filter((branch) => !(branch._tag === "InvalidType" && isNullish(branch.ast)))
       const [only] = inner
-      const isOne = AST.isUnion(issue.ast) && members(issue.ast).length === 1 && inner.length === 1
-      return isOne && only !== undefined
+      return members(issue.ast).length === 1 && inner.length === 1 && only !== undefined
         ? shapeFault(only, keys)
-        : { keys, missing: false, ...mismatch(issue.ast, issue.actual) }
+        : { keys, missing: false, ...mismatch(issue.ast, issue.input) }
     }
-    case "Refinement":
-    case "Transformation":
+    case "Filter":
+    case "Encoding":
       return shapeFault(issue.issue, keys)
-    case "Type":
-      return issue.message === undefined
-        ? { keys, missing: false, ...mismatch(issue.ast, issue.actual) }
-        : { keys, missing: false, reason: issue.message, mismatch: issue.message.startsWith("invalid type") }
+    case "InvalidType":
+      return { keys, missing: false, ...mismatch(issue.ast, issue.input) }
+    case "InvalidValue":
+      return fault(keys, issue.annotations?.message ?? "invalid value")
     default:
-      return { keys, missing: false, reason: "invalid value", mismatch: false }
+      return fault(keys, "invalid value")
   }
 }

@@ -2,10 +2,10 @@
  * What is wrong with a JSON value, in the order in which a reader meets it; no further than is asked for. A document with a
  * million wrong members has one error that is told, and is not gone through for the others.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as AST from "effect/SchemaAST"
 import { members, type ShapeFault, shapeFault } from "./DecodeFaults.ts"
-import { decode } from "./DecodeValue.ts"
+import { decode, passes, source } from "./DecodeValue.ts"
 import { excerpt } from "./Excerpt.ts"
 import type { JsonDuplicate, JsonRead, Steps } from "./Json.ts"
 import { JsonFloat, type JsonObject, type JsonValue } from "./JsonValue.ts"
@@ -31,16 +31,14 @@ const isObject = (value: JsonValue | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonFloat)
 
 /** How the members of a value are read, behind whatever is done with them afterwards. */
-const containerOf = (ast: AST.AST): AST.TypeLiteral | AST.TupleType | null => {
+const containerOf = (whole: AST.AST): AST.Objects | AST.Arrays | null => {
+  const ast = source(whole)
   switch (ast._tag) {
-    case "TypeLiteral":
-    case "TupleType":
+    case "Objects":
+    case "Arrays":
       return ast
-    case "Transformation":
-    case "Refinement":
-      return containerOf(ast.from)
     case "Suspend":
-      return containerOf(ast.f())
+      return containerOf(ast.thunk())
     case "Union": {
       const [only, ...others] = members(ast)
       return only === undefined || others.length > 0 ? null : containerOf(only)
@@ -51,15 +49,15 @@ const containerOf = (ast: AST.AST): AST.TypeLiteral | AST.TupleType | null => {
 }
 
 /** Whether a container is right when all that is in it is. */
-const isPlain = (ast: AST.AST): boolean => {
+const isPlain = (whole: AST.AST): boolean => {
+  if (!passes(whole)) return false
+  const ast = source(whole)
   switch (ast._tag) {
-    case "TypeLiteral":
-    case "TupleType":
-      return true
-    case "Transformation":
-      return AST.isTypeLiteralTransformation(ast.transformation) && isPlain(ast.from)
+    case "Objects":
+    case "Arrays":
+      return ast.checks === undefined
     case "Suspend":
-      return isPlain(ast.f())
+      return isPlain(ast.thunk())
     case "Union":
       return members(ast).every(isPlain)
     default:
@@ -100,32 +98,32 @@ class Search {
     const isContainer = typeof value === "object" && value !== null && !(value instanceof JsonFloat)
     // A container that is right need not be gone through, unless a member of it came twice.
     const goesInside = isContainer && (this.duplicates.size > 0 || this.json.large.has(value))
-    if (!goesInside && Either.isRight(decode(ast, value))) return
+    if (!goesInside && Result.isSuccess(decode(ast, value))) return
     const before = this.shapes.length + this.repeated.length
     const container = isContainer ? containerOf(ast) : null
     if (container !== null) yield* this.inside(container, value, keys)
     if (this.shapes.length + this.repeated.length > before) return
-    if (goesInside && isPlain(ast) && container !== null && AST.isTupleType(container) === Array.isArray(value)) return
+    if (goesInside && isPlain(ast) && container !== null && AST.isArrays(container) === Array.isArray(value)) return
     const decoded = decode(ast, value)
-    if (Either.isRight(decoded)) return
-    const fault = shapeFault(decoded.left, keys)
+    if (Result.isSuccess(decoded)) return
+    const fault = shapeFault(decoded.failure, keys)
     // What is not finished is not wrong yet, unless it is another kind of thing.
     if (!isContainer || !this.json.open.has(value) || fault.mismatch) this.shapes.push(fault)
   }
 
-  private *inside(ast: AST.TypeLiteral | AST.TupleType, value: JsonValue, keys: Keys): Steps<void> {
-    if (AST.isTypeLiteral(ast)) {
+  private *inside(ast: AST.Objects | AST.Arrays, value: JsonValue, keys: Keys): Steps<void> {
+    if (AST.isObjects(ast)) {
       if (isObject(value)) yield* this.members(ast, value, keys)
       return
     }
-    const element = ast.rest[0]?.type
+    const element = ast.rest[0]
     if (element === undefined || !Array.isArray(value)) return
     for (let index = 0; index < value.length && !this.full; index++) {
       yield* this.visit(element, value[index], [...keys, index])
     }
   }
 
-  private *members(ast: AST.TypeLiteral, value: JsonObject, keys: Keys): Steps<void> {
+  private *members(ast: AST.Objects, value: JsonObject, keys: Keys): Steps<void> {
     const properties = new Map(ast.propertySignatures.map(({ name, type }) => [String(name), type]))
     const others = ast.indexSignatures[0]?.type
     const twice = this.duplicates.get(value)
@@ -144,8 +142,8 @@ class Search {
       }
     }
     if (this.json.open.has(value)) return
-    for (const { isOptional, name } of ast.propertySignatures) {
-      if (isOptional || this.full || Object.hasOwn(value, name)) continue
+    for (const { name, type } of ast.propertySignatures) {
+      if (AST.isOptional(source(type)) || this.full || Object.hasOwn(value, name)) continue
       this.shapes.push({ keys, reason: `missing field \`${String(name)}\``, missing: true, mismatch: false })
     }
   }

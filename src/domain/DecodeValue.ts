@@ -2,15 +2,17 @@
  * A JSON value -> a value of a schema, in steps where the document is large: a spec of 40 MB would keep everybody waiting
  * for seconds. Only a struct, a list or a map by itself can be taken apart; what has a rule of its own is decoded in one go.
  */
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
 import { members } from "./DecodeFaults.ts"
 import type { Steps } from "./Json.ts"
 import { child, JsonFloat, type JsonObject, type JsonValue } from "./JsonValue.ts"
 
-export type Decoded = Either.Either<unknown, ParseResult.ParseIssue>
+export type Decoded = Result.Result<unknown, SchemaIssue.Issue>
 
 const compiled = new WeakMap<AST.AST, (input: unknown) => Decoded>()
 
@@ -18,35 +20,48 @@ const compiled = new WeakMap<AST.AST, (input: unknown) => Decoded>()
 export const decode = (ast: AST.AST, value: unknown): Decoded => {
   const known = compiled.get(ast)
   if (known !== undefined) return known(value)
-  const made = ParseResult.decodeUnknownEither(Schema.make<unknown, unknown>(ast))
+  const made = SchemaParser.decodeUnknownResult(Schema.make<Schema.Codec<unknown>>(ast), { reportInput: true })
   compiled.set(ast, made)
   return made(value)
 }
 
+/** What a value is read by, before anything is done with what it is. */
+export const source = (ast: AST.AST): AST.AST => {
+  const link = ast.encoding?.at(-1)
+  return link === undefined ? ast : source(link.to)
+}
+
+/** Whether only what is absent is filled in behind the reading: a value that is there stays as it was read. */
+export const passes = (ast: AST.AST): boolean =>
+  (ast.encoding ?? []).every(
+    ({ to, transformation }) =>
+      transformation._tag === "Transformation" &&
+      (transformation.decode._tag === "Passthrough" || transformation.decode._tag === "TransformOptionalEffect") &&
+      passes(to)
+  )
+
 /** The schema of a value that is there: what stands beside `null`, if it is only one. */
-const present = (ast: AST.AST): AST.AST => {
+const present = (whole: AST.AST): AST.AST => {
+  if (!passes(whole)) return whole
+  const ast = source(whole)
   if (!AST.isUnion(ast)) return ast
   const [only, ...others] = members(ast)
   return only === undefined || others.length > 0 ? ast : only
 }
 
+const isBare = (ast: AST.AST): boolean => ast.encoding === undefined && ast.checks === undefined
+
 /** How a struct's members are read, where nothing but absent ones is filled in behind them. */
-const structOf = (ast: AST.AST): AST.TypeLiteral | null => {
-  if (AST.isTypeLiteral(ast)) return ast.indexSignatures.length === 0 ? ast : null
-  return AST.isTransformation(ast) && AST.isTypeLiteralTransformation(ast.transformation) && AST.isTypeLiteral(ast.from)
-    ? ast.from
-    : null
-}
+const structOf = (ast: AST.AST): AST.Objects | null =>
+  AST.isObjects(ast) && isBare(ast) && ast.indexSignatures.length === 0 ? ast : null
 
 const elementOf = (ast: AST.AST): AST.AST | null =>
-  AST.isTupleType(ast) && ast.elements.length === 0 && ast.rest.length === 1 ? (ast.rest[0]?.type ?? null) : null
+  AST.isArrays(ast) && isBare(ast) && ast.elements.length === 0 && ast.rest.length === 1 ? (ast.rest[0] ?? null) : null
 
 const valueOf = (ast: AST.AST): AST.AST | null => {
-  if (!AST.isTypeLiteral(ast) || ast.propertySignatures.length > 0) return null
+  if (!AST.isObjects(ast) || !isBare(ast) || ast.propertySignatures.length > 0) return null
   const [signature, ...others] = ast.indexSignatures
-  return signature !== undefined && others.length === 0 && AST.isStringKeyword(signature.parameter)
-    ? signature.type
-    : null
+  return signature !== undefined && others.length === 0 && AST.isString(signature.parameter) ? signature.type : null
 }
 
 const isList = (value: JsonValue | undefined): value is ReadonlyArray<JsonValue> => Array.isArray(value)
@@ -62,7 +77,7 @@ interface Part {
 
 /** The struct without its large lists and maps, which are put into `parts`. */
 const skeleton = (
-  struct: AST.TypeLiteral,
+  struct: AST.Objects,
   value: JsonObject,
   large: Large,
   keys: ReadonlyArray<string>,
@@ -99,20 +114,20 @@ function* listSteps(ast: AST.AST, values: ReadonlyArray<JsonValue>, large: Large
   const result: Array<unknown> = []
   for (const value of values) {
     const decoded = large.has(value) ? yield* valueSteps(ast, value, large) : decode(ast, value)
-    if (Either.isLeft(decoded)) return decoded
-    if (result.push(decoded.right) % STEP === 0) yield
+    if (Result.isFailure(decoded)) return decoded
+    if (result.push(decoded.success) % STEP === 0) yield
   }
-  return Either.right(result)
+  return Result.succeed(result)
 }
 
 function* mapSteps(ast: AST.AST, values: JsonObject, large: Large): Steps<Decoded> {
   const result: Array<readonly [string, unknown]> = []
   for (const [key, value] of Object.entries(values)) {
     const decoded = large.has(value) ? yield* valueSteps(ast, value, large) : decode(ast, value)
-    if (Either.isLeft(decoded)) return decoded
-    if (result.push([key, decoded.right]) % STEP === 0) yield
+    if (Result.isFailure(decoded)) return decoded
+    if (result.push([key, decoded.success]) % STEP === 0) yield
   }
-  return Either.right(Object.fromEntries(result))
+  return Result.succeed(Object.fromEntries(result))
 }
 
 /** `large`: the containers that are worth taking apart. The issue of a failure is that of the part that failed. */
@@ -128,9 +143,9 @@ export function* valueSteps(ast: AST.AST, value: JsonValue | undefined, large: L
   const parts: Array<Part> = []
   let decoded = decode(inner, skeleton(struct, value, large, [], parts))
   for (const part of parts) {
-    if (Either.isLeft(decoded)) return decoded
-    const whole = decoded.right
-    decoded = Either.map(yield* valueSteps(part.ast, part.value, large), (found) => put(whole, part.keys, found))
+    if (Result.isFailure(decoded)) return decoded
+    const whole = decoded.success
+    decoded = Result.map(yield* valueSteps(part.ast, part.value, large), (found) => put(whole, part.keys, found))
   }
   return decoded
 }

@@ -3,7 +3,7 @@
  *
  * Source: the `fail` crate's configuration, as far as the original's tests use it; `compute_tools/src/http/routes/failpoints.rs`.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { excerpt } from "./Excerpt.ts"
 
@@ -21,25 +21,25 @@ export type Action =
   | { readonly _tag: "Exit" }
 
 /** Null: nothing happens there any more. */
-export const parseAction = (text: string): Either.Either<Action | null, string> => {
+export const parseAction = (text: string): Result.Result<Action | null, string> => {
   const [, name = "", value = ""] = /^\s*([a-z]+)(?:\((.*)\))?\s*$/s.exec(text) ?? []
   switch (name) {
     case "off":
-      return Either.right(null)
+      return Result.succeed(null)
     case "return":
-      return Either.right({ _tag: "Return", value })
+      return Result.succeed({ _tag: "Return", value })
     case "sleep":
       return /^\d{1,9}$/.test(value)
-        ? Either.right({ _tag: "Sleep", millis: Number(value) })
-        : Either.left(`not a number of milliseconds: ${excerpt(text)}`)
+        ? Result.succeed({ _tag: "Sleep", millis: Number(value) })
+        : Result.fail(`not a number of milliseconds: ${excerpt(text)}`)
     case "pause":
-      return Either.right({ _tag: "Pause" })
+      return Result.succeed({ _tag: "Pause" })
     case "panic":
-      return Either.right({ _tag: "Panic", message: value })
+      return Result.succeed({ _tag: "Panic", message: value })
     case "exit":
-      return Either.right({ _tag: "Exit" })
+      return Result.succeed({ _tag: "Exit" })
     default:
-      return Either.left(`not an action: ${excerpt(text)}`)
+      return Result.fail(`not an action: ${excerpt(text)}`)
   }
 }
 

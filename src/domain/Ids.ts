@@ -3,11 +3,14 @@
  *
  * Source: `libs/utils/src/{id,shard}.rs`.
  */
+
 import type * as Brand from "effect/Brand"
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { excerpt } from "./Excerpt.ts"
+import { refused } from "./Shapes.ts"
 
 export type TenantId = string & Brand.Brand<"TenantId">
 export type TimelineId = string & Brand.Brand<"TimelineId">
@@ -21,19 +24,19 @@ const hexFault = (text: string): string | undefined => {
 }
 
 const hexId = <B extends string>(identifier: B) =>
-  Schema.transformOrFail(
-    Schema.String,
-    Schema.declare((input): input is string & Brand.Brand<B> => typeof input === "string", { identifier }),
-    {
-      strict: true,
-      decode: (text, _, ast) => {
-        const fault = hexFault(text)
-        return fault === undefined
-          ? ParseResult.succeed(text.toLowerCase() as string & Brand.Brand<B>)
-          : ParseResult.fail(new ParseResult.Type(ast, text, fault))
-      },
-      encode: (id) => ParseResult.succeed(id)
-    }
+  Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.declare((input): input is string & Brand.Brand<B> => typeof input === "string", { identifier }),
+      SchemaTransformation.transformEffect({
+        decode: (text) => {
+          const fault = hexFault(text)
+          return fault === undefined
+            ? Effect.succeed(text.toLowerCase() as string & Brand.Brand<B>)
+            : Effect.fail(refused(fault))
+        },
+        encode: (id) => Effect.succeed<string>(id)
+      })
+    )
   )
 
 export const TenantId = hexId("TenantId")
@@ -52,10 +55,10 @@ const byte = (value: number): string => value.toString(16).padStart(2, "0")
 /** Four hex digits: shard number, shard count. */
 export const formatShardIndex = (shard: ShardIndex): string => byte(shard.number) + byte(shard.count)
 
-export const parseShardIndex = (text: string): Either.Either<ShardIndex, string> =>
+export const parseShardIndex = (text: string): Result.Result<ShardIndex, string> =>
   /^[0-9a-fA-F]{4}$/.test(text)
-    ? Either.right({ number: Number.parseInt(text.slice(0, 2), 16), count: Number.parseInt(text.slice(2), 16) })
-    : Either.left(`invalid shard index ${excerpt(text)}`)
+    ? Result.succeed({ number: Number.parseInt(text.slice(0, 2), 16), count: Number.parseInt(text.slice(2), 16) })
+    : Result.fail(`invalid shard index ${excerpt(text)}`)
 
 /** The tenant id, with `-NNCC` when the tenant is sharded. */
 export const formatTenantShardId = (tenant: TenantId, shard: ShardIndex): string =>

@@ -3,8 +3,9 @@
  *
  * Source: `compute_tools/src/compute_prewarm.rs`.
  */
-import * as Either from "effect/Either"
+
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { excerpt } from "./Excerpt.ts"
 import type { LfcPrewarmState } from "./Operations.ts"
 import type { ParsedSpec } from "./ParsedSpec.ts"
@@ -22,15 +23,15 @@ const UNSAFE = /[/\\\u0000-\u001f\u007f]/
 export const isSegment = (name: string): boolean => name !== "" && name !== "." && name !== ".." && !UNSAFE.test(name)
 
 /** The state of `from`, or of the compute's own endpoint. Left is the text clients know. */
-export const lfcStateObject = (spec: ParsedSpec | null, from: string | null): Either.Either<LfcStateObject, string> => {
-  if (spec === null) return Either.left("the compute has no spec yet")
+export const lfcStateObject = (spec: ParsedSpec | null, from: string | null): Result.Result<LfcStateObject, string> => {
+  if (spec === null) return Result.fail("the compute has no spec yet")
   const endpoint = from ?? spec.spec.endpoint_id
-  if (endpoint === null) return Either.left("pspec.endpoint_id missing, other endpoint_id not provided")
+  if (endpoint === null) return Result.fail("pspec.endpoint_id missing, other endpoint_id not provided")
   if (!isSegment(endpoint))
-    return Either.left(`endpoint id ${JSON.stringify(excerpt(endpoint))} is not one path segment`)
-  if (spec.endpointStorageAddr === null) return Either.left("pspec.endpoint_storage_addr missing")
-  if (spec.endpointStorageToken === null) return Either.left("pspec.endpoint_storage_token missing")
-  return Either.right({
+    return Result.fail(`endpoint id ${JSON.stringify(excerpt(endpoint))} is not one path segment`)
+  if (spec.endpointStorageAddr === null) return Result.fail("pspec.endpoint_storage_addr missing")
+  if (spec.endpointStorageToken === null) return Result.fail("pspec.endpoint_storage_token missing")
+  return Result.succeed({
     address: spec.endpointStorageAddr,
     token: spec.endpointStorageToken,
     path: [spec.tenantId, spec.timelineId, endpoint, "lfc_state"]

@@ -3,10 +3,13 @@
  *
  * Source: `libs/utils/src/lsn.rs`.
  */
+
 import * as Brand from "effect/Brand"
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { refused } from "./Shapes.ts"
 
 export type Lsn = bigint & Brand.Brand<"Lsn">
 const brand = Brand.nominal<Lsn>()
@@ -23,18 +26,22 @@ export const format = (lsn: Lsn): string =>
 const FORMAT = /^\s*\+?0*([0-9a-fA-F]{1,8})\/\+?0*([0-9a-fA-F]{1,8})\s*$/
 
 /** Reads `HI/LO`. */
-export const parse = (text: string): Either.Either<Lsn, "LsnParseError"> => {
+export const parse = (text: string): Result.Result<Lsn, "LsnParseError"> => {
   const [, high, low] = FORMAT.exec(text) ?? []
   return high === undefined || low === undefined
-    ? Either.left("LsnParseError")
-    : Either.right(brand((BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)))
+    ? Result.fail("LsnParseError")
+    : Result.succeed(brand((BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)))
 }
 
 const LsnFromSelf = Schema.declare((input): input is Lsn => typeof input === "bigint", { identifier: "Lsn" })
 
 /** An LSN in JSON: always a string. */
-export const Lsn = Schema.transformOrFail(Schema.String, LsnFromSelf, {
-  strict: true,
-  decode: (text, _, ast) => Either.mapLeft(parse(text), (message) => new ParseResult.Type(ast, text, message)),
-  encode: (lsn) => ParseResult.succeed(format(lsn))
-})
+export const Lsn = Schema.String.pipe(
+  Schema.decodeTo(
+    LsnFromSelf,
+    SchemaTransformation.transformEffect({
+      decode: (text) => Effect.fromResult(Result.mapError(parse(text), refused)),
+      encode: (lsn) => Effect.succeed(format(lsn))
+    })
+  )
+)

@@ -4,7 +4,7 @@
  *
  * Source: `pageserver/page_api/proto/page_service.proto`, https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Lsn from "./Lsn.ts"
 import * as Protobuf from "./Protobuf.ts"
 
@@ -68,8 +68,8 @@ export const encodeGetBaseBackupRequest = (request: GetBaseBackupRequest): Uint8
     Protobuf.varintField(4, BigInt(compressions.indexOf(request.compression)))
   ])
 
-export const decodeGetBaseBackupRequest = (message: Uint8Array): Either.Either<GetBaseBackupRequest, string> =>
-  Either.map(Protobuf.fields(message), (all) => ({
+export const decodeGetBaseBackupRequest = (message: Uint8Array): Result.Result<GetBaseBackupRequest, string> =>
+  Result.map(Protobuf.fields(message), (all) => ({
     lsn: Lsn.fromBigInt(Protobuf.varintOf(all, 1)),
     replica: Protobuf.varintOf(all, 2) !== 0n,
     full: Protobuf.varintOf(all, 3) !== 0n,
@@ -80,13 +80,13 @@ export const decodeGetBaseBackupRequest = (message: Uint8Array): Either.Either<G
 export const encodeBaseBackupChunk = (chunk: Uint8Array): Uint8Array => Protobuf.bytesField(1, chunk)
 
 /** The piece as a view into the message. */
-export const decodeBaseBackupChunk = (message: Uint8Array): Either.Either<Uint8Array, string> =>
-  Either.map(Protobuf.fields(message), (all) => Protobuf.bytesOf(all, 1) ?? new Uint8Array(0))
+export const decodeBaseBackupChunk = (message: Uint8Array): Result.Result<Uint8Array, string> =>
+  Result.map(Protobuf.fields(message), (all) => Protobuf.bytesOf(all, 1) ?? new Uint8Array(0))
 
 export const encodeLeaseLsnRequest = (lsn: Lsn.Lsn): Uint8Array => Protobuf.varintField(1, lsn)
 
-export const decodeLeaseLsnRequest = (message: Uint8Array): Either.Either<Lsn.Lsn, string> =>
-  Either.map(Protobuf.fields(message), (all) => Lsn.fromBigInt(Protobuf.varintOf(all, 1)))
+export const decodeLeaseLsnRequest = (message: Uint8Array): Result.Result<Lsn.Lsn, string> =>
+  Result.map(Protobuf.fields(message), (all) => Lsn.fromBigInt(Protobuf.varintOf(all, 1)))
 
 /** `expires`: epoch milliseconds. */
 export const encodeLeaseLsnResponse = (expires: number): Uint8Array => {
@@ -101,12 +101,12 @@ export const encodeLeaseLsnResponse = (expires: number): Uint8Array => {
 }
 
 /** Epoch milliseconds, rounded down. */
-export const decodeLeaseLsnResponse = (message: Uint8Array): Either.Either<number, string> =>
-  Either.flatMap(Protobuf.fields(message), (all) => {
+export const decodeLeaseLsnResponse = (message: Uint8Array): Result.Result<number, string> =>
+  Result.flatMap(Protobuf.fields(message), (all) => {
     const expires = Protobuf.bytesOf(all, 1)
     return expires === undefined
-      ? Either.left("required field 'expires' is missing")
-      : Either.map(
+      ? Result.fail("required field 'expires' is missing")
+      : Result.map(
           Protobuf.fields(expires),
           (stamp) =>
             Number(BigInt.asIntN(64, Protobuf.varintOf(stamp, 1))) * 1000 +
@@ -141,20 +141,20 @@ export class FrameReader {
   }
 
   /** Every message completed by these bytes. A compressed or too long message is an error. */
-  push(bytes: Uint8Array): Either.Either<ReadonlyArray<Uint8Array>, string> {
-    if (bytes.length === 0) return Either.right([])
+  push(bytes: Uint8Array): Result.Result<ReadonlyArray<Uint8Array>, string> {
+    if (bytes.length === 0) return Result.succeed([])
     this.#parts.push(bytes)
     this.#held += bytes.length
     const out: Array<Uint8Array> = []
     for (;;) {
-      if (this.#held < 5) return Either.right(out)
+      if (this.#held < 5) return Result.succeed(out)
       const head = this.#front(5)
       const length = new DataView(head.buffer, head.byteOffset).getUint32(1)
-      if (head[0] !== 0) return Either.left("compressed messages are not supported")
+      if (head[0] !== 0) return Result.fail("compressed messages are not supported")
       if (length > this.limit) {
-        return Either.left(`decoded message length too large: found ${length} bytes, the limit is: ${this.limit} bytes`)
+        return Result.fail(`decoded message length too large: found ${length} bytes, the limit is: ${this.limit} bytes`)
       }
-      if (this.#held < 5 + length) return Either.right(out)
+      if (this.#held < 5 + length) return Result.succeed(out)
       const whole = this.#front(5 + length)
       const rest = whole.subarray(5 + length)
       out.push(whole.subarray(5, 5 + length))

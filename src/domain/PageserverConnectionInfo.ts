@@ -3,13 +3,15 @@
  *
  * Source: `libs/compute_api/src/spec.rs` (`PageserverConnectionInfo`).
  */
-import * as Either from "effect/Either"
+
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { excerpt } from "./Excerpt.ts"
 import { formatShardIndex, parseShardIndex } from "./Ids.ts"
 import { defaulted, optional, U8, U32, U64 } from "./Shapes.ts"
 
-export const PageserverProtocol = Schema.Literal("libpq", "grpc")
+export const PageserverProtocol = Schema.Literals(["libpq", "grpc"])
 export type PageserverProtocol = typeof PageserverProtocol.Type
 
 const PageserverAddress = Schema.Struct({
@@ -22,22 +24,23 @@ const Shard = Schema.Struct({ pageservers: Schema.Array(PageserverAddress) })
 export type Shard = typeof Shard.Type
 
 /** A key that is refined would only be left out when it does not fit. */
-const ShardMap = Schema.Record({ key: Schema.String, value: Shard }).pipe(
-  Schema.filter(
-    (shards) => {
-      const wrong = Object.keys(shards).find((key) => Either.isLeft(parseShardIndex(key)))
-      return wrong === undefined || `invalid shard index \`${excerpt(wrong)}\`, expected 4 hex digits`
-    },
-    { jsonSchema: {} }
-  )
+const ShardMap = Schema.Record(Schema.String, Shard).check(
+  Schema.makeFilter((shards) => {
+    const wrong = Object.keys(shards).find((key) => Result.isFailure(parseShardIndex(key)))
+    return wrong === undefined || `invalid shard index \`${excerpt(wrong)}\`, expected 4 hex digits`
+  })
 )
 
 /** Keys in either case; kept in the lower case in which they are looked up. */
-const Shards = Schema.transform(ShardMap, Schema.Record({ key: Schema.String, value: Schema.typeSchema(Shard) }), {
-  strict: true,
-  decode: (shards) => Object.fromEntries(Object.entries(shards).map(([key, shard]) => [key.toLowerCase(), shard])),
-  encode: (shards) => shards
-})
+const Shards = ShardMap.pipe(
+  Schema.decodeTo(
+    Schema.Record(Schema.String, Schema.toType(Shard)),
+    SchemaTransformation.transform({
+      decode: (shards) => Object.fromEntries(Object.entries(shards).map(([key, shard]) => [key.toLowerCase(), shard])),
+      encode: (shards) => shards
+    })
+  )
+)
 
 export const PageserverConnectionInfo = Schema.Struct({
   /** 0 = unsharded, 1 = sharded with one shard. */
@@ -53,12 +56,12 @@ export type PageserverConnectionInfo = typeof PageserverConnectionInfo.Type
 export const fromConnstring = (
   text: string,
   stripeSize: number | null
-): Either.Either<PageserverConnectionInfo, string> => {
+): Result.Result<PageserverConnectionInfo, string> => {
   const urls = text.split(",")
-  if (urls.length > 1 && stripeSize === null) return Either.left(`${urls.length} shards but no stripe_size`)
-  if (urls.length > 255) return Either.left("out of range integral type conversion attempted")
+  if (urls.length > 1 && stripeSize === null) return Result.fail(`${urls.length} shards but no stripe_size`)
+  if (urls.length > 255) return Result.fail("out of range integral type conversion attempted")
   const count = urls.length === 1 ? 0 : urls.length
-  return Either.right({
+  return Result.succeed({
     shard_count: count,
     stripe_size: count === 0 ? null : stripeSize,
     prefer_protocol: "libpq",
@@ -80,14 +83,14 @@ export const shardUrl = (
   info: PageserverConnectionInfo,
   number: number,
   protocol: PageserverProtocol
-): Either.Either<string, string> => {
+): Result.Result<string, string> => {
   const key = formatShardIndex({ number, count: info.shard_count })
   const shard = info.shards[key]
-  if (shard === undefined) return Either.left(`shard connection info missing for shard ${key}`)
+  if (shard === undefined) return Result.fail(`shard connection info missing for shard ${key}`)
   const first = shard.pageservers[0]
-  if (first === undefined) return Either.left("must have at least one pageserver")
+  if (first === undefined) return Result.fail("must have at least one pageserver")
   const url = protocol === "grpc" ? first.grpc_url : first.libpq_url
-  return url === null ? Either.left(`no ${protocol}_url for shard ${key}`) : Either.right(url)
+  return url === null ? Result.fail(`no ${protocol}_url for shard ${key}`) : Result.succeed(url)
 }
 
 const sameShard = (one: Shard, other: Shard | undefined): boolean =>
@@ -111,7 +114,7 @@ export const incomplete = (info: PageserverConnectionInfo): string | null => {
   const other = info.prefer_protocol === "grpc" ? "libpq" : "grpc"
   for (const { number } of shardIndexes(info)) {
     const preferred = shardUrl(info, number, info.prefer_protocol)
-    if (Either.isLeft(preferred) && Either.isLeft(shardUrl(info, number, other))) return preferred.left
+    if (Result.isFailure(preferred) && Result.isFailure(shardUrl(info, number, other))) return preferred.failure
   }
   return null
 }

@@ -4,8 +4,8 @@
  * Source: `compute_tools/src/compute.rs` (`ParsedSpec`).
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ComputeSpec, findSetting, type TlsConfig } from "./ComputeSpec.ts"
 import { excerpt } from "./Excerpt.ts"
@@ -35,31 +35,33 @@ export class InvalidSpec extends Data.TaggedError("InvalidSpec")<{
 const invalid = (field: string) => (message: string) => new InvalidSpec({ field, message })
 
 /** In the words of the integer parser that clients know. */
-const parseU32 = (text: string): Either.Either<number, string> => {
-  if (text === "") return Either.left("cannot parse integer from empty string")
-  if (!/^\+?\d+$/.test(text)) return Either.left("invalid digit found in string")
-  return Number(text) <= 0xffffffff ? Either.right(Number(text)) : Either.left("number too large to fit in target type")
+const parseU32 = (text: string): Result.Result<number, string> => {
+  if (text === "") return Result.fail("cannot parse integer from empty string")
+  if (!/^\+?\d+$/.test(text)) return Result.fail("invalid digit found in string")
+  return Number(text) <= 0xffffffff
+    ? Result.succeed(Number(text))
+    : Result.fail("number too large to fit in target type")
 }
 
-const resolvePageserver = (spec: ComputeSpec): Either.Either<PageserverConnectionInfo, InvalidSpec> => {
+const resolvePageserver = (spec: ComputeSpec): Result.Result<PageserverConnectionInfo, InvalidSpec> => {
   const settings = spec.cluster.settings
-  if (spec.pageserver_connection_info !== null) return Either.right(spec.pageserver_connection_info)
+  if (spec.pageserver_connection_info !== null) return Result.succeed(spec.pageserver_connection_info)
   if (spec.pageserver_connstring !== null) {
-    return Either.mapLeft(
+    return Result.mapError(
       fromConnstring(spec.pageserver_connstring, spec.shard_stripe_size),
       invalid("spec.pageserver_connstring")
     )
   }
   const setting = findSetting(settings, "neon.pageserver_connstring")
   if (setting === null) {
-    return Either.left(
+    return Result.fail(
       invalid("spec.pageserver_connection_info")("pageserver connection information should be provided")
     )
   }
   const given = findSetting(settings, "neon.stripe_size")
-  return Either.gen(function* () {
-    const stripe = given === null ? null : yield* Either.mapLeft(parseU32(given), invalid("neon.stripe_size"))
-    return yield* Either.mapLeft(fromConnstring(setting, stripe), invalid("neon.pageserver_connstring"))
+  return Result.gen(function* () {
+    const stripe = given === null ? null : yield* Result.mapError(parseU32(given), invalid("neon.stripe_size"))
+    return yield* Result.mapError(fromConnstring(setting, stripe), invalid("neon.pageserver_connstring"))
   })
 }
 
@@ -67,25 +69,25 @@ const GENERATION = /^g#(\d+):/
 
 const resolveSafekeepers = (
   spec: ComputeSpec
-): Either.Either<Pick<ParsedSpec, "safekeepers" | "safekeepersGeneration">, InvalidSpec> => {
+): Result.Result<Pick<ParsedSpec, "safekeepers" | "safekeepersGeneration">, InvalidSpec> => {
   if (spec.safekeeper_connstrings.length > 0 || spec.mode !== "Primary") {
-    return Either.right({
+    return Result.succeed({
       safekeepers: spec.safekeeper_connstrings,
       safekeepersGeneration: spec.safekeepers_generation
     })
   }
   const setting = findSetting(spec.cluster.settings, "neon.safekeepers")
   if (setting === null) {
-    return Either.left(invalid("spec.safekeeper_connstrings")("safekeeper connstrings should be provided"))
+    return Result.fail(invalid("spec.safekeeper_connstrings")("safekeeper connstrings should be provided"))
   }
   const generation = GENERATION.exec(setting)?.[1]
-  return Either.gen(function* () {
+  return Result.gen(function* () {
     return {
       safekeepers: setting.replace(GENERATION, "").split(","),
       safekeepersGeneration:
         generation === undefined
           ? spec.safekeepers_generation
-          : yield* Either.mapLeft(parseU32(generation), invalid("neon.safekeepers"))
+          : yield* Result.mapError(parseU32(generation), invalid("neon.safekeepers"))
     }
   })
 }
@@ -93,14 +95,14 @@ const resolveSafekeepers = (
 const resolveId = <A>(
   given: A | null,
   spec: ComputeSpec,
-  schema: Schema.Schema<A, string>,
+  schema: Schema.Codec<A, string>,
   kind: "tenant" | "timeline"
-): Either.Either<A, InvalidSpec> => {
-  if (given !== null) return Either.right(given)
+): Result.Result<A, InvalidSpec> => {
+  if (given !== null) return Result.succeed(given)
   const setting = findSetting(spec.cluster.settings, `neon.${kind}_id`)
   return setting === null
-    ? Either.left(invalid(`spec.${kind}_id`)(`${kind} id should be provided`))
-    : Either.mapLeft(Schema.decodeEither(schema)(setting), () => invalid(`neon.${kind}_id`)(`invalid ${kind} id`))
+    ? Result.fail(invalid(`spec.${kind}_id`)(`${kind} id should be provided`))
+    : Result.mapError(Schema.decodeResult(schema)(setting), () => invalid(`neon.${kind}_id`)(`invalid ${kind} id`))
 }
 
 const smallestDuplicate = (values: ReadonlyArray<string>): string | undefined => {
@@ -111,36 +113,36 @@ const smallestDuplicate = (values: ReadonlyArray<string>): string | undefined =>
 /** Each is asked, and all are one setting of Postgres. */
 const MAX_SAFEKEEPERS = 1000
 
-const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Either.Either<void, InvalidSpec> => {
+const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Result.Result<void, InvalidSpec> => {
   const fault = invalid("spec.safekeeper_connstrings")
-  if (safekeepers.length > MAX_SAFEKEEPERS) return Either.left(fault(`more than ${MAX_SAFEKEEPERS} safekeepers`))
-  if (safekeepers.length === 0) return Either.left(fault("safekeeper_connstrings is empty"))
+  if (safekeepers.length > MAX_SAFEKEEPERS) return Result.fail(fault(`more than ${MAX_SAFEKEEPERS} safekeepers`))
+  if (safekeepers.length === 0) return Result.fail(fault("safekeeper_connstrings is empty"))
   const duplicate = smallestDuplicate(safekeepers)
   return duplicate === undefined
-    ? Either.void
-    : Either.left(fault(`duplicate entry in safekeeper_connstrings: ${excerpt(duplicate)}!`))
+    ? Result.void
+    : Result.fail(fault(`duplicate entry in safekeeper_connstrings: ${excerpt(duplicate)}!`))
 }
 
 /** What would otherwise fail far from its cause: pageservers that cannot be asked, renames to nowhere, lines that cannot be written. */
-const checkWorkable = (spec: ComputeSpec, pageserver: PageserverConnectionInfo): Either.Either<void, InvalidSpec> => {
+const checkWorkable = (spec: ComputeSpec, pageserver: PageserverConnectionInfo): Result.Result<void, InvalidSpec> => {
   const gap = spec.pageserver_connection_info === null ? null : incomplete(pageserver)
-  if (gap !== null) return Either.left(invalid("spec.pageserver_connection_info")(gap))
+  if (gap !== null) return Result.fail(invalid("spec.pageserver_connection_info")(gap))
   const nameless = (spec.delta_operations ?? []).findIndex(
     (operation) => operation.action.startsWith("rename_") && operation.new_name === null
   )
   if (nameless >= 0) {
     const field = `spec.delta_operations[${nameless}].new_name`
-    return Either.left(invalid(field)(`${field}: a rename needs a new name`))
+    return Result.fail(invalid(field)(`${field}: a rename needs a new name`))
   }
-  return Either.mapBoth(optionLines(spec.cluster.settings), {
-    onLeft: (fault) => invalid(`spec.cluster.settings`)(fault.message),
-    onRight: () => undefined
+  return Result.mapBoth(optionLines(spec.cluster.settings), {
+    onFailure: (fault) => invalid(`spec.cluster.settings`)(fault.message),
+    onSuccess: () => undefined
   })
 }
 
 /** Resolves and validates, in the order clients rely on; the first failure wins. */
-export const parseSpec = (spec: ComputeSpec): Either.Either<ParsedSpec, InvalidSpec> =>
-  Either.gen(function* () {
+export const parseSpec = (spec: ComputeSpec): Result.Result<ParsedSpec, InvalidSpec> =>
+  Result.gen(function* () {
     const pageserver = yield* resolvePageserver(spec)
     const { safekeepers, safekeepersGeneration } = yield* resolveSafekeepers(spec)
     const tenantId = yield* resolveId(spec.tenant_id, spec, TenantId, "tenant")

@@ -5,11 +5,10 @@
  * Source: PostgreSQL `src/backend/libpq/crypt.c` (`get_password_type`), `src/backend/libpq/auth-scram.c`
  * (`parse_scram_secret`).
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 
 /** The two keys are SHA-256 digests: 32 bytes. */
-const SCRAM =
-  /^SCRAM-SHA-256\$([1-9]\d{0,9}):(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/
+const SCRAM = /^SCRAM-SHA-256\$([1-9]\d{0,9}):([A-Za-z0-9+/]+={0,2})\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/
 /** The spec keeps MD5 ones without their prefix; Postgres knows small digits only. */
 const MD5 = /^(?:md5)?([0-9a-fA-F]{32})$/
 const MOST_ITERATIONS = 2_147_483_647
@@ -19,12 +18,13 @@ const LONGEST = 1024
 const NEITHER =
   "encrypted_password is no password verifier: neither a whole SCRAM-SHA-256 one nor 32 hexadecimal digits of MD5"
 
-/** As Postgres stores it; null for no password. Left says why not, without the text. */
-export const passwordVerifier = (text: string): Either.Either<string | null, string> => {
-  if (text === "") return Either.right(null)
-  if (text.length > LONGEST) return Either.left(NEITHER)
+/** As Postgres stores it; null for no password. A failure says why not, without the text. */
+export const passwordVerifier = (text: string): Result.Result<string | null, string> => {
+  if (text === "") return Result.succeed(null)
+  if (text.length > LONGEST) return Result.fail(NEITHER)
   const digits = MD5.exec(text)?.[1]
-  if (digits !== undefined) return Either.right(`md5${digits.toLowerCase()}`)
-  const iterations = SCRAM.exec(text)?.[1]
-  return iterations !== undefined && Number(iterations) <= MOST_ITERATIONS ? Either.right(text) : Either.left(NEITHER)
+  if (digits !== undefined) return Result.succeed(`md5${digits.toLowerCase()}`)
+  const [, iterations, salt = ""] = SCRAM.exec(text) ?? []
+  const whole = iterations !== undefined && Number(iterations) <= MOST_ITERATIONS && salt.length % 4 === 0
+  return whole ? Result.succeed(text) : Result.fail(NEITHER)
 }

@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/compute.rs` (`tune_pgbouncer`), `compute_tools/src/config.rs`.
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { excerpt } from "./Excerpt.ts"
 
 /** A name or value that would add a line or a section of its own. */
@@ -36,11 +36,11 @@ const endOfSection = (lines: ReadonlyArray<string>, sections: ReadonlyArray<stri
 export const mergeIni = (
   text: string,
   settings: Readonly<Record<string, string>>
-): Either.Either<string, BadPgBouncerSetting> => {
+): Result.Result<string, BadPgBouncerSetting> => {
   const wanted = Object.entries(settings)
   const bad = wanted.find(([name, value]) => !NAME.test(name) || /[\r\n\0]/.test(value))
-  if (bad !== undefined) return Either.left(new BadPgBouncerSetting({ name: bad[0] }))
-  if (wanted.length === 0) return Either.right(text)
+  if (bad !== undefined) return Result.fail(new BadPgBouncerSetting({ name: bad[0] }))
+  if (wanted.length === 0) return Result.succeed(text)
 
   const values = new Map(wanted)
   const lines = text === "" ? [] : text.replace(/\n$/, "").split("\n")
@@ -55,8 +55,8 @@ export const mergeIni = (
   })
   const added = wanted.filter(([name]) => !present.has(name)).map(([name, value]) => `${name}=${value}`)
   if (!sections.includes(SECTION)) {
-    return Either.right(`${[...replaced, ...(lines.length > 0 ? [""] : []), `[${SECTION}]`, ...added].join("\n")}\n`)
+    return Result.succeed(`${[...replaced, ...(lines.length > 0 ? [""] : []), `[${SECTION}]`, ...added].join("\n")}\n`)
   }
   const end = endOfSection(lines, sections)
-  return Either.right(`${[...replaced.slice(0, end), ...added, ...replaced.slice(end)].join("\n")}\n`)
+  return Result.succeed(`${[...replaced.slice(0, end), ...added, ...replaced.slice(end)].join("\n")}\n`)
 }

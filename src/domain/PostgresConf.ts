@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/config.rs`, `compute_tools/src/config_template/`, `compute_tools/src/pg_helpers.rs`.
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { auditBlock } from "./AuditConf.ts"
 import { type ComputeSpec, type GenericOption, modeName } from "./ComputeSpec.ts"
 import { excerpt } from "./Excerpt.ts"
@@ -42,28 +42,28 @@ const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/
 const NUL = "\u0000"
 
 const fault = (field: string, reason: string) =>
-  Either.left(new InvalidConf({ field, message: `setting ${JSON.stringify(excerpt(field))}: ${reason}` }))
+  Result.fail(new InvalidConf({ field, message: `setting ${JSON.stringify(excerpt(field))}: ${reason}` }))
 
 /** One entry of `cluster.settings`. A text is quoted, any other type is written as it comes. */
-export const optionLine = (option: GenericOption): Either.Either<string, InvalidConf> => {
+export const optionLine = (option: GenericOption): Result.Result<string, InvalidConf> => {
   const { name, value } = option
   if (CONTROL.test(name)) return fault(name, "the name contains a control character")
-  if (value === null) return Either.right(name)
+  if (value === null) return Result.succeed(name)
   if (option.vartype === "string") {
     return value.includes(NUL)
       ? fault(name, "the value contains a NUL character")
-      : Either.right(`${name} = ${conf(value)}`)
+      : Result.succeed(`${name} = ${conf(value)}`)
   }
   return CONTROL.test(value)
     ? fault(name, `a value of type ${excerpt(option.vartype)} cannot contain a line break or another control character`)
-    : Either.right(`${name} = ${value}`)
+    : Result.succeed(`${name} = ${value}`)
 }
 
 /** All entries, each line ended; no list is no text, an empty list is an empty line. */
-export const optionLines = (options: ReadonlyArray<GenericOption> | null): Either.Either<string, InvalidConf> =>
+export const optionLines = (options: ReadonlyArray<GenericOption> | null): Result.Result<string, InvalidConf> =>
   options === null
-    ? Either.right("")
-    : Either.map(Either.all(options.map(optionLine)), (lines) => `${lines.join("\n")}\n`)
+    ? Result.succeed("")
+    : Result.map(Result.all(options.map(optionLine)), (lines) => `${lines.join("\n")}\n`)
 
 /**
  * What Postgres will not read although it can be written: a setting that is a name alone. The file shows it as it came; the
@@ -80,10 +80,10 @@ export const withoutValue = (spec: ComputeSpec): InvalidConf | null => {
 }
 
 const missingShard = (message: string) =>
-  Either.left(new InvalidConf({ field: "spec.pageserver_connection_info.shards", message }))
+  Result.fail(new InvalidConf({ field: "spec.pageserver_connection_info.shards", message }))
 
 /** The URLs of all shards in order; null when some shard has none for libpq. */
-const libpqUrls = (info: PageserverConnectionInfo): Either.Either<string | null, InvalidConf> => {
+const libpqUrls = (info: PageserverConnectionInfo): Result.Result<string | null, InvalidConf> => {
   const urls: Array<string> = []
   let complete = true
   for (const index of shardIndexes(info)) {
@@ -95,14 +95,14 @@ const libpqUrls = (info: PageserverConnectionInfo): Either.Either<string | null,
     if (first.libpq_url === null) complete = false
     else urls.push(first.libpq_url)
   }
-  return Either.right(complete ? urls.join(",") : null)
+  return Result.succeed(complete ? urls.join(",") : null)
 }
 
 /** The stripe size stands before the connection string, because the postmaster publishes both together. */
-const pageserverLines = (spec: ComputeSpec): Either.Either<ReadonlyArray<string>, InvalidConf> => {
+const pageserverLines = (spec: ComputeSpec): Result.Result<ReadonlyArray<string>, InvalidConf> => {
   const info = spec.pageserver_connection_info
   if (info !== null) {
-    return Either.map(libpqUrls(info), (urls) => [
+    return Result.map(libpqUrls(info), (urls) => [
       ...(info.stripe_size === null
         ? []
         : [
@@ -117,7 +117,7 @@ const pageserverLines = (spec: ComputeSpec): Either.Either<ReadonlyArray<string>
           ])
     ])
   }
-  return Either.right([
+  return Result.succeed([
     ...(spec.shard_stripe_size === null
       ? []
       : ["# from compute spec's shard_stripe_size field", `neon.stripe_size=${spec.shard_stripe_size}`]),
@@ -175,8 +175,8 @@ const lakebaseLines = (spec: ComputeSpec, port: number): ReadonlyArray<string> =
 }
 
 /** The whole file, every line ended by a newline; the include of the override file is always the last. */
-export const render = (spec: ComputeSpec, context: ConfContext): Either.Either<string, InvalidConf> =>
-  Either.gen(function* () {
+export const render = (spec: ComputeSpec, context: ConfContext): Result.Result<string, InvalidConf> =>
+  Result.gen(function* () {
     const storage = yield* pageserverLines(spec)
     const settings = yield* optionLines(spec.cluster.settings)
     const lines = [

@@ -4,7 +4,7 @@
  *
  * Source: https://protobuf.dev/programming-guides/encoding/
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 
 export type Field =
   | { readonly number: number; readonly kind: "varint"; readonly value: bigint }
@@ -47,7 +47,7 @@ export const bytesField = (number: number, value: Uint8Array): Uint8Array =>
 const MOST_FIELDS = 1000
 
 /** Reads a message into its fields, in order. Bytes are views into `message`, not copies. */
-export const fields = (message: Uint8Array): Either.Either<ReadonlyArray<Field>, string> => {
+export const fields = (message: Uint8Array): Result.Result<ReadonlyArray<Field>, string> => {
   const out: Array<Field> = []
   let at = 0
   /** -1n stands for a varint that is cut off or too long. */
@@ -63,30 +63,30 @@ export const fields = (message: Uint8Array): Either.Either<ReadonlyArray<Field>,
     return -1n
   }
   while (at < message.length) {
-    if (out.length === MOST_FIELDS) return Either.left(`more than ${MOST_FIELDS} fields`)
+    if (out.length === MOST_FIELDS) return Result.fail(`more than ${MOST_FIELDS} fields`)
     const tag = next()
-    if (tag < 0n) return Either.left("invalid varint")
+    if (tag < 0n) return Result.fail("invalid varint")
     const number = Number(tag >> 3n)
     const wire = Number(tag & 7n)
-    if (number === 0) return Either.left("invalid tag value: 0")
+    if (number === 0) return Result.fail("invalid tag value: 0")
     if (wire === 0) {
       const value = next()
-      if (value < 0n) return Either.left("invalid varint")
+      if (value < 0n) return Result.fail("invalid varint")
       out.push({ number, kind: "varint", value })
     } else if (wire === 2) {
       const length = next()
-      if (length < 0n || BigInt(at) + length > BigInt(message.length)) return Either.left("buffer underflow")
+      if (length < 0n || BigInt(at) + length > BigInt(message.length)) return Result.fail("buffer underflow")
       const end = at + Number(length)
       out.push({ number, kind: "bytes", value: message.subarray(at, end) })
       at = end
     } else if (wire === 1 || wire === 5) {
       at += wire === 1 ? 8 : 4
-      if (at > message.length) return Either.left("buffer underflow")
+      if (at > message.length) return Result.fail("buffer underflow")
     } else {
-      return Either.left(`invalid wire type value: ${wire}`)
+      return Result.fail(`invalid wire type value: ${wire}`)
     }
   }
-  return Either.right(out)
+  return Result.succeed(out)
 }
 
 /** The last varint of that number, or 0: what proto3 says an absent field is. */

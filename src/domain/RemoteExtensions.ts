@@ -4,7 +4,7 @@
  * Source: `libs/compute_api/src/spec.rs` (`RemoteExtSpec`), `compute_tools/src/extension_server.rs`.
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { type ComputeSpec, findSetting, type RemoteExtensions } from "./ComputeSpec.ts"
 import { excerpt } from "./Excerpt.ts"
 
@@ -27,15 +27,15 @@ export const resolve = (
   remote: RemoteExtensions,
   name: string,
   isLibrary: boolean
-): Either.Either<string, ExtensionUnknown> => {
-  const unknown = (message: string) => Either.left(new ExtensionUnknown({ message }))
+): Result.Result<string, ExtensionUnknown> => {
+  const unknown = (message: string) => Result.fail(new ExtensionUnknown({ message }))
   const stem = isLibrary ? libraryStem(name) : name
   const extension = isLibrary ? member(remote.library_index, stem) : stem
   if (extension === undefined) return unknown(`library ${excerpt(stem)} is not found`)
   if (!isPermitted(remote, extension)) return unknown(`extension ${excerpt(extension)} is not found`)
   if (member(remote.extension_data, extension) === undefined)
     return unknown(`real_ext_name ${excerpt(extension)} is not found`)
-  return Either.right(extension)
+  return Result.succeed(extension)
 }
 
 const BUILT_IN = ["neon", "databricks_auth"]

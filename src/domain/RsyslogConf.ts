@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/rsyslog.rs`, `compute_tools/src/config_template/compute_{audit,postgres_logs}_rsyslog_template.conf`.
  */
 import * as Data from "effect/Data"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 
 /** `message` is the text clients know, where there is one. */
 export class BadSyslogAddress extends Data.TaggedError("BadSyslogAddress")<{ readonly message: string }> {}
@@ -39,22 +39,22 @@ export interface AuditAddress extends SyslogAddress {
 }
 
 /** The TLS collector is preferred whenever there is one. */
-export const auditAddress = (endpoint: string, tlsEndpoint: string): Either.Either<AuditAddress, BadSyslogAddress> => {
+export const auditAddress = (endpoint: string, tlsEndpoint: string): Result.Result<AuditAddress, BadSyslogAddress> => {
   const tls = tlsEndpoint !== ""
   const given = tls ? tlsEndpoint : endpoint
   if (given === "") {
-    return Either.left(
+    return Result.fail(
       new BadSyslogAddress({ message: "AUDIT_LOGGING_ENDPOINT and AUDIT_LOGGING_TLS_ENDPOINT are both empty" })
     )
   }
   const address = parseAuthority(given)
   return address === undefined
-    ? Either.left(
+    ? Result.fail(
         new BadSyslogAddress({
           message: `AUDIT_LOGGING_${tls ? "TLS_" : ""}ENDPOINT is not host:port: ${JSON.stringify(given)}`
         })
       )
-    : Either.right({ ...address, tls })
+    : Result.succeed({ ...address, tls })
 }
 
 /** A text in double quotes of RainerScript, where `$` would start a property. */
@@ -138,12 +138,12 @@ export const auditConf = ({ logDirectory, endpointId, projectId, address }: Audi
   ].join("\n")}\n`
 
 /** Null means that nothing is shipped, and the snippet is empty. */
-export const exportConf = (exportHost: string | null): Either.Either<string, BadSyslogAddress> => {
-  if (exportHost === null) return Either.right("")
+export const exportConf = (exportHost: string | null): Result.Result<string, BadSyslogAddress> => {
+  if (exportHost === null) return Result.succeed("")
   const address = parseAuthority(exportHost)
   return address === undefined
-    ? Either.left(new BadSyslogAddress({ message: "Invalid host format for Postgres logs export" }))
-    : Either.right(
+    ? Result.fail(new BadSyslogAddress({ message: "Invalid host format for Postgres logs export" }))
+    : Result.succeed(
         `${[
           "if ( $programname == 'postgres' ) then {",
           ...indented([...forward(address, "RSYSLOG_SyslogProtocol23Format", 3, []), "stop"]),

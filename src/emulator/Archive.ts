@@ -56,7 +56,7 @@ export const frameChunks = (bytes: Buffer): Buffer =>
 
 /** Compresses as pageservers do: at the fastest level. */
 export const compress = (tar: Buffer): Effect.Effect<Archive> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     gzip(tar, { level: 1 }, (fault, bytes) => {
       resume(fault === null ? Effect.succeed(new Archive(bytes)) : Effect.die(fault))
     })

@@ -19,7 +19,7 @@ const Branch = Schema.Struct({
   pg_major: Schema.Int
 })
 export type Branch = typeof Branch.Type
-const BranchJson = Schema.parseJson(Branch)
+const BranchJson = Schema.fromJsonString(Branch)
 
 /** Letters, digits, `.`, `_`, `-`, not beginning with a dot: a branch is a file's name. */
 export const isName = (name: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/.test(name)
@@ -42,7 +42,7 @@ export const load = (folder: string, name: string): Effect.Effect<Branch | undef
     )
     if (text === undefined) return undefined
     return yield* Effect.mapError(
-      Schema.decode(BranchJson)(text),
+      Schema.decodeEffect(BranchJson)(text),
       (fault) => new DistributionFailed({ message: `${file}: ${fault.message}` })
     )
   })
@@ -50,7 +50,7 @@ export const load = (folder: string, name: string): Effect.Effect<Branch | undef
 /** Replaces the content in one step each: the archive first, so that the facts never tell of one that is not there. */
 export const save = (folder: string, branch: Branch, archive: Archive): Effect.Effect<void, DistributionFailed> =>
   Effect.gen(function* () {
-    const facts = yield* Effect.orDie(Schema.encode(BranchJson)(branch))
+    const facts = yield* Effect.orDie(Schema.encodeEffect(BranchJson)(branch))
     yield* attempt(`cannot keep branch ${branch.name}`, () => {
       fs.mkdirSync(folder, { recursive: true })
       const replace = (file: string, content: string | Buffer) => {
@@ -65,9 +65,9 @@ export const save = (folder: string, branch: Branch, archive: Archive): Effect.E
 /** A new branch with the content of another, at the same position. */
 export const fork = (folder: string, from: Branch, name: string): Effect.Effect<Branch, DistributionFailed> =>
   Effect.gen(function* () {
-    const timeline = yield* Effect.orDie(Schema.decode(TimelineId)(timelineOf(name)))
+    const timeline = yield* Effect.orDie(Schema.decodeEffect(TimelineId)(timelineOf(name)))
     const made: Branch = { ...from, name, timeline_id: timeline }
-    const facts = yield* Effect.orDie(Schema.encode(BranchJson)(made))
+    const facts = yield* Effect.orDie(Schema.encodeEffect(BranchJson)(made))
     yield* attempt(`cannot make branch ${name}`, () => {
       fs.copyFileSync(archiveFile(folder, from.name), archiveFile(folder, name), fs.constants.COPYFILE_FICLONE)
       fs.writeFileSync(factsFile(folder, name), facts)

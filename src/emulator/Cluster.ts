@@ -71,7 +71,7 @@ const initdb = (bin: string, pgdata: string, locale: string, account: Account | 
     Effect.flatMap(({ ended, stderr }) =>
       ended._tag === "Exited" && ended.code === 0
         ? Effect.void
-        : new DistributionFailed({ message: `initdb failed: ${stderr}` })
+        : Effect.fail(new DistributionFailed({ message: `initdb failed: ${stderr}` }))
     )
   )
 
@@ -82,11 +82,11 @@ const make = (bin: string, work: string, account: Account | null) =>
       const pgdata = path.join(dir, "pgdata")
       return initdb(bin, pgdata, "C.UTF-8", account).pipe(
         // Not every C library has that locale.
-        Effect.orElse(() => initdb(bin, pgdata, "C", account)),
-        Effect.zipRight(
+        Effect.catch(() => initdb(bin, pgdata, "C", account)),
+        Effect.andThen(
           attempt("cannot write pg_hba.conf", () => fs.writeFileSync(path.join(pgdata, "pg_hba.conf"), hba))
         ),
-        Effect.zipRight(archiveOf(pgdata))
+        Effect.andThen(archiveOf(pgdata))
       )
     },
     (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true }))

@@ -3,8 +3,7 @@
  * The `--sync-safekeepers` stand-in comes here too.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { TenantId, TimelineId } from "../domain/Ids.ts"
 import * as Lsn from "../domain/Lsn.ts"
@@ -36,7 +35,7 @@ POST   /spec           {"compute_id","status","body"}: what the control plane an
 const position = Schema.Struct({
   tenant_id: Schema.optional(TenantId),
   timeline_id: Schema.optional(TimelineId),
-  member: Schema.optional(Schema.NonNegativeInt),
+  member: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   flush: Schema.optional(Lsn.Lsn),
   commit: Schema.optional(Lsn.Lsn),
   gc_cutoff: Schema.optional(Lsn.Lsn),
@@ -50,17 +49,17 @@ const named = Schema.Struct({
 })
 
 const specAnswer = Schema.Struct({
-  compute_id: Schema.optionalWith(Schema.String, { default: () => "*" }),
-  status: Schema.optionalWith(Schema.Int, { default: () => 200 }),
+  compute_id: Schema.String.pipe(Schema.withDecodingDefaultType(Effect.succeed("*"))),
+  status: Schema.Int.pipe(Schema.withDecodingDefaultType(Effect.succeed(200))),
   body: Schema.Unknown
 })
 
-const read = <A, I>(schema: Schema.Schema<A, I>, request: Request): Either.Either<A, Response> =>
-  Either.mapLeft(Schema.decodeEither(Schema.parseJson(schema))(request.body.toString()), (fault) =>
-    text(400, `${ParseResult.TreeFormatter.formatErrorSync(fault)}\n`)
+const read = <A, I>(schema: Schema.Codec<A, I>, request: Request): Result.Result<A, Response> =>
+  Result.mapError(Schema.decodeResult(Schema.fromJsonString(schema))(request.body.toString()), (fault) =>
+    text(400, `${fault.message}\n`)
   )
 
-const merged = (result: Either.Either<Response, Response>): Response => Either.merge(result)
+const merged = (result: Result.Result<Response, Response>): Response => Result.merge(result)
 
 const show = (timeline: Timeline) => ({
   tenant_id: timeline.tenant,
@@ -153,7 +152,7 @@ const route = (world: World, addresses: () => object, request: Request): Effect.
   if (is("POST", "/faults") || is("PUT", "/faults")) {
     return reply(
       merged(
-        Either.map(read(Faults, request), (faults) => {
+        Result.map(read(Faults, request), (faults) => {
           const added = "peer" in faults ? [faults] : faults
           world.faults = request.method === "PUT" ? added : [...world.faults, ...added]
           return json(200, world.faults)
@@ -162,11 +161,11 @@ const route = (world: World, addresses: () => object, request: Request): Effect.
     )
   }
   if (is("GET", "/timelines")) return reply(json(200, Array.from(world.timelines.values(), show)))
-  if (is("POST", "/timelines")) return reply(merged(Either.map(read(named, request), (one) => addTimeline(world, one))))
+  if (is("POST", "/timelines")) return reply(merged(Result.map(read(named, request), (one) => addTimeline(world, one))))
   if (is("DELETE", "/timelines")) {
     return reply(
       merged(
-        Either.map(read(named, request), (one) =>
+        Result.map(read(named, request), (one) =>
           world.timelines.delete(`${one.tenant_id}/${one.timeline_id}`)
             ? text(200, "")
             : text(404, "no such timeline\n")
@@ -174,11 +173,11 @@ const route = (world: World, addresses: () => object, request: Request): Effect.
       )
     )
   }
-  if (is("POST", "/lsn")) return reply(merged(Either.map(read(position, request), (wanted) => move(world, wanted))))
+  if (is("POST", "/lsn")) return reply(merged(Result.map(read(position, request), (wanted) => move(world, wanted))))
   if (is("POST", "/spec")) {
     return reply(
       merged(
-        Either.map(read(specAnswer, request), ({ compute_id, status, body }) => {
+        Result.map(read(specAnswer, request), ({ compute_id, status, body }) => {
           world.specs.set(compute_id, { status, body: typeof body === "string" ? body : JSON.stringify(body) })
           return text(200, "")
         })

@@ -52,7 +52,7 @@ export const send = <E>(
   const slices = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
     bytes.subarray(at * size, (at + 1) * size)
   )
-  return Effect.forEach(slices, (slice) => Effect.zipRight(write(slice), Effect.sleep(1000 / ticksPerSecond)), {
+  return Effect.forEach(slices, (slice) => Effect.andThen(write(slice), Effect.sleep(1000 / ticksPerSecond)), {
     discard: true
   })
 }

@@ -41,12 +41,12 @@ export const attempt = <A>(what: string, make: () => A): Effect.Effect<A, Distri
 
 /** A short program's standard output. */
 export const output = (program: string, args: ReadonlyArray<string>): Effect.Effect<string, DistributionFailed> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const child = execFile(program, [...args], { timeout: 20_000 }, (fault, stdout) => {
       resume(
         fault === null
           ? Effect.succeed(stdout.trim())
-          : new DistributionFailed({ message: `${program} ${args.join(" ")}: ${fault.message}` })
+          : Effect.fail(new DistributionFailed({ message: `${program} ${args.join(" ")}: ${fault.message}` }))
       )
     })
     return Effect.sync(() => child.kill("SIGKILL"))
@@ -148,7 +148,7 @@ export const versionOf = (pgbin: string): Effect.Effect<string, DistributionFail
     Effect.flatMap((text) => {
       const found = /\d+(\.\d+)*\S*/.exec(text)?.[0]
       return found === undefined
-        ? new DistributionFailed({ message: `cannot read a version from "${text}"` })
+        ? Effect.fail(new DistributionFailed({ message: `cannot read a version from "${text}"` }))
         : Effect.succeed(found)
     })
   )

@@ -5,7 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { type Request, type Response, serveHttp, text } from "./HttpServer.ts"
 import * as Tokens from "./Tokens.ts"
 import type { World } from "./World.ts"
@@ -32,8 +32,8 @@ const refusal = (world: World, request: Request, key: Key, now: number): Respons
   if (token === undefined) return text(400, "missing or invalid authorization token")
   if (world.storageKeys.length === 0) return undefined
   const checked = Tokens.check(world.storageKeys, token, now)
-  if (Either.isLeft(checked)) return text(400, `invalid token: ${checked.left}`)
-  const claims = checked.right
+  if (Result.isFailure(checked)) return text(400, `invalid token: ${checked.failure}`)
+  const claims = checked.success
   const isForKey =
     claims.tenant_id === key.tenant &&
     (key.timeline === undefined || claims.timeline_id === key.timeline) &&

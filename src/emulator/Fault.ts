@@ -5,26 +5,26 @@
 import * as Schema from "effect/Schema"
 
 /** `sync` is the `--sync-safekeepers` child, `grpc` the pageserver's second door. */
-export const Peer = Schema.Literal("safekeeper", "pageserver", "grpc", "storage", "control", "extensions", "sync")
+export const Peer = Schema.Literals(["safekeeper", "pageserver", "grpc", "storage", "control", "extensions", "sync"])
 export type Peer = typeof Peer.Type
 
-const after = Schema.optional(Schema.NonNegativeInt)
+const after = Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
 
-export const Action = Schema.Union(
+export const Action = Schema.Union([
   /** The connection is reset as soon as it is accepted. */
   Schema.Struct({ do: Schema.Literal("refuse") }),
   /** Waits, then goes on as usual. */
-  Schema.Struct({ do: Schema.Literal("delay"), ms: Schema.NonNegativeInt }),
+  Schema.Struct({ do: Schema.Literal("delay"), ms: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
   /** Says nothing, or nothing more after so many bytes of the answer, and keeps the connection open. */
   Schema.Struct({ do: Schema.Literal("silence"), after }),
   /** Breaks the connection after so many bytes of the answer. */
-  Schema.Struct({ do: Schema.Literal("cut"), after: Schema.NonNegativeInt }),
+  Schema.Struct({ do: Schema.Literal("cut"), after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
   /** An error in the peer's own form: `code` is an SQLSTATE, a gRPC status name or an HTTP status. */
   Schema.Struct({ do: Schema.Literal("error"), code: Schema.String, message: Schema.String, after }),
   /** Inverts one byte of the archive. */
-  Schema.Struct({ do: Schema.Literal("corrupt"), at: Schema.NonNegativeInt }),
+  Schema.Struct({ do: Schema.Literal("corrupt"), at: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
   /** The archive goes out at this rate. */
-  Schema.Struct({ do: Schema.Literal("slow"), bytesPerSecond: Schema.Positive }),
+  Schema.Struct({ do: Schema.Literal("slow"), bytesPerSecond: Schema.Number.check(Schema.isGreaterThan(0)) }),
   /** Safekeepers report these positions, `HI/LO`. */
   Schema.Struct({ do: Schema.Literal("lsn"), flush: Schema.String, commit: Schema.String }),
   /** The timeline is unknown here. */
@@ -41,25 +41,25 @@ export const Action = Schema.Union(
   Schema.Struct({ do: Schema.Literal("raw"), bytes: Schema.String, repeat: Schema.optional(Schema.String) }),
   /** The sync child prints this text as it is and ends with this code. */
   Schema.Struct({ do: Schema.Literal("print"), stdout: Schema.String, exit: Schema.Int })
-)
+])
 export type Action = typeof Action.Type
 
 export const Fault = Schema.Struct({
   peer: Peer,
   /** One of several safekeepers or pageservers, counted from 0. */
-  member: Schema.optional(Schema.NonNegativeInt),
+  member: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   /** Acts only on requests that contain this text. */
   match: Schema.optional(Schema.String),
   /** Lets so many fitting requests pass first. */
-  skip: Schema.optional(Schema.NonNegativeInt),
+  skip: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   /** Acts so many times, then is gone. Without it: always. */
-  times: Schema.optional(Schema.Positive),
+  times: Schema.optional(Schema.Number.check(Schema.isGreaterThan(0))),
   action: Action
 })
 export type Fault = typeof Fault.Type
 
 /** One fault or a list of them. */
-export const Faults = Schema.Union(Schema.Array(Fault), Fault)
+export const Faults = Schema.Union([Schema.Array(Fault), Fault])
 
 /** True when the fault speaks of connections rather than requests. */
 export const onConnect = (fault: Fault): boolean => fault.action.do === "refuse"

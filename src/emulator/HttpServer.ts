@@ -36,7 +36,7 @@ export const json = (status: number, value: object): Response => ({
 })
 
 const readBody = (incoming: IncomingMessage): Effect.Effect<Buffer> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const parts: Array<Buffer> = []
     incoming.on("data", (part: Buffer) => parts.push(part))
     incoming.on("end", () => resume(Effect.succeed(Buffer.concat(parts))))
@@ -52,7 +52,7 @@ const head = (outgoing: ServerResponse, response: Response, length: number): voi
 }
 
 const silence = (incoming: IncomingMessage): Effect.Effect<never> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     incoming.socket.once("close", () => resume(Effect.interrupt))
   })
 
@@ -67,7 +67,7 @@ const answer = (
     const delivery = Delivery.plan(bytes, actions)
     yield* Effect.sync(() => head(outgoing, response, bytes.length))
     yield* Delivery.send(delivery, (slice) =>
-      Effect.async<void>((resume) => {
+      Effect.callback<void>((resume) => {
         outgoing.write(slice, () => resume(Effect.void))
       })
     )

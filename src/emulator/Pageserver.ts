@@ -6,7 +6,7 @@
 import type { Socket } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Lsn from "../domain/Lsn.ts"
 import { frameCopyData } from "./Archive.ts"
@@ -68,19 +68,19 @@ const find = (
   session: Session,
   command: Exclude<PageCommand, { readonly _tag: "Set" }>,
   actions: ReadonlyArray<Fault.Action>
-): Either.Either<Timeline, Refused> =>
-  Either.gen(function* () {
+): Result.Result<Timeline, Refused> =>
+  Result.gen(function* () {
     const { tenant, timeline } = command
     if (session.tenant !== undefined && session.tenant !== tenant) {
-      return yield* Either.left(internal("reconnect to switch tenant id"))
+      return yield* Result.fail(internal("reconnect to switch tenant id"))
     }
     session.tenant = tenant
     const fault = tokenFault(session.claims, tenant)
-    if (fault !== undefined) return yield* Either.left(unauthorized(fault))
-    if (Fault.find(actions, "denied") !== undefined) return yield* Either.left(unauthorized("Permission denied"))
+    if (fault !== undefined) return yield* Result.fail(unauthorized(fault))
+    if (Fault.find(actions, "denied") !== undefined) return yield* Result.fail(unauthorized("Permission denied"))
     const known = session.world.timeline(tenant, timeline)
     if (known === undefined || Fault.find(actions, "missing") !== undefined) {
-      return yield* Either.left(notFound(`Timeline ${tenant}/${timeline} was not found`))
+      return yield* Result.fail(notFound(`Timeline ${tenant}/${timeline} was not found`))
     }
     return known
   })
@@ -91,7 +91,7 @@ const basebackup = (
   actions: ReadonlyArray<Fault.Action>
 ): Effect.Effect<void, Gone | Refused> =>
   Effect.gen(function* () {
-    const timeline = yield* find(session, command, actions)
+    const timeline = yield* Effect.fromResult(find(session, command, actions))
     if (timeline.isArchived) return yield* Effect.fail(notFound("timeline is archived"))
     if (command.lsn !== null && command.lsn < timeline.gcCutoff) {
       return yield* Effect.fail(internal("invalid basebackup lsn", tooOld(command.lsn, timeline)))
@@ -144,15 +144,15 @@ const run = (session: Session, text: string, protocol: Protocol): Effect.Effect<
       return yield* connection.send(Messages.error(scripted.code, scripted.message))
     }
     const command = parse(text)
-    if (Either.isLeft(command)) {
-      const { text: outer, causes } = command.left
+    if (Result.isFailure(command)) {
+      const { text: outer, causes } = command.failure
       return yield* Effect.fail(internal(outer, ...causes))
     }
-    if (command.right._tag === "Set") return yield* connection.send(Messages.complete("SELECT 1"))
-    if (command.right._tag === "Basebackup") return yield* basebackup(session, command.right, actions)
-    const timeline = find(session, command.right, actions)
-    if (Either.isLeft(timeline)) return yield* Effect.fail(timeline.left)
-    const until = lease(world, timeline.right, command.right.lsn, actions, yield* Clock.currentTimeMillis)
+    if (command.success._tag === "Set") return yield* connection.send(Messages.complete("SELECT 1"))
+    if (command.success._tag === "Basebackup") return yield* basebackup(session, command.success, actions)
+    const timeline = find(session, command.success, actions)
+    if (Result.isFailure(timeline)) return yield* Effect.fail(timeline.failure)
+    const until = lease(world, timeline.success, command.success.lsn, actions, yield* Clock.currentTimeMillis)
     const whole = Buffer.concat([
       leaseColumns,
       Messages.dataRow([until === null ? null : String(until)]),
@@ -163,7 +163,7 @@ const run = (session: Session, text: string, protocol: Protocol): Effect.Effect<
     if (cut.after > 0) yield* connection.send(whole.subarray(0, cut.after))
     yield* connection.cut
   }).pipe(
-    Effect.catchAll((fault) =>
+    Effect.catch((fault) =>
       "sqlstate" in fault
         ? session.connection.send(Messages.error(fault.sqlstate, fault[protocol]))
         : Effect.fail(fault)

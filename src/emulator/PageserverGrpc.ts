@@ -8,8 +8,8 @@ import { createServer, type Http2Session, type IncomingHttpHeaders, type ServerH
 import { createServer as createTcpServer } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as FiberSet from "effect/FiberSet"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { parseShardIndex, type ShardIndex, TenantId, TimelineId } from "../domain/Ids.ts"
@@ -30,8 +30,8 @@ interface Refused {
   readonly message: string
 }
 
-const refuse = (status: PageApi.StatusName, message: string): Either.Either<never, Refused> =>
-  Either.left({ status, message })
+const refuse = (status: PageApi.StatusName, message: string): Result.Result<never, Refused> =>
+  Result.fail({ status, message })
 
 interface Call {
   readonly world: World
@@ -50,15 +50,15 @@ const text = (headers: IncomingHttpHeaders, name: string): string | undefined =>
 
 /** Metadata in the server's order: tenant, timeline, shard, then the token. */
 const admit = (world: World, headers: IncomingHttpHeaders, now: number) =>
-  Either.gen(function* () {
-    const read = <A>(name: string, decode: (value: string) => Either.Either<A, unknown>) => {
+  Result.gen(function* () {
+    const read = <A>(name: string, decode: (value: string) => Result.Result<A, unknown>) => {
       const value = text(headers, name)
       return value === undefined
         ? refuse("INVALID_ARGUMENT", `missing ${name}`)
-        : Either.mapLeft(decode(value), (): Refused => ({ status: "INVALID_ARGUMENT", message: `invalid ${name}` }))
+        : Result.mapError(decode(value), (): Refused => ({ status: "INVALID_ARGUMENT", message: `invalid ${name}` }))
     }
-    const tenant = yield* read(PageApi.metadata.tenant, Schema.decodeEither(TenantId))
-    const timeline = yield* read(PageApi.metadata.timeline, Schema.decodeEither(TimelineId))
+    const tenant = yield* read(PageApi.metadata.tenant, Schema.decodeResult(TenantId))
+    const timeline = yield* read(PageApi.metadata.timeline, Schema.decodeResult(TimelineId))
     const shard = yield* read(PageApi.metadata.shard, parseShardIndex)
     if (world.storageKeys.length > 0) {
       const header = text(headers, PageApi.metadata.authorization)
@@ -66,8 +66,8 @@ const admit = (world: World, headers: IncomingHttpHeaders, now: number) =>
       const token = /^Bearer (.*)$/.exec(header)?.[1]
       if (token === undefined) return yield* refuse("INVALID_ARGUMENT", "invalid authorization header")
       const claims = Tokens.check(world.storageKeys, token, now)
-      if (Either.isLeft(claims)) return yield* refuse("INVALID_ARGUMENT", `invalid JWT token: ${claims.left}`)
-      const fault = tokenFault(claims.right, tenant)
+      if (Result.isFailure(claims)) return yield* refuse("INVALID_ARGUMENT", `invalid JWT token: ${claims.failure}`)
+      const fault = tokenFault(claims.success, tenant)
       if (fault !== undefined) return yield* refuse("PERMISSION_DENIED", fault)
     }
     return { tenant, timeline, shard }
@@ -97,13 +97,13 @@ const begin = (stream: ServerHttp2Stream, refused: () => Refused | null): Effect
   })
 
 const write = (stream: ServerHttp2Stream, bytes: Buffer | Uint8Array): Effect.Effect<void> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     if (stream.destroyed) return resume(Effect.interrupt)
     stream.write(bytes, () => resume(Effect.void))
   })
 
 const closed = (stream: ServerHttp2Stream): Effect.Effect<never> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     if (stream.destroyed) return resume(Effect.interrupt)
     stream.once("close", () => resume(Effect.interrupt))
   })
@@ -118,7 +118,7 @@ const known = (call: Call, actions: ReadonlyArray<Fault.Action>) => {
   if (Fault.find(actions, "denied") !== undefined) return refuse("PERMISSION_DENIED", "Permission denied")
   return timeline === undefined || Fault.find(actions, "missing") !== undefined
     ? refuse("NOT_FOUND", `Timeline ${call.tenant}/${call.timeline} was not found`)
-    : Either.right(timeline)
+    : Result.succeed(timeline)
 }
 
 const getBaseBackup = (
@@ -130,18 +130,22 @@ const getBaseBackup = (
     const { stream, shard } = call
     if (shard.number !== 0) {
       const index = shard.number.toString(16).padStart(2, "0") + shard.count.toString(16).padStart(2, "0")
-      return yield* refuse("INVALID_ARGUMENT", `request only valid on shard zero (requested shard ${index})`)
+      return yield* Effect.fromResult(
+        refuse("INVALID_ARGUMENT", `request only valid on shard zero (requested shard ${index})`)
+      )
     }
     if (request.compression === "unknown") {
-      return yield* refuse("INVALID_ARGUMENT", "field 'compression' has invalid value 'unknown'")
+      return yield* Effect.fromResult(refuse("INVALID_ARGUMENT", "field 'compression' has invalid value 'unknown'"))
     }
-    const timeline = yield* known(call, actions)
-    if (timeline.isArchived) return yield* refuse("FAILED_PRECONDITION", "timeline is archived")
+    const timeline = yield* Effect.fromResult(known(call, actions))
+    if (timeline.isArchived) return yield* Effect.fromResult(refuse("FAILED_PRECONDITION", "timeline is archived"))
     if (request.lsn !== Lsn.zero && request.lsn < timeline.gcCutoff) {
       const cutoff = Lsn.format(timeline.gcCutoff)
-      return yield* refuse(
-        "INVALID_ARGUMENT",
-        `invalid basebackup LSN: LSN ${Lsn.format(request.lsn)} is earlier than latest GC cutoff ${cutoff}`
+      return yield* Effect.fromResult(
+        refuse(
+          "INVALID_ARGUMENT",
+          `invalid basebackup LSN: LSN ${Lsn.format(request.lsn)} is earlier than latest GC cutoff ${cutoff}`
+        )
       )
     }
     const archive = timeline.archive(request.replica)
@@ -162,12 +166,14 @@ const getBaseBackup = (
 const leaseLsn = (call: Call, lsn: Lsn.Lsn, actions: ReadonlyArray<Fault.Action>): Effect.Effect<void, Refused> =>
   Effect.gen(function* () {
     const { stream, world } = call
-    if (lsn === Lsn.zero) return yield* refuse("INVALID_ARGUMENT", "required field 'lsn' is missing")
-    const timeline = yield* known(call, actions)
+    if (lsn === Lsn.zero) return yield* Effect.fromResult(refuse("INVALID_ARGUMENT", "required field 'lsn' is missing"))
+    const timeline = yield* Effect.fromResult(known(call, actions))
     const until = lease(world, timeline, lsn, actions, yield* Clock.currentTimeMillis)
     if (until === null) {
       const cutoff = Lsn.format(timeline.gcCutoff)
-      return yield* refuse("FAILED_PRECONDITION", `tried to request an LSN lease below the GC cutoff ${cutoff}`)
+      return yield* Effect.fromResult(
+        refuse("FAILED_PRECONDITION", `tried to request an LSN lease below the GC cutoff ${cutoff}`)
+      )
     }
     yield* begin(stream, () => null)
     yield* write(stream, PageApi.frame(PageApi.encodeLeaseLsnResponse(until)))
@@ -176,12 +182,12 @@ const leaseLsn = (call: Call, lsn: Lsn.Lsn, actions: ReadonlyArray<Fault.Action>
 
 /** The call's one request message. */
 const request = (stream: ServerHttp2Stream): Effect.Effect<Uint8Array, Refused> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const reader = new PageApi.FrameReader()
     stream.on("data", (bytes: Buffer) => {
       const pushed = reader.push(bytes)
-      if (Either.isLeft(pushed)) resume(Effect.fail({ status: "INTERNAL", message: pushed.left }))
-      else if (pushed.right[0] !== undefined) resume(Effect.succeed(pushed.right[0]))
+      if (Result.isFailure(pushed)) resume(Effect.fail({ status: "INTERNAL", message: pushed.failure }))
+      else if (pushed.success[0] !== undefined) resume(Effect.succeed(pushed.success[0]))
     })
     stream.on("end", () => resume(Effect.fail({ status: "INTERNAL", message: "missing request message" })))
     stream.on("close", () => resume(Effect.interrupt))
@@ -209,10 +215,10 @@ const serveCall = (world: World, member: number, stream: ServerHttp2Stream, head
       })
     )
     const fields =
-      path === PageApi.path.getBaseBackup && Either.isRight(backup)
-        ? describe({ ...backup.right })
-        : Either.isRight(position)
-          ? describe({ lsn: position.right })
+      path === PageApi.path.getBaseBackup && Result.isSuccess(backup)
+        ? describe({ ...backup.success })
+        : Result.isSuccess(position)
+          ? describe({ lsn: position.success })
           : {}
     world.note({ peer: "grpc", member, what: "call", text: method, detail: { ...fields, ...metadata } })
     const actions = world.actions("grpc", member, method)
@@ -222,7 +228,7 @@ const serveCall = (world: World, member: number, stream: ServerHttp2Stream, head
     if (silence !== undefined && silence.after === undefined) return yield* closed(stream)
     const error = Fault.find(actions, "error")
     if (error !== undefined && error.after === undefined) {
-      return yield* refuse(statusOf(error.code), error.message)
+      return yield* Effect.fromResult(refuse(statusOf(error.code), error.message))
     }
     const raw = Fault.find(actions, "raw")
     if (raw !== undefined) {
@@ -230,20 +236,20 @@ const serveCall = (world: World, member: number, stream: ServerHttp2Stream, head
       yield* sendRaw(stream, raw)
       return yield* Effect.sync(() => stream.end())
     }
-    const ids = yield* admit(world, headers, yield* Clock.currentTimeMillis)
+    const ids = yield* Effect.fromResult(admit(world, headers, yield* Clock.currentTimeMillis))
     const call: Call = { world, member, stream, method, ...ids }
     const invalid = (why: string): Refused => ({
       status: "INTERNAL",
       message: `failed to decode Protobuf message: ${why}`
     })
     if (path === PageApi.path.getBaseBackup) {
-      return yield* getBaseBackup(call, yield* Either.mapLeft(backup, invalid), actions)
+      return yield* getBaseBackup(call, yield* Effect.fromResult(Result.mapError(backup, invalid)), actions)
     }
     if (path === PageApi.path.leaseLsn) {
-      return yield* leaseLsn(call, yield* Either.mapLeft(position, invalid), actions)
+      return yield* leaseLsn(call, yield* Effect.fromResult(Result.mapError(position, invalid)), actions)
     }
-    return yield* refuse("UNIMPLEMENTED", "")
-  }).pipe(Effect.catchAll((refused) => reject(stream, refused)))
+    return yield* Effect.fromResult(refuse("UNIMPLEMENTED", ""))
+  }).pipe(Effect.catch((refused) => reject(stream, refused)))
 
 /** Listens until the scope closes. */
 export const pageserverGrpc = (

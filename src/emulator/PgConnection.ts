@@ -6,7 +6,7 @@
 import type { Socket } from "node:net"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Messages from "./pgMessages.ts"
 
 /** The peer has closed, or we have cut it off. */
@@ -51,7 +51,7 @@ export class PgConnection {
 
   /** Exactly so many bytes. */
   take(length: number): Effect.Effect<Buffer, Gone> {
-    return Effect.async((resume) => {
+    return Effect.callback((resume) => {
       const attempt = () => {
         if (this.#held.length >= length) {
           this.#wake = () => {}
@@ -74,7 +74,7 @@ export class PgConnection {
   /** Writes, and waits when the peer is slow to read. */
   send(...parts: ReadonlyArray<Buffer>): Effect.Effect<void, Gone> {
     const bytes = parts.length === 1 ? parts[0] : Buffer.concat(parts)
-    return Effect.async((resume) => {
+    return Effect.callback((resume) => {
       if (this.socket.destroyed || bytes === undefined) return resume(Effect.fail(new Gone()))
       const isDone = this.socket.write(bytes, (fault) => {
         if (!isDone) resume(fault ? Effect.fail(new Gone()) : Effect.void)
@@ -84,7 +84,7 @@ export class PgConnection {
   }
 
   get read(): Effect.Effect<Frontend, Gone> {
-    return Effect.gen(this, function* () {
+    return Effect.gen({ self: this }, function* () {
       const head = yield* this.take(5)
       const length = head.readInt32BE(1)
       if (length < 4 || length > 64 * 1024 * 1024) return yield* new Gone()
@@ -94,14 +94,14 @@ export class PgConnection {
 
   /** Says nothing more until the peer gives up. */
   get silence(): Effect.Effect<never, Gone> {
-    return Effect.zipRight(this.take(Number.MAX_SAFE_INTEGER), Effect.never)
+    return Effect.andThen(this.take(Number.MAX_SAFE_INTEGER), Effect.never)
   }
 
   /** Ends the connection without the courtesy of a FIN first. */
   get cut(): Effect.Effect<never, Gone> {
     return Effect.suspend(() => {
       this.socket.resetAndDestroy()
-      return new Gone()
+      return Effect.fail(new Gone())
     })
   }
 }
@@ -141,7 +141,7 @@ export const startup = (connection: PgConnection): Effect.Effect<Readonly<Record
  */
 export const authenticate = <A>(
   connection: PgConnection,
-  check: ((token: string) => Either.Either<A, string>) | null
+  check: ((token: string) => Result.Result<A, string>) | null
 ): Effect.Effect<A | null, Gone> =>
   Effect.gen(function* () {
     const encoding = Messages.parameter("client_encoding", "UTF8")
@@ -157,11 +157,11 @@ export const authenticate = <A>(
     }
     yield* connection.send(Messages.authenticationCleartext)
     const answer = yield* connection.read
-    const verdict = answer.type === "p" ? check(cstringAt(answer.body, 0).text) : Either.left("no password")
-    if (Either.isLeft(verdict)) {
+    const verdict = answer.type === "p" ? check(cstringAt(answer.body, 0).text) : Result.fail("no password")
+    if (Result.isFailure(verdict)) {
       yield* connection.send(Messages.error("XX000", "JWT authentication error"))
       return yield* new Gone()
     }
     yield* connection.send(Messages.authenticationOk, encoding, Messages.ready)
-    return verdict.right
+    return verdict.success
   })

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Lsn from "../domain/Lsn.ts"
 import * as Fault from "./Fault.ts"
@@ -66,7 +66,7 @@ const positions = (session: Session, actions: ReadonlyArray<Fault.Action>) => {
   if (known === undefined || Fault.find(actions, "missing") !== undefined) return undefined
   const own = known.members.get(session.member) ?? known
   const faulty = Fault.find(actions, "lsn")
-  const read = (text: string) => Either.getOrElse(Lsn.parse(text), () => Lsn.zero)
+  const read = (text: string) => Result.getOrElse(Lsn.parse(text), () => Lsn.zero)
   return faulty === undefined ? own : { flush: read(faulty.flush), commit: read(faulty.commit) }
 }
 
@@ -143,7 +143,7 @@ const query = (connection: PgConnection, session: Session, text: string): Effect
     if (text.startsWith("START_WAL_PUSH") && error === undefined && silence === undefined) {
       const refused = refusal(session, actions)
       if (refused !== undefined) return yield* connection.send(refused, Messages.ready)
-      return yield* Effect.zipRight(walPush(connection, member, share(session)), connection.cut)
+      return yield* Effect.andThen(walPush(connection, member, share(session)), connection.cut)
     }
     const whole =
       error === undefined

@@ -14,7 +14,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
 
 /** Port 0 takes a free one; the answer is the port taken. */
 export const listen = (server: Server, host: string, port: number): Effect.Effect<number, ListenFailed> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const failed = (cause: Error) =>
       resume(Effect.fail(new ListenFailed({ message: `cannot listen on ${host}:${port}: ${cause.message}`, port })))
     server.once("error", failed)

@@ -4,7 +4,7 @@
  * Source: `libs/utils/src/auth.rs`, RFC 7519, RFC 8037.
  */
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
 const Claims = Schema.Struct({
@@ -17,8 +17,8 @@ const Claims = Schema.Struct({
   exp: Schema.optional(Schema.NullOr(Schema.Number))
 })
 export type Claims = typeof Claims.Type
-const decodeClaims = Schema.decodeEither(Schema.parseJson(Claims))
-const decodeHeader = Schema.decodeEither(Schema.parseJson(Schema.Struct({ alg: Schema.String })))
+const decodeClaims = Schema.decodeResult(Schema.fromJsonString(Claims))
+const decodeHeader = Schema.decodeResult(Schema.fromJsonString(Schema.Struct({ alg: Schema.String })))
 
 export interface KeyPair {
   readonly privateKey: KeyObject
@@ -51,20 +51,20 @@ export const issue = (key: KeyObject, claims: object): string => {
 }
 
 /** The claims of a token that one of the keys has signed and that has not expired; else why not. `now`: epoch ms. */
-export const check = (keys: ReadonlyArray<KeyObject>, token: string, now: number): Either.Either<Claims, string> => {
+export const check = (keys: ReadonlyArray<KeyObject>, token: string, now: number): Result.Result<Claims, string> => {
   const [header = "", body = "", signature = "", ...rest] = token.split(".")
-  if (signature === "" || rest.length > 0) return Either.left("InvalidToken")
+  if (signature === "" || rest.length > 0) return Result.fail("InvalidToken")
   const text = (encoded: string) => Buffer.from(encoded, "base64url").toString()
   const algorithm = decodeHeader(text(header))
-  if (Either.isLeft(algorithm)) return Either.left("InvalidToken")
-  if (algorithm.right.alg !== "EdDSA") return Either.left("InvalidAlgorithm")
+  if (Result.isFailure(algorithm)) return Result.fail("InvalidToken")
+  if (algorithm.success.alg !== "EdDSA") return Result.fail("InvalidAlgorithm")
   const signed = Buffer.from(`${header}.${body}`)
   const proof = Buffer.from(signature, "base64url")
-  if (!keys.some((key) => verify(null, signed, key, proof))) return Either.left("InvalidSignature")
+  if (!keys.some((key) => verify(null, signed, key, proof))) return Result.fail("InvalidSignature")
   const claims = decodeClaims(text(body))
-  if (Either.isLeft(claims)) return Either.left("Json")
-  const { exp } = claims.right
+  if (Result.isFailure(claims)) return Result.fail("Json")
+  const { exp } = claims.success
   return typeof exp === "number" && exp * 1000 < now - 60_000
-    ? Either.left("ExpiredSignature")
-    : Either.right(claims.right)
+    ? Result.fail("ExpiredSignature")
+    : Result.succeed(claims.success)
 }

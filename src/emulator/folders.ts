@@ -52,7 +52,7 @@ const ownFolder = (dir: string): string => {
 /** A folder that outlives runs; where it cannot be ours, one for this run. */
 export const cacheFolder = (): Effect.Effect<string, DistributionFailed, Scope.Scope> =>
   attempt("no cache is kept", () => ownFolder(path.join(os.tmpdir(), `compute-emulator-${uid()}`))).pipe(
-    Effect.catchAll(({ message }) => Effect.zipRight(Effect.logWarning(message), scratchFolder(null)))
+    Effect.catch(({ message }) => Effect.andThen(Effect.logWarning(message), scratchFolder(null)))
   )
 
 /** A folder that the user has named, made where it is missing. A link is followed when it is the user's own or root's. */

@@ -3,7 +3,7 @@
  *
  * Source: `pageserver/src/page_service.rs`.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { parseShardIndex, type ShardIndex, TenantId, TimelineId, unsharded } from "../domain/Ids.ts"
 import * as Lsn from "../domain/Lsn.ts"
@@ -34,8 +34,8 @@ export interface Refusal {
   readonly causes: ReadonlyArray<string>
 }
 
-const refuse = (text: string, ...causes: ReadonlyArray<string>): Either.Either<never, Refusal> =>
-  Either.left({ text, causes })
+const refuse = (text: string, ...causes: ReadonlyArray<string>): Result.Result<never, Refusal> =>
+  Result.fail({ text, causes })
 
 const ACTUAL = "actual: "
 
@@ -46,22 +46,22 @@ const cause = ({ message }: { readonly message: string }): string => {
 }
 
 const tenantId = (text: string) =>
-  Either.mapLeft(
-    Schema.decodeEither(TenantId)(text),
+  Result.mapError(
+    Schema.decodeResult(TenantId)(text),
     (fault): Refusal => ({ text: `Failed to parse tenant id from ${text}`, causes: [cause(fault)] })
   )
 
 const timelineId = (text: string) =>
-  Either.mapLeft(
-    Schema.decodeEither(TimelineId)(text),
+  Result.mapError(
+    Schema.decodeResult(TimelineId)(text),
     (fault): Refusal => ({ text: `Failed to parse timeline id from ${text}`, causes: [cause(fault)] })
   )
 
 const lsn = (text: string) =>
-  Either.mapLeft(Lsn.parse(text), (fault): Refusal => ({ text: `Failed to parse lsn from ${text}`, causes: [fault] }))
+  Result.mapError(Lsn.parse(text), (fault): Refusal => ({ text: `Failed to parse lsn from ${text}`, causes: [fault] }))
 
-const basebackup = (rest: string): Either.Either<PageCommand, Refusal> =>
-  Either.gen(function* () {
+const basebackup = (rest: string): Result.Result<PageCommand, Refusal> =>
+  Result.gen(function* () {
     const words = rest.split(/\s+/).filter((word) => word !== "")
     const [tenant, timeline, third] = words
     if (tenant === undefined || timeline === undefined) {
@@ -87,8 +87,8 @@ const basebackup = (rest: string): Either.Either<PageCommand, Refusal> =>
     }
   })
 
-const fullbackup = (rest: string): Either.Either<PageCommand, Refusal> =>
-  Either.gen(function* () {
+const fullbackup = (rest: string): Result.Result<PageCommand, Refusal> =>
+  Result.gen(function* () {
     const words = rest.split(/\s+/).filter((word) => word !== "")
     const [tenant, timeline, at, previous] = words
     if (tenant === undefined || timeline === undefined || words.length > 4) {
@@ -108,18 +108,18 @@ const fullbackup = (rest: string): Either.Either<PageCommand, Refusal> =>
 
 /** The tenant, with `-NNCC` when it is sharded. */
 const tenantShard = (text: string) =>
-  Either.gen(function* () {
+  Result.gen(function* () {
     const tenant = yield* tenantId(text.slice(0, 32))
     if (text.length === 32) return { tenant, shard: unsharded }
-    const shard = yield* Either.mapLeft(
+    const shard = yield* Result.mapError(
       parseShardIndex(text.slice(33)),
       (fault): Refusal => ({ text: fault, causes: [] })
     )
     return { tenant, shard }
   })
 
-const lease = (rest: string): Either.Either<PageCommand, Refusal> =>
-  Either.gen(function* () {
+const lease = (rest: string): Result.Result<PageCommand, Refusal> =>
+  Result.gen(function* () {
     const [kind = "", ...words] = rest.split(/\s+/).filter((word) => word !== "")
     if (kind.toLowerCase() !== "lsn") return yield* refuse(`invalid lease command: ${rest}`)
     const [tenant, timeline, at] = words
@@ -134,7 +134,7 @@ const lease = (rest: string): Either.Either<PageCommand, Refusal> =>
     }
   })
 
-export const parse = (query: string): Either.Either<PageCommand, Refusal> => {
+export const parse = (query: string): Result.Result<PageCommand, Refusal> => {
   const trimmed = query.trim()
   const at = trimmed.search(/\s/)
   if (at < 0) return refuse(`cannot parse query: ${trimmed}`)
@@ -148,7 +148,7 @@ export const parse = (query: string): Either.Either<PageCommand, Refusal> => {
     case "lease":
       return lease(rest)
     case "set":
-      return Either.right({ _tag: "Set" })
+      return Result.succeed({ _tag: "Set" })
     default:
       return refuse(`unsupported command ${trimmed}`)
   }

@@ -12,7 +12,7 @@ const PIECE = 256 * 1024
 
 /** Succeeds when they are written, or, with `repeat`, when the peer has gone. The stream stays open. */
 export const sendRaw = (stream: Duplex, { bytes, repeat }: Raw): Effect.Effect<void> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const one = Buffer.from(repeat ?? "", "base64")
     const many = Buffer.concat(Array.from({ length: one.length === 0 ? 0 : Math.ceil(PIECE / one.length) }, () => one))
     let open = true

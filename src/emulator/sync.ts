@@ -4,7 +4,7 @@
  */
 import { connect } from "node:net"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Lsn from "../domain/Lsn.ts"
 import * as Fault from "./Fault.ts"
 import { type Gone, PgConnection } from "./PgConnection.ts"
@@ -41,7 +41,7 @@ const startupPacket = (request: SyncRequest): Buffer => {
 }
 
 /** What one safekeeper has; `0/0` when it never heard of the timeline. Text = its refusal. */
-const ask = (address: string, request: SyncRequest): Effect.Effect<Either.Either<Lsn.Lsn, string>, Gone> =>
+const ask = (address: string, request: SyncRequest): Effect.Effect<Result.Result<Lsn.Lsn, string>, Gone> =>
   Effect.gen(function* () {
     const at = address.lastIndexOf(":")
     const socket = yield* Effect.acquireRelease(
@@ -56,11 +56,11 @@ const ask = (address: string, request: SyncRequest): Effect.Effect<Either.Either
     for (;;) {
       const { type, body } = yield* connection.read
       if (type === "R" && body.readInt32BE(0) === 3) yield* connection.send(packet("p", request.token))
-      else if (type === "E") return Either.left(/M([^\0]*)/.exec(body.toString())?.[1] ?? "error")
+      else if (type === "E") return Result.fail(/M([^\0]*)/.exec(body.toString())?.[1] ?? "error")
       else if (type === "D") {
         const length = body.readInt32BE(2)
-        found = Either.getOrElse(Lsn.parse(body.toString("utf8", 6, 6 + length)), () => Lsn.zero)
-      } else if (type === "Z" && isAsked) return Either.right(found)
+        found = Result.getOrElse(Lsn.parse(body.toString("utf8", 6, 6 + length)), () => Lsn.zero)
+      } else if (type === "Z" && isAsked) return Result.succeed(found)
       else if (type === "Z") {
         isAsked = true
         yield* connection.send(packet("Q", "TIMELINE_STATUS"))
@@ -99,13 +99,13 @@ export const sync = (world: World, request: SyncRequest): Effect.Effect<SyncResu
       (address) =>
         ask(address, request).pipe(
           Effect.timeout(patience),
-          Effect.orElseSucceed(() => Either.left("no answer"))
+          Effect.orElseSucceed(() => Result.fail("no answer"))
         ),
       { concurrency: "unbounded" }
     )
-    const known = answers.filter(Either.isRight).map((answer) => answer.right)
+    const known = answers.filter(Result.isSuccess).map((answer) => answer.success)
     if (known.length < Math.floor(addresses.length / 2) + 1) {
-      const why = answers.map((answer) => (Either.isLeft(answer) ? answer.left : "ok")).join(", ")
+      const why = answers.map((answer) => (Result.isFailure(answer) ? answer.failure : "ok")).join(", ")
       return fatal(`no quorum of safekeepers: ${why}`)
     }
     const lsn = highest(known)

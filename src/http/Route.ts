@@ -23,10 +23,11 @@
  * It runs in a fiber of the server: a client that goes away interrupts GET handlers and leaves the others at work, unless
  * the endpoint's `onDisconnect` says otherwise. Its `Scope` stays open until the response has been sent, streams included.
  */
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Result from "effect/Result"
 import type * as Stream from "effect/Stream"
 import { ComputeState, InvalidStatus } from "../layers/ComputeState.ts"
 import type { Described, Endpoint, PathParams } from "./api/Endpoint.ts"
@@ -75,7 +76,9 @@ export const orStatus =
 
 /** 412 unless the compute is running. */
 export const requireRunning = Effect.flatMap(ComputeState, (state) => state.get).pipe(
-  Effect.flatMap((state) => (state.status === "running" ? Effect.void : new InvalidStatus({ status: state.status }))),
+  Effect.flatMap((state) =>
+    state.status === "running" ? Effect.void : Effect.fail(new InvalidStatus({ status: state.status }))
+  ),
   orStatus(412)
 )
 
@@ -105,7 +108,7 @@ export const onlyWhere = <R, R2>(
 ): Route<R | R2> => ({
   endpoint,
   respond: (request, params) =>
-    Effect.if(exists, { onTrue: () => respond(request, params), onFalse: () => Effect.succeed(empty(404)) })
+    Effect.flatMap(exists, (found) => (found ? respond(request, params) : Effect.succeed(empty(404))))
 })
 
 const badQuery = (fault: string) => new Rejection({ status: 400, text: `Failed to deserialize query string: ${fault}` })
@@ -121,8 +124,8 @@ export const route = <Path extends string, Q, B, R>(
     let query = undefined as Q
     if (endpoint.query !== undefined) {
       const decoded = endpoint.query.decode(request.query)
-      if (Either.isLeft(decoded)) return badQuery(decoded.left)
-      query = decoded.right
+      if (Result.isFailure(decoded)) return badQuery(decoded.failure)
+      query = decoded.success
     }
     return endpoint.body === undefined
       ? handle({ query, body: undefined as B, params, request })

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import { Rejection } from "./Rejection.ts"
 
 export interface Bodies {
@@ -81,7 +82,7 @@ const ignore = () => {}
 export const make = (): Bodies => {
   /** In order of arrival; a body leaves when it has been used. */
   const readings = new Set<Reading>()
-  const oneAtATime = Effect.unsafeMakeSemaphore(1)
+  const oneAtATime = Semaphore.makeUnsafe(1)
   let total = 0
   let ticking = false
 
@@ -172,7 +173,7 @@ export const make = (): Bodies => {
     if (Number(message.headers["content-length"] ?? 0) > limit) return tooLarge
     return Effect.suspend(() => {
       let begun: Reading | null = null
-      return Effect.async<Buffer, Rejection>((resume) => {
+      return Effect.callback<Buffer, Rejection>((resume) => {
         const { reading, stop } = receive(message, limit, (result) =>
           resume(result instanceof Rejection ? result : Effect.succeed(result))
         )

@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/http/extract/json.rs`; the texts are those of the library beneath it.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { decodeSteps } from "../domain/Decode.ts"
 import type { Steps } from "../domain/Json.ts"
 import { utf8Steps } from "../domain/Utf8.ts"
@@ -22,10 +22,10 @@ const syntax = (reason: string) =>
 const shape = (reason: string) =>
   new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
 
-function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Either.Either<B, Rejection>> {
+function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Result.Result<B, Rejection>> {
   const text = yield* utf8Steps(bytes)
-  if (text === undefined) return Either.left(syntax("invalid unicode code point"))
-  return Either.mapLeft(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
+  if (text === undefined) return Result.fail(syntax("invalid unicode code point"))
+  return Result.mapError(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
     kind === "syntax" ? syntax(message) : shape(message)
   )
 }
@@ -33,5 +33,5 @@ function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Either.Eithe
 /** The body as a value of `schema`. Anything behind the JSON value is ignored. */
 export const decodeBody = <B>(schema: BodySchema<B>, limit: number, request: Request): Effect.Effect<B, Rejection> =>
   JSON_TYPE.test(request.headers["content-type"] ?? "")
-    ? request.body(limit, (bytes) => Effect.flatten(inSlices(parse(schema, bytes))))
+    ? request.body(limit, (bytes) => Effect.flatMap(inSlices(parse(schema, bytes)), Effect.fromResult))
     : notJson

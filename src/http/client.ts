@@ -4,8 +4,8 @@
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { withoutSlashes } from "../domain/BaseUrl.ts"
 import { decodeJson } from "../domain/Decode.ts"
@@ -26,7 +26,7 @@ export interface Target {
   readonly url: string
   readonly token: Redacted.Redacted<string> | null
   /** For the whole answer; default 10 s. */
-  readonly limit?: Duration.DurationInput
+  readonly limit?: Duration.Input
 }
 
 /** There was no answer. */
@@ -108,7 +108,10 @@ export const call = <Path extends string, Q, B>(
     catch: (error) => new Unreachable({ url, reason: reasonOf(error) })
   })
   return fetched.pipe(
-    Effect.timeoutFail({ duration: limit, onTimeout: () => new Unreachable({ url, reason: "no answer in time" }) }),
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () => Effect.fail(new Unreachable({ url, reason: "no answer in time" }))
+    }),
     Effect.filterOrFail(
       ({ status }) => status >= 200 && status < 300,
       ({ status, text }) => new Refused({ url, status, error: errorOf(text) })
@@ -118,9 +121,11 @@ export const call = <Path extends string, Q, B>(
 }
 
 const decoded =
-  <A, I>(schema: Schema.Schema<A, I>, url: string) =>
+  <A, I>(schema: Schema.Codec<A, I>, url: string) =>
   (text: string) =>
-    Either.mapLeft(decodeJson(schema, text), ({ message }) => new Unreadable({ url, reason: message }))
+    Effect.fromResult(
+      Result.mapError(decodeJson(schema, text), ({ message }) => new Unreadable({ url, reason: message }))
+    )
 
 export const status = (target: Target) => Effect.flatMap(call(api.status, target), decoded(Status, target.url))
 

@@ -2,9 +2,9 @@
  * Request -> response: logs, span and request id around everything; then 404, 405, authorization, the route.
  */
 
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { excerpt } from "../domain/Excerpt.ts"
 import { httpRequestSeconds } from "../domain/MetricFamilies.ts"
 import { redact } from "../domain/Redaction.ts"
@@ -29,7 +29,7 @@ const rejected = ({ endpoint }: Route<unknown>, { status, text }: Rejection): Re
     : plain(status, "text/plain; charset=utf-8", text)
 
 const failed = (cause: Cause.Cause<never>): Effect.Effect<Response> =>
-  Cause.isInterruptedOnly(cause)
+  Cause.hasInterruptsOnly(cause)
     ? Effect.failCause(cause)
     : Effect.as(Effect.logError("a request handler failed", cause), json(500, { error: "internal error" }))
 
@@ -42,8 +42,8 @@ const answered = <R>(
   route: Route<R>,
   effect: Effect.Effect<Response, ApiError | Rejection | Unauthorized, R>
 ): Effect.Effect<Response, never, R> =>
-  Effect.catchAllCause(
-    Effect.catchAll(effect, (error) =>
+  Effect.catchCause(
+    Effect.catch(effect, (error) =>
       error._tag === "Rejection"
         ? Effect.succeed(rejected(route, error))
         : refused(error.status, error.text, error._tag === "ApiError" ? error.details : undefined)
@@ -62,7 +62,7 @@ const routed = <R>(
   return answered(
     route,
     route.endpoint.auth
-      ? Effect.flatMap(Authorization, ({ check }) => Effect.zipRight(check(request.headers.authorization), effect))
+      ? Effect.flatMap(Authorization, ({ check }) => Effect.andThen(check(request.headers.authorization), effect))
       : effect
   )
 }
@@ -71,7 +71,7 @@ const logAnswer = (response: Response, latency: number): Effect.Effect<void> => 
   const milliseconds = Math.floor(latency)
   const answer = Effect.annotateLogs(Effect.logInfo(), { code: response.status, latency: milliseconds })
   if (response.status < 500) return answer
-  return Effect.zipRight(
+  return Effect.andThen(
     answer,
     Effect.annotateLogs(Effect.logError("response failed"), {
       classification: `Status code: ${response.status}`,
@@ -105,8 +105,8 @@ export const dispatch = <R>(
     const latency = performance.now() - began
     const labels = labelsOf(match, request.method, response.status, server)
     const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))
-    return Effect.as(quiet ? counted : Effect.zipRight(counted, logAnswer(response, latency)), response)
+    return Effect.as(quiet ? counted : Effect.andThen(counted, logAnswer(response, latency)), response)
   })
-  const logged = quiet ? answer : Effect.zipRight(Effect.logInfo(`${request.method} ${shown(request.url)}`), answer)
+  const logged = quiet ? answer : Effect.andThen(Effect.logInfo(`${request.method} ${shown(request.url)}`), answer)
   return traced(request)(Effect.annotateLogs(logged, "request_id", request.id))
 }

@@ -38,7 +38,7 @@ export const requestOf = (message: IncomingMessage, answer: ServerResponse, bodi
 
 /** Resolves when the connection takes more, or is gone. */
 const drained = (target: ServerResponse) =>
-  Effect.async<void>((resume) => {
+  Effect.callback<void>((resume) => {
     const done = () => {
       target.off("drain", done).off("close", done)
       resume(Effect.void)
@@ -87,7 +87,7 @@ export const send = (target: ServerResponse, response: Response, id: string, wit
     target.on("error", ignore)
     target.flushHeaders()
     return pour(target, response.body.stream).pipe(
-      Effect.tapErrorCause((cause) => Effect.logWarning("a response broke off", cause)),
+      Effect.tapCause((cause) => Effect.logWarning("a response broke off", cause)),
       Effect.onExit((exit) => (exit._tag === "Failure" ? Effect.sync(() => target.destroy()) : Effect.void)),
       Effect.ignore
     )

@@ -80,14 +80,14 @@ export interface Serving {
 }
 
 const listen = (audience: Audience, host: string, port: number, { connections, handler }: Serving) =>
-  Effect.async<Listener, PortInUse | CannotListen>((resume) => {
+  Effect.callback<Listener, PortInUse | CannotListen>((resume) => {
     const server = create(handler, connections)
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? error.message
       resume(
         code === "EADDRINUSE"
-          ? new PortInUse({ server: audience, port })
-          : new CannotListen({ server: audience, host, port, code })
+          ? Effect.fail(new PortInUse({ server: audience, port }))
+          : Effect.fail(new CannotListen({ server: audience, host, port, code }))
       )
     })
     server.listen({ host, port }, () => {

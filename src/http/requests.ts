@@ -5,8 +5,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Authorization } from "../layers/Authorization.ts"
 import type { Metrics } from "../layers/Metrics.ts"
@@ -37,11 +35,11 @@ export const make = <R>(
   routes: ReadonlyArray<Route<R>>,
   server: Audience
 ): Effect.Effect<Requests, never, Exclude<R, Scope.Scope> | Authorization | Metrics> =>
-  Effect.map(Effect.runtime<Exclude<R, Scope.Scope> | Authorization | Metrics>(), (runtime) => {
+  Effect.map(Effect.context<Exclude<R, Scope.Scope> | Authorization | Metrics>(), (context) => {
     const find = table(routes, server)
-    const runFork = Runtime.runFork(runtime)
+    const runFork = Effect.runForkWith(context)
     const bodies = Bodies.make()
-    const active = new Set<Fiber.RuntimeFiber<void>>()
+    const active = new Set<Fiber.Fiber<void>>()
 
     const handler = (message: IncomingMessage, target: ServerResponse): void => {
       const request = requestOf(message, target, bodies)
@@ -58,7 +56,7 @@ export const make = <R>(
           Effect.scoped
         )
       )
-      if (fiber.unsafePoll() !== null) return
+      if (fiber.pollUnsafe() !== undefined) return
       active.add(fiber)
       fiber.addObserver((exit) => {
         active.delete(fiber)
@@ -66,7 +64,7 @@ export const make = <R>(
       })
       if (endpoint?.onDisconnect !== "cancel") return
       target.once("close", () => {
-        if (!target.writableFinished) fiber.unsafeInterruptAsFork(FiberId.none)
+        if (!target.writableFinished) fiber.interruptUnsafe()
       })
     }
 
@@ -79,7 +77,7 @@ export const make = <R>(
       handler,
       settled: Effect.gen(function* () {
         yield* quiet(PATIENCE_MS)
-        for (const fiber of active) fiber.unsafeInterruptAsFork(FiberId.none)
+        for (const fiber of active) fiber.interruptUnsafe()
         yield* quiet(LAST_WORDS_MS)
       })
     }

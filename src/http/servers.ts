@@ -42,9 +42,9 @@ const bindFirst = (audience: Audience, hosts: ReadonlyArray<string>, port: numbe
   Effect.gen(function* () {
     let missing: CannotListen | PortInUse | undefined
     for (const host of hosts) {
-      const bound = yield* Effect.either(bind(audience, host, port, serving))
-      if (bound._tag === "Right") return [bound.right]
-      missing = bound.left
+      const bound = yield* Effect.result(bind(audience, host, port, serving))
+      if (bound._tag === "Success") return [bound.success]
+      missing = bound.failure
       if (!lacksAddress(missing)) break
     }
     return missing === undefined ? [] : yield* Effect.fail(missing)
@@ -56,10 +56,10 @@ const bindAll = (audience: Audience, hosts: ReadonlyArray<string>, port: number,
     const bound: Array<Listener> = []
     let missing: CannotListen | PortInUse | undefined
     for (const host of hosts) {
-      const next = yield* Effect.either(bind(audience, host, bound[0]?.port ?? port, serving))
-      if (next._tag === "Right") bound.push(next.right)
-      else if (lacksAddress(next.left)) missing = next.left
-      else return yield* Effect.fail(next.left)
+      const next = yield* Effect.result(bind(audience, host, bound[0]?.port ?? port, serving))
+      if (next._tag === "Success") bound.push(next.success)
+      else if (lacksAddress(next.failure)) missing = next.failure
+      else return yield* Effect.fail(next.failure)
     }
     return missing === undefined || bound.length > 0 ? bound : yield* Effect.fail(missing)
   })

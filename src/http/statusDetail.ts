@@ -1,13 +1,14 @@
 /**
  * What an operator wants to know beyond `/status`: since when, what is waited for and until when, what runs beside Postgres.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { Authorization } from "../layers/Authorization.ts"
 import { ComputeState } from "../layers/ComputeState.ts"
 import { Options } from "../layers/Options.ts"
 import { Services } from "../layers/Services.ts"
 import { Waits } from "../layers/Waits.ts"
-import { unsafeWallMillis } from "../layers/WallClock.ts"
+import { wallMillisUnsafe } from "../layers/WallClock.ts"
 import { type StatusDetail, toIso } from "./api/StatusDetail.ts"
 import { statusBody } from "./statusBody.ts"
 
@@ -16,7 +17,7 @@ export const statusDetail: Effect.Effect<
   never,
   Authorization | ComputeState | Options | Services | Waits
 > = Effect.gen(function* () {
-  const clock = yield* Effect.clock
+  const clock = yield* Clock.Clock
   const options = yield* Options
   const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
   const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
@@ -25,7 +26,7 @@ export const statusDetail: Effect.Effect<
   return {
     ...statusBody(state),
     compute_id: options.computeId,
-    now: toIso(unsafeWallMillis(clock)),
+    now: toIso(wallMillisUnsafe(clock)),
     since: toIso(state.since),
     postgres_runs: state.postgresRuns,
     keys: keys.map(({ counts, kid, since }) => ({ kid, since: toIso(since), counts })),

@@ -4,7 +4,6 @@
  * Names by OpenTelemetry's conventions for HTTP servers.
  */
 import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 import { parseTraceParent } from "../domain/TraceContext.ts"
@@ -21,7 +20,7 @@ const attributesOf = (request: Request): Record<string, string> => ({
 })
 
 /** Spans that nobody collects are not made: the tracer that is there by default drops them. */
-const uncollected = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+const uncollected = Context.get(Context.empty(), Tracer.Tracer)
 
 const underSpan = <E, R>(request: Request, effect: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> => {
   const parent = parseTraceParent(String(request.headers["traceparent"] ?? ""))
@@ -34,7 +33,7 @@ const underSpan = <E, R>(request: Request, effect: Effect.Effect<Response, E, R>
     },
     (span) =>
       effect.pipe(
-        Effect.mapInputContext((context: Context.Context<R>) => Context.add(context, Tracer.ParentSpan, span)),
+        Effect.provideService(Tracer.ParentSpan, span),
         Effect.tap((response) => Effect.sync(() => span.attribute("http.response.status_code", response.status)))
       )
   )
@@ -43,4 +42,4 @@ const underSpan = <E, R>(request: Request, effect: Effect.Effect<Response, E, R>
 export const traced =
   (request: Request) =>
   <E, R>(effect: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
-    Effect.tracerWith((tracer) => (tracer === uncollected ? effect : underSpan(request, effect)))
+    Effect.flatMap(Tracer.Tracer, (tracer) => (tracer === uncollected ? effect : underSpan(request, effect)))

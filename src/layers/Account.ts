@@ -25,20 +25,20 @@ const lookUp = (accounts: string): PostgresAccount | null => {
   return null
 }
 
-export class Account extends Context.Tag("compute/Account")<
+export class Account extends Context.Service<
   Account,
   {
     /** Null when we are an ordinary user already, or root on a machine that has neither account. */
     readonly postgres: PostgresAccount | null
   }
->() {
+>()("compute/Account") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
       if (process.getuid?.() !== 0) return { postgres: null }
       const postgres = yield* readText("/etc/passwd", limits.settings).pipe(
         Effect.map(lookUp),
-        Effect.catchAll(({ message }) => Effect.as(Effect.logWarning(message), null))
+        Effect.catch(({ message }) => Effect.as(Effect.logWarning(message), null))
       )
       yield* postgres === null
         ? Effect.logWarning(

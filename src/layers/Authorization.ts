@@ -4,6 +4,7 @@
  *
  * Source: `compute_tools/src/http/middleware/authorize.rs`.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ import type { ImportedKeys } from "./authorization/importedKey.ts"
 import { Unauthorized } from "./authorization/Unauthorized.ts"
 import type { Verifier } from "./authorization/Verifier.ts"
 import { MachineConfig, Options } from "./Options.ts"
-import { unsafeWallMillis } from "./WallClock.ts"
+import { wallMillisUnsafe } from "./WallClock.ts"
 
 interface Settings {
   readonly jwks: JwkSet
@@ -24,7 +25,7 @@ interface Settings {
   readonly open: boolean
 }
 
-export class Authorization extends Context.Tag("compute/Authorization")<
+export class Authorization extends Context.Service<
   Authorization,
   {
     /** Succeeds when the `Authorization` header opens this compute; the claims are null where none are asked for. */
@@ -37,7 +38,7 @@ export class Authorization extends Context.Tag("compute/Authorization")<
     /** Those that count now. */
     readonly keys: Effect.Effect<ReadonlyArray<HeldKey>>
   }
->() {
+>()("compute/Authorization") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
@@ -64,9 +65,11 @@ const lockOf = (ring: KeyRing, imported: ImportedKeys): Effect.Effect<Lock> =>
   Effect.gen(function* () {
     const load = yield* Effect.promise(() => import("./authorization/Verifier.ts")).pipe(
       Effect.flatMap(({ makeVerifier }) => makeVerifier(setsOf(ring), imported)),
-      Effect.tap((verifier) => {
-        lock.loaded = verifier
-      }),
+      Effect.tap((verifier) =>
+        Effect.sync(() => {
+          lock.loaded = verifier
+        })
+      ),
       Effect.cached
     )
     const lock: Lock = { load, loaded: undefined }
@@ -90,15 +93,16 @@ const make = ({ computeId, jwks, open }: Settings) =>
         keys: Effect.succeed([])
       })
     }
-    const clock = yield* Effect.clock
+    const clock = yield* Clock.Clock
     const imported: ImportedKeys = new WeakMap()
-    let ring = started(jwks, unsafeWallMillis(clock))
+    let ring = started(jwks, wallMillisUnsafe(clock))
     let lock = yield* lockOf(ring, imported)
 
     const decide = (claims: Claims): Effect.Effect<Claims, Unauthorized> => {
-      if (isExpired(claims, Math.floor(unsafeWallMillis(clock) / 1000))) return new Unauthorized(notVerified)
+      if (isExpired(claims, Math.floor(wallMillisUnsafe(clock) / 1000)))
+        return Effect.fail(new Unauthorized(notVerified))
       const denied = denial(claims, computeId)
-      return denied === null ? Effect.succeed(claims) : new Unauthorized(denied)
+      return denied === null ? Effect.succeed(claims) : Effect.fail(new Unauthorized(denied))
     }
     const checkWith = (verifier: Verifier, header: string | undefined) => {
       const known = verifier.known(header)
@@ -118,7 +122,7 @@ const make = ({ computeId, jwks, open }: Settings) =>
             "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
           )
         }
-        const next = brought(ring, set, unsafeWallMillis(clock))
+        const next = brought(ring, set, wallMillisUnsafe(clock))
         if (next === null) return
         ring = next
         lock = yield* lockOf(next, imported)

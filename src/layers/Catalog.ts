@@ -79,7 +79,7 @@ export interface ExtensionRequest {
   readonly version: string
 }
 
-export class Catalog extends Context.Tag("compute/Catalog")<
+export class Catalog extends Context.Service<
   Catalog,
   {
     /** Makes the catalog match the spec, with the size limit lifted meanwhile. One at a time. */
@@ -109,14 +109,14 @@ export class Catalog extends Context.Tag("compute/Catalog")<
     /** Grants what is missing; writes nothing when nothing is, so that it works on a replica. */
     readonly setRoleGrants: (request: SchemaGrant) => Effect.Effect<void, GrantsNotSet>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Catalog") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make({}))
   )
 
   /** For tests: the migration of that id fails. */
-  static readonly layerFailing = (failMigrationAt: number) => Layer.scoped(this, make({ failMigrationAt }))
+  static readonly layerFailing = (failMigrationAt: number) => Layer.effect(this, make({ failMigrationAt }))
 }
 
 /** What does the work is loaded when it is first asked for. */

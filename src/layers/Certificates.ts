@@ -10,7 +10,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { TlsConfig } from "../domain/ComputeSpec.ts"
@@ -29,7 +31,7 @@ const SETTLE = Duration.millis(200)
 /** Seconds for which the halves of a renewed pair may differ before the next event or poll is waited for. */
 const RENEWAL_TRIES = 10
 
-export class Certificates extends Context.Tag("compute/Certificates")<
+export class Certificates extends Context.Service<
   Certificates,
   {
     /** Succeeds as soon as the pair is readable and matches; fails with the last reason after 60 s. At once without TLS. */
@@ -39,7 +41,7 @@ export class Certificates extends Context.Tag("compute/Certificates")<
     /** The digest of every usable pair that differs from the one before it, beginning with the one last taken by `pair`. */
     readonly changes: Stream.Stream<string>
   }
->() {
+>()("compute/Certificates") {
   static readonly layer = Layer.effect(
     this,
     Effect.flatMap(MachineConfig, (machine) => (machine.tls === null ? Effect.succeed(absent) : make(machine.tls)))
@@ -54,14 +56,14 @@ const absent = Certificates.of({
 
 /** Anything that happens in the directories of both files: a mounted secret is swapped by renaming a link beside them. */
 const events = (tls: TlsConfig): Stream.Stream<void> =>
-  Stream.asyncPush<void>(
-    (emit) =>
+  Stream.callback<void>(
+    (queue) =>
       Effect.acquireRelease(
         Effect.sync(() => {
           const directories = new Set([tls.cert_path, tls.key_path].map((file) => path.dirname(file)))
           return [...directories].flatMap((directory) => {
             try {
-              const watcher = fs.watch(directory, { persistent: false }, () => emit.single(undefined))
+              const watcher = fs.watch(directory, { persistent: false }, () => Queue.offerUnsafe(queue, undefined))
               watcher.on("error", () => watcher.close())
               return [watcher]
             } catch {
@@ -104,7 +106,7 @@ const make = (tls: TlsConfig) =>
 
     const settled = load.pipe(
       Effect.map(({ digest }) => digest),
-      Effect.retry(Schedule.intersect(Schedule.spaced("1 second"), Schedule.recurs(RENEWAL_TRIES))),
+      Effect.retry(Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(RENEWAL_TRIES)])),
       Effect.tapError((error) => Effect.logWarning(`the renewed TLS key pair is not used: ${error.message}`)),
       Effect.option
     )
@@ -120,7 +122,7 @@ const make = (tls: TlsConfig) =>
         return Stream.make(undefined).pipe(
           Stream.concat(Stream.map(hints, () => undefined)),
           Stream.mapEffect(() => settled),
-          Stream.filterMap((digest) => digest),
+          Stream.filterMap(Result.fromOption(() => undefined)),
           (digests) => Stream.concat(Stream.make(known), digests),
           Stream.changes,
           Stream.drop(1)

@@ -18,17 +18,17 @@ import { Metrics } from "./Metrics.ts"
 export type { Child, ChildOptions, Ended } from "./child/Child.ts"
 export { SpawnFailed } from "./child/SpawnFailed.ts"
 
-export class Children extends Context.Tag("compute/Children")<
+export class Children extends Context.Service<
   Children,
   {
     readonly spawn: (program: string, options?: ChildOptions) => Effect.Effect<Child, SpawnFailed, Scope.Scope>
     /** Runs to the end and collects both outputs; for short helpers. */
     readonly run: (
       program: string,
-      options?: ChildOptions & { readonly timeout?: Duration.DurationInput }
+      options?: ChildOptions & { readonly timeout?: Duration.Input }
     ) => Effect.Effect<{ readonly ended: Ended; readonly stdout: string; readonly stderr: string }, SpawnFailed>
   }
->() {
+>()("compute/Children") {
   static readonly layer = Layer.succeed(this, { spawn, run })
 
   /** Counts how children end. */

@@ -1,7 +1,7 @@
 /**
  * The one record of what this compute is doing. `transition` is the only writer of `status`.
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import type { LfcOffloadState, LfcPrewarmState } from "../domain/Operations.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type StartupMetrics, zero } from "../domain/StartupMetrics.ts"
 import { Metrics } from "./Metrics.ts"
-import { unsafeWallMillis } from "./WallClock.ts"
+import { wallMillisUnsafe } from "./WallClock.ts"
 import * as Watched from "./Watched.ts"
 
 export interface State {
@@ -48,7 +48,7 @@ export class InvalidStatus extends Data.TaggedError("InvalidStatus")<{ readonly 
   }
 }
 
-export class ComputeState extends Context.Tag("compute/ComputeState")<
+export class ComputeState extends Context.Service<
   ComputeState,
   {
     readonly get: Effect.Effect<State>
@@ -64,7 +64,7 @@ export class ComputeState extends Context.Tag("compute/ComputeState")<
     /** The first state that satisfies the predicate, which must accept every state the caller would otherwise wait past. */
     readonly await: (predicate: (state: State) => boolean) => Effect.Effect<State>
   }
->() {
+>()("compute/ComputeState") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -73,9 +73,9 @@ export class ComputeState extends Context.Tag("compute/ComputeState")<
 
 const initial = (clock: Clock.Clock): State => ({
   status: "empty",
-  since: unsafeWallMillis(clock),
-  startTime: new Date(unsafeWallMillis(clock)).toISOString(),
-  startedAt: clock.unsafeCurrentTimeMillis(),
+  since: wallMillisUnsafe(clock),
+  startTime: new Date(wallMillisUnsafe(clock)).toISOString(),
+  startedAt: clock.currentTimeMillisUnsafe(),
   lastActive: null,
   activeAt: null,
   error: null,
@@ -88,14 +88,14 @@ const initial = (clock: Clock.Clock): State => ({
 })
 
 const make = Effect.gen(function* () {
-  const clock = yield* Effect.clock
+  const clock = yield* Clock.Clock
   const metrics = yield* Metrics
   const watched = Watched.make(initial(clock))
 
   const changed = (cause: Cause, from: ComputeStatus, to: State) =>
     Effect.logInfo(`Changing compute status from ${kebab(from)} to ${kebab(to.status)}`).pipe(
       Effect.annotateLogs({ cause }),
-      Effect.zipRight(metrics.increment(statusChanges, { from: kebab(from), to: kebab(to.status) })),
+      Effect.andThen(metrics.increment(statusChanges, { from: kebab(from), to: kebab(to.status) })),
       Effect.as(to)
     )
 
@@ -103,8 +103,8 @@ const make = Effect.gen(function* () {
     watched
       .modify((state): readonly [Effect.Effect<State, InvalidStatus>, State] => {
         const status = next(state.status, cause, state.postgresRuns)
-        if (status === undefined) return [new InvalidStatus({ status: state.status }), state]
-        const to: State = { ...state, ...patch(state), status, since: unsafeWallMillis(clock) }
+        if (status === undefined) return [Effect.fail(new InvalidStatus({ status: state.status })), state]
+        const to: State = { ...state, ...patch(state), status, since: wallMillisUnsafe(clock) }
         return [changed(cause, state.status, to), to]
       })
       .pipe(Effect.flatten, Effect.uninterruptible)

@@ -17,7 +17,9 @@ export interface Debuggers {
 
 const debuggers: Debuggers = { gdb: "gdb", lldb: "lldb" }
 
-export class CoreDumps extends Context.Tag("compute/CoreDumps")<CoreDumps, { readonly report: Effect.Effect<void> }>() {
+export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Effect.Effect<void> }>()(
+  "compute/CoreDumps"
+) {
   static readonly layerAt = (at: Debuggers) =>
     Layer.effect(
       this,
@@ -45,7 +47,7 @@ const make = (at: Debuggers) =>
         (ended._tag === "Exited" && ended.code === 0) || stdout.trim() !== ""
       return byGdb.pipe(
         Effect.filterOrElse(said, () => byLldb),
-        Effect.catchAll(() => byLldb)
+        Effect.catch(() => byLldb)
       )
     }
 
@@ -54,7 +56,7 @@ const make = (at: Debuggers) =>
         yield* Effect.logWarning(`core dump found: ${core}, generating backtrace`)
         const { stdout, stderr } = yield* backtrace(core)
         yield* Effect.logWarning(`core dump backtrace: ${stdout.trim() === "" ? stderr : stdout}`)
-      }).pipe(Effect.catchAll((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
+      }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
 
     return CoreDumps.of({
       report: Effect.flatMap(directory.coreDumps, (cores) => Effect.forEach(cores, show, { discard: true })).pipe(

@@ -18,4 +18,4 @@ export const removeCoreLimit = Effect.gen(function* () {
   })
   if (result.ended._tag === "Exited" && result.ended.code === 0) return
   yield* Effect.logWarning(`core dumps stay limited: ${result.stderr}`)
-}).pipe(Effect.catchAll((error) => Effect.logWarning(`core dumps stay limited: ${error.message}`)))
+}).pipe(Effect.catch((error) => Effect.logWarning(`core dumps stay limited: ${error.message}`)))

@@ -3,11 +3,13 @@
  *
  * Source: `compute_tools/src/compute.rs` (`prepare_pgdata`, `create_pgdata`), `compute_tools/src/config.rs`.
  */
+
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
 import { effectiveTls, type ParsedSpec } from "../domain/ParsedSpec.ts"
 import { OVERRIDE_FILE } from "../domain/PostgresConf.ts"
@@ -24,7 +26,7 @@ import { MachineConfig, Options } from "./Options.ts"
 export { BadBasebackup } from "./basebackup/BadBasebackup.ts"
 export { DataDirectoryFailed } from "./dataDirectory/DataDirectoryFailed.ts"
 
-export class DataDirectory extends Context.Tag("compute/DataDirectory")<
+export class DataDirectory extends Context.Service<
   DataDirectory,
   {
     /** Stops a postmaster that a killed predecessor left in it, removes the directory and creates it, mode 0700. */
@@ -44,7 +46,7 @@ export class DataDirectory extends Context.Tag("compute/DataDirectory")<
     /** Paths of core dumps lying about. */
     readonly coreDumps: Effect.Effect<ReadonlyArray<string>>
   }
->() {
+>()("compute/DataDirectory") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -70,13 +72,13 @@ const make = Effect.gen(function* () {
   const { postgres: account } = yield* Account
   const { pgdata } = options
   // Two writers of the same file must not lose each other's lines.
-  const confLock = yield* Effect.makeSemaphore(1)
+  const confLock = yield* Semaphore.make(1)
 
   const pairFor = (spec: ParsedSpec): Effect.Effect<KeyPair | null, DataDirectoryFailed> =>
     effectiveTls(spec.spec, machine.tls) === null
       ? Effect.succeed(null)
       : certificates.pair.pipe(
-          Effect.catchAll(() => Effect.zipRight(certificates.ready, certificates.pair)),
+          Effect.catch(() => Effect.andThen(certificates.ready, certificates.pair)),
           Effect.mapError((error) => new DataDirectoryFailed({ path: error.path, reason: error.message }))
         )
 

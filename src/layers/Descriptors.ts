@@ -62,14 +62,12 @@ const spares = () => {
   }
 }
 
-export class Descriptors extends Context.Reference<Descriptors>()("compute/Descriptors", {
-  defaultValue: (): DescriptorsShape => none
-}) {
-  static readonly layer: Layer.Layer<never, never, Metrics> = Layer.scoped(
-    this,
-    Effect.suspend(() => make)
-  )
-}
+export const Descriptors = Context.Reference<DescriptorsShape>("compute/Descriptors", { defaultValue: () => none })
+
+export const layerDescriptors: Layer.Layer<never, never, Metrics> = Layer.effect(
+  Descriptors,
+  Effect.suspend(() => make)
+)
 
 const readLimit = Effect.try(() => limitOf(readFileSync("/proc/self/limits", "latin1"))).pipe(
   Effect.orElseSucceed(() => Number.POSITIVE_INFINITY)
@@ -91,7 +89,7 @@ const make = Effect.gen(function* () {
       for (const release of releases) release()
       if (short) return Effect.void
       short = true
-      return Effect.zipRight(
+      return Effect.andThen(
         metrics.increment(descriptorShortages),
         Effect.logError(`file descriptors run out: nearly all of ${limit} are open; idle HTTP connections are closed`)
       )
@@ -103,7 +101,7 @@ const make = Effect.gen(function* () {
     return Effect.logInfo("there are enough file descriptors again")
   })
   yield* Effect.addFinalizer(() => Effect.sync(giveBack))
-  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(INTERVAL), look)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(INTERVAL), look)))
   const descriptors: DescriptorsShape = {
     last: (descriptor) => descriptor >= limit - margin,
     whenShort: (release) =>

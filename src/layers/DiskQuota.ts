@@ -19,13 +19,13 @@ export interface DiskQuotaPlaces {
 
 const places: DiskQuotaPlaces = { sudo: SUDO, tool: "/neonvm/bin/set-disk-quota" }
 
-export class DiskQuota extends Context.Tag("compute/DiskQuota")<
+export class DiskQuota extends Context.Service<
   DiskQuota,
   {
     /** Rounds down to whole KiB; 0 lifts the quota. */
     readonly set: (bytes: bigint, mount: string) => Effect.Effect<void, DiskQuotaFailed>
   }
->() {
+>()("compute/DiskQuota") {
   static readonly layerAt = (at: DiskQuotaPlaces) =>
     Layer.effect(
       this,

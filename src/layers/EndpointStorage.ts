@@ -14,7 +14,7 @@ import type { StorageAnswer, StoredObject } from "./endpointStorage/StoredObject
 export { EndpointStorageFailed } from "./endpointStorage/EndpointStorageFailed.ts"
 export type { StorageAnswer, StoredObject } from "./endpointStorage/StoredObject.ts"
 
-export class EndpointStorage extends Context.Tag("compute/EndpointStorage")<
+export class EndpointStorage extends Context.Service<
   EndpointStorage,
   {
     /** Succeeds at the end of the response's head; the connection closes with the scope. */
@@ -25,6 +25,6 @@ export class EndpointStorage extends Context.Tag("compute/EndpointStorage")<
       body: ReadonlyArray<Uint8Array>
     ) => Effect.Effect<Pick<StorageAnswer, "status" | "statusText">, EndpointStorageFailed>
   }
->() {
+>()("compute/EndpointStorage") {
   static readonly layer = Layer.sync(this, () => ({ get, put }))
 }

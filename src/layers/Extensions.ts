@@ -43,7 +43,7 @@ const policy: DownloadPolicy = {
   retries: 20_000
 }
 
-export class Extensions extends Context.Tag("compute/Extensions")<
+export class Extensions extends Context.Service<
   Extensions,
   {
     /** Writes missing control files and downloads the preload libraries. A download that fails is only logged. */
@@ -57,9 +57,9 @@ export class Extensions extends Context.Tag("compute/Extensions")<
       isLibrary: boolean
     ) => Effect.Effect<void, NoExtensionStore | NoExtensionInfo | ExtensionUnknown | DownloadFailed>
   }
->() {
+>()("compute/Extensions") {
   static readonly layerWith = (downloads: DownloadPolicy) =>
-    Layer.scoped(
+    Layer.effect(
       this,
       Effect.suspend(() => make(downloads))
     )
@@ -87,7 +87,9 @@ const make = (downloads: DownloadPolicy) =>
         const remote = spec.spec.remote_extensions
         if (remote === null || options.remoteExtBaseUrl === null) return nothing
         const libraries = preloadLibraries(spec.spec)
-        const extensions = yield* Effect.forEach(libraries, (library) => resolve(remote, library, true))
+        const extensions = yield* Effect.forEach(libraries, (library) =>
+          Effect.fromResult(resolve(remote, library, true))
+        )
         const began = yield* Clock.currentTimeMillis
         if (libraries.length > 0) {
           yield* Effect.logInfo(`downloading extensions for the preload libraries ${libraries.join(", ")}`)
@@ -95,7 +97,7 @@ const make = (downloads: DownloadPolicy) =>
         const sizes = yield* Effect.forEach(
           extensions,
           (extension) =>
-            Effect.catchAll(archives.fetch(extension), ({ message }) =>
+            Effect.catch(archives.fetch(extension), ({ message }) =>
               Effect.as(Effect.logError(`Failed to download extension: ${message}`), null)
             ),
           { concurrency: "unbounded" }
@@ -129,7 +131,7 @@ const make = (downloads: DownloadPolicy) =>
           const { spec } = yield* state.get
           const remote = spec?.spec.remote_extensions ?? null
           if (remote === null) return yield* new NoExtensionInfo()
-          yield* archives.fetch(yield* resolve(remote, name, isLibrary))
+          yield* archives.fetch(yield* Effect.fromResult(resolve(remote, name, isLibrary)))
         }).pipe(Effect.withSpan("fetch extension", { attributes: { name, isLibrary } }))
     })
   })

@@ -4,9 +4,9 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Action, type Failpoint, parseAction, parseList } from "../domain/Failpoints.ts"
@@ -25,18 +25,16 @@ const none: FailpointsShape = { enabled: false, hit: () => Effect.succeedNone, s
 /** The variable that makes a process one for tests. */
 const SWITCH = "COMPUTE_CTL_TESTING"
 
-export class Failpoints extends Context.Reference<Failpoints>()("compute/Failpoints", {
-  defaultValue: (): FailpointsShape => none
-}) {
-  /** `FAILPOINTS` sets some from the start; one that is not understood is said and left out. */
-  static readonly layer = (env: Readonly<Record<string, string | undefined>>): Layer.Layer<never> =>
-    env[SWITCH] === "1"
-      ? Layer.effect(
-          this,
-          Effect.suspend(() => make(env["FAILPOINTS"] ?? ""))
-        )
-      : Layer.empty
-}
+export const Failpoints = Context.Reference<FailpointsShape>("compute/Failpoints", { defaultValue: () => none })
+
+/** `FAILPOINTS` sets some from the start; one that is not understood is said and left out. */
+export const layerFailpoints = (env: Readonly<Record<string, string | undefined>>): Layer.Layer<never> =>
+  env[SWITCH] === "1"
+    ? Layer.effect(
+        Failpoints,
+        Effect.suspend(() => make(env["FAILPOINTS"] ?? ""))
+      )
+    : Layer.empty
 
 const make = (given: string) =>
   Effect.gen(function* () {
@@ -48,22 +46,23 @@ const make = (given: string) =>
         case "Sleep":
           return Effect.as(Effect.sleep(action.millis), Option.none())
         case "Pause":
-          return actions.changes.pipe(
+          return SubscriptionRef.changes(actions).pipe(
             Stream.filter((now) => now.get(name) !== action),
             Stream.runHead,
             Effect.as(Option.none())
           )
         case "Panic":
-          return Effect.dieMessage(action.message)
+          return Effect.die(new Error(action.message))
         case "Exit":
           return Effect.sync(() => process.exit(1))
       }
     }
     const set = (name: string, text: string) =>
-      Either.match(parseAction(text), {
-        onLeft: (message) => new BadFailpoint({ message: `failed to configure failpoint '${name}': ${message}` }),
-        onRight: (action) =>
-          Effect.zipRight(
+      Result.match(parseAction(text), {
+        onFailure: (message) =>
+          Effect.fail(new BadFailpoint({ message: `failed to configure failpoint '${name}': ${message}` })),
+        onSuccess: (action) =>
+          Effect.andThen(
             Effect.logInfo(`cfg failpoint: ${name} ${text}`),
             SubscriptionRef.update(actions, (before) => {
               const after = new Map(before)
@@ -73,7 +72,7 @@ const make = (given: string) =>
           )
       })
     for (const [name, action] of parseList(given)) {
-      yield* Effect.catchAll(set(name, action), ({ message }) => Effect.logWarning(message))
+      yield* Effect.catch(set(name, action), ({ message }) => Effect.logWarning(message))
     }
     const failpoints: FailpointsShape = {
       enabled: true,

@@ -28,14 +28,14 @@ export interface LocalProxyPlaces {
 
 const places: LocalProxyPlaces = { config: "/etc/local_proxy/config.json", pidFile: "/etc/local_proxy/pid" }
 
-export class LocalProxy extends Context.Tag("compute/LocalProxy")<
+export class LocalProxy extends Context.Service<
   LocalProxy,
   {
     /** Writes the spec's configuration, if it has one, and tells a running local_proxy. */
     readonly configure: (spec: ParsedSpec) => Effect.Effect<void, LocalProxyFailed>
     readonly stop: Effect.Effect<void>
   }
->() {
+>()("compute/LocalProxy") {
   static readonly layerAt = (at: LocalProxyPlaces) =>
     Layer.effect(
       this,

@@ -7,24 +7,19 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
-import * as HashMap from "effect/HashMap"
-import * as HashSet from "effect/HashSet"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import * as List from "effect/List"
 import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
+import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import { type Filter, type Level, parseFilter } from "../domain/LogFilter.ts"
 import { type Identity, jsonLine, type LogRecord, type LogSpan, postgresLine, textLine } from "../domain/LogLine.ts"
 import { type DailyFile, openDailyFile } from "./log/DailyFile.ts"
 import { describeLoss, lostLines, writeLine } from "./log/StandardError.ts"
-import { unsafeWallMillis } from "./WallClock.ts"
+import { wallMillisUnsafe } from "./WallClock.ts"
 
 export interface LogOptions {
   readonly format: "text" | "json"
@@ -36,7 +31,7 @@ export interface LogOptions {
   readonly write?: (line: string) => boolean
 }
 
-export class Log extends Context.Tag("compute/Log")<
+export class Log extends Context.Service<
   Log,
   {
     /** A line that is not an event of ours, such as one of Postgres': unfiltered and without a head. */
@@ -46,28 +41,28 @@ export class Log extends Context.Tag("compute/Log")<
     /** Lines lost since the start. */
     readonly dropped: Effect.Effect<number>
   }
->() {
-  static readonly layer = (options: LogOptions) => Layer.unwrapScoped(Effect.map(sinks(options), layerOf(options)))
+>()("compute/Log") {
+  static readonly layer = (options: LogOptions) => Layer.unwrap(Effect.map(sinks(options), layerOf(options)))
 }
 
-const levels: Record<LogLevel.LogLevel["_tag"], Level> = {
+const levels: Record<LogLevel.LogLevel, Level> = {
   All: "TRACE",
   Trace: "TRACE",
   Debug: "DEBUG",
   Info: "INFO",
-  Warning: "WARN",
+  Warn: "WARN",
   Error: "ERROR",
   Fatal: "ERROR",
   None: "ERROR"
 }
 
 const minimum: Record<Filter, LogLevel.LogLevel> = {
-  TRACE: LogLevel.Trace,
-  DEBUG: LogLevel.Debug,
-  INFO: LogLevel.Info,
-  WARN: LogLevel.Warning,
-  ERROR: LogLevel.Error,
-  OFF: LogLevel.None
+  TRACE: "Trace",
+  DEBUG: "Debug",
+  INFO: "Info",
+  WARN: "Warn",
+  ERROR: "Error",
+  OFF: "None"
 }
 
 const text = (value: unknown): string =>
@@ -75,11 +70,13 @@ const text = (value: unknown): string =>
 
 /** An error with its chain of causes in one line; a defect with its stack, since it has no other description. */
 const causeText = (cause: Cause.Cause<unknown>): string =>
-  Cause.isInterruptedOnly(cause)
+  Cause.hasInterruptsOnly(cause)
     ? "interrupted"
     : [
-        ...[...Cause.failures(cause)].map((failure) => chain(failure)),
-        ...[...Cause.defects(cause)].map((defect) => (defect instanceof Error && defect.stack) || text(defect))
+        ...cause.reasons.filter(Cause.isFailReason).map(({ error }) => chain(error)),
+        ...cause.reasons
+          .filter(Cause.isDieReason)
+          .map(({ defect }) => (defect instanceof Error && defect.stack) || text(defect))
       ].join("; ")
 
 const chain = (failure: unknown, depth = 0): string => {
@@ -128,7 +125,7 @@ const microseconds = () => {
 
 interface Sinks {
   readonly emit: (record: LogRecord) => void
-  readonly service: Context.Tag.Service<Log>
+  readonly service: Log["Service"]
 }
 
 /** What stands in the place of lines that were dropped. */
@@ -183,34 +180,31 @@ const layerOf =
     const micros = microseconds()
     const logger = Logger.make<unknown, void>((event) => {
       const steady = event.date.getTime()
-      const millis = unsafeWallMillis(
-        Context.get(FiberRefs.getOrDefault(event.context, DefaultServices.currentServices), Clock.Clock)
-      )
+      const millis = wallMillisUnsafe(event.fiber.getRef(Clock.Clock))
       const parts = Array.isArray(event.message) ? event.message : [event.message]
-      const cause = Cause.isEmpty(event.cause) ? [] : [causeText(event.cause)]
-      const fields = [...HashMap.entries(event.annotations)]
+      const cause = event.cause.reasons.length === 0 ? [] : [causeText(event.cause)]
+      const fields = Object.entries(event.fiber.getRef(References.CurrentLogAnnotations))
         .map(([name, value]) => [name, text(value)] as const)
         .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0))
       emit({
         millis,
         micros: micros(millis),
-        level: levels[event.logLevel._tag],
+        level: levels[event.logLevel],
         message: [parts.map(text).join(" "), ...cause].filter((part) => part !== "").join(": "),
         fields: [
           ...fields,
-          ...[...List.toArray(event.spans)].map((span) => [span.label, `${steady - span.startTime}ms`] as const)
+          ...event.fiber
+            .getRef(References.CurrentLogSpans)
+            .map(([label, began]) => [label, `${steady - began}ms`] as const)
         ],
-        ...spansOf(FiberRefs.getOrDefault(event.context, FiberRef.currentContext))
+        ...spansOf(event.fiber.context)
       })
     })
-    const installed = Effect.gen(function* () {
-      yield* Effect.locallyScopedWith(FiberRef.currentLoggers, (loggers) =>
-        // Events of spans that nobody collects would only pile up.
-        loggers.pipe(HashSet.remove(Logger.defaultLogger), HashSet.remove(Logger.tracerLogger), HashSet.add(logger))
+    // Of the loggers that are there none is kept: the tracer's would pile events up in spans that nobody collects.
+    return Layer.succeedContext(
+      Context.make(Log, service).pipe(
+        Context.add(References.CurrentLoggers, new Set([logger])),
+        Context.add(References.MinimumLogLevel, minimum[parseFilter(filter)])
       )
-      yield* Effect.locallyScoped(FiberRef.currentMinimumLogLevel, minimum[parseFilter(filter)])
-      return service
-    })
-    // One layer, not a merge of two: merged ones are released in fibers of their own, where nothing is put back.
-    return Layer.scoped(Log, installed)
+    )
   }

@@ -12,7 +12,7 @@ import { families, type MetricFamily } from "../domain/MetricFamilies.ts"
 
 export type { Labels, Sample } from "../domain/Exposition.ts"
 
-export class Metrics extends Context.Tag("compute/Metrics")<
+export class Metrics extends Context.Service<
   Metrics,
   {
     /** Adds to a counter; 1 by default. */
@@ -27,7 +27,7 @@ export class Metrics extends Context.Tag("compute/Metrics")<
     /** The whole exposition, format 0.0.4. */
     readonly render: Effect.Effect<string>
   }
->() {
+>()("compute/Metrics") {
   static readonly layer = Layer.sync(this, () => make())
 }
 
@@ -55,11 +55,11 @@ const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
 
 /** A source with a defect costs its own samples, not the scrape. */
 const heard = (family: MetricFamily) => (source: Source) =>
-  Effect.catchAllCause(source, (cause) =>
+  Effect.catchCause(source, (cause) =>
     Effect.as(Effect.logWarning(`could not collect ${family.name}`, cause), [] as ReadonlyArray<Sample>)
   )
 
-const make = (): Context.Tag.Service<Metrics> => {
+const make = (): Metrics["Service"] => {
   const kept = new Map<string, Counted>()
   const sources = new Map<string, Set<Source>>()
 
@@ -141,7 +141,7 @@ export const timed =
       const begin = yield* Clock.currentTimeNanos
       return yield* Effect.onExit(effect, (exit) =>
         Effect.flatMap(Clock.currentTimeNanos, (end) => {
-          const outcome = Exit.isSuccess(exit) ? "success" : Exit.isInterrupted(exit) ? "interrupted" : "failure"
+          const outcome = Exit.isSuccess(exit) ? "success" : Exit.hasInterrupts(exit) ? "interrupted" : "failure"
           return metrics.observe(family, { ...labels, outcome }, Number(end - begin) / 1e9)
         })
       )

@@ -45,7 +45,7 @@ const REMINDER_MS = 30_000
 /** Postgres could not be asked, or answered something else. */
 export class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly message: string }> {}
 
-export class Monitor extends Context.Tag("compute/Monitor")<
+export class Monitor extends Context.Service<
   Monitor,
   {
     /** The service loop. It ends when the compute terminates, and pauses while there is no Postgres to watch. */
@@ -57,8 +57,8 @@ export class Monitor extends Context.Tag("compute/Monitor")<
     /** Our own work in databases of users: their statistics do not count while it runs and shortly after. */
     readonly disregard: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Monitor") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -93,7 +93,7 @@ const make = Effect.gen(function* () {
   )
   yield* metrics.gauge(
     active,
-    Effect.map(known.get, ({ activity, monitor }) =>
+    Effect.map(SubscriptionRef.get(known), ({ activity, monitor }) =>
       monitor === "watching" ? activity.reasons.map(({ kind, count }) => ({ labels: { kind }, value: count })) : []
     ).pipe(Effect.map(summed))
   )
@@ -145,7 +145,7 @@ const make = Effect.gen(function* () {
 
   const publish = (activity: ActivityState) =>
     Effect.gen(function* () {
-      const before = (yield* known.get).activity
+      const before = (yield* SubscriptionRef.get(known)).activity
       const { lastActive } = activity
       // Before anybody is told of this look.
       if (lastActive !== null && lastActive !== before.lastActive) {
@@ -175,11 +175,11 @@ const make = Effect.gen(function* () {
       const seen = observe(rows)
       if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
       const ownWork = atWork || (yield* isBusy)
-      yield* publish(decide((yield* known.get).activity, seen, { statistics, ownWork }))
+      yield* publish(decide((yield* SubscriptionRef.get(known)).activity, seen, { statistics, ownWork }))
     }).pipe(
-      Effect.timeoutFail({
+      Effect.timeoutOrElse({
         duration: PATIENCE,
-        onTimeout: () => new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` })
+        orElse: () => Effect.fail(new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` }))
       })
     )
 
@@ -193,7 +193,7 @@ const make = Effect.gen(function* () {
 
   const watchOneSession = Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:compute_monitor", connectTimeout: PATIENCE })
-    yield* check(session).pipe(Effect.zipRight(reportUp), Effect.zipRight(Effect.sleep(PERIOD)), Effect.forever)
+    yield* check(session).pipe(Effect.andThen(reportUp), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
   }).pipe(Effect.scoped)
 
   const watch = Effect.gen(function* () {
@@ -201,7 +201,7 @@ const make = Effect.gen(function* () {
     const now = yield* millis
     uptime.lastUp = now
     uptime.lastTick = now
-    yield* watchOneSession.pipe(Effect.catchAll(reportDown), Effect.zipRight(Effect.sleep(PERIOD)), Effect.forever)
+    yield* watchOneSession.pipe(Effect.catch(reportDown), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
   })
 
   const stopWatching = Effect.suspend(() => {
@@ -228,15 +228,15 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const reportNow = Effect.map(known.get, ({ activity, monitor }) => report(activity, monitor))
+  const reportNow = Effect.map(SubscriptionRef.get(known), ({ activity, monitor }) => report(activity, monitor))
 
   return Monitor.of({
     poll,
     activity: reportNow,
     fresh: Effect.gen(function* () {
-      const { round } = yield* known.get
+      const { round } = yield* SubscriptionRef.get(known)
       // The next look may have begun already; the one after it has not.
-      yield* known.changes.pipe(
+      yield* SubscriptionRef.changes(known).pipe(
         Stream.filter((now) => now.round >= round + 2 || now.monitor !== "watching"),
         Stream.runHead,
         Effect.timeoutOption("6 seconds")

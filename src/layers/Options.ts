@@ -42,7 +42,7 @@ export interface ComputeOptions {
   readonly autoscalingMetricsFromSql?: boolean
 }
 
-export class Options extends Context.Tag("compute/Options")<Options, ComputeOptions>() {}
+export class Options extends Context.Service<Options, ComputeOptions>()("compute/Options") {}
 
 /** `compute_ctl_config` as the process found it at start: keys and TLS paths. */
-export class MachineConfig extends Context.Tag("compute/MachineConfig")<MachineConfig, ComputeCtlConfig>() {}
+export class MachineConfig extends Context.Service<MachineConfig, ComputeCtlConfig>()("compute/MachineConfig") {}

@@ -6,10 +6,10 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Lsn } from "../domain/Lsn.ts"
@@ -31,7 +31,7 @@ export interface Basebackup {
 /** One try. An LSN of `0/0` asks for the latest. */
 export type RequestBasebackup = (lsn: Lsn) => Effect.Effect<Basebackup, PageserverFailed, Scope.Scope>
 
-export class Pageserver extends Context.Tag("compute/Pageserver")<
+export class Pageserver extends Context.Service<
   Pageserver,
   {
     /** One try, with a connection of its own. */
@@ -47,7 +47,7 @@ export class Pageserver extends Context.Tag("compute/Pageserver")<
      */
     readonly leaseLsn: (spec: ParsedSpec, lsn: Lsn) => Effect.Effect<number | null, PageserverFailed>
   }
->() {
+>()("compute/Pageserver") {
   static readonly layer = Layer.sync(this, () =>
     Pageserver.of({ basebackup: (spec, lsn) => Effect.flatMap(openFor(spec), request(lsn)), connectEarly, leaseLsn })
   )
@@ -68,7 +68,7 @@ const open = (
       )
 
 const openFor = (spec: ParsedSpec) =>
-  Effect.flatMap(Either.mapLeft(basebackupEndpoint(spec.pageserver), misconfigured), (endpoint) =>
+  Effect.flatMap(Effect.fromResult(Result.mapError(basebackupEndpoint(spec.pageserver), misconfigured)), (endpoint) =>
     open(spec, endpoint, "basebackup")
   )
 
@@ -95,16 +95,18 @@ const connectEarly = (spec: ParsedSpec): Effect.Effect<RequestBasebackup, never,
 const leaseAt = (spec: ParsedSpec, lsn: Lsn) => (endpoint: PageserverEndpoint) =>
   Effect.flatMap(open(spec, endpoint, "lease"), (session) => session.leaseLsn(lsn)).pipe(
     Effect.scoped,
-    Effect.timeoutFail({
+    Effect.timeoutOrElse({
       duration: limits.connect + limits.lease,
-      onTimeout: () =>
-        new PageserverFailed({ message: "no answer to the request for a lease", code: null, transient: true })
+      orElse: () =>
+        Effect.fail(
+          new PageserverFailed({ message: "no answer to the request for a lease", code: null, transient: true })
+        )
     })
   )
 
 const leaseLsn = (spec: ParsedSpec, lsn: Lsn): Effect.Effect<number | null, PageserverFailed> =>
   Effect.gen(function* () {
-    const endpoints = yield* Either.mapLeft(leaseEndpoints(spec.pageserver), misconfigured)
+    const endpoints = yield* Effect.fromResult(Result.mapError(leaseEndpoints(spec.pageserver), misconfigured))
     const expiries = yield* Effect.forEach(endpoints, leaseAt(spec, lsn), { concurrency: "unbounded" })
     return expiries.reduce(
       (earliest, expiry) => (earliest === null || expiry === null ? null : Math.min(earliest, expiry)),

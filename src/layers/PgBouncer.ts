@@ -16,6 +16,7 @@ import { effectiveTls, type ParsedSpec } from "../domain/ParsedSpec.ts"
 import { type BadPgBouncerSetting, mergeIni } from "../domain/PgBouncerIni.ts"
 import { isNamed, readPid, signalPid } from "./companion/processes.ts"
 import { type FileNotWritten, readText, replaceFile } from "./companion/replaceFile.ts"
+import { disconnect } from "./disconnect.ts"
 import { Metrics } from "./Metrics.ts"
 import { MachineConfig, Options } from "./Options.ts"
 import { Waits } from "./Waits.ts"
@@ -61,7 +62,7 @@ const places = (isVm: boolean): PgBouncerPlaces => {
   }
 }
 
-export class PgBouncer extends Context.Tag("compute/PgBouncer")<
+export class PgBouncer extends Context.Service<
   PgBouncer,
   {
     /** Writes the spec's settings (and TLS, when it is on) into the ini and has a running pgbouncer read it. */
@@ -69,7 +70,7 @@ export class PgBouncer extends Context.Tag("compute/PgBouncer")<
     /** Kills it at once. */
     readonly stop: Effect.Effect<void>
   }
->() {
+>()("compute/PgBouncer") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => Effect.flatMap(Options, ({ isVm }) => make(places(isVm))))
@@ -111,7 +112,7 @@ const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncer
     (client) =>
       Effect.promise(() => client.end().catch(() => {})).pipe(
         Effect.interruptible,
-        Effect.disconnect,
+        disconnect,
         Effect.timeoutOption("1 second")
       )
   ).pipe(Effect.asVoid)
@@ -135,14 +136,14 @@ const make = (at: PgBouncerPlaces) =>
       Effect.gen(function* () {
         const before = yield* readText(at.ini)
         if (before === null) return yield* new PgBouncerFailed({ message: `${at.ini}: no such file` })
-        const after = yield* mergeIni(before, settings)
+        const after = yield* Effect.fromResult(mergeIni(before, settings))
         if (after !== before) yield* replaceFile(at.ini, after)
       }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
 
     const reload = ask(at.console, "RELOAD").pipe(
-      Effect.retry(Schedule.intersect(Schedule.recurs(3), Schedule.spaced("1 second"))),
+      Effect.retry(Schedule.max([Schedule.recurs(3), Schedule.spaced("1 second")])),
       waits.within("pgbouncer to reload", "30 seconds"),
-      Effect.catchTag("WaitExpired", ({ message }) => new PgBouncerFailed({ message }))
+      Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
     )
 
     return PgBouncer.of({

@@ -13,13 +13,13 @@ import { Sql } from "./Sql.ts"
 
 export { type Exported, ExporterFailed }
 
-export class PostgresExporter extends Context.Tag("compute/PostgresExporter")<
+export class PostgresExporter extends Context.Service<
   PostgresExporter,
   {
     /** The answer of the socket as it is. Without a socket and where the process allows it, the same families from SQL. */
     readonly autoscaling: Effect.Effect<Exported, ExporterFailed, Scope.Scope>
   }
->() {
+>()("compute/PostgresExporter") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {

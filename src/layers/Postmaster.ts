@@ -47,7 +47,7 @@ const FAST = ["SIGINT", "25 seconds"] as const
 const IMMEDIATE = ["SIGQUIT", "5 seconds"] as const
 const KILL = ["SIGKILL", "1 minute"] as const
 
-export class Postmaster extends Context.Tag("compute/Postmaster")<
+export class Postmaster extends Context.Service<
   Postmaster,
   {
     readonly start: (spec: ParsedSpec | null) => Effect.Effect<RunningPostgres, PostgresNotStarted, Scope.Scope>
@@ -56,7 +56,7 @@ export class Postmaster extends Context.Tag("compute/Postmaster")<
     /** Starts and stops a throw-away Postgres, so that a virtual machine's memory and files are warm before a spec comes. */
     readonly warmUp: Effect.Effect<void, PostgresNotStarted>
   }
->() {
+>()("compute/Postmaster") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -113,9 +113,9 @@ const make = Effect.gen(function* () {
           ladder: [IMMEDIATE, KILL]
         })
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
-      yield* Effect.forkScoped(Effect.zipRight(watchOver(options.pgdata), Effect.never))
+      yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata), Effect.never))
       const log = yield* Effect.forkScoped(reEmit(child.stderr, writeLine))
-      const whole = (ended: Ended) => Effect.as(Effect.zipRight(cleared, Fiber.await(log)), ended)
+      const whole = (ended: Ended) => Effect.as(Effect.andThen(cleared, Fiber.await(log)), ended)
       const running: RunningPostgres = {
         pid: child.pid,
         ended: Effect.flatMap(child.ended, whole),

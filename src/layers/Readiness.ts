@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { kebab } from "../domain/ComputeStatus.ts"
 import { ComputeState } from "./ComputeState.ts"
+import { disconnect } from "./disconnect.ts"
 import { Sql } from "./Sql.ts"
 
 /** `standby` is null on a primary; a value in it is null as long as Postgres does not know it. */
@@ -58,13 +59,13 @@ const describe = ({ bytes, received, replayed, seconds, standby }: Row): Ready =
     : null
 })
 
-export class Readiness extends Context.Tag("compute/Readiness")<
+export class Readiness extends Context.Service<
   Readiness,
   {
     /** The message is for a probe's reader and names no tenant. */
     readonly check: Effect.Effect<Ready, NotReady>
   }
->() {
+>()("compute/Readiness") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
@@ -80,16 +81,18 @@ export class Readiness extends Context.Tag("compute/Readiness")<
       }).pipe(
         Effect.scoped,
         // A server that hangs does not answer a cancel request either.
-        Effect.disconnect,
-        Effect.timeoutFail({
+        disconnect,
+        Effect.timeoutOrElse({
           duration: PATIENCE,
-          onTimeout: () => new NotReady({ message: "Postgres gave no answer in time" })
+          orElse: () => Effect.fail(new NotReady({ message: "Postgres gave no answer in time" }))
         }),
-        Effect.catchTag("SqlFailed", () => new NotReady({ message: "Postgres does not accept connections" })),
-        Effect.either
+        Effect.catchTag("SqlFailed", () =>
+          Effect.fail(new NotReady({ message: "Postgres does not accept connections" }))
+        ),
+        Effect.result
       )
       const asked = yield* Effect.cachedWithTTL(ask, REMEMBERED)
-      return Readiness.of({ check: Effect.flatten(asked) })
+      return Readiness.of({ check: Effect.flatMap(asked, Effect.fromResult) })
     })
   )
 }

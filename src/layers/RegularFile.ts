@@ -105,7 +105,7 @@ export const readBytes = (path: string, limit: number): Effect.Effect<Buffer, Fi
       return Effect.fail(unreadable(path, new Refused("an earlier attempt to read it has not come back")))
     }
     // A timer rather than a timeout of the effect, which would wait for a read that nothing can interrupt.
-    return Effect.async<Buffer, FileUnreadable>((resume) => {
+    return Effect.callback<Buffer, FileUnreadable>((resume) => {
       let isLate = false
       const timer = setTimeout(() => {
         isLate = true

@@ -4,12 +4,14 @@
  *
  * Source: `compute_tools/src/rsyslog.rs`.
  */
+
 import { join } from "node:path"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
 import { isCompliance } from "../domain/AuditConf.ts"
 import { auditLogDirSize, neighbourFailures } from "../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../domain/ParsedSpec.ts"
@@ -41,7 +43,7 @@ const places: RsyslogPlaces = {
   processName: "rsyslogd"
 }
 
-export class Rsyslog extends Context.Tag("compute/Rsyslog")<
+export class Rsyslog extends Context.Service<
   Rsyslog,
   {
     /** Writes both snippets and fails unless rsyslogd runs with them afterwards. Nothing below the compliance levels. */
@@ -51,7 +53,7 @@ export class Rsyslog extends Context.Tag("compute/Rsyslog")<
     /** Writes the snippet if it changed; a rsyslogd that does not come back is a warning, for only the export suffers. */
     readonly exportLogs: (spec: ParsedSpec) => Effect.Effect<void, RsyslogFailed>
   }
->() {
+>()("compute/Rsyslog") {
   static readonly layerAt = (at: RsyslogPlaces) =>
     Layer.effect(
       this,
@@ -69,7 +71,7 @@ const make = (at: RsyslogPlaces) =>
     const options = yield* Options
     const metrics = yield* Metrics
     const waits = yield* Waits
-    const oneAtATime = yield* Effect.makeSemaphore(1)
+    const oneAtATime = yield* Semaphore.make(1)
     const logDirectory = join(options.pgdata, "log")
     const failed = (error: { readonly message: string }) => new RsyslogFailed({ message: error.message })
 
@@ -88,7 +90,7 @@ const make = (at: RsyslogPlaces) =>
       // The old one may live for a moment yet: only another pid is a restart.
       const back = Effect.flatMap(pids, (now) =>
         now.some((pid) => !old.includes(pid)) ? Effect.void : Effect.fail("not yet")
-      ).pipe(Effect.retry(Schedule.exponential(FIRST_LOOK).pipe(Schedule.union(Schedule.spaced("500 millis")))))
+      ).pipe(Effect.retry(Schedule.min([Schedule.exponential(FIRST_LOOK), Schedule.spaced("500 millis")])))
       yield* waits.within("rsyslogd to be back", BACK_LIMIT)(back)
     }).pipe(
       Effect.mapError(() => new RsyslogFailed({ message: `rsyslogd was not running again within ${BACK_LIMIT}` })),
@@ -105,7 +107,7 @@ const make = (at: RsyslogPlaces) =>
       }).pipe(Effect.mapError((error) => new RsyslogFailed({ message: `could not write ${error.message}` })))
 
     const putExport = (spec: ParsedSpec) =>
-      Effect.mapError(exportConf(spec.spec.logs_export_host), failed).pipe(
+      Effect.mapError(Effect.fromResult(exportConf(spec.spec.logs_export_host)), failed).pipe(
         Effect.flatMap((text) => put(at.exportConf, text))
       )
 
@@ -113,7 +115,10 @@ const make = (at: RsyslogPlaces) =>
       Effect.gen(function* () {
         if (!isCompliance(spec.audit_log_level)) return
         const { AUDIT_LOGGING_ENDPOINT = "", AUDIT_LOGGING_TLS_ENDPOINT = "" } = process.env
-        const address = yield* Effect.mapError(auditAddress(AUDIT_LOGGING_ENDPOINT, AUDIT_LOGGING_TLS_ENDPOINT), failed)
+        const address = yield* Effect.mapError(
+          Effect.fromResult(auditAddress(AUDIT_LOGGING_ENDPOINT, AUDIT_LOGGING_TLS_ENDPOINT)),
+          failed
+        )
         const text = auditConf({
           logDirectory,
           endpointId: spec.endpoint_id ?? "",
@@ -130,7 +135,7 @@ const make = (at: RsyslogPlaces) =>
     const exportLogs = (spec: ParsedSpec) =>
       Effect.gen(function* () {
         if (!(yield* putExport(spec))) return
-        yield* Effect.catchAll(countFailure(restart), ({ message }) =>
+        yield* Effect.catch(countFailure(restart), ({ message }) =>
           Effect.logWarning(`Postgres' log is not exported: ${message}`)
         )
       }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))

@@ -25,7 +25,7 @@ export interface SyncResult {
   readonly syncMs: number
 }
 
-export class Safekeepers extends Context.Tag("compute/Safekeepers")<
+export class Safekeepers extends Context.Service<
   Safekeepers,
   {
     /**
@@ -36,7 +36,7 @@ export class Safekeepers extends Context.Tag("compute/Safekeepers")<
     /** The child after Postgres has ended. Once, unless the members change under it. */
     readonly finalSync: (spec: ParsedSpec) => Effect.Effect<{ readonly lsn: Lsn; readonly syncMs: number }, SyncFailed>
   }
->() {
+>()("compute/Safekeepers") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -54,7 +54,7 @@ const measured = <A, E, R>(kind: "check" | "full" | "final", step: Effect.Effect
   })
 
 const make = Effect.gen(function* () {
-  const services = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof fullSync>> | Metrics>()
+  const services = yield* Effect.context<Effect.Services<ReturnType<typeof fullSync>> | Metrics>()
   return Safekeepers.of({
     syncedLsn: (spec, confWritten) =>
       Effect.gen(function* () {

@@ -48,10 +48,10 @@ const fields = (message: Buffer): { readonly code: string; readonly text: string
 /** A refusal of the user is an answer of a server that accepts connections; "not now" is not. */
 const verdict = (message: Buffer): Effect.Effect<void, NotAccepting> | null => {
   if (message[0] === 0x52) return Effect.void
-  if (message[0] !== 0x45) return new NotAccepting({ message: "the answer is not Postgres'" })
+  if (message[0] !== 0x45) return Effect.fail(new NotAccepting({ message: "the answer is not Postgres'" }))
   if (message.length < 5 || message.length < 1 + message.readInt32BE(1)) return null
   const { code, text } = fields(message)
-  return code === "57P03" ? new NotAccepting({ message: text }) : Effect.void
+  return code === "57P03" ? Effect.fail(new NotAccepting({ message: text })) : Effect.void
 }
 
 export const ping = ({
@@ -66,7 +66,7 @@ export const ping = ({
   /** A server that trusts the user opens the session whole, with all that a database has set for its sessions. */
   readonly options: string
 }) =>
-  Effect.async<void, NotAccepting>((resume) => {
+  Effect.callback<void, NotAccepting>((resume) => {
     const socket = net.connect({ ...server }, () =>
       socket.write(startup({ user, database, application_name: "compute_ctl:liveness", options }))
     )
@@ -82,11 +82,14 @@ export const ping = ({
       received = Buffer.concat([received, typeof chunk === "string" ? Buffer.from(chunk) : chunk])
       const result = verdict(received)
       if (result !== null) settle(result)
-      else if (received.length > LONGEST) settle(new NotAccepting({ message: "the answer has no end" }))
+      else if (received.length > LONGEST) settle(Effect.fail(new NotAccepting({ message: "the answer has no end" })))
     })
-    socket.on("error", (error) => settle(new NotAccepting({ message: error.message })))
-    socket.on("close", () => settle(new NotAccepting({ message: "the server closed the connection" })))
+    socket.on("error", (error) => settle(Effect.fail(new NotAccepting({ message: error.message }))))
+    socket.on("close", () => settle(Effect.fail(new NotAccepting({ message: "the server closed the connection" }))))
     return Effect.sync(() => socket.destroy())
   }).pipe(
-    Effect.timeoutFail({ duration: LIMIT, onTimeout: () => new NotAccepting({ message: "no answer within 3 s" }) })
+    Effect.timeoutOrElse({
+      duration: LIMIT,
+      orElse: () => Effect.fail(new NotAccepting({ message: "no answer within 3 s" }))
+    })
   )

@@ -2,7 +2,9 @@
  * Service fibers: work that runs beside Postgres for as long as the compute does. One that fails says so, counts it and
  * comes back with capped backoff; it never takes the compute down.
  */
+
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,13 +24,13 @@ export interface ServiceStatus {
 
 export interface RestartPolicy {
   /** First pause; doubles up to `cap`, and starts anew after a run longer than `cap`. Defaults: 200 ms, 10 s. */
-  readonly base?: Duration.DurationInput
-  readonly cap?: Duration.DurationInput
+  readonly base?: Duration.Input
+  readonly cap?: Duration.Input
   /** What to do when the effect succeeds. Default: it has ended. */
   readonly onSuccess?: "end" | "restart"
 }
 
-export class Services extends Context.Tag("compute/Services")<
+export class Services extends Context.Service<
   Services,
   {
     /** Forks the service into the scope. A name that runs already is replaced. */
@@ -39,8 +41,8 @@ export class Services extends Context.Tag("compute/Services")<
     ) => Effect.Effect<void, never, R | Scope.Scope>
     readonly current: Effect.Effect<ReadonlyArray<ServiceStatus>>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Services") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -48,14 +50,14 @@ export class Services extends Context.Tag("compute/Services")<
 
 /** The message of a failure that somebody foresaw; the whole cause, with its stack, of one that nobody did. */
 const describe = (cause: Cause.Cause<unknown>): string => {
-  const failure = Cause.failureOption(cause)
+  const failure = Cause.findErrorOption(cause)
   if (failure._tag === "Some" && failure.value instanceof Error) return failure.value.message
   return Cause.pretty(cause)
 }
 
 const make = Effect.gen(function* () {
   const metrics = yield* Metrics
-  const clock = yield* Effect.clock
+  const clock = yield* Clock.Clock
   const fibers = yield* FiberMap.make<string>()
   const statuses = new Map<string, ServiceStatus>()
   yield* metrics.gauge(
@@ -69,8 +71,8 @@ const make = Effect.gen(function* () {
 
   const supervise = <E, R>(name: string, service: Effect.Effect<void, E, R>, policy: RestartPolicy) =>
     Effect.gen(function* () {
-      const base = Duration.decode(policy.base ?? "200 millis")
-      const cap = Duration.decode(policy.cap ?? "10 seconds")
+      const base = Duration.fromInputUnsafe(policy.base ?? "200 millis")
+      const cap = Duration.fromInputUnsafe(policy.cap ?? "10 seconds")
       let pause = base
       let status: ServiceStatus = {
         name,
@@ -84,10 +86,10 @@ const make = Effect.gen(function* () {
       }
       for (;;) {
         become({ state: "running" })
-        const began = clock.unsafeCurrentTimeMillis()
+        const began = clock.currentTimeMillisUnsafe()
         const exit = yield* Effect.exit(service)
         if (Exit.isSuccess(exit) && policy.onSuccess !== "restart") return become({ state: "ended" })
-        if (clock.unsafeCurrentTimeMillis() - began > Duration.toMillis(cap)) pause = base
+        if (clock.currentTimeMillisUnsafe() - began > Duration.toMillis(cap)) pause = base
         const lastError = Exit.isFailure(exit) ? describe(exit.cause) : null
         become({ state: "backing off", restarts: status.restarts + 1, lastError: lastError ?? status.lastError })
         yield* metrics.increment(serviceRestarts, { service: name })
@@ -104,7 +106,7 @@ const make = Effect.gen(function* () {
     run: (name, service, policy = {}) =>
       // The old fiber is gone before the new one begins: two of the same name would share a port or a file.
       FiberMap.remove(fibers, name).pipe(
-        Effect.zipRight(Effect.forkScoped(Effect.interruptible(supervise(name, service, policy)))),
+        Effect.andThen(Effect.forkScoped(Effect.interruptible(supervise(name, service, policy)))),
         Effect.flatMap((fiber) => FiberMap.set(fibers, name, fiber)),
         Effect.uninterruptible
       )

@@ -7,7 +7,6 @@
  * own: the instruction at fault would run again after each call of a handler. Postgres ends with us then.
  */
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
 import { Postmaster } from "./Postmaster.ts"
 import { StopRequests } from "./StopRequests.ts"
 import { onRealTimeSignals } from "./signals/realTime.ts"
@@ -39,14 +38,14 @@ const MEANINGLESS = [
 /** Asks to stop when a signal says so, until the scope closes. */
 export const handleSignals = Effect.gen(function* () {
   const stops = yield* StopRequests
-  const run = Runtime.runFork(yield* Effect.runtime<never>())
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   let received = 0
   const onStop = (signal: NodeJS.Signals, number: number) => {
     received += 1
     const immediate = received > 1 || signal === "SIGQUIT"
     run(
       Effect.logInfo(`received ${number} termination signal`).pipe(
-        Effect.zipRight(stops.request({ _tag: "Signal", signal, immediate }))
+        Effect.andThen(stops.request({ _tag: "Signal", signal, immediate }))
       )
     )
   }
@@ -70,7 +69,7 @@ export const handleSignals = Effect.gen(function* () {
 /** Passes SIGHUP on, until the scope closes. */
 export const handleReload = Effect.gen(function* () {
   const postmaster = yield* Postmaster
-  const run = Runtime.runFork(yield* Effect.runtime<never>())
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   yield* on("SIGHUP", () =>
     run(Effect.flatMap(postmaster.current, (postgres) => (postgres === null ? Effect.void : postgres.reload)))
   )

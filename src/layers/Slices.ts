@@ -10,7 +10,7 @@ const SLICE = 5
 
 /** Runs to the end at once when that takes less than a slice. */
 export const inSlices = <A>(steps: Steps<A>): Effect.Effect<A> =>
-  Effect.async<A>((resume) => {
+  Effect.callback<A>((resume) => {
     let next: NodeJS.Immediate | undefined
     const slice = () => {
       const until = performance.now() + SLICE

@@ -14,7 +14,7 @@ import type { NoConfig } from "./specSource/NoConfig.ts"
 
 export { NoConfig } from "./specSource/NoConfig.ts"
 
-export class SpecSource extends Context.Tag("compute/SpecSource")<
+export class SpecSource extends Context.Service<
   SpecSource,
   {
     /** The first configuration. */
@@ -22,7 +22,7 @@ export class SpecSource extends Context.Tag("compute/SpecSource")<
     /** The current one; its spec is null when the compute was detached. */
     readonly refetch: Effect.Effect<ComputeConfig, NoConfig>
   }
->() {
+>()("compute/SpecSource") {
   /** `config.json`, read anew at each refresh. */
   static readonly layerFile = (file: string) =>
     Layer.succeed(this, { initial: withKeysNamed(readConfig(file)), refetch: readConfig(file) })

@@ -20,7 +20,7 @@ import type { PoolOptions, SessionOptions, SqlSession } from "./sql/SqlSession.t
 export { SqlFailed } from "./sql/SqlFailed.ts"
 export type { PoolOptions, SessionOptions, SqlSession } from "./sql/SqlSession.ts"
 
-export class Sql extends Context.Tag("compute/Sql")<
+export class Sql extends Context.Service<
   Sql,
   {
     /** Opens a connection that closes with the scope; the driver is loaded at the first call. */
@@ -30,7 +30,7 @@ export class Sql extends Context.Tag("compute/Sql")<
     /** Where, as whom and with which options a session would be opened: for what speaks to the server itself. */
     readonly target: (options: SessionOptions) => Effect.Effect<Target>
   }
->() {
+>()("compute/Sql") {
   /** Sessions to `--connstr`, the server of our data directory. */
   static readonly layer = Layer.effect(
     this,

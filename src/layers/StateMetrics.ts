@@ -1,6 +1,7 @@
 /**
  * What the compute is and waits for: derived at scrape time, so that it is never stale nor absent.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { kebab } from "../domain/ComputeStatus.ts"
@@ -17,15 +18,15 @@ import { Metrics } from "./Metrics.ts"
 import { Options } from "./Options.ts"
 import { Uncaught } from "./Uncaught.ts"
 import { Waits } from "./Waits.ts"
-import { unsafeWallMillis } from "./WallClock.ts"
+import { wallMillisUnsafe } from "./WallClock.ts"
 
-export const stateMetrics = Layer.scopedDiscard(
+export const stateMetrics = Layer.effectDiscard(
   Effect.gen(function* () {
     const metrics = yield* Metrics
     const state = yield* ComputeState
     const waits = yield* Waits
     const log = yield* Log
-    const clock = yield* Effect.clock
+    const clock = yield* Clock.Clock
     const { buildTag } = yield* Options
     yield* metrics.gauge(
       computeCtlUp,
@@ -34,7 +35,7 @@ export const stateMetrics = Layer.scopedDiscard(
     yield* metrics.gauge(
       waitingSeconds,
       Effect.map(waits.current, (current) => {
-        const now = unsafeWallMillis(clock)
+        const now = wallMillisUnsafe(clock)
         const oldest = new Map<string, number>()
         for (const { name, since } of current) oldest.set(name, Math.min(since, oldest.get(name) ?? since))
         return [...oldest].map(([wait, since]) => ({ labels: { wait }, value: (now - since) / 1000 }))

@@ -37,7 +37,7 @@ const urgency = (reason: StopReason): number => {
 /** Whether `later` takes the place of `earlier`. */
 export const overrides = (later: StopReason, earlier: StopReason): boolean => urgency(later) > urgency(earlier)
 
-export class StopRequests extends Context.Tag("compute/StopRequests")<
+export class StopRequests extends Context.Service<
   StopRequests,
   {
     readonly request: (reason: StopReason) => Effect.Effect<void>
@@ -48,7 +48,7 @@ export class StopRequests extends Context.Tag("compute/StopRequests")<
     /** Null as long as nobody asked. */
     readonly current: Effect.Effect<StopReason | null>
   }
->() {
+>()("compute/StopRequests") {
   static readonly layer = Layer.sync(this, () => {
     const watched = Watched.make<StopReason | null>(null)
     const awaitMatching = (predicate: (reason: StopReason) => boolean) =>

@@ -20,10 +20,10 @@ export interface SwapPlaces {
 
 const places: SwapPlaces = { sudo: SUDO, tool: "/neonvm/bin/resize-swap" }
 
-export class Swap extends Context.Tag("compute/Swap")<
+export class Swap extends Context.Service<
   Swap,
   { readonly resize: (bytes: bigint) => Effect.Effect<void, SwapFailed> }
->() {
+>()("compute/Swap") {
   static readonly layerAt = (at: SwapPlaces) =>
     Layer.effect(
       this,
@@ -47,7 +47,7 @@ const make = (at: SwapPlaces) =>
       resize: (bytes) =>
         // The tool removes itself when it has succeeded: a compute that starts again must not switch swap off under load.
         runAsRoot(children, at.sudo, [at.tool, "--once", String(bytes)], LIMIT).pipe(
-          Effect.catchAll(({ message, ran }) =>
+          Effect.catch(({ message, ran }) =>
             Effect.gen(function* () {
               if (!ran || (yield* isThere)) return yield* new SwapFailed({ message })
               yield* Effect.logWarning(`${message}, and is gone: swap was resized before`)

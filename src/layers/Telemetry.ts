@@ -5,17 +5,16 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
-import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
+import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import { type Environment, type OtlpSettings, parseOtlpSettings } from "../domain/OtlpSettings.ts"
 import { parseTraceParent } from "../domain/TraceContext.ts"
 
-export class Telemetry extends Context.Tag("compute/Telemetry")<
+export class Telemetry extends Context.Service<
   Telemetry,
   {
     /** The current span becomes the parent of the next start or reconfiguration: it is the request that delivered the spec. */
@@ -23,16 +22,14 @@ export class Telemetry extends Context.Tag("compute/Telemetry")<
     /** Runs a start or reconfiguration under the remembered span, at first under `TRACEPARENT`; each is taken once. */
     readonly underParent: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
->() {
+>()("compute/Telemetry") {
   static readonly layer = (env: Environment): Layer.Layer<Telemetry> => {
     const service = Layer.effect(
       this,
       Effect.suspend(() => make(env))
     )
     const settings = parseOtlpSettings(env)
-    return settings === null
-      ? service
-      : service.pipe(Layer.provideMerge(Layer.unwrapScoped(Effect.map(tracerTo(settings), Layer.setTracer))))
+    return settings === null ? service : service.pipe(Layer.provideMerge(Layer.effectContext(tracerTo(settings))))
   }
 }
 
@@ -76,11 +73,8 @@ const tracerTo = (settings: OtlpSettings) =>
     const [{ RecordedSpan }, { makeExporter }] = yield* Effect.all([loadRecorder, loadExporter], { concurrency: 2 })
     for (const warning of settings.warnings) yield* Effect.logWarning(warning)
     const ended = yield* makeExporter(settings)
+    const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
     // What is logged becomes an event of its span.
-    yield* Effect.locallyScopedWith(FiberRef.currentLoggers, HashSet.add(Logger.tracerLogger))
-    return Tracer.make({
-      span: (name, parent, context, links, startTime, kind) =>
-        new RecordedSpan(name, parent, context, links, startTime, kind, settings.sampler, ended),
-      context: (run) => run()
-    })
+    const loggers = new Set([...(yield* References.CurrentLoggers), Logger.tracerLogger])
+    return Context.make(Tracer.Tracer, tracer).pipe(Context.add(References.CurrentLoggers, loggers))
   })

@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import { endProcess } from "./EndOfProcess.ts"
 import { StopRequests } from "./StopRequests.ts"
 
@@ -15,15 +14,15 @@ const MOST_LOGGED = 20
 /** Milliseconds for a shutdown in order, which may be what is broken. */
 const PATIENCE = 120_000
 
-export class Uncaught extends Context.Tag("compute/Uncaught")<
+export class Uncaught extends Context.Service<
   Uncaught,
   {
     /** How many there were so far. */
     readonly count: Effect.Effect<number>
   }
->() {
+>()("compute/Uncaught") {
   /** Catches them until the scope closes. */
-  static readonly layer = Layer.scoped(
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -31,7 +30,7 @@ export class Uncaught extends Context.Tag("compute/Uncaught")<
 
 const make = Effect.gen(function* () {
   const stops = yield* StopRequests
-  const run = Runtime.runFork(yield* Effect.runtime<never>())
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   let count = 0
   const onError = (error: unknown, origin: string) => {
     count += 1
@@ -43,7 +42,7 @@ const make = Effect.gen(function* () {
             origin === "unhandledRejection" ? "a promise that nobody awaited failed" : "an error that nobody caught",
             Cause.die(error)
           )
-    run(Effect.zipRight(say, stops.request({ _tag: "Crashed" })))
+    run(Effect.andThen(say, stops.request({ _tag: "Crashed" })))
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => process.on("uncaughtException", onError)),

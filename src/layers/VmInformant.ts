@@ -11,13 +11,13 @@ import { Children, describeEnd } from "./Child.ts"
 
 const PROGRAM = "/bin/vm-informant"
 
-export class VmInformant extends Context.Tag("compute/VmInformant")<
+export class VmInformant extends Context.Service<
   VmInformant,
   {
     /** Runs the program, again and again; ends at once where there is none. A service loop. */
     readonly serve: Effect.Effect<void>
   }
->() {
+>()("compute/VmInformant") {
   static readonly layerAt = (program: string) =>
     Layer.effect(
       this,
@@ -45,12 +45,12 @@ const make = (program: string) =>
       yield* Effect.logWarning(`vm-informant ended with ${describeEnd(ended)}, again in ${PAUSE}`)
     }).pipe(
       Effect.scoped,
-      Effect.catchAll((error) => Effect.logWarning(`${error.message}, again in ${PAUSE}`))
+      Effect.catch((error) => Effect.logWarning(`${error.message}, again in ${PAUSE}`))
     )
 
     return VmInformant.of({
       serve: Effect.flatMap(isThere, (there) =>
-        there ? Effect.forever(Effect.zipRight(once, Effect.sleep(PAUSE))) : Effect.void
+        there ? Effect.forever(Effect.andThen(once, Effect.sleep(PAUSE))) : Effect.void
       )
     })
   })

@@ -15,13 +15,13 @@ import { VmMonitorFailed } from "./vmmonitor/VmMonitorFailed.ts"
 
 export { VmMonitorFailed }
 
-export class VmMonitor extends Context.Tag("compute/VmMonitor")<
+export class VmMonitor extends Context.Service<
   VmMonitor,
   {
     /** Serves the agent. A service loop: it ends only by failure. */
     readonly serve: (spec: ParsedSpec) => Effect.Effect<void, VmMonitorFailed>
   }
->() {
+>()("compute/VmMonitor") {
   /** `cgroupRoot` is where the kernel shows its control groups; `memory` tells the bytes of the whole machine. */
   static readonly layerAt = (machine: { readonly cgroupRoot: string; readonly memory?: () => number }) =>
     Layer.effect(

@@ -1,6 +1,7 @@
 /**
  * Every wait has a name and a deadline. What is being waited for now can be asked; a slow wait is logged once; each is a span.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -11,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { waitsExpired } from "../domain/MetricFamilies.ts"
 import { Metrics } from "./Metrics.ts"
-import { unsafeToWall } from "./WallClock.ts"
+import { toWallUnsafe } from "./WallClock.ts"
 
 export interface Wait {
   readonly name: string
@@ -33,19 +34,19 @@ export class WaitExpired extends Data.TaggedError("WaitExpired")<{
 
 const SLOW = Duration.seconds(5)
 
-export class Waits extends Context.Tag("compute/Waits")<
+export class Waits extends Context.Service<
   Waits,
   {
     readonly current: Effect.Effect<ReadonlyArray<Wait>>
     /** Runs `effect` under `name`; interrupts it and fails when `limit` is over. */
     readonly within: (
       name: string,
-      limit: Duration.DurationInput
+      limit: Duration.Input
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
     /** For what may take for ever. */
     readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
->() {
+>()("compute/Waits") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -54,11 +55,11 @@ export class Waits extends Context.Tag("compute/Waits")<
 
 const make = Effect.gen(function* () {
   const metrics = yield* Metrics
-  const clock = yield* Effect.clock
+  const clock = yield* Clock.Clock
   const waits = yield* Ref.make<ReadonlyArray<Wait>>([])
 
   const registered = <A, E, R>(name: string, limit: Duration.Duration | null, effect: Effect.Effect<A, E, R>) => {
-    const since = clock.unsafeCurrentTimeMillis()
+    const since = clock.currentTimeMillisUnsafe()
     const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit) }
     return Effect.acquireUseRelease(
       Ref.update(waits, (all) => [...all, wait]),
@@ -80,11 +81,11 @@ const make = Effect.gen(function* () {
   const limited = <A, E, R>(effect: Effect.Effect<A, E, R>, limit: Duration.Duration) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.forkDaemon(restore(effect))
+        const fiber = yield* Effect.forkDetach(restore(effect))
         const result = yield* restore(Effect.timeoutOption(Fiber.join(fiber), limit)).pipe(
           Effect.onInterrupt(() => Fiber.interrupt(fiber))
         )
-        if (Option.isNone(result)) yield* Fiber.interruptFork(fiber)
+        if (Option.isNone(result)) fiber.interruptUnsafe()
         return result
       })
     )
@@ -92,9 +93,9 @@ const make = Effect.gen(function* () {
   const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       const waiting = registered(name, limit, limited(effect, limit))
-      const result = yield* Duration.greaterThan(limit, SLOW)
+      const result = yield* Duration.isGreaterThan(limit, SLOW)
         ? Effect.acquireUseRelease(
-            Effect.fork(Effect.interruptible(noteSlow(name, limit))),
+            Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
             () => waiting,
             Fiber.interrupt
           )
@@ -108,11 +109,11 @@ const make = Effect.gen(function* () {
     current: Effect.map(Ref.get(waits), (all) =>
       all.map(({ deadline, name, since }) => ({
         name,
-        since: unsafeToWall(clock, since),
-        deadline: deadline === null ? null : unsafeToWall(clock, deadline)
+        since: toWallUnsafe(clock, since),
+        deadline: deadline === null ? null : toWallUnsafe(clock, deadline)
       }))
     ),
     openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
-    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.decode(limit), effect))
+    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), effect))
   })
 })

@@ -3,6 +3,7 @@
  * make each of them a pipeline.
  */
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 
 export interface Watched<A> {
@@ -22,8 +23,11 @@ export const make = <A>(initial: A): Watched<A> => {
   const set = (next: A) => {
     if (next === present) return
     present = next
-    // A listener may leave while the others are told.
-    for (const listener of Array.from(listeners)) listener(next)
+    // Who waits goes on after the step of whoever changed the value: told in the middle of it, a waiter would change the
+    // value again before the first change was logged.
+    queueMicrotask(() => {
+      for (const listener of Array.from(listeners)) if (listeners.has(listener)) listener(next)
+    })
   }
   const listen = (listener: (value: A) => void) => {
     listeners.add(listener)
@@ -42,7 +46,7 @@ export const make = <A>(initial: A): Watched<A> => {
       Effect.suspend(() =>
         predicate(present)
           ? Effect.succeed(present)
-          : Effect.async<A>((resume) => {
+          : Effect.callback<A>((resume) => {
               const leave = listen((value) => {
                 if (!predicate(value)) return
                 leave()
@@ -51,11 +55,11 @@ export const make = <A>(initial: A): Watched<A> => {
               return Effect.sync(leave)
             })
       ),
-    changes: Stream.asyncPush<A>((emit) =>
+    changes: Stream.callback<A>((queue) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          emit.single(present)
-          return listen((value) => emit.single(value))
+          Queue.offerUnsafe(queue, present)
+          return listen((value) => Queue.offerUnsafe(queue, value))
         }),
         (leave) => Effect.sync(leave)
       )

@@ -18,7 +18,7 @@ export const doing =
 /** The failure with its causes, outermost first; of a defect, what it says. */
 export const failureChain = (cause: Cause.Cause<Error>): ReadonlyArray<string> =>
   messages(
-    Option.getOrElse(Cause.failureOption(cause), () => {
+    Option.getOrElse(Cause.findErrorOption(cause), () => {
       const defect = Cause.squash(cause)
       return defect instanceof Error ? defect : new OperationFailed({ message: String(defect) })
     })
@@ -31,7 +31,7 @@ export const failureText = (cause: Cause.Cause<Error>): string => line(failureCh
 export const asState =
   (counter: MetricFamily, complaint: string) =>
   <A, R>(operation: Effect.Effect<A, Error, R>) =>
-    Effect.catchAllCause(operation, (cause) =>
+    Effect.catchCause(operation, (cause) =>
       Effect.gen(function* () {
         const metrics = yield* Metrics
         yield* metrics.increment(counter)

@@ -2,10 +2,12 @@
  * Room for one piece of work at a time. It runs in the scope the slot was made in, whoever asked for it, and each run has
  * its own request to cancel, so that a late one never hits the next run.
  */
+
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 
 export interface Work<A, R> {
   /** Runs before the answer to whoever asked. */
@@ -32,7 +34,7 @@ interface Run {
 
 export const makeSlot: Effect.Effect<Slot, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
-  const lock = yield* Effect.makeSemaphore(1)
+  const lock = yield* Semaphore.make(1)
   const current = yield* Ref.make<Run | null>(null)
 
   const begin = <A, R>(work: Work<A, R>) =>
@@ -42,8 +44,8 @@ export const makeSlot: Effect.Effect<Slot, never, Scope.Scope> = Effect.gen(func
       yield* Ref.set(current, run)
       yield* work.entered
       yield* Effect.interruptible(work.run(Deferred.await(run.cancelled))).pipe(
-        Effect.flatMap((result) => lock.withPermits(1)(Effect.zipRight(work.settled(result), Ref.set(current, null)))),
-        Effect.ensuring(Effect.zipRight(Ref.set(current, null), Deferred.succeed(run.over, undefined))),
+        Effect.flatMap((result) => lock.withPermits(1)(Effect.andThen(work.settled(result), Ref.set(current, null)))),
+        Effect.ensuring(Effect.andThen(Ref.set(current, null), Deferred.succeed(run.over, undefined))),
         Effect.forkIn(scope)
       )
       return true

@@ -66,9 +66,9 @@ const withRetries = (request: RequestBasebackup, lsn: Lsn) =>
   Effect.gen(function* () {
     const most = yield* retries
     for (let failures = 0; ; failures++) {
-      const tried = yield* Effect.either(attempt(request, lsn))
-      if (tried._tag === "Right") return
-      const error = tried.left
+      const tried = yield* Effect.result(attempt(request, lsn))
+      if (tried._tag === "Success") return
+      const error = tried.failure
       const final =
         (error._tag === "PageserverFailed" && !error.transient) ||
         (error._tag === "DataDirectoryFailed" && error.permanent === true)

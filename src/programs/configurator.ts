@@ -22,7 +22,7 @@ const LONGEST_PAUSE = 60_000
 
 /** The pause after so many failed refreshes in a row: doubling, with a tenth of it left to chance. */
 const backoff = (failures: number) =>
-  Effect.map(Random.nextRange(0.9, 1.1), (jitter) =>
+  Effect.map(Random.nextBetween(0.9, 1.1), (jitter) =>
     Math.round(Math.min(LONGEST_PAUSE, PAUSE * 2 ** (failures - 1)) * jitter)
   )
 

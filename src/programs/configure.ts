@@ -32,7 +32,7 @@ export const configure = Effect.fn("configure")(function* <R = never>(
   accepted: Effect.Effect<void, never, R> = Effect.void
 ) {
   const state = yield* ComputeState
-  const parsed = yield* parseSpec(spec)
+  const parsed = yield* Effect.fromResult(parseSpec(spec))
   const { status } = yield* state.get
   yield* rememberRequest
   yield* state.transition("configure", () => ({ spec: parsed }))

@@ -19,7 +19,7 @@ const inBackground = (name: string, complaint: string, effect: Effect.Effect<unk
       name,
       effect.pipe(
         Effect.asVoid,
-        Effect.catchAll((error) => Effect.logError(`${complaint}: ${error.message}`))
+        Effect.catch((error) => Effect.logError(`${complaint}: ${error.message}`))
       )
     )
   )
@@ -32,7 +32,7 @@ export const configurePrimary = Effect.fn("configure_as_primary")(function* (spe
     yield* catalog.apply(spec, { concurrency: startConcurrency(spec.spec), phase: "start" })
     if (spec.spec.local_proxy_config !== null) {
       // A neighbour that cannot be told is no reason to keep the customer's database down.
-      yield* Effect.catchAll(localProxy.configure(spec), (error) =>
+      yield* Effect.catch(localProxy.configure(spec), (error) =>
         Effect.logWarning(`could not configure local_proxy: ${error.message}`)
       )
     }

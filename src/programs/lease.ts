@@ -68,11 +68,11 @@ export const keepLease = Effect.gen(function* () {
     }).pipe(
       Effect.catchTag("LeaseRefused", (error) =>
         count("refused").pipe(
-          Effect.zipRight(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
+          Effect.andThen(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
           Effect.as(REFUSED_PAUSE)
         )
       ),
-      Effect.catchAll((error) =>
+      Effect.catch((error) =>
         Effect.gen(function* () {
           const attempt = yield* Ref.getAndUpdate(failures, (before) => before + 1)
           yield* count("failed")
@@ -87,7 +87,7 @@ export const keepLease = Effect.gen(function* () {
       Effect.flatMap(request(spec, lsn), sleepUnlessSet),
       state
         .await(moved(spec))
-        .pipe(Effect.zipRight(Effect.logInfo("Pageserver config changed")), Effect.zipRight(Ref.set(failures, 0)))
+        .pipe(Effect.andThen(Effect.logInfo("Pageserver config changed")), Effect.andThen(Ref.set(failures, 0)))
     ).pipe(
       Effect.withSpan("lsn_lease_bg_task", {
         attributes: { tenant_id: spec.tenantId, timeline_id: spec.timelineId, lsn: format(lsn) }

@@ -3,9 +3,10 @@
  *
  * Source: `compute_tools/src/compute.rs` (`run`), `compute_tools/src/bin/compute_ctl.rs`.
  */
+
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as ErrorChain from "../domain/ErrorChain.ts"
@@ -17,7 +18,7 @@ import type { RunningPostgres } from "../layers/Postmaster.ts"
 import { type StopReason, StopRequests } from "../layers/StopRequests.ts"
 import { underRequest } from "../layers/Telemetry.ts"
 import { Waits } from "../layers/Waits.ts"
-import { unsafeWallMillis } from "../layers/WallClock.ts"
+import { wallMillisUnsafe } from "../layers/WallClock.ts"
 import { signLog } from "./lakebase.ts"
 import { beforePostgres, whenRunning } from "./services.ts"
 import { afterEmptyTermination, afterFailedStart, afterPostgres, stopPostgres } from "./shutdown.ts"
@@ -37,8 +38,8 @@ const untilAsked = <A, E extends Error, R>(
     const stops = yield* StopRequests
     const done = effect.pipe(
       Effect.map((value): Left<A> => ({ _tag: "Done", value })),
-      Effect.catchAllCause((cause) => {
-        if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause)
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
         const squashed = Cause.squash(cause)
         const error = squashed instanceof Error ? squashed : new Error(String(squashed))
         return Effect.succeed<Left<A>>({ _tag: "Failed", error })
@@ -58,19 +59,19 @@ const awaitSpec = (created: bigint) =>
   Effect.gen(function* () {
     const state = yield* ComputeState
     const waits = yield* Waits
-    const clock = yield* Effect.clock
+    const clock = yield* Clock.Clock
     yield* Effect.logInfo("no compute spec provided, waiting")
     yield* waits.openEnded("a spec")(state.await(({ status }) => status === "configuration_pending"))
     yield* Effect.logInfo("got spec, continue configuration")
-    const now = clock.unsafeCurrentTimeNanos()
-    const startTime = new Date(unsafeWallMillis(clock)).toISOString()
-    const startedAt = clock.unsafeCurrentTimeMillis()
+    const now = clock.currentTimeNanosUnsafe()
+    const startTime = new Date(wallMillisUnsafe(clock)).toISOString()
+    const startedAt = clock.currentTimeMillisUnsafe()
     const { spec } = yield* state.transition("spec received", ({ metrics }) => ({
       startTime,
       startedAt,
       metrics: { ...metrics, wait_for_spec_ms: millis(now - created) }
     }))
-    if (spec === null) return yield* Effect.dieMessage("a configuration is pending without a spec")
+    if (spec === null) return yield* Effect.die(new Error("a configuration is pending without a spec"))
     return { spec, begun: now }
   })
 
@@ -79,14 +80,17 @@ const recordFailure = (error: Error) =>
     const state = yield* ComputeState
     const chain = ErrorChain.messages(error)
     yield* Effect.logError(`could not start the compute node: ${ErrorChain.line(chain)}`)
-    yield* Effect.ignoreLogged(state.transition("start failed", () => ({ error: ErrorChain.paragraph(chain) })))
+    yield* Effect.ignore(
+      state.transition("start failed", () => ({ error: ErrorChain.paragraph(chain) })),
+      { log: true }
+    )
   })
 
 const recordStarted = (postgres: RunningPostgres, begun: bigint) =>
   Effect.gen(function* () {
     const state = yield* ComputeState
-    const clock = yield* Effect.clock
-    const total_startup_ms = millis(clock.unsafeCurrentTimeNanos() - begun)
+    const clock = yield* Clock.Clock
+    const total_startup_ms = millis(clock.currentTimeNanosUnsafe() - begun)
     const { metrics } = yield* state.transition("started", (before) => ({
       metrics: { ...before.metrics, total_startup_ms }
     }))
@@ -98,7 +102,7 @@ const recordStarted = (postgres: RunningPostgres, begun: bigint) =>
 /** Waits for Postgres to end by itself, or ends it when asked to. */
 const untilEnded = (
   postgres: RunningPostgres
-): Effect.Effect<Ended, never, Effect.Effect.Context<ReturnType<typeof stopPostgres>>> =>
+): Effect.Effect<Ended, never, Effect.Services<ReturnType<typeof stopPostgres>>> =>
   Effect.flatMap(untilAsked(postgres.ended), (left) =>
     left._tag === "Asked"
       ? stopPostgres(postgres, left.reason)
@@ -121,19 +125,19 @@ const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) 
     yield* signLog
     yield* identify(spec)
     const scope = yield* Effect.scope
-    const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-    const serviceScope = yield* Scope.fork(own, ExecutionStrategy.parallel)
+    const own = yield* Scope.fork(scope, "sequential")
+    const serviceScope = yield* Scope.fork(own, "parallel")
     const endServices = Scope.close(serviceScope, Exit.void)
 
-    yield* Scope.extend(beforePostgres, serviceScope)
-    const started = yield* untilAsked(Scope.extend(start(spec, listening), own)).pipe(
+    yield* Scope.provide(beforePostgres, serviceScope)
+    const started = yield* untilAsked(Scope.provide(start(spec, listening), own)).pipe(
       Effect.withSpan("start_compute"),
       underRequest
     )
     if (started._tag === "Done") {
       const postgres = started.value
       yield* recordStarted(postgres, begun)
-      yield* Scope.extend(whenRunning(spec), serviceScope)
+      yield* Scope.provide(whenRunning(spec), serviceScope)
       const ended = yield* untilEnded(postgres)
       return yield* afterPostgres(ended, endServices)
     }

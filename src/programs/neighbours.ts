@@ -10,7 +10,7 @@ import { PgBouncer } from "../layers/PgBouncer.ts"
 
 const inBackground = (name: string, effect: Effect.Effect<void, Error>) =>
   effect.pipe(
-    Effect.catchAllCause((cause) => Effect.logError(`error while ${name}`, cause)),
+    Effect.catchCause((cause) => Effect.logError(`error while ${name}`, cause)),
     Effect.forkScoped
   )
 

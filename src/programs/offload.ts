@@ -42,7 +42,10 @@ const offload = Effect.gen(function* () {
   const waits = yield* Waits
   const storage = yield* EndpointStorage
   const { spec } = yield* Effect.flatMap(ComputeState, (state) => state.get)
-  const object = yield* Effect.mapError(lfcStateObject(spec, null), (message) => new OperationFailed({ message }))
+  const object = yield* Effect.mapError(
+    Effect.fromResult(lfcStateObject(spec, null)),
+    (message) => new OperationFailed({ message })
+  )
   const [queried, bytes] = yield* Effect.timed(waits.within("LFC state to be queried", QUERY_LIMIT)(queryState))
   if (bytes === null) {
     yield* Effect.logInfo("empty LFC state, not exporting")
@@ -67,7 +70,7 @@ const offload = Effect.gen(function* () {
   } as const
 })
 
-export class Offloading extends Context.Tag("compute/Offloading")<
+export class Offloading extends Context.Service<
   Offloading,
   {
     /** False when one runs already. */
@@ -75,8 +78,8 @@ export class Offloading extends Context.Tag("compute/Offloading")<
     /** Waits until none runs. */
     readonly free: Effect.Effect<void>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Offloading") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -96,7 +99,7 @@ const make = Effect.gen(function* () {
 
   return Offloading.of({
     begin: slot.begin<LfcOffloadState, never>({
-      entered: Effect.zipRight(
+      entered: Effect.andThen(
         state.update(() => ({ offload: { status: "offloading" } })),
         metrics.increment(lfcOffloads)
       ),

@@ -5,7 +5,7 @@ import { startPhaseSeconds } from "../domain/MetricFamilies.ts"
 import { Metrics } from "../layers/Metrics.ts"
 
 const outcome = (exit: Exit.Exit<unknown, unknown>): string =>
-  Exit.isSuccess(exit) ? "ok" : Exit.isInterrupted(exit) ? "interrupted" : "failed"
+  Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
 
 /**
  * A phase of the start: its duration in the histogram, however it ended, and a span. Spans are called as the original's

@@ -51,9 +51,9 @@ export const prepareDataDirectory = (spec: ParsedSpec) =>
     const confWritten = yield* Deferred.make<void>()
     const takeBasebackup = yield* connectForBasebackup(spec)
     const write = directory.create.pipe(
-      Effect.zipRight(directory.writeConf(spec)),
-      Effect.zipRight(refuseUnreadable(spec)),
-      Effect.zipRight(Deferred.succeed(confWritten, undefined)),
+      Effect.andThen(directory.writeConf(spec)),
+      Effect.andThen(refuseUnreadable(spec)),
+      Effect.andThen(Deferred.succeed(confWritten, undefined)),
       asIs
     )
     const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(

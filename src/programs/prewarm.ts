@@ -30,7 +30,10 @@ const download = (from: string | null) =>
     const state = yield* ComputeState
     const storage = yield* EndpointStorage
     const { spec } = yield* state.get
-    const object = yield* Effect.mapError(lfcStateObject(spec, from), (message) => new OperationFailed({ message }))
+    const object = yield* Effect.mapError(
+      Effect.fromResult(lfcStateObject(spec, from)),
+      (message) => new OperationFailed({ message })
+    )
     yield* failAt("compute-prewarm", (message) => new OperationFailed({ message }))
     yield* Effect.logInfo("requesting LFC state from endpoint storage").pipe(
       Effect.annotateLogs({ object: object.path.join("/") })
@@ -96,7 +99,7 @@ const prewarm = (
     }
   })
 
-export class Prewarming extends Context.Tag("compute/Prewarming")<
+export class Prewarming extends Context.Service<
   Prewarming,
   {
     /** Starts one from the state of the endpoint `from`, or of this one. False when one runs already. */
@@ -104,8 +107,8 @@ export class Prewarming extends Context.Tag("compute/Prewarming")<
     /** Cancels the one that runs, if any, without waiting for its end. */
     readonly cancel: Effect.Effect<void>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Prewarming") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -129,7 +132,7 @@ const make = Effect.gen(function* () {
   return Prewarming.of({
     begin: (from) =>
       slot.begin({
-        entered: Effect.zipRight(
+        entered: Effect.andThen(
           state.update(() => ({ prewarm: { status: "prewarming" } })),
           metrics.increment(lfcPrewarms)
         ),

@@ -3,13 +3,15 @@
  *
  * Source: `compute_tools/src/compute_promote.rs`.
  */
+
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import { isTerminating, kebab } from "../domain/ComputeStatus.ts"
 import { format, type Lsn, parse } from "../domain/Lsn.ts"
 import type { PromoteState } from "../domain/Operations.ts"
@@ -42,7 +44,7 @@ const replayed = (session: SqlSession) =>
     .query<{ readonly lsn: string | null }>("SELECT pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text AS lsn")
     .pipe(
       doing("getting last replay lsn"),
-      Effect.map((rows) => Either.getOrNull(parse(rows[0]?.lsn ?? "")))
+      Effect.map((rows) => Result.getOrNull(parse(rows[0]?.lsn ?? "")))
     )
 
 const catchUp = (session: SqlSession, target: Lsn) =>
@@ -71,7 +73,7 @@ const adoptSafekeepers = (session: SqlSession, spec: ParsedSpec) =>
 
 /** `postgresql.auto.conf` outranks `postgresql.conf`: what stays in it shadows every later configuration. */
 const resetSystem = (session: SqlSession) =>
-  Effect.zipRight(
+  Effect.andThen(
     session.query("ALTER SYSTEM RESET neon.safekeepers"),
     session.query("ALTER SYSTEM RESET synchronous_standby_names")
   )
@@ -83,7 +85,7 @@ const forgetSafekeepers = (session: SqlSession) =>
     const postmaster = yield* Postmaster
     const postgres = yield* postmaster.current
     if (postgres !== null) yield* postgres.reload
-  }).pipe(Effect.timeout("5 seconds"), Effect.ignoreLogged)
+  }).pipe(Effect.timeout("5 seconds"), Effect.ignore({ log: true }))
 
 /** An earlier try may have run into its limit, and Postgres have ended its recovery since. */
 const promotePostgres = (session: SqlSession) =>
@@ -109,7 +111,7 @@ const promotePostgres = (session: SqlSession) =>
     }
   })
 
-export class Promotion extends Context.Tag("compute/Promotion")<
+export class Promotion extends Context.Service<
   Promotion,
   {
     /**
@@ -118,8 +120,8 @@ export class Promotion extends Context.Tag("compute/Promotion")<
      */
     readonly promote: (request: PromotionRequest) => Effect.Effect<PromoteState>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Promotion") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -130,7 +132,7 @@ const make = Effect.gen(function* () {
   const state = yield* ComputeState
   const reconfiguration = yield* Reconfiguration
   const context = yield* Effect.context<Postmaster | Sql | Waits>()
-  const lock = yield* Effect.makeSemaphore(1)
+  const lock = yield* Semaphore.make(1)
   const current = yield* Ref.make<Deferred.Deferred<PromoteState> | null>(null)
   /** Postgres is a primary already, but its configuration did not get through: the next request goes on from here. */
   const promoted = yield* Ref.make<{ readonly lsnWait: number; readonly pgPromote: number } | null>(null)
@@ -158,7 +160,7 @@ const make = Effect.gen(function* () {
       const [lsnWait] = yield* Effect.timed(
         waits.within("replay of the primary's WAL", REPLAY_LIMIT)(catchUp(own, request.walFlushLsn))
       )
-      const [pgPromote] = yield* Effect.zipRight(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
+      const [pgPromote] = yield* Effect.andThen(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
         Effect.onError(() => forgetSafekeepers(own)),
         Effect.timed
       )
@@ -174,7 +176,7 @@ const make = Effect.gen(function* () {
         const times = (yield* Ref.get(promoted)) ?? (yield* becomePrimary(request))
         const afterConf = Effect.flatMap(session, resetSystem).pipe(
           Effect.scoped,
-          Effect.catchAll((error) =>
+          Effect.catch((error) =>
             Effect.logError(`settings of the promotion stay in postgresql.auto.conf: ${error.message}`)
           ),
           Effect.provide(context)
@@ -196,7 +198,7 @@ const make = Effect.gen(function* () {
 
   const attempt = (request: PromotionRequest): Effect.Effect<PromoteState> =>
     Effect.raceFirst(promotion(request), ending).pipe(
-      Effect.catchAllCause((cause) =>
+      Effect.catchCause((cause) =>
         Effect.gen(function* () {
           yield* Effect.logError("promotion failed", cause)
           return { status: "failed", error: failureText(cause) } as const

@@ -3,6 +3,7 @@
  *
  * Source: `compute_tools/src/compute.rs` (`reconfigure`).
  */
+
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { reconfigureConcurrency } from "../domain/Concurrency.ts"
 import { excerpt } from "../domain/Excerpt.ts"
 import { reconfigureSeconds } from "../domain/MetricFamilies.ts"
@@ -49,7 +51,7 @@ export interface ReconfigureOptions {
 
 type Run = (options?: ReconfigureOptions) => Effect.Effect<ReconfigureReport, Error>
 
-export class Reconfiguration extends Context.Tag("compute/Reconfiguration")<
+export class Reconfiguration extends Context.Service<
   Reconfiguration,
   {
     /** One reconfiguration with the current spec; waits while another one is at work. */
@@ -61,8 +63,8 @@ export class Reconfiguration extends Context.Tag("compute/Reconfiguration")<
     /** Digest of the certificate that the last successful one put in place; null when there was none. */
     readonly certificate: Effect.Effect<string | null>
   }
->() {
-  static readonly layer = Layer.scoped(
+>()("compute/Reconfiguration") {
+  static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
   )
@@ -79,9 +81,9 @@ const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
     yield* refuseUnreadable(spec)
     yield* tellNeighbours(spec)
     const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
-    const conf = Effect.zipRight(
+    const conf = Effect.andThen(
       directory.writeConf(spec),
-      Effect.when(directory.ensureConfLine(SUBSCRIBERS_ON), () => dropped)
+      dropped ? directory.ensureConfLine(SUBSCRIBERS_ON) : Effect.void
     )
     yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
     if (afterConf !== undefined) yield* afterConf
@@ -100,7 +102,7 @@ const make = Effect.gen(function* () {
   const machine = yield* MachineConfig
   const certificates = yield* Certificates
   const metrics = yield* Metrics
-  const lock = yield* Effect.makeSemaphore(1)
+  const lock = yield* Semaphore.make(1)
   const last = yield* Ref.make<ReconfigureReport | null>(null)
   const certificate = yield* Ref.make<string | null>(null)
   const scope = yield* Effect.scope
@@ -113,7 +115,7 @@ const make = Effect.gen(function* () {
     machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
 
   const record = (spec: ParsedSpec, took: Duration.Duration, exit: Exit.Exit<Reloaded, Error>) => {
-    const outcome = Exit.isSuccess(exit) ? "ok" : Exit.isInterrupted(exit) ? "interrupted" : "failed"
+    const outcome = Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
     const report: ReconfigureReport = {
       operation: spec.spec.operation_uuid,
       tookMs: Math.floor(Duration.toMillis(took)),
@@ -121,7 +123,7 @@ const make = Effect.gen(function* () {
         ? { ...exit.value, error: null }
         : { confirmed: false, pendingRestart: [], error: failureText(exit.cause) })
     }
-    return Effect.zipRight(
+    return Effect.andThen(
       metrics.observe(reconfigureSeconds, { outcome }, Duration.toSeconds(took)),
       Effect.as(Ref.set(last, report), report)
     )

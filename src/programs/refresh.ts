@@ -41,13 +41,13 @@ export const requestRefresh = Effect.gen(function* () {
 
 export type Refreshed = "unchanged" | "reconfigured" | "detached"
 
-export class Refresh extends Context.Tag("compute/Refresh")<
+export class Refresh extends Context.Service<
   Refresh,
   {
     /** Fetches, compares and, when the pageservers are others, reconfigures. */
     readonly run: Effect.Effect<Refreshed, Error>
   }
->() {
+>()("compute/Refresh") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
       yield* stops.request({ _tag: "Detached" })
       return "detached" as const
     }
-    const fetched = yield* parseSpec(config.spec)
+    const fetched = yield* Effect.fromResult(parseSpec(config.spec))
     const { spec } = yield* state.get
     if (spec !== null && equivalence(spec.pageserver, fetched.pageserver) && !(yield* Ref.get(owed))) {
       yield* Effect.logInfo("nothing to refresh: the pageservers are the same")

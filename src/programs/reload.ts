@@ -1,13 +1,14 @@
 /**
  * Makes Postgres read its configuration again and sees to it that it did, before anything relies on the new values.
  */
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { excerpt, shortened } from "../domain/Excerpt.ts"
 import { Postmaster } from "../layers/Postmaster.ts"
 import { Sql, type SqlSession } from "../layers/Sql.ts"
 import { Waits } from "../layers/Waits.ts"
-import { unsafeToWall, unsafeWallMillis } from "../layers/WallClock.ts"
+import { toWallUnsafe, wallMillisUnsafe } from "../layers/WallClock.ts"
 
 const LIMIT = "10 seconds"
 const FIRST_POLLS = { every: "10 millis", count: 50 } as const
@@ -72,10 +73,10 @@ const pendingRestart = (session: SqlSession) =>
  * The moment of the signal on the wall clock, by which Postgres tells when it read the files. Where that was set meanwhile,
  * the earlier of what it said then and what it would have said now.
  */
-const sentAt = Effect.map(Effect.clock, (clock) => {
-  const before = unsafeWallMillis(clock)
-  const steady = clock.unsafeCurrentTimeMillis()
-  return () => Math.min(before, unsafeToWall(clock, steady))
+const sentAt = Effect.map(Clock.Clock, (clock) => {
+  const before = wallMillisUnsafe(clock)
+  const steady = clock.currentTimeMillisUnsafe()
+  return () => Math.min(before, toWallUnsafe(clock, steady))
 })
 
 /** Polls until the files were read after `sent`. A session of before the signal reads them with its next statement. */

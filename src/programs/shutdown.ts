@@ -28,9 +28,9 @@ const LINGER_LONG = Duration.seconds(30)
 const LINGER_SHORT = Duration.millis(300)
 
 /** Runs a step to its end or its limit; never fails. */
-const bounded = <A, R>(name: string, limit: Duration.DurationInput, effect: Effect.Effect<A, Error, R>) =>
+const bounded = <A, R>(name: string, limit: Duration.Input, effect: Effect.Effect<A, Error, R>) =>
   Effect.flatMap(Waits, (waits) => waits.within(name, limit)(effect)).pipe(
-    Effect.tapErrorCause((cause) => Effect.logWarning(`shutdown step failed: ${name}`, cause)),
+    Effect.tapCause((cause) => Effect.logWarning(`shutdown step failed: ${name}`, cause)),
     Effect.option
   )
 
@@ -63,7 +63,7 @@ export const stopPostgres = (postgres: RunningPostgres, reason: StopReason) =>
     const stops = yield* StopRequests
     yield* stopNeighbours(reason)
     if (isImmediate(reason)) return yield* postgres.stop("immediate")
-    const escalated = Effect.zipRight(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
+    const escalated = Effect.andThen(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
     return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
   }).pipe(Effect.withSpan("stop postgres"))
 
@@ -89,14 +89,14 @@ const finalSync = Effect.gen(function* () {
 const settle = Effect.gen(function* () {
   const state = yield* ComputeState
   const { status } = yield* state.get
-  if (isTerminating(status)) yield* Effect.ignoreLogged(state.transition("shut down"))
+  if (isTerminating(status)) yield* Effect.ignore(state.transition("shut down"), { log: true })
 })
 
 /** True when a signal cut it short: the process then ends as one does by a signal. */
 const linger = (duration: Duration.Duration) =>
   Effect.gen(function* () {
     const stops = yield* StopRequests
-    if (Duration.greaterThan(duration, LINGER_SHORT)) {
+    if (Duration.isGreaterThan(duration, LINGER_SHORT)) {
       yield* Effect.logInfo(
         `giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`
       )

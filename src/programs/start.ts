@@ -131,4 +131,4 @@ export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
     return postgres
   })
 
-export type StartRequirements = Exclude<Effect.Effect.Context<ReturnType<typeof start>>, Scope.Scope>
+export type StartRequirements = Exclude<Effect.Services<ReturnType<typeof start>>, Scope.Scope>

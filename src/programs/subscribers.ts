@@ -31,7 +31,7 @@ export const subscriptionsDropped = (timelineId: string) =>
       return rows.length > 0
     }).pipe(Effect.scoped, waits.within("record of dropped subscriptions", LIMIT))
   }).pipe(
-    Effect.catchAll((error) =>
+    Effect.catch((error) =>
       Effect.as(Effect.logWarning(`could not see whether subscriptions were dropped: ${error.message}`), false)
     )
   )

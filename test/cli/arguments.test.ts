@@ -1,6 +1,6 @@
 import * as fs from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
 
 const required = [
@@ -16,8 +16,8 @@ const required = [
   "/b/postgres"
 ]
 const parse = (...more: ReadonlyArray<string>) => parseArguments([...required, ...more], {})
-const options = (...more: ReadonlyArray<string>) => Either.getOrThrow(parse(...more)).options
-const message = (...more: ReadonlyArray<string>) => Either.getOrThrow(Either.flip(parse(...more))).message
+const options = (...more: ReadonlyArray<string>) => Result.getOrThrow(parse(...more)).options
+const message = (...more: ReadonlyArray<string>) => Result.getOrThrow(Result.flip(parse(...more))).message
 
 interface Recorded {
   readonly name: string
@@ -35,7 +35,7 @@ describe("recorded command lines", () => {
       const values = args.map((arg) =>
         arg.replaceAll("PGBIN", "/b/postgres").replaceAll("PGDATA", "/d").replace(/^HP$/, "5000")
       )
-      const isUsageError = Either.isLeft(parseArguments(values, {}))
+      const isUsageError = Result.isFailure(parseArguments(values, {}))
       if (exit === 2) assert.isTrue(isUsageError)
       if (exit === "serves" || exit === 1) assert.isFalse(isUsageError)
     })
@@ -61,24 +61,24 @@ it("one port for both servers counts in lakebase mode only", () => {
 it("a flag beats its variable", () => {
   const env = { POSTGRES_PATH: "/env/postgres" }
   const without = required.slice(0, -2)
-  assert.strictEqual(Either.getOrThrow(parseArguments(without, env)).options.pgbin, "/env/postgres")
-  assert.strictEqual(Either.getOrThrow(parseArguments(required, env)).options.pgbin, "/b/postgres")
+  assert.strictEqual(Result.getOrThrow(parseArguments(without, env)).options.pgbin, "/env/postgres")
+  assert.strictEqual(Result.getOrThrow(parseArguments(required, env)).options.pgbin, "/b/postgres")
 })
 
 it("an empty AUTOSCALING means a virtual machine too", () => {
-  assert.isTrue(Either.getOrThrow(parseArguments(required, { AUTOSCALING: "" })).options.isVm)
+  assert.isTrue(Result.getOrThrow(parseArguments(required, { AUTOSCALING: "" })).options.isVm)
   assert.isFalse(options().isVm)
 })
 
 it("a bare spec may leave the compute id out", () => {
   const argv = ["-D", "/d", "-C", "postgresql://h/d", "-S", "spec.json", "-b", "/b/postgres"]
-  const parsed = Either.getOrThrow(parseArguments(argv, {}))
+  const parsed = Result.getOrThrow(parseArguments(argv, {}))
   assert.isTrue(parsed.computeIdFromSpec)
   assert.strictEqual(parsed.specPath, "spec.json")
 })
 
 it("a mistyped flag is named, with what was meant", () => {
-  const error = Either.getOrThrow(Either.flip(parse("--pgda", "x")))
+  const error = Result.getOrThrow(Result.flip(parse("--pgda", "x")))
   assert.match(error.message, /unexpected argument '--pgda'/)
   assert.strictEqual(error.hint, "did you mean '--pgdata'?")
 })

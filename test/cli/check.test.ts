@@ -2,7 +2,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { check, summary } from "../../src/domain/Check.ts"
 import { runProgram } from "../rig/compute.ts"
 import { tempDir } from "../rig/postgres.ts"
@@ -42,7 +42,7 @@ describe("check", () => {
       spec: { ...spec, mode: "X", cluster: { roles: [{}], databases: [] } },
       compute_ctl_config: {}
     })
-    const paths = Either.getOrThrow(Either.flip(check("config", text, context))).map(({ path }) => path)
+    const paths = Result.getOrThrow(Result.flip(check("config", text, context))).map(({ path }) => path)
     assert.includeMembers(paths, ["spec.mode", "spec.cluster.roles[0]", "compute_ctl_config"])
   })
 
@@ -52,7 +52,7 @@ describe("check", () => {
       ...spec.cluster,
       roles: roles.map((encrypted_password, index) => ({ name: `r${index}`, encrypted_password }))
     }
-    const faults = Either.getOrThrow(Either.flip(check("config", config({ cluster }), context)))
+    const faults = Result.getOrThrow(Result.flip(check("config", config({ cluster }), context)))
     assert.deepStrictEqual(
       faults.map(({ path }) => path),
       ["spec.cluster.roles[1].encrypted_password", "spec.cluster.roles[3].encrypted_password"]
@@ -62,7 +62,7 @@ describe("check", () => {
   })
 
   it("shows what would run, without a secret", () => {
-    const lines = summary(Either.getOrThrow(check("config", config(), context)))
+    const lines = summary(Result.getOrThrow(check("config", config(), context)))
       .map((line) => line.join(" "))
       .join("\n")
     assert.match(lines, /mode primary/)
@@ -70,7 +70,7 @@ describe("check", () => {
     assert.notMatch(lines, /hidden|secret-token/)
   })
 
-  it.scopedLive("from outside: 0 for what could be run, 1 for what could not", () =>
+  it.live("from outside: 0 for what could be run, 1 for what could not", () =>
     Effect.gen(function* () {
       const good = yield* run("check", config())
       assert.strictEqual(good.code, 0, good.output)
@@ -82,7 +82,7 @@ describe("check", () => {
 })
 
 describe("conf", () => {
-  it.scopedLive("prints the file, and nothing else", () =>
+  it.live("prints the file, and nothing else", () =>
     Effect.gen(function* () {
       const { code, output } = yield* run("conf", config())
       assert.strictEqual(code, 0)

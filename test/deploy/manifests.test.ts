@@ -4,7 +4,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
 import { check } from "../../src/domain/Check.ts"
 import * as probes from "../../src/http/api/probes.ts"
@@ -21,7 +21,7 @@ const list = (text: string, key: string): ReadonlyArray<string> => {
 }
 
 const plain = (text: string) => text.replace(/\$\{[A-Z_]+:-([^}]*)\}/g, "$1").replace(/\$\(([A-Z_]+)\)/g, "$1")
-const optionsOf = (args: ReadonlyArray<string>) => Either.getOrThrow(parseArguments(args.map(plain), {})).options
+const optionsOf = (args: ReadonlyArray<string>) => Result.getOrThrow(parseArguments(args.map(plain), {})).options
 
 const image = read("Dockerfile")
 const compose = read("deploy/compose.yaml")
@@ -88,7 +88,7 @@ describe("manifests", () => {
       privilegedRole: "neon_superuser",
       lakebase: null
     }
-    assert.isTrue(Either.isRight(check("config", read("deploy/config.example.json"), context)))
+    assert.isTrue(Result.isSuccess(check("config", read("deploy/config.example.json"), context)))
   })
 
   it("put the program where the original was, owned by its account", () => {

@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
 import * as probes from "../../src/http/api/probes.ts"
 
@@ -66,7 +66,7 @@ describe("Dockerfile", () => {
   })
 
   it("has a command line that the program takes, with paths the account may write", () => {
-    const { options } = Either.getOrThrow(parseArguments(image.command, image.env))
+    const { options } = Result.getOrThrow(parseArguments(image.command, image.env))
     assert.strictEqual(options.pgbin, "/usr/lib/postgresql/15/bin/postgres")
     const owned = image.owners.filter((line) => line.includes("postgres")).join(" ")
     assert.include(owned, ` ${path.dirname(options.pgdata)} `)

@@ -1,8 +1,8 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { ComputeConfig } from "../../src/domain/ComputeConfig.ts"
@@ -31,9 +31,9 @@ const complete = {
 }
 
 const decode = (spec: object) => decodeJson(ComputeSpec, JSON.stringify({ ...minimal, ...spec }))
-const spec = (members: object) => Either.getOrThrow(decode(members))
+const spec = (members: object) => Result.getOrThrow(decode(members))
 const parsed = (members: object) => parseSpec(spec({ ...complete, ...members }))
-const message = (members: object) => Either.getOrThrow(Either.flip(parsed(members))).message
+const message = (members: object) => Result.getOrThrow(Result.flip(parsed(members))).message
 const settings = (values: Readonly<Record<string, string | null>>) => ({
   cluster: {
     roles: [],
@@ -46,10 +46,10 @@ const u32 = fc.nat(0xffffffff)
 
 describe("Lsn", () => {
   it("reads and writes both halves", () => {
-    expect(Lsn.parse(" 0/16B5A50 ")).toEqual(Either.right(23812688n))
-    expect(Lsn.parse("1/0")).toEqual(Either.right(4294967296n))
+    expect(Lsn.parse(" 0/16B5A50 ")).toEqual(Result.succeed(23812688n))
+    expect(Lsn.parse("1/0")).toEqual(Result.succeed(4294967296n))
     for (const text of ["16B5A50", "0/1/2", "", "/", "0/", "0/g", "0/100000000", "-1/0", "0 /1"]) {
-      expect([text, Lsn.parse(text)]).toEqual([text, Either.left("LsnParseError")])
+      expect([text, Lsn.parse(text)]).toEqual([text, Result.fail("LsnParseError")])
     }
   })
 
@@ -58,19 +58,19 @@ describe("Lsn", () => {
       fc.property(fc.bigInt(0n, 0xffffffffffffffffn), (value) => {
         const text = Lsn.format(Lsn.fromBigInt(value))
         expect(text).toMatch(/^(0|[1-9A-F][0-9A-F]*)\/(0|[1-9A-F][0-9A-F]*)$/)
-        expect(Lsn.parse(text)).toEqual(Either.right(value))
-        expect(Lsn.parse(text.toLowerCase())).toEqual(Either.right(value))
+        expect(Lsn.parse(text)).toEqual(Result.succeed(value))
+        expect(Lsn.parse(text.toLowerCase())).toEqual(Result.succeed(value))
       })
     )
   })
 })
 
 describe("ids", () => {
-  const id = Schema.decodeUnknownEither(TenantId)
-  const fault = (text: string) => String(Either.getOrThrow(Either.flip(id(text))).message)
+  const id = Schema.decodeUnknownResult(TenantId)
+  const fault = (text: string) => String(Result.getOrThrow(Result.flip(id(text))).message)
 
   it("are 32 hex digits of either case, kept in lower case", () => {
-    expect(id(tenant.toUpperCase())).toEqual(Either.right(tenant))
+    expect(id(tenant.toUpperCase())).toEqual(Result.succeed(tenant))
     expect(fault("abc")).toContain("Odd number of digits")
     expect(fault("")).toContain("Invalid string length")
     expect(fault(`${tenant}00`)).toContain("Invalid string length")
@@ -80,12 +80,12 @@ describe("ids", () => {
   it("name a shard by four hex digits", () => {
     fc.assert(
       fc.property(fc.nat(255), fc.nat(255), (number, count) => {
-        expect(parseShardIndex(formatShardIndex({ number, count }))).toEqual(Either.right({ number, count }))
+        expect(parseShardIndex(formatShardIndex({ number, count }))).toEqual(Result.succeed({ number, count }))
       })
     )
     expect(formatShardIndex({ number: 1, count: 2 })).toBe("0102")
-    expect(Either.isLeft(parseShardIndex("102"))).toBe(true)
-    const given = Either.getOrThrow(id(tenant))
+    expect(Result.isFailure(parseShardIndex("102"))).toBe(true)
+    const given = Result.getOrThrow(id(tenant))
     expect(formatTenantShardId(given, { number: 0, count: 0 })).toBe(tenant)
     expect(formatTenantShardId(given, { number: 0, count: 1 })).toBe(`${tenant}-0001`)
   })
@@ -115,25 +115,25 @@ describe("a spec", () => {
       "skip_pg_catalog_updates",
       "drop_subscriptions_before_start"
     ]) {
-      expect([member, Either.isLeft(decode({ [member]: null }))]).toEqual([member, true])
+      expect([member, Result.isFailure(decode({ [member]: null }))]).toEqual([member, true])
     }
     for (const member of ["tenant_id", "swap_size_bytes", "remote_extensions", "databricks_settings"]) {
-      expect([member, Either.isRight(decode({ [member]: null }))]).toEqual([member, true])
+      expect([member, Result.isSuccess(decode({ [member]: null }))]).toEqual([member, true])
     }
   })
 
   it("keeps features it does not know as unknown", () => {
     const { features } = spec({ features: ["foo", "tls_experimental"] })
     expect(features).toEqual(["unknown_feature", "tls_experimental"])
-    expect(Either.isLeft(decode({ features: [1] }))).toBe(true)
+    expect(Result.isFailure(decode({ features: [1] }))).toBe(true)
   })
 
   it("has a mode in each of its forms", () => {
-    const mode = (given: unknown) => Either.map(decode({ mode: given }), (read) => read.mode)
-    expect(mode({ Static: " 0/16B5A50 " })).toEqual(Either.right({ Static: 23812688n }))
+    const mode = (given: unknown) => Result.map(decode({ mode: given }), (read) => read.mode)
+    expect(mode({ Static: " 0/16B5A50 " })).toEqual(Result.succeed({ Static: 23812688n }))
     expect(modeName(spec({ mode: { Static: "0/0" } }).mode)).toBe("static")
-    expect(mode({ Primary: null })).toEqual(Either.right("Primary"))
-    expect(mode({ Replica: null })).toEqual(Either.right("Replica"))
+    expect(mode({ Primary: null })).toEqual(Result.succeed("Primary"))
+    expect(mode({ Replica: null })).toEqual(Result.succeed("Replica"))
     for (const wrong of [
       { Static: 5 },
       { Static: "16B5A50" },
@@ -144,7 +144,7 @@ describe("a spec", () => {
       { Primary: 1 },
       { Primary: null, Replica: null }
     ]) {
-      expect([wrong, Either.isLeft(mode(wrong))]).toEqual([wrong, true])
+      expect([wrong, Result.isFailure(mode(wrong))]).toEqual([wrong, true])
     }
   })
 
@@ -154,13 +154,13 @@ describe("a spec", () => {
       pageserver_connection_info: { shard_count: 0, shards: { "0000": { pageservers: [{ id: 1 }] } } }
     })
     const big = text.replace('"id":1', '"id":18446744073709551615').replace("{", '{"swap_size_bytes":9007199254740993,')
-    const read = Either.getOrThrow(decodeJson(ComputeSpec, big))
+    const read = Result.getOrThrow(decodeJson(ComputeSpec, big))
     expect(read.swap_size_bytes).toBe(9007199254740993n)
     expect(read.pageserver_connection_info?.shards["0000"]?.pageservers[0]?.id).toBe(18446744073709551615n)
-    expect(Either.isLeft(decodeJson(ComputeSpec, big.replace("551615", "551616")))).toBe(true)
-    expect(Either.isLeft(decode({ swap_size_bytes: -1 }))).toBe(true)
-    expect(Either.isLeft(decode({ swap_size_bytes: 1.5 }))).toBe(true)
-    expect(Either.isLeft(decode({ swap_size_bytes: "1" }))).toBe(true)
+    expect(Result.isFailure(decodeJson(ComputeSpec, big.replace("551615", "551616")))).toBe(true)
+    expect(Result.isFailure(decode({ swap_size_bytes: -1 }))).toBe(true)
+    expect(Result.isFailure(decode({ swap_size_bytes: 1.5 }))).toBe(true)
+    expect(Result.isFailure(decode({ swap_size_bytes: "1" }))).toBe(true)
   })
 
   it("spaces the collections of installed extensions", () => {
@@ -178,12 +178,12 @@ describe("a spec", () => {
 describe("pageserver connection info", () => {
   it("comes from a legacy string", () => {
     const keys = (text: string, stripe: number | null) =>
-      Either.map(fromConnstring(text, stripe), (info) => [info.shard_count, info.stripe_size, Object.keys(info.shards)])
-    expect(keys("postgresql://ps:6400", 32768)).toEqual(Either.right([0, null, ["0000"]]))
-    expect(keys("a,b,c", 8)).toEqual(Either.right([3, 8, ["0003", "0103", "0203"]]))
-    expect(keys("a,b", null)).toEqual(Either.left("2 shards but no stripe_size"))
+      Result.map(fromConnstring(text, stripe), (info) => [info.shard_count, info.stripe_size, Object.keys(info.shards)])
+    expect(keys("postgresql://ps:6400", 32768)).toEqual(Result.succeed([0, null, ["0000"]]))
+    expect(keys("a,b,c", 8)).toEqual(Result.succeed([3, 8, ["0003", "0103", "0203"]]))
+    expect(keys("a,b", null)).toEqual(Result.fail("2 shards but no stripe_size"))
     expect(keys(Array(256).fill("a").join(","), 8)).toEqual(
-      Either.left("out of range integral type conversion attempted")
+      Result.fail("out of range integral type conversion attempted")
     )
   })
 
@@ -194,17 +194,17 @@ describe("pageserver connection info", () => {
 
   it("finds the URL of a shard, or says what is missing", () => {
     const both = info({ "0002": first, "0102": second })
-    expect(shardUrl(both, 0, "grpc")).toEqual(Either.right("g0"))
-    expect(shardUrl(both, 1, "grpc")).toEqual(Either.left("no grpc_url for shard 0102"))
-    expect(shardUrl(both, 2, "libpq")).toEqual(Either.left("shard connection info missing for shard 0202"))
+    expect(shardUrl(both, 0, "grpc")).toEqual(Result.succeed("g0"))
+    expect(shardUrl(both, 1, "grpc")).toEqual(Result.fail("no grpc_url for shard 0102"))
+    expect(shardUrl(both, 2, "libpq")).toEqual(Result.fail("shard connection info missing for shard 0202"))
     expect(shardUrl(info({ "0002": { pageservers: [] } }), 0, "libpq")).toEqual(
-      Either.left("must have at least one pageserver")
+      Result.fail("must have at least one pageserver")
     )
   })
 
   it("takes shard keys in either case", () => {
     const many = info({ "0A0B": first }, { shard_count: 11 })
-    expect(shardUrl(many, 10, "libpq")).toEqual(Either.right("l0"))
+    expect(shardUrl(many, 10, "libpq")).toEqual(Result.succeed("l0"))
     expect(() => info({ "12": first })).toThrow()
   })
 
@@ -235,7 +235,7 @@ describe("a spec is resolved", () => {
       "neon.timeline_id": timeline,
       "neon.endpoint_storage_addr": "es:1"
     }
-    const resolved = Either.getOrThrow(parseSpec(spec(settings(old))))
+    const resolved = Result.getOrThrow(parseSpec(spec(settings(old))))
     expect(resolved).toMatchObject({
       safekeepers: ["s1:1", "s2:1"],
       safekeepersGeneration: null,
@@ -244,10 +244,12 @@ describe("a spec is resolved", () => {
       pageserver: { shard_count: 0, shards: { "0000": { pageservers: [{ libpq_url: "host=ps port=6400" }] } } }
     })
     const generation = spec(settings({ ...old, "neon.safekeepers": "g#7:s1:1,s2:1" }))
-    expect(parseSpec(generation)).toMatchObject({ right: { safekeepers: ["s1:1", "s2:1"], safekeepersGeneration: 7 } })
+    expect(parseSpec(generation)).toMatchObject({
+      success: { safekeepers: ["s1:1", "s2:1"], safekeepersGeneration: 7 }
+    })
     const stripes = { "neon.pageserver_connstring": "a,b", "neon.stripe_size": "8" }
     expect(parseSpec(spec(settings({ ...old, ...stripes })))).toMatchObject({
-      right: { pageserver: { stripe_size: 8 } }
+      success: { pageserver: { stripe_size: 8 } }
     })
     for (const [stripe, reason] of [
       ["x", "invalid digit found in string"],
@@ -255,7 +257,7 @@ describe("a spec is resolved", () => {
       ["4294967296", "number too large to fit in target type"]
     ] as const) {
       const wrong = spec(settings({ ...old, ...stripes, "neon.stripe_size": stripe }))
-      expect(parseSpec(wrong)).toMatchObject({ left: { message: reason } })
+      expect(parseSpec(wrong)).toMatchObject({ failure: { message: reason } })
     }
   })
 
@@ -269,7 +271,7 @@ describe("a spec is resolved", () => {
         settings: ["f".repeat(32), tenant].map((value) => ({ name: "neon.tenant_id", value, vartype: "string" }))
       }
     })
-    expect(parseSpec(twice)).toMatchObject({ right: { tenantId: tenant } })
+    expect(parseSpec(twice)).toMatchObject({ success: { tenantId: tenant } })
   })
 
   it("or refused in the known words and order", () => {
@@ -287,17 +289,17 @@ describe("a spec is resolved", () => {
 
   it("without safekeepers unless it is a primary", () => {
     for (const mode of ["Replica", { Static: "0/1" }]) {
-      expect(parsed({ mode, safekeeper_connstrings: [] })).toMatchObject({ right: { safekeepers: [] } })
-      expect(Either.isRight(parsed({ mode, safekeeper_connstrings: ["a", "a"] }))).toBe(true)
+      expect(parsed({ mode, safekeeper_connstrings: [] })).toMatchObject({ success: { safekeepers: [] } })
+      expect(Result.isSuccess(parsed({ mode, safekeeper_connstrings: ["a", "a"] }))).toBe(true)
     }
   })
 
   it("and what would fail later is refused now, by its path", () => {
-    const fault = (members: object) => Either.getOrThrow(Either.flip(parsed(members)))
+    const fault = (members: object) => Result.getOrThrow(Result.flip(parsed(members)))
     expect(fault({ delta_operations: [{ action: "rename_db", name: "a" }] }).field).toBe(
       "spec.delta_operations[0].new_name"
     )
-    expect(Either.isRight(parsed({ delta_operations: [{ action: "delete_db", name: "a" }] }))).toBe(true)
+    expect(Result.isSuccess(parsed({ delta_operations: [{ action: "delete_db", name: "a" }] }))).toBe(true)
     const info = (pageserver: object) => ({
       pageserver_connection_info: {
         shard_count: 0,
@@ -309,7 +311,7 @@ describe("a spec is resolved", () => {
       field: "spec.pageserver_connection_info",
       message: "no grpc_url for shard 0000"
     })
-    for (const url of ["grpc_url", "libpq_url"]) expect(Either.isRight(parsed(info({ [url]: "x" })))).toBe(true)
+    for (const url of ["grpc_url", "libpq_url"]) expect(Result.isSuccess(parsed(info({ [url]: "x" })))).toBe(true)
     const cluster = { roles: [], databases: [], settings: [{ name: "jit", value: "on\nfsync=off", vartype: "bool" }] }
     expect(fault({ cluster }).message).toContain('"jit"')
   })
@@ -329,7 +331,7 @@ describe("a spec is resolved", () => {
           const result = parsed(members)
           const duplicates = new Set(keepers).size < keepers.length
           const sharded = connstring.includes(",")
-          expect(Either.isRight(result)).toBe(keepers.length > 0 && !duplicates && (!sharded || stripe !== null))
+          expect(Result.isSuccess(result)).toBe(keepers.length > 0 && !duplicates && (!sharded || stripe !== null))
         }
       )
     )
@@ -347,15 +349,15 @@ describe("a configuration", () => {
   const ed25519 = { use: "sig", key_ops: ["verify"], alg: "EdDSA", kid: "a", kty: "OKP", crv: "Ed25519", x: "AA" }
   const config = (keys: ReadonlyArray<object>, more: object = {}) =>
     decodeJson(ComputeConfig, JSON.stringify({ spec: null, compute_ctl_config: { jwks: { keys }, ...more } }))
-  const keysOf = (keys: ReadonlyArray<object>) => Either.getOrThrow(config(keys)).compute_ctl_config.jwks
+  const keysOf = (keys: ReadonlyArray<object>) => Result.getOrThrow(config(keys)).compute_ctl_config.jwks
 
   it("may lack a spec, not its keys", () => {
-    expect(Either.getOrThrow(config([]))).toMatchObject({ spec: null, compute_ctl_config: { tls: null } })
+    expect(Result.getOrThrow(config([]))).toMatchObject({ spec: null, compute_ctl_config: { tls: null } })
     expect(decodeJson(ComputeConfig, '{"spec":null}')).toMatchObject({
-      left: { message: expect.stringContaining("missing field `compute_ctl_config`") }
+      failure: { message: expect.stringContaining("missing field `compute_ctl_config`") }
     })
     expect(config([], { tls: { key_path: "k" } })).toMatchObject({
-      left: { path: "compute_ctl_config.tls", message: expect.stringContaining("missing field `cert_path`") }
+      failure: { path: "compute_ctl_config.tls", message: expect.stringContaining("missing field `cert_path`") }
     })
   })
 
@@ -383,7 +385,7 @@ describe("a configuration", () => {
     const folder = path.join(import.meta.dirname, "../golden/conf")
     for (const file of fs.readdirSync(folder)) {
       const recorded = JSON.parse(fs.readFileSync(path.join(folder, file), "utf8")).case.spec
-      expect([file, Either.isRight(decodeJson(ComputeSpec, JSON.stringify(recorded)))]).toEqual([file, true])
+      expect([file, Result.isSuccess(decodeJson(ComputeSpec, JSON.stringify(recorded)))]).toEqual([file, true])
     }
   })
 })

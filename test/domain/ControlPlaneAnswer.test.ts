@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { configUrl, interpret, pauseAfter } from "../../src/domain/ControlPlaneAnswer.ts"
 import { run } from "../../src/domain/Json.ts"
 
@@ -21,7 +21,7 @@ describe("an answer of the control plane", () => {
   ]
   for (const [code, status, body, again, text] of refusals) {
     it(`${status} ${body.slice(0, 24)}: ${again ? "ask again" : "the end"}`, () => {
-      const refusal = Either.getOrThrow(Either.flip(run(interpret(code, status, body))))
+      const refusal = Result.getOrThrow(Result.flip(run(interpret(code, status, body))))
       assert.strictEqual(refusal.again, again)
       assert.match(refusal.message, text)
     })
@@ -29,7 +29,7 @@ describe("an answer of the control plane", () => {
 
   it("that the compute is empty is a configuration", () => {
     const answer = run(interpret(200, "200 OK", `{"status":"empty","spec":null,${config}}`))
-    assert.strictEqual(Either.getOrThrow(answer).spec, null)
+    assert.strictEqual(Result.getOrThrow(answer).spec, null)
   })
 })
 

@@ -1,16 +1,16 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ComputeConfig, ConfigurationRequest, PromoteConfig } from "../../src/domain/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
 import { allFaults, decodeJson, decodeSteps } from "../../src/domain/Decode.ts"
 
 const minimal = { format_version: 1, suspend_timeout_seconds: -1, cluster: { roles: [], databases: [] } }
-const reject = (text: string) => Either.flip(decodeJson(ConfigurationRequest, text)).pipe(Either.getOrThrow)
+const reject = (text: string) => Result.flip(decodeJson(ConfigurationRequest, text)).pipe(Result.getOrThrow)
 const rejectSpec = (spec: object) =>
-  Either.flip(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, ...spec }))).pipe(Either.getOrThrow)
+  Result.flip(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, ...spec }))).pipe(Result.getOrThrow)
 
 describe("Decode", () => {
   it("decides by the first fault in reading order", () => {
@@ -28,9 +28,9 @@ describe("Decode", () => {
 
   it("ignores what follows the value unless asked not to", () => {
     const text = `${JSON.stringify(minimal)} trailing`
-    expect(Either.isRight(decodeJson(ComputeSpec, text))).toBe(true)
+    expect(Result.isSuccess(decodeJson(ComputeSpec, text))).toBe(true)
     expect(decodeJson(ComputeSpec, text, { trailing: "refuse" })).toMatchObject({
-      left: { kind: "syntax", message: expect.stringContaining("trailing characters at line 1") }
+      failure: { kind: "syntax", message: expect.stringContaining("trailing characters at line 1") }
     })
   })
 
@@ -62,7 +62,7 @@ describe("Decode", () => {
     )
     expect(allFaults(ComputeSpec, JSON.stringify(Array.from({ length: 200 }, () => nul))).length).toBeLessThan(110)
     const escaped = JSON.stringify({ ...minimal, project_id: "\\u0000" })
-    expect(Either.getOrThrow(decodeJson(ComputeSpec, escaped)).project_id).toBe("\\u0000")
+    expect(Result.getOrThrow(decodeJson(ComputeSpec, escaped)).project_id).toBe("\\u0000")
   })
 
   it("names the member and the reason", () => {
@@ -106,16 +106,18 @@ describe("Decode", () => {
 
   it("refuses whole floats where an integer is asked for, and takes any number as format version", () => {
     const text = (member: string) => `{"cluster":{"roles":[],"databases":[]},${member}}`
-    expect(Either.isRight(decodeJson(ComputeSpec, text('"format_version":1.0,"suspend_timeout_seconds":1')))).toBe(true)
+    expect(Result.isSuccess(decodeJson(ComputeSpec, text('"format_version":1.0,"suspend_timeout_seconds":1')))).toBe(
+      true
+    )
     expect(decodeJson(ComputeSpec, text('"suspend_timeout_seconds":1.0'))).toMatchObject({
-      left: { message: expect.stringContaining("invalid type: floating point, expected i64") }
+      failure: { message: expect.stringContaining("invalid type: floating point, expected i64") }
     })
   })
 
   it("refuses a member given twice, but not a key of a free map or an unknown member", () => {
     const text = (members: string) => `{"cluster":{"roles":[],"databases":[]},"suspend_timeout_seconds":1,${members}}`
     expect(decodeJson(ComputeSpec, text('"mode":"Primary","mode":"Primary"'))).toMatchObject({
-      left: { kind: "shape", message: expect.stringContaining("duplicate field `mode` at line 1") }
+      failure: { kind: "shape", message: expect.stringContaining("duplicate field `mode` at line 1") }
     })
     expect(
       decodeJson(
@@ -123,12 +125,12 @@ describe("Decode", () => {
         text('"databricks_settings":null,"delta_operations":[{"name":"a","action":"x","name":"b"}]')
       )
     ).toMatchObject({
-      left: { path: "delta_operations[0]", message: expect.stringContaining("duplicate field `name`") }
+      failure: { path: "delta_operations[0]", message: expect.stringContaining("duplicate field `name`") }
     })
     expect(
       decodeJson(ComputeSpec, text('"pgbouncer_settings":{"a":"1","a":"2"},"new":1,"new":{"x":1,"x":1}'))
     ).toMatchObject({
-      right: { pgbouncer_settings: { a: "2" } }
+      success: { pgbouncer_settings: { a: "2" } }
     })
   })
 
@@ -147,7 +149,7 @@ describe("Decode", () => {
       expect(message).not.toContain("77001122")
       expect(message.length).toBeLessThan(300)
     }
-    const good = Either.getOrThrow(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, storage_auth_token: secret })))
+    const good = Result.getOrThrow(decodeJson(ComputeSpec, JSON.stringify({ ...minimal, storage_auth_token: secret })))
     expect(JSON.stringify(good, (_, value) => (typeof value === "bigint" ? String(value) : value))).not.toContain(
       "verySecret"
     )
@@ -181,19 +183,19 @@ describe("Decode", () => {
       const text = typeof request.body === "string" ? request.body : JSON.stringify(request.body)
       const decoded =
         request.path === "/promote"
-          ? Either.map(decodeJson(PromoteConfig, text), () => true)
-          : Either.map(decodeJson(ConfigurationRequest, text), () => true)
-      if (Either.isRight(decoded)) {
+          ? Result.map(decodeJson(PromoteConfig, text), () => true)
+          : Result.map(decodeJson(ConfigurationRequest, text), () => true)
+      if (Result.isSuccess(decoded)) {
         expect(response.status).toBe(400)
         continue
       }
       checked++
-      const status = decoded.left.kind === "syntax" ? 400 : 422
+      const status = decoded.failure.kind === "syntax" ? 400 : 422
       const prefix =
         status === 400
           ? "Failed to parse the request body as JSON: "
           : "Failed to deserialize the JSON body into the target type: "
-      const error = prefix + decoded.left.message
+      const error = prefix + decoded.failure.message
       expect(status).toBe(response.status)
       for (const needle of request.only ?? []) {
         expect(request.path === "/promote" ? error : error.toLowerCase()).toContain(needle)
@@ -230,14 +232,14 @@ describe("Decode", () => {
       let pauses = 0
       let next = steps.next()
       for (; next.done !== true; next = steps.next()) pauses += 1
-      expect(Either.getOrThrow(next.value)).toStrictEqual(Schema.decodeUnknownSync(ConfigurationRequest)(document))
+      expect(Result.getOrThrow(next.value)).toStrictEqual(Schema.decodeUnknownSync(ConfigurationRequest)(document))
       if (count > 1000) expect(pauses).toBeGreaterThan(30)
     }
   })
 
   it("finds the first fault of a large document without looking for the others", () => {
     const wrong = (count: number) => `{"cluster":{"databases":[],"roles":[${"1,".repeat(count)}1]}}`
-    expect(decodeJson(ComputeSpec, wrong(1_000_000))).toMatchObject({ left: { path: "cluster.roles[0]" } })
+    expect(decodeJson(ComputeSpec, wrong(1_000_000))).toMatchObject({ failure: { path: "cluster.roles[0]" } })
     const cost = (text: string) => {
       const started = process.cpuUsage()
       decodeJson(ComputeSpec, text)
@@ -251,7 +253,7 @@ describe("Decode", () => {
   })
 
   it("decides by reading order among members that came twice, wrong ones and the end of the text", () => {
-    const path = (text: string) => Either.getOrThrow(Either.flip(decodeJson(ComputeSpec, text))).message
+    const path = (text: string) => Result.getOrThrow(Result.flip(decodeJson(ComputeSpec, text))).message
     expect(path('{"mode":"Primary","features":7,"mode":1}')).toMatch(/^features: invalid type/)
     expect(path('{"mode":1,"mode":"Primary","features":7}')).toMatch(/^duplicate field `mode`/)
     expect(path('{"mode":"Primary","mode":"Primary","features":[')).toMatch(/^duplicate field `mode`/)
@@ -280,7 +282,7 @@ describe("Decode", () => {
       `"${long}"`
     ]
     for (const text of texts) {
-      const { message } = Either.getOrThrow(Either.flip(decodeJson(ComputeSpec, text)))
+      const { message } = Result.getOrThrow(Result.flip(decodeJson(ComputeSpec, text)))
       expect(message.match(/[k7]+/g)?.join("").length ?? 0, text.slice(0, 60)).toBeLessThan(200)
       expect(message.length, text.slice(0, 60)).toBeLessThan(400)
     }
@@ -297,7 +299,7 @@ describe("Decode", () => {
     }
     const cost = (text: string) => {
       const started = process.cpuUsage()
-      expect(Either.isRight(decodeJson(ComputeSpec, text))).toBe(true)
+      expect(Result.isSuccess(decodeJson(ComputeSpec, text))).toBe(true)
       const { user, system } = process.cpuUsage(started)
       return user + system
     }
@@ -309,6 +311,6 @@ describe("Decode", () => {
     // Ten times the spec: about ten times the time, and a hundred times if anything were quadratic.
     expect(best(text) / best(small)).toBeLessThan(40)
     const broken = text.replace('"role_29000"', "7")
-    expect(decodeJson(ComputeSpec, broken)).toMatchObject({ left: { path: "cluster.roles[29000].name" } })
+    expect(decodeJson(ComputeSpec, broken)).toMatchObject({ failure: { path: "cluster.roles[29000].name" } })
   })
 })

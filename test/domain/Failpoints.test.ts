@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { parseAction, parseList } from "../../src/domain/Failpoints.ts"
 
 describe("failpoints", () => {
   it("have actions in the words of the original's tests", () => {
-    const action = (text: string) => Either.getOrElse(parseAction(text), (message) => message)
+    const action = (text: string) => Result.getOrElse(parseAction(text), (message) => message)
     assert.deepStrictEqual(action("return(3)"), { _tag: "Return", value: "3" })
     assert.deepStrictEqual(action(" return "), { _tag: "Return", value: "" })
     assert.deepStrictEqual(action("sleep(100)"), { _tag: "Sleep", millis: 100 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { isSegment, lfcStateObject, mayOffload } from "../../src/domain/LfcState.ts"
 import { spec } from "../programs/fakes.ts"
 
@@ -7,22 +7,22 @@ const stored = { endpoint_storage_addr: "es:51243", endpoint_storage_token: "t" 
 
 describe("state of the local file cache", () => {
   it("lies under tenant, timeline and endpoint", () => {
-    const object = Either.getOrThrow(lfcStateObject(spec(stored), null))
+    const object = Result.getOrThrow(lfcStateObject(spec(stored), null))
     expect(object.address).toBe("es:51243")
     expect(object.path.join("/")).toBe(
       "b0554b632bd4d547a63b86c3630317e8/1e8a3f1d2c4b5a69788796a5b4c3d2e1/ep-1/lfc_state"
     )
-    expect(Either.getOrThrow(lfcStateObject(spec(stored), "other")).path[2]).toBe("other")
+    expect(Result.getOrThrow(lfcStateObject(spec(stored), "other")).path[2]).toBe("other")
   })
 
   it("cannot be found without its parts", () => {
     const fault = (members: object, from: string | null = null) =>
-      Either.getOrThrow(Either.flip(lfcStateObject(spec({ ...members }), from)))
+      Result.getOrThrow(Result.flip(lfcStateObject(spec({ ...members }), from)))
     expect(fault({ ...stored, endpoint_id: null })).toBe("pspec.endpoint_id missing, other endpoint_id not provided")
     expect(fault({})).toBe("pspec.endpoint_storage_addr missing")
     expect(fault({ endpoint_storage_addr: "es:1" })).toBe("pspec.endpoint_storage_token missing")
     expect(fault(stored, "../other")).toContain("not one path segment")
-    expect(Either.isLeft(lfcStateObject(null, "e"))).toBe(true)
+    expect(Result.isFailure(lfcStateObject(null, "e"))).toBe(true)
   })
 
   it.each(["", ".", "..", "a/b", "a\\b", "a\nb", "\0"])("does not take %j as one segment", (name) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Lsn from "../../src/domain/Lsn.ts"
 import * as PageApi from "../../src/domain/PageApi.ts"
 
@@ -15,7 +15,7 @@ describe("PageApi", () => {
     for (const request of [replica, latest]) {
       assert.deepStrictEqual(
         PageApi.decodeGetBaseBackupRequest(PageApi.encodeGetBaseBackupRequest(request)),
-        Either.right(request)
+        Result.succeed(request)
       )
     }
   })
@@ -24,8 +24,8 @@ describe("PageApi", () => {
     assert.strictEqual(hex(PageApi.frame(PageApi.encodeLeaseLsnRequest(at))), "00000000050888a3ae0b")
     const answer = PageApi.encodeLeaseLsnResponse(1753920000500)
     assert.strictEqual(hex(answer), "0a0c0880e4aac4061080cab5ee01")
-    assert.deepStrictEqual(PageApi.decodeLeaseLsnResponse(answer), Either.right(1753920000500))
-    assert.isTrue(Either.isLeft(PageApi.decodeLeaseLsnResponse(new Uint8Array(0))))
+    assert.deepStrictEqual(PageApi.decodeLeaseLsnResponse(answer), Result.succeed(1753920000500))
+    assert.isTrue(Result.isFailure(PageApi.decodeLeaseLsnResponse(new Uint8Array(0))))
   })
 
   it("cuts messages at any byte", () => {
@@ -35,14 +35,14 @@ describe("PageApi", () => {
       const reader = new PageApi.FrameReader()
       const got: Array<Uint8Array> = []
       for (let from = 0; from < bytes.length; from += step) {
-        got.push(...Either.getOrThrow(reader.push(bytes.subarray(from, from + step))))
+        got.push(...Result.getOrThrow(reader.push(bytes.subarray(from, from + step))))
       }
       assert.deepStrictEqual(got.map(hex), messages.map(hex))
       assert.isFalse(reader.pending)
     }
     const reader = new PageApi.FrameReader(10)
-    assert.isTrue(Either.isLeft(reader.push(PageApi.frame(new Uint8Array(11)))))
-    assert.isTrue(Either.isLeft(new PageApi.FrameReader().push(Uint8Array.from([1, 0, 0, 0, 0]))))
+    assert.isTrue(Result.isFailure(reader.push(PageApi.frame(new Uint8Array(11)))))
+    assert.isTrue(Result.isFailure(new PageApi.FrameReader().push(Uint8Array.from([1, 0, 0, 0, 0]))))
   })
 
   it("escapes status messages", () => {
@@ -55,7 +55,7 @@ describe("PageApi", () => {
 
   it("rejects messages that are cut or odd", () => {
     for (const text of ["08", "0aff", "0a0501", "03"]) {
-      assert.isTrue(Either.isLeft(PageApi.decodeGetBaseBackupRequest(Buffer.from(text, "hex"))), text)
+      assert.isTrue(Result.isFailure(PageApi.decodeGetBaseBackupRequest(Buffer.from(text, "hex"))), text)
     }
   })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { status } from "../../src/domain/PageApi.ts"
 import type { PageserverConnectionInfo } from "../../src/domain/PageserverConnectionInfo.ts"
 import { basebackupEndpoint, leaseEndpoints } from "../../src/domain/PageserverEndpoint.ts"
@@ -29,20 +29,20 @@ describe("PageserverEndpoint", () => {
     const shard = { number: 0, count: 2 }
     assert.deepStrictEqual(
       basebackupEndpoint(info("grpc", both, 2)),
-      Either.right({ shard, protocol: "grpc" as const, url: "g0" })
+      Result.succeed({ shard, protocol: "grpc" as const, url: "g0" })
     )
     assert.deepStrictEqual(
       basebackupEndpoint(info("libpq", both, 2)),
-      Either.right({ shard, protocol: "libpq" as const, url: "l0" })
+      Result.succeed({ shard, protocol: "libpq" as const, url: "l0" })
     )
     assert.deepStrictEqual(
       basebackupEndpoint(info("grpc", { "0000": [["l0", null]] })),
-      Either.right({ shard: { number: 0, count: 0 }, protocol: "libpq" as const, url: "l0" })
+      Result.succeed({ shard: { number: 0, count: 0 }, protocol: "libpq" as const, url: "l0" })
     )
   })
 
   it("says what is missing", () => {
-    const refusal = (value: PageserverConnectionInfo) => Either.getLeft(basebackupEndpoint(value)).pipe(String)
+    const refusal = (value: PageserverConnectionInfo) => Result.getFailure(basebackupEndpoint(value)).pipe(String)
     assert.include(refusal(info("grpc", { "0000": [[null, null]] })), "no grpc_url for shard 0000")
     assert.include(refusal(info("libpq", { "0000": [] })), "must have at least one pageserver")
     assert.include(refusal(info("libpq", {}, 2)), "shard connection info missing for shard 0002")
@@ -60,7 +60,7 @@ describe("PageserverEndpoint", () => {
       },
       2
     )
-    const endpoints = Either.getOrThrow(leaseEndpoints(many))
+    const endpoints = Result.getOrThrow(leaseEndpoints(many))
     assert.deepStrictEqual(
       endpoints.map(({ shard, protocol, url }) => [shard.number, protocol, url]),
       [
@@ -71,7 +71,7 @@ describe("PageserverEndpoint", () => {
     )
     assert.deepStrictEqual(
       leaseEndpoints(info("libpq", { "0002": [["l0", null]] }, 2)),
-      Either.left("shard connection info missing for shard 0102")
+      Result.fail("shard connection info missing for shard 0102")
     )
   })
 })

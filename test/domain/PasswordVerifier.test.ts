@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { passwordVerifier } from "../../src/domain/PasswordVerifier.ts"
 
 const HASH = "0123456789abcdef0123456789abcdef"
@@ -10,18 +10,18 @@ const scram = (iterations: string, salt: string, stored = KEY, server = KEY) =>
 describe("a password verifier", () => {
   it("is a whole SCRAM one, as it is", () => {
     for (const salt of ["c2FsdA==", "c2FsdHM=", "c2FsdHNh", "MDEyMzQ1Njc4OWFiY2RlZg=="]) {
-      assert.deepStrictEqual(passwordVerifier(scram("4096", salt)), Either.right(scram("4096", salt)))
+      assert.deepStrictEqual(passwordVerifier(scram("4096", salt)), Result.succeed(scram("4096", salt)))
     }
   })
 
   it("is an MD5 hash, with or without its prefix; Postgres knows small digits only", () => {
     for (const text of [HASH, `md5${HASH}`, HASH.toUpperCase(), `md5${HASH.toUpperCase()}`]) {
-      assert.deepStrictEqual(passwordVerifier(text), Either.right(`md5${HASH}`))
+      assert.deepStrictEqual(passwordVerifier(text), Result.succeed(`md5${HASH}`))
     }
   })
 
   it("is none when it is empty", () => {
-    assert.deepStrictEqual(passwordVerifier(""), Either.right(null))
+    assert.deepStrictEqual(passwordVerifier(""), Result.succeed(null))
   })
 
   it("is refused when Postgres would take it for a password in clear", () => {
@@ -42,7 +42,7 @@ describe("a password verifier", () => {
       ...[`${scram("4096", "c2FsdA==")}:x`, scram("4096", "c2FsdA==").toLowerCase(), "\0", "x".repeat(1_000_000)]
     ]) {
       const refused = passwordVerifier(text)
-      assert.isTrue(Either.isLeft(refused), text.slice(0, 100))
+      assert.isTrue(Result.isFailure(refused), text.slice(0, 100))
       if (text.length > 10 && !text.startsWith("SCRAM")) assert.notInclude(JSON.stringify(refused), text)
     }
   })

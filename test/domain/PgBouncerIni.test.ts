@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { mergeIni } from "../../src/domain/PgBouncerIni.ts"
 
-const merged = (text: string, settings: Record<string, string>) => Either.getOrThrow(mergeIni(text, settings))
+const merged = (text: string, settings: Record<string, string>) => Result.getOrThrow(mergeIni(text, settings))
 
 const INI = `; the image's own
 [databases]
@@ -55,7 +55,7 @@ describe("mergeIni", () => {
     ["a b", "1"]
   ] as const) {
     it(`refuses ${JSON.stringify([name, value])}`, () => {
-      assert.isTrue(Either.isLeft(mergeIni(INI, { [name]: value })))
+      assert.isTrue(Result.isFailure(mergeIni(INI, { [name]: value })))
     })
   }
 })

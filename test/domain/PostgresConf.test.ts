@@ -1,7 +1,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { withLibraries } from "../../src/domain/AuditConf.ts"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
@@ -25,7 +25,7 @@ const plain: ConfContext = {
   lakebase: null
 }
 const lines = (spec: object, context: Partial<ConfContext> = {}): ReadonlyArray<string> =>
-  Either.getOrThrow(render(decode({ ...minimal, ...spec }), { ...plain, ...context })).split("\n")
+  Result.getOrThrow(render(decode({ ...minimal, ...spec }), { ...plain, ...context })).split("\n")
 
 interface Case {
   readonly spec: object
@@ -46,7 +46,7 @@ describe("postgresql.conf as recorded", () => {
         privilegedRole: args.includes("--privileged-role-name") ? args.at(-1)! : "neon_superuser",
         lakebase: args.includes("--lakebase-mode") ? { port: 55432 } : null
       }
-      const text = Either.getOrThrow(render(spec, context))
+      const text = Result.getOrThrow(render(spec, context))
       expect(text).toBe(recorded.result.replaceAll("INTERNAL_PORT", "4242"))
     })
   }
@@ -74,7 +74,7 @@ describe("postgresql.conf", () => {
       pageserver_connection_info: { shard_count: 2, shards: { "0002": { pageservers: [{ libpq_url: "a" }] } } }
     })
     expect(render(spec, plain)).toMatchObject({
-      left: { message: "shard 0102 missing from pageserver_connection_info shard map" }
+      failure: { message: "shard 0102 missing from pageserver_connection_info shard map" }
     })
   })
 
@@ -129,22 +129,22 @@ describe("settings", () => {
 
   it("are written by type", () => {
     expect(line("test.escaping", `a \\ b ' c " d`, "string")).toEqual(
-      Either.right(`test.escaping = 'a \\\\ b '' c " d'`)
+      Result.succeed(`test.escaping = 'a \\\\ b '' c " d'`)
     )
-    expect(line("fsync", "off", "bool")).toEqual(Either.right("fsync = off"))
-    expect(line("a", "x\ny", "string")).toEqual(Either.right("a = 'x\\ny'"))
-    expect(optionLines([])).toEqual(Either.right("\n"))
-    expect(optionLines(null)).toEqual(Either.right(""))
+    expect(line("fsync", "off", "bool")).toEqual(Result.succeed("fsync = off"))
+    expect(line("a", "x\ny", "string")).toEqual(Result.succeed("a = 'x\\ny'"))
+    expect(optionLines([])).toEqual(Result.succeed("\n"))
+    expect(optionLines(null)).toEqual(Result.succeed(""))
   })
 
   it("cannot smuggle another line in", () => {
     expect(line("a", "on\nfsync = off", "bool")).toMatchObject({
-      left: { field: "a", message: expect.stringContaining('setting "a"') }
+      failure: { field: "a", message: expect.stringContaining('setting "a"') }
     })
     expect(line("a\nfsync", "off", "string")).toMatchObject({
-      left: { message: expect.stringContaining("control character") }
+      failure: { message: expect.stringContaining("control character") }
     })
-    expect(line("a", "x\u0000y", "string")).toMatchObject({ left: { message: expect.stringContaining("NUL") } })
+    expect(line("a", "x\u0000y", "string")).toMatchObject({ failure: { message: expect.stringContaining("NUL") } })
   })
 })
 

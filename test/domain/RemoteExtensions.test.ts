@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ComputeSpec, RemoteExtensions } from "../../src/domain/ComputeSpec.ts"
 import { archiveUrl, goArchitecture } from "../../src/domain/ExtensionPath.ts"
@@ -18,7 +18,10 @@ const remote = Schema.decodeUnknownSync(RemoteExtensions)({
 })
 
 const answer = (name: string, isLibrary: boolean) =>
-  Either.match(resolve(remote, name, isLibrary), { onLeft: ({ message }) => message, onRight: (found) => `= ${found}` })
+  Result.match(resolve(remote, name, isLibrary), {
+    onFailure: ({ message }) => message,
+    onSuccess: (found) => `= ${found}`
+  })
 
 const spec = (cluster: Record<string, unknown>) =>
   Schema.decodeUnknownSync(ComputeSpec)({
@@ -49,7 +52,7 @@ describe("resolve", () => {
   it("takes absent lists as empty", () => {
     const unlisted = { ...remote, public_extensions: null, custom_extensions: null }
     const found = resolve(unlisted, "postgis-3.so", true)
-    assert.strictEqual(Either.getOrThrow(Either.flip(found)).message, "extension postgis is not found")
+    assert.strictEqual(Result.getOrThrow(Result.flip(found)).message, "extension postgis is not found")
     assert.deepStrictEqual(controlFiles(unlisted), [])
   })
 })

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { auditAddress, auditConf, exportConf } from "../../src/domain/RsyslogConf.ts"
 
 describe("auditAddress", () => {
@@ -14,7 +14,7 @@ describe("auditAddress", () => {
     ["[7e60:82ed:cb2e:d617:f904:f395:aaca:e252]:5555", "", "7e60:82ed:cb2e:d617:f904:f395:aaca:e252", 5555, false]
   ] as const) {
     it(`${plain} ${tls}`, () => {
-      assert.deepStrictEqual(Either.getOrThrow(auditAddress(plain, tls)), { host, port, tls: isTls })
+      assert.deepStrictEqual(Result.getOrThrow(auditAddress(plain, tls)), { host, port, tls: isTls })
     })
   }
 
@@ -30,32 +30,32 @@ describe("auditAddress", () => {
     "u@h:5",
     "[h]:5"
   ]) {
-    it(`refuses ${bad}`, () => assert.isTrue(Either.isLeft(auditAddress(bad, ""))))
+    it(`refuses ${bad}`, () => assert.isTrue(Result.isFailure(auditAddress(bad, ""))))
   }
 
   it("says that there is none", () => {
     assert.strictEqual(
-      Either.getOrThrow(Either.flip(auditAddress("", ""))).message,
+      Result.getOrThrow(Result.flip(auditAddress("", ""))).message,
       "AUDIT_LOGGING_ENDPOINT and AUDIT_LOGGING_TLS_ENDPOINT are both empty"
     )
   })
 })
 
 describe("exportConf", () => {
-  it("is empty without a host", () => assert.strictEqual(Either.getOrThrow(exportConf(null)), ""))
+  it("is empty without a host", () => assert.strictEqual(Result.getOrThrow(exportConf(null)), ""))
 
   it("forwards what Postgres says", () => {
-    const text = Either.getOrThrow(exportConf("collector.cvc.local:514"))
+    const text = Result.getOrThrow(exportConf("collector.cvc.local:514"))
     for (const part of ['target="collector.cvc.local"', 'port="514"', "$programname == 'postgres'"])
       assert.include(text, part)
   })
 
-  it("takes an address of IPv6", () => assert.include(Either.getOrThrow(exportConf("[::1]:514")), 'target="::1"'))
+  it("takes an address of IPv6", () => assert.include(Result.getOrThrow(exportConf("[::1]:514")), 'target="::1"'))
 
   for (const bad of ["invalid", "h:", "h:x", 'a"b:1']) {
     it(`refuses ${bad}`, () =>
       assert.strictEqual(
-        Either.getOrThrow(Either.flip(exportConf(bad))).message,
+        Result.getOrThrow(Result.flip(exportConf(bad))).message,
         "Invalid host format for Postgres logs export"
       ))
   }
@@ -93,10 +93,10 @@ describe.skipIf(rsyslogd === undefined)("rsyslogd -N1", () => {
   }
 
   it("takes the export snippet", () => {
-    assert.strictEqual(complaints(Either.getOrThrow(exportConf("[fe80::1]:514"))), "")
+    assert.strictEqual(complaints(Result.getOrThrow(exportConf("[fe80::1]:514"))), "")
   })
 
   it("would have complained of a broken one", () => {
-    assert.notStrictEqual(complaints(Either.getOrThrow(exportConf("h:514")).replace("omfwd", "omnothing")), "")
+    assert.notStrictEqual(complaints(Result.getOrThrow(exportConf("h:514")).replace("omfwd", "omnothing")), "")
   })
 })

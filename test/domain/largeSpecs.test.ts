@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
 import { decodeJson } from "../../src/domain/Decode.ts"
 import { parseSpec } from "../../src/domain/ParsedSpec.ts"
 import { controlFiles } from "../../src/domain/RemoteExtensions.ts"
 
 const spec = (more: object) =>
-  Either.getOrThrow(
+  Result.getOrThrow(
     decodeJson(
       ComputeSpec,
       JSON.stringify({
@@ -50,8 +50,8 @@ describe("large specs", () => {
     const many = (count: number) => ({
       safekeeper_connstrings: Array.from({ length: count }, (_, index) => `sk-${index}:1`)
     })
-    assert.isTrue(Either.isRight(parseSpec(spec(many(1000)))))
-    const fault = Either.getOrThrow(Either.flip(parseSpec(spec(many(1001)))))
+    assert.isTrue(Result.isSuccess(parseSpec(spec(many(1000)))))
+    const fault = Result.getOrThrow(Result.flip(parseSpec(spec(many(1001)))))
     assert.strictEqual(fault.message, "more than 1000 safekeepers")
   })
 })

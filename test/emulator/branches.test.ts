@@ -7,7 +7,7 @@ import * as Branches from "../../src/emulator/Branches.ts"
 import { tempDir } from "../rig/postgres.ts"
 
 describe("Branches", () => {
-  it.scopedLive("are saved, forked and found again", () =>
+  it.live("are saved, forked and found again", () =>
     Effect.gen(function* () {
       const folder = yield* tempDir()
       assert.isUndefined(yield* Branches.load(folder, "main"))
@@ -15,8 +15,8 @@ describe("Branches", () => {
         folder,
         { name: "x", timeline_id: "" as never, lsn: Lsn.zero, pg_major: 15 },
         "y"
-      ).pipe(Effect.either)
-      assert.strictEqual(first._tag, "Left")
+      ).pipe(Effect.result)
+      assert.strictEqual(first._tag, "Failure")
       const made = yield* Effect.gen(function* () {
         const timeline = Branches.timelineOf("main") as never
         const main = { name: "main", timeline_id: timeline, lsn: Lsn.fromBigInt(0x2000000n), pg_major: 17 }
@@ -32,7 +32,7 @@ describe("Branches", () => {
       assert.strictEqual(fs.readFileSync(Branches.archiveFile(folder, "feature"), "utf8"), "two")
       assert.deepStrictEqual(yield* Branches.list(folder), ["feature", "main"])
       fs.writeFileSync(`${folder}/main.json`, "{}")
-      assert.strictEqual((yield* Effect.either(Branches.load(folder, "main")))._tag, "Left")
+      assert.strictEqual((yield* Effect.result(Branches.load(folder, "main")))._tag, "Failure")
     })
   )
 

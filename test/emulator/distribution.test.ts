@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
 import * as Lsn from "../../src/domain/Lsn.ts"
@@ -74,10 +75,10 @@ const neon = (safekeepers: ReadonlyArray<string>) => [
 ]
 
 const until = (check: () => boolean) =>
-  Effect.iterate(false, {
-    while: (done) => !done,
-    body: () => Effect.delay(Effect.sync(check), 10)
-  }).pipe(Effect.timeout("20 seconds"))
+  Effect.sync(check).pipe(
+    Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("10 millis") }),
+    Effect.timeout("20 seconds")
+  )
 
 const stop = (child: ChildProcess, ended: Promise<Result>, signal: NodeJS.Signals) =>
   Effect.gen(function* () {
@@ -126,7 +127,7 @@ const serve = (emulator: Emulator) =>
 
 describe("a prepared server", () => {
   for (const server of servers) {
-    it.scopedLive(`${server} runs a basebackup, has the stand-in extension, and its content is kept`, () =>
+    it.live(`${server} runs a basebackup, has the stand-in extension, and its content is kept`, () =>
       Effect.gen(function* () {
         const emulator = yield* startEmulator({ pgbin: server })
         const { addresses } = emulator
@@ -188,7 +189,7 @@ describe("--sync-safekeepers", () => {
   const sync = (pgbin: string, data: string, more: Record<string, string> = {}) =>
     run(pgbin, ["--sync-safekeepers"], { PGDATA: data, ...more })
 
-  it.scopedLive("prints the highest position of a quorum and levels it", () =>
+  it.live("prints the highest position of a quorum and levels it", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator()
       const { addresses, world } = emulator
@@ -212,7 +213,7 @@ describe("--sync-safekeepers", () => {
     })
   )
 
-  it.scopedLive("shows the token, and fails without a quorum", () =>
+  it.live("shows the token, and fails without a quorum", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ tokenKey: makeKeys() })
       const { addresses, world } = emulator
@@ -231,7 +232,7 @@ describe("--sync-safekeepers", () => {
     })
   )
 
-  it.scopedLive("does what it is told: fail, print, hang until SIGTERM", () =>
+  it.live("does what it is told: fail, print, hang until SIGTERM", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator()
       const { addresses, world } = emulator
@@ -261,7 +262,7 @@ describe("--sync-safekeepers", () => {
 
 describe("a fake server", () => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT"] as const) {
-    it.scopedLive(`is ready at once, reloads, and stops on ${signal}`, () =>
+    it.live(`is ready at once, reloads, and stops on ${signal}`, () =>
       Effect.gen(function* () {
         const { addresses } = yield* startFakeEmulator()
         const data = yield* dataDirectory([])

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Addresses } from "../../src/emulator/Emulator.ts"
 import { runProgram } from "../rig/compute.ts"
 import { http } from "../rig/http.ts"
@@ -14,7 +15,7 @@ import { exchange, message, startup, texts } from "./rawPg.ts"
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1))
 
 describe("compute_ctl emulate", () => {
-  it.scopedLive("says where it listens, does as it is told, and ends with a signal", () =>
+  it.live("says where it listens, does as it is told, and ends with a signal", () =>
     Effect.gen(function* () {
       const dir = yield* tempDir()
       const spec = path.join(dir, "config.json")
@@ -34,10 +35,10 @@ describe("compute_ctl emulate", () => {
         ],
         ...["--lsn", "0/16B9188", "--spec", spec, "--faults", faults]
       ])
-      yield* Effect.iterate("", {
-        while: (text) => !text.endsWith("\n"),
-        body: () => Effect.delay(Effect.sync(running.stdout), 10)
-      }).pipe(Effect.timeout("20 seconds"))
+      yield* Effect.sync(running.stdout).pipe(
+        Effect.repeat({ until: (text) => text.endsWith("\n"), schedule: Schedule.spaced("10 millis") }),
+        Effect.timeout("20 seconds")
+      )
       const addresses: Addresses = JSON.parse(running.stdout())
       assert.lengthOf(addresses.safekeepers, 4)
       assert.lengthOf(addresses.pageservers_grpc, 2)
@@ -71,7 +72,7 @@ describe("compute_ctl emulate", () => {
     })
   )
 
-  it.scopedLive("explains itself", () =>
+  it.live("explains itself", () =>
     Effect.gen(function* () {
       const help = yield* runProgram(["emulate", "--help"])
       assert.strictEqual((yield* help.ended).code, 0)

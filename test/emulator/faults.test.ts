@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import * as Lsn from "../../src/domain/Lsn.ts"
@@ -34,15 +34,15 @@ describe("faults", () => {
   })
 
   it("are data: what is written is what is read", () => {
-    const decode = Schema.decodeUnknownEither(Fault.Faults)
+    const decode = Schema.decodeUnknownResult(Fault.Faults)
     for (const fault of [
       { peer: "grpc", action: { do: "error", code: "UNAVAILABLE", message: "x" } },
       [{ peer: "sync", times: 1, action: { do: "print", stdout: "", exit: 3 } }]
     ]) {
-      assert.deepStrictEqual<unknown>(decode(fault), Either.right(fault))
+      assert.deepStrictEqual<unknown>(decode(fault), Result.succeed(fault))
     }
     for (const wrong of [{ peer: "x", action: silence }, { peer: "grpc", action: { do: "dance" } }, { peer: "grpc" }]) {
-      assert.isTrue(Either.isLeft(decode(wrong)))
+      assert.isTrue(Result.isFailure(decode(wrong)))
     }
   })
 
@@ -117,7 +117,7 @@ describe("what clients send", () => {
     )
     const t = "b0554b632bd4d547a63b86c3630317e8"
     const command = parse(`lease lsn ${t}-0104 ${t.toUpperCase()} 0/10 `)
-    assert.deepStrictEqual(Either.getOrThrow(command), {
+    assert.deepStrictEqual(Result.getOrThrow(command), {
       _tag: "LeaseLsn",
       tenant: t,
       shard: { number: 1, count: 4 },
@@ -125,6 +125,6 @@ describe("what clients send", () => {
       lsn: Lsn.fromBigInt(16n)
     })
     const full = parse(`fullbackup ${t} ${t} 0/10 0/8`)
-    assert.strictEqual(Either.isRight(full) && full.right._tag === "Basebackup" && full.right.full, true)
+    assert.strictEqual(Result.isSuccess(full) && full.success._tag === "Basebackup" && full.success.full, true)
   })
 })

@@ -6,7 +6,7 @@ import { connect, type IncomingHttpHeaders } from "node:http2"
 import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import * as Lsn from "../../src/domain/Lsn.ts"
 import * as PageApi from "../../src/domain/PageApi.ts"
@@ -28,7 +28,7 @@ interface Answer {
 }
 
 const call = (url: string, path: string, message: Uint8Array, headers: Record<string, string>): Effect.Effect<Answer> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const session = connect(`http://127.0.0.1:${url.slice(url.lastIndexOf(":") + 1)}`)
     session.on("error", () => {})
     const stream = session.request({
@@ -51,7 +51,7 @@ const call = (url: string, path: string, message: Uint8Array, headers: Record<st
     stream.on("trailers", (got) => {
       trailers = got
     })
-    stream.on("data", (bytes: Buffer) => messages.push(...Either.getOrThrow(reader.push(bytes))))
+    stream.on("data", (bytes: Buffer) => messages.push(...Result.getOrThrow(reader.push(bytes))))
     stream.on("end", () => {
       isEnded = true
     })
@@ -73,7 +73,7 @@ const backup = (url: string, more: Partial<PageApi.GetBaseBackupRequest> = {}, h
   )
 
 const archive = ({ messages }: Answer): Buffer =>
-  Buffer.concat(messages.map((message) => Either.getOrThrow(PageApi.decodeBaseBackupChunk(message))))
+  Buffer.concat(messages.map((message) => Result.getOrThrow(PageApi.decodeBaseBackupChunk(message))))
 
 /** Status name and text, from the trailers or from a head without a body. */
 const status = ({ head, trailers }: Answer): readonly [string, string] => {
@@ -105,7 +105,7 @@ describe("a header block", () => {
 })
 
 describe("PageserverGrpc", () => {
-  it.scopedLive("streams the recorded archives", () =>
+  it.live("streams the recorded archives", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ content: recorded })
       const [url = ""] = emulator.addresses.pageservers_grpc
@@ -127,14 +127,14 @@ describe("PageserverGrpc", () => {
     })
   )
 
-  it.scopedLive("leases until a time, or refuses", () =>
+  it.live("leases until a time, or refuses", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator()
       const [url = ""] = emulator.addresses.pageservers_grpc
       const lease = (lsn: Lsn.Lsn) => call(url, PageApi.path.leaseLsn, PageApi.encodeLeaseLsnRequest(lsn), ids)
       const before = Date.now()
       const granted = yield* lease(at)
-      const until = Either.getOrThrow(PageApi.decodeLeaseLsnResponse(granted.messages[0] ?? new Uint8Array()))
+      const until = Result.getOrThrow(PageApi.decodeLeaseLsnResponse(granted.messages[0] ?? new Uint8Array()))
       assert.isAtLeast(until, before + 600_000)
       assert.isAtMost(until, Date.now() + 600_000)
       assert.deepStrictEqual(status(yield* lease(Lsn.zero)), ["INVALID_ARGUMENT", "required field 'lsn' is missing"])
@@ -143,7 +143,7 @@ describe("PageserverGrpc", () => {
     })
   )
 
-  it.scopedLive("refuses in the words of the original", () =>
+  it.live("refuses in the words of the original", () =>
     Effect.gen(function* () {
       const keys = makeKeys()
       const emulator = yield* startFakeEmulator({ tokenKey: keys })
@@ -189,7 +189,7 @@ describe("PageserverGrpc", () => {
     })
   )
 
-  it.scopedLive("fails as it is told", () =>
+  it.live("fails as it is told", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ content: recorded })
       const [url = ""] = emulator.addresses.pageservers_grpc

@@ -27,7 +27,7 @@ const ask = (address: string, method: string, where: string, token?: string, bod
 const status = (answer: Effect.Effect<Answer, unknown>) => Effect.map(answer, (got) => got.status)
 
 describe("EndpointStorage", () => {
-  it.scopedLive("opens keys to the tokens made for them", () =>
+  it.live("opens keys to the tokens made for them", () =>
     Effect.gen(function* () {
       const keys = makeKeys()
       const emulator = yield* startFakeEmulator({ tokenKey: keys })
@@ -60,7 +60,7 @@ describe("EndpointStorage", () => {
 })
 
 describe("ControlPlane, ExtensionStore", () => {
-  it.scopedLive("answer what was put there", () =>
+  it.live("answer what was put there", () =>
     Effect.gen(function* () {
       const folder = yield* tempDir()
       fs.mkdirSync(path.join(folder, "latest/amd64/v17/extensions"), { recursive: true })
@@ -96,7 +96,7 @@ describe("ControlPlane, ExtensionStore", () => {
 })
 
 describe("the control port", () => {
-  it.scopedLive("takes faults and positions, and tells what was asked", () =>
+  it.live("takes faults and positions, and tells what was asked", () =>
     Effect.gen(function* () {
       const { addresses, world } = yield* startFakeEmulator()
       const control = (method: string, where: string, body?: unknown) =>
@@ -146,7 +146,7 @@ describe("the control port", () => {
 })
 
 describe("faults of the pageserver", () => {
-  it.scopedLive("strike where they are told to", () =>
+  it.live("strike where they are told to", () =>
     Effect.gen(function* () {
       const { addresses, world } = yield* startFakeEmulator({ content: recorded })
       const whole = fs.readFileSync(recorded.primary)

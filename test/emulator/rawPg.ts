@@ -31,7 +31,7 @@ export const exchange = (
   bytes: ReadonlyArray<Buffer>,
   enough: (all: ReadonlyArray<Backend>) => boolean = () => false
 ): Effect.Effect<{ readonly messages: ReadonlyArray<Backend>; readonly rest: Buffer }> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const port = Number(address.slice(address.lastIndexOf(":") + 1))
     let held = Buffer.alloc(0)
     const messages: Array<Backend> = []

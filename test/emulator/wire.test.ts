@@ -32,7 +32,7 @@ const lsn = Lsn.fromBigInt(0x1511b00n)
 
 describe("wire", () => {
   for (const [name, expected] of Object.entries(wire)) {
-    it.scopedLive(name, () =>
+    it.live(name, () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator({ content: recorded, lsn })
         const at = name.indexOf(": ")
@@ -47,7 +47,7 @@ describe("wire", () => {
     )
   }
 
-  it.scopedLive("the archives arrive byte for byte, compressed or not, by either protocol", () =>
+  it.live("the archives arrive byte for byte, compressed or not, by either protocol", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ content: recorded, lsn })
       const [address = ""] = emulator.addresses.pageservers
@@ -79,7 +79,7 @@ describe("wire", () => {
     })
   )
 
-  it.scopedLive("commands are read as strictly as by the original", () =>
+  it.live("commands are read as strictly as by the original", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ lsn })
       const [address = ""] = emulator.addresses.pageservers
@@ -109,7 +109,7 @@ describe("wire", () => {
     })
   )
 
-  it.scopedLive("encryption is turned down, and tokens are asked for when there is a key", () =>
+  it.live("encryption is turned down, and tokens are asked for when there is a key", () =>
     Effect.gen(function* () {
       const keys = makeKeys()
       const emulator = yield* startFakeEmulator({ lsn, tokenKey: keys })
@@ -144,7 +144,7 @@ describe("wire", () => {
     })
   )
 
-  it.scopedLive("a safekeeper says what is missing and what it does not know", () =>
+  it.live("a safekeeper says what is missing and what it does not know", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ lsn })
       const [address = ""] = emulator.addresses.safekeepers
@@ -174,7 +174,7 @@ describe("START_WAL_PUSH", () => {
   const push = query("START_WAL_PUSH (proto_version '3', allow_timeline_creation 'true')")
   const voteRequest = (term: number) => copy("v", u32(0), u64(term))
 
-  it.scopedLive("lets a proposer find all members level, elect itself and append", () =>
+  it.live("lets a proposer find all members level, elect itself and append", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator({ lsn })
       const [, address = ""] = emulator.addresses.safekeepers

@@ -97,7 +97,7 @@ for (const pgbin of servers) {
 
   describe(`delete_role with ${pgbin}`, () => {
     for (const lakebase of [false, true]) {
-      it.scopedLive(
+      it.live(
         `ends whatever the role was given with grant option and gave on${lakebase ? ", in lakebase mode" : ""}`,
         () =>
           Effect.gen(function* () {
@@ -127,7 +127,7 @@ for (const pgbin of servers) {
       )
     }
 
-    it.scopedLive(
+    it.live(
       "goes on where an interrupted one has ended",
       () =>
         Effect.gen(function* () {
@@ -142,7 +142,7 @@ for (const pgbin of servers) {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       "removes what the role has in databases that the spec does not list",
       () =>
         Effect.gen(function* () {
@@ -176,7 +176,7 @@ for (const pgbin of servers) {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       "names a database that it cannot enter, and drops the other roles",
       () =>
         Effect.gen(function* () {
@@ -198,7 +198,7 @@ for (const pgbin of servers) {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       "drops nothing that could not be passed on",
       () =>
         Effect.gen(function* () {
@@ -219,7 +219,7 @@ for (const pgbin of servers) {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       "looks when it drops: a role that got its name, its objects or its database by the same apply",
       () =>
         Effect.gen(function* () {
@@ -243,7 +243,7 @@ for (const pgbin of servers) {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       "leaves the privileged role and our own alone",
       () =>
         Effect.gen(function* () {

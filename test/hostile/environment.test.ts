@@ -37,7 +37,7 @@ const hostile = {
 } as const
 
 describe("variables of libpq and the server, and no working directory", () => {
-  it.scopedLive.runIf(fullPgbin !== undefined)(
+  it.live.runIf(fullPgbin !== undefined)(
     "change nothing of a start, of a dump, of a reload and of a stop",
     () =>
       Effect.gen(function* () {

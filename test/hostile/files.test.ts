@@ -59,7 +59,7 @@ const ending = (args: ReadonlyArray<string>) =>
 
 describe("in the place of a document", () => {
   for (const [kind, { put, says }] of Object.entries(kinds)) {
-    it.scopedLive(`${kind} ends the start with an error that names it`, () =>
+    it.live(`${kind} ends the start with an error that names it`, () =>
       Effect.gen(function* () {
         const file = path.join(yield* tempDir("files-"), "document.json")
         put(file)
@@ -71,7 +71,7 @@ describe("in the place of a document", () => {
       })
     )
 
-    it.scopedLive(`${kind} ends each verb that reads one`, () =>
+    it.live(`${kind} ends each verb that reads one`, () =>
       Effect.gen(function* () {
         const file = path.join(yield* tempDir("files-"), "document.json")
         put(file)
@@ -93,7 +93,7 @@ describe("in the place of a document", () => {
 })
 
 describe("while a compute runs", () => {
-  it.scopedLive("a configuration that became a pipe fails the refresh, which names it; the next one works", () =>
+  it.live("a configuration that became a pipe fails the refresh, which names it; the next one works", () =>
     Effect.gen(function* () {
       const emulator = yield* startEmulator()
       const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
@@ -116,7 +116,7 @@ describe("while a compute runs", () => {
 
 describe("in the place of a key or a certificate", () => {
   for (const [kind, { put, says }] of Object.entries(kinds)) {
-    it.scopedLive(`${kind} is named and waited for; the API answers and SIGTERM ends it`, () =>
+    it.live(`${kind} is named and waited for; the API answers and SIGTERM ends it`, () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
         const dir = yield* tempDir("files-", true)
@@ -137,7 +137,7 @@ describe("in the place of a key or a certificate", () => {
     )
   }
 
-  it.scopedLive("links, as secrets are mounted, are as good as files", () =>
+  it.live("links, as secrets are mounted, are as good as files", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator()
       const dir = yield* tempDir("files-", true)
@@ -161,7 +161,7 @@ describe("in the place of a key or a certificate", () => {
     })
   )
 
-  it.scopedLive("a pipe that a spec names fails the start, which names it", () =>
+  it.live("a pipe that a spec names fails the start, which names it", () =>
     Effect.gen(function* () {
       const emulator = yield* startFakeEmulator()
       const dir = yield* tempDir("files-", true)

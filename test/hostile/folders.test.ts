@@ -14,7 +14,7 @@ const name = `compute-emulator-${process.getuid?.() ?? 0}`
 const isUp = (running: Running) =>
   Effect.suspend(() =>
     running.stdout().includes('"pgbin"') ? Effect.void : Effect.fail(`not up:\n${running.log().slice(-2000)}`)
-  ).pipe(Effect.retry(Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(3000))))
+  ).pipe(Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(3000)])))
 
 /** `emulate` with a temporary folder of its own, until it is up and again ended. */
 const emulate = (temporary: string, ...args: ReadonlyArray<string>) =>
@@ -31,7 +31,7 @@ const modeOf = (file: string) => fs.statSync(file).mode & 0o7777
 const everybodys = Effect.tap(tempDir("folders-"), (dir) => Effect.sync(() => fs.chmodSync(dir, 0o1777)))
 
 describe("emulate", () => {
-  it.scopedLive("keeps what it makes in a folder of its own, for the next time", () =>
+  it.live("keeps what it makes in a folder of its own, for the next time", () =>
     Effect.gen(function* () {
       const temporary = yield* everybodys
       yield* emulate(temporary)
@@ -43,7 +43,7 @@ describe("emulate", () => {
     })
   )
 
-  it.scopedLive("follows no link at that name, changes nothing where it leads, and works all the same", () =>
+  it.live("follows no link at that name, changes nothing where it leads, and works all the same", () =>
     Effect.gen(function* () {
       const temporary = yield* everybodys
       const target = yield* tempDir("target-")
@@ -59,7 +59,7 @@ describe("emulate", () => {
     })
   )
 
-  it.scopedLive.runIf(account !== null)(
+  it.live.runIf(account !== null)(
     "takes nothing from a folder that is somebody else's, or that others can write to",
     () =>
       Effect.gen(function* () {
@@ -75,7 +75,7 @@ describe("emulate", () => {
       })
   )
 
-  it.scopedLive("makes the folders that it is given, where they are missing", () =>
+  it.live("makes the folders that it is given, where they are missing", () =>
     Effect.gen(function* () {
       const temporary = yield* everybodys
       const [cache, dir] = [path.join(temporary, "a/cache"), path.join(temporary, "b/dir")]
@@ -85,7 +85,7 @@ describe("emulate", () => {
     })
   )
 
-  it.scopedLive.runIf(account !== null)("empties no folder where a link of somebody else's leads", () =>
+  it.live.runIf(account !== null)("empties no folder where a link of somebody else's leads", () =>
     Effect.gen(function* () {
       const temporary = yield* everybodys
       const target = yield* tempDir("target-")

@@ -25,7 +25,7 @@ const CHUNKED = "Transfer-Encoding: chunked"
 const answered = (text: string) => statuses(text).length > 0
 
 describe("a body that nobody wants", () => {
-  it.scopedLive(
+  it.live(
     "is refused before it is read, also where one is expected",
     () =>
       Effect.gen(function* () {
@@ -46,7 +46,7 @@ describe("a body that nobody wants", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is told to come only when it is read",
     () =>
       Effect.gen(function* () {
@@ -67,7 +67,7 @@ describe("a body that nobody wants", () => {
     ["without a token", head("/configure", JSON_TYPE, CHUNKED), 400],
     ["of a probe", head("/livez", CHUNKED), 405]
   ] as const) {
-    it.scopedLive(
+    it.live(
       `and has no end is cut: ${name}`,
       () =>
         Effect.gen(function* () {
@@ -86,7 +86,7 @@ describe("a body that nobody wants", () => {
 })
 
 describe("many bodies at once", () => {
-  it.scopedLive(
+  it.live(
     "share what memory there is for them; the one that brings something is taken",
     () =>
       Effect.gen(function* () {
@@ -112,7 +112,7 @@ describe("many bodies at once", () => {
 })
 
 describe("what is no request", () => {
-  it.scopedLive(
+  it.live(
     "is refused, and what comes behind it is not executed",
     () =>
       Effect.gen(function* () {
@@ -140,7 +140,7 @@ describe("what is no request", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "but empty lines without end, ends",
     () =>
       Effect.gen(function* () {

@@ -34,7 +34,7 @@ const sample = (compute: Compute, name: string) =>
 
 describe("more connections than there may be", () => {
   for (const server of ["external", "internal"] as const) {
-    it.scopedLive(
+    it.live(
       `close those that have been silent longest, and are counted, on the ${server} server`,
       () =>
         Effect.gen(function* () {
@@ -67,7 +67,7 @@ describe("more connections than there may be", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "do not close one that is being answered, and probes are served",
     () =>
       Effect.gen(function* () {
@@ -90,7 +90,7 @@ describe("more connections than there may be", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "do not delay the end",
     () =>
       Effect.gen(function* () {
@@ -111,7 +111,7 @@ describe("more connections than there may be", () => {
 })
 
 describe("a process with few file descriptors", () => {
-  it.scopedLive(
+  it.live(
     "says that they run out, serves probes and recovers",
     () =>
       Effect.gen(function* () {
@@ -135,9 +135,9 @@ describe("a process with few file descriptors", () => {
         )
         const atFirst = descriptors(compute.pid)
         yield* connectMany(compute.ports.external, 400).pipe(
-          Effect.zipRight(
+          Effect.andThen(
             Effect.forEach([1, 2, 3, 4, 5], () =>
-              Effect.zipRight(
+              Effect.andThen(
                 Effect.map(ask(compute, "/livez"), (status) => assert.strictEqual(status, 200)),
                 Effect.sleep("300 millis")
               )

@@ -25,7 +25,7 @@ const packetOf = (request: string) => Buffer.from(request.repeat(Math.floor(PACK
 
 describe("requests of a packet", () => {
   for (const server of ["external", "internal"] as const) {
-    it.scopedLive(
+    it.live(
       `are answered in their order, each with its own answer, by the ${server} server`,
       () =>
         Effect.gen(function* () {
@@ -44,7 +44,7 @@ describe("requests of a packet", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "and bodies between them, in pieces of any size",
     () =>
       Effect.gen(function* () {
@@ -65,7 +65,7 @@ describe("requests of a packet", () => {
           client.socket.setNoDelay(true)
           for (let at = 0; at < bytes.length; at += size) {
             client.socket.write(bytes.subarray(at, at + size))
-            if (size < bytes.length) yield* Effect.yieldNow()
+            if (size < bytes.length) yield* Effect.yieldNow
           }
           yield* eventually(`the end of pieces of ${size}`, client.closed)
           assert.deepStrictEqual(statuses(client.received()), [404, 404, 200, 404, 200], `pieces of ${size}`)
@@ -77,7 +77,7 @@ describe("requests of a packet", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "are all answered on many connections that do take turns",
     () =>
       Effect.gen(function* () {
@@ -102,7 +102,7 @@ describe("requests of a packet", () => {
       ["/metrics", "external"],
       ["/nowhere", "internal"]
     ] as const) {
-      it.scopedLive(
+      it.live(
         `of ${path} from a hundred clients that do not read cost little and stop no probe${mode}`,
         () =>
           Effect.gen(function* () {

@@ -36,7 +36,7 @@ const asks = (compute: Compute, pairs: ReadonlyArray<KeyPair>) =>
 const own = (pair: KeyPair) => sign({ compute_id: "compute-rig", exp: Math.floor(Date.now() / 1000) + 30 }, pair)
 
 describe("keys of the API", () => {
-  it.scopedLive(
+  it.live(
     "are brought by the control plane alone, one rotation long, and never in the place of its own",
     () =>
       Effect.gen(function* () {
@@ -73,7 +73,7 @@ describe("keys of the API", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "a hundred costly ones and bad tokens keep nobody waiting, the right one counts among them",
     () =>
       Effect.gen(function* () {
@@ -126,7 +126,7 @@ describe("keys of the API", () => {
 })
 
 describe("a token", () => {
-  it.scopedLive(
+  it.live(
     "is refused whatever is in it, at a cost of its length",
     () =>
       Effect.gen(function* () {

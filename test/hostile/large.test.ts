@@ -35,7 +35,7 @@ const roles = (count: number) =>
   }))
 
 describe("a large spec", () => {
-  it.scopedLive(
+  it.live(
     "is taken while probes are answered",
     () =>
       Effect.gen(function* () {
@@ -49,7 +49,7 @@ describe("a large spec", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that is wrong is refused at its first fault, and little of it is repeated",
     () =>
       Effect.gen(function* () {

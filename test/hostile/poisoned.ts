@@ -5,7 +5,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import pg from "pg"
 import { parse } from "../../src/domain/Lsn.ts"
 import type { Emulator } from "../../src/emulator/Emulator.ts"
@@ -84,7 +84,7 @@ export const wanted = {
   ]
 }
 
-const lsn = Either.getOrThrow(parse("0/1800000"))
+const lsn = Result.getOrThrow(parse("0/1800000"))
 
 /** Stops; what is in the data directory is the timeline's content from now on. */
 export const keep = (emulator: Emulator, compute: Compute) =>

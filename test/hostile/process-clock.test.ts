@@ -2,10 +2,12 @@
  * A wall clock that is set back, and a process that stood still. The program's modules run on the pinned Node with a preload
  * that sets their clock when a signal says so; nobody's is changed.
  */
+
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { root, tempDir } from "../rig/postgres.ts"
@@ -56,7 +58,7 @@ const serves = (compute: Compute) =>
   })
 
 describe("a wall clock that goes back an hour", () => {
-  it.scopedLive(
+  it.live(
     "pauses nothing, however often and when",
     () =>
       Effect.gen(function* () {
@@ -70,7 +72,7 @@ describe("a wall clock that goes back an hour", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "makes no answer older than it says, and shows in the times that others read",
     () =>
       Effect.gen(function* () {
@@ -110,7 +112,7 @@ describe("a wall clock that goes back an hour", () => {
 })
 
 describe("a process that stood still", () => {
-  it.scopedLive(
+  it.live(
     "goes on where it was: what came meanwhile is in time, and the standstill is no downtime",
     () =>
       Effect.gen(function* () {
@@ -120,10 +122,10 @@ describe("a process that stood still", () => {
         for (const moment of [0, 100, 220, 370]) {
           yield* Effect.sleep(moment)
           compute.signal("SIGSTOP")
-          const asked = yield* Effect.fork(compute.http({ path: "/status", limit: 30_000 }))
+          const asked = yield* Effect.forkChild(compute.http({ path: "/status", limit: 30_000 }))
           yield* Effect.sleep("7 seconds")
           compute.signal("SIGCONT")
-          assert.strictEqual((yield* asked).status, 200)
+          assert.strictEqual((yield* Fiber.join(asked)).status, 200)
         }
         yield* compute.http({ path: "/activity" })
         assert.notMatch(compute.log(), /could not check Postgres/, compute.log())

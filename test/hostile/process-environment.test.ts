@@ -106,7 +106,7 @@ const place = Effect.gen(function* () {
 })
 
 describe("a variable or a file that is meant for others", () => {
-  it.scopedLive(
+  it.live(
     "changes neither what is said nor the exit code, each of them alone",
     () =>
       Effect.gen(function* () {
@@ -132,7 +132,7 @@ describe("a variable or a file that is meant for others", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "changes nothing of a compute's life, all of them together",
     () =>
       Effect.gen(function* () {
@@ -166,7 +166,7 @@ describe("a variable or a file that is meant for others", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "does not trace the pageserver's gRPC, nor lead it elsewhere",
     () =>
       Effect.gen(function* () {

@@ -61,7 +61,7 @@ const inhabit = (compute: Compute) =>
 
 describe("what Postgres leaves behind", () => {
   for (const ordinary of [false, true]) {
-    it.scopedLive(
+    it.live(
       `when it is killed is ended before the safekeepers are synced${ordinary ? ", as an ordinary user" : ""}`,
       () =>
         Effect.gen(function* () {
@@ -84,7 +84,7 @@ describe("what Postgres leaves behind", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "when everyone who could have ended it was killed is ended by the next start",
     () =>
       Effect.gen(function* () {
@@ -109,7 +109,7 @@ describe("what Postgres leaves behind", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is not an operator's shell at a terminal",
     () =>
       Effect.gen(function* () {

@@ -42,7 +42,7 @@ const untilNobody = (compute: Compute) => {
   )
   return poll.pipe(
     Effect.timeoutOption("15 seconds"),
-    Effect.zipRight(compute.processes),
+    Effect.andThen(compute.processes),
     Effect.map((left) => assert.deepStrictEqual(left, []))
   )
 }
@@ -65,7 +65,7 @@ const listening = (pid: number): number => {
 
 describe("a signal", () => {
   for (const ordinary of [false, true]) {
-    it.scopedLive(
+    it.live(
       `without a meaning is ignored, said once, and opens no debugger${ordinary ? ", as an ordinary user" : ""}`,
       () =>
         Effect.gen(function* () {
@@ -90,7 +90,7 @@ describe("a signal", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "without a meaning does not end a compute that has no Postgres yet",
     () =>
       Effect.gen(function* () {
@@ -104,7 +104,7 @@ describe("a signal", () => {
   )
 
   for (const signal of STOPPING) {
-    it.scopedLive(
+    it.live(
       `that ends a process stops Postgres in order: ${signal}`,
       () =>
         Effect.gen(function* () {
@@ -120,7 +120,7 @@ describe("a signal", () => {
   }
 
   for (const signal of ["SIGKILL", ...FAULTS]) {
-    it.scopedLive(
+    it.live(
       `that nobody can hear leaves nobody either: ${signal}`,
       () =>
         Effect.gen(function* () {

@@ -101,7 +101,7 @@ describe("a reader of stderr that stalls", () => {
   for (const ordinary of [false, true]) {
     const who = ordinary ? "an ordinary user" : "whoever runs this"
 
-    it.scopedLive(
+    it.live(
       `stops nothing when it is a socket, as ${who}`,
       () =>
         Effect.gen(function* () {
@@ -112,7 +112,7 @@ describe("a reader of stderr that stalls", () => {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       `stops nothing when it is a pipe, as ${who}`,
       () =>
         Effect.gen(function* () {
@@ -125,7 +125,7 @@ describe("a reader of stderr that stalls", () => {
       LIMIT
     )
 
-    it.scopedLive(
+    it.live(
       `learns how many lines it missed, as ${who}`,
       () =>
         Effect.gen(function* () {
@@ -147,7 +147,7 @@ describe("a reader of stderr that stalls", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "that went away stops nothing either",
     () =>
       Effect.gen(function* () {
@@ -167,7 +167,7 @@ describe("a reader of stderr that stalls", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "loses nothing when it was only slow, and what is logged at the end still comes",
     () =>
       Effect.gen(function* () {
@@ -187,7 +187,7 @@ describe("a reader of stderr that stalls", () => {
 })
 
 describe("a statement that logs 300 MB", () => {
-  it.scopedLive(
+  it.live(
     "costs neither memory nor the log as much, in one line or in many",
     () =>
       Effect.gen(function* () {

@@ -42,7 +42,7 @@ describe("an error that nobody caught", () => {
     ["SIGALRM", /ERROR a promise that nobody awaited failed: Rejected: and awaited by nobody.*at throwing .*preload/],
     ["SIGPROF", /ERROR an error that nobody caught: not even an error/]
   ] as const) {
-    it.scopedLive(
+    it.live(
       `stops Postgres in order, and is told with its stack: ${signal}`,
       () =>
         Effect.gen(function* () {
@@ -57,7 +57,7 @@ describe("an error that nobody caught", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "is counted, also when more of them come while Postgres stops",
     () =>
       Effect.gen(function* () {

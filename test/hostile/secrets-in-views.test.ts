@@ -96,7 +96,7 @@ const heldRoles = <A, E>(compute: Compute, work: Effect.Effect<A, E>) =>
     }),
     (client) =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.fork(work)
+        const fiber = yield* Effect.forkChild(work)
         const waiting = `select count(*) from pg_stat_activity where application_name = 'compute_ctl:apply_config'
           and wait_event_type = 'Lock'`
         while ((yield* compute.sql(waiting)) === "0") yield* Effect.sleep("10 millis")
@@ -121,7 +121,7 @@ const broken = ["$$", "/* ", "'", 'U&"', "-- comment"].map((value, index) =>
 for (const pgbin of servers) {
   describe(`verifiers with ${pgbin}`, () => {
     for (const args of [[], ["--lakebase-mode", "true"]]) {
-      it.scopedLive(
+      it.live(
         `stand in no view, statistic, log or answer ${args.join(" ")}`,
         () =>
           Effect.gen(function* () {
@@ -137,7 +137,7 @@ for (const pgbin of servers) {
             yield* compute.sql("create role watcher login in role pg_monitor")
             yield* louder(compute)
             const seen = yield* Ref.make<ReadonlySet<string>>(new Set())
-            const watcher = yield* Effect.fork(watch(compute, seen))
+            const watcher = yield* Effect.forkChild(watch(compute, seen))
             const roles = (more: ReadonlyArray<object>) => merge(compute.spec, { cluster: { roles: more } })
             const fine = yield* heldRoles(compute, compute.configure(roles(many(VERIFIER, "later"))))
             assert.strictEqual(fine.status, 200, fine.body)

@@ -31,7 +31,7 @@ const sessionsTo = (connstr: string, pgdata: string) =>
     Layer.provide(
       Layer.merge(
         Layer.succeed(Options, { connstr, pgdata } as ComputeOptions),
-        Layer.succeed(ComputeState, { get: Effect.succeed({ spec }) } as unknown as ComputeState["Type"])
+        Layer.succeed(ComputeState, { get: Effect.succeed({ spec }) } as unknown as ComputeState["Service"])
       )
     )
   )
@@ -51,13 +51,13 @@ const work = (session: SqlSession) =>
     yield* Effect.sleep("3 millis")
     yield* session.script("DROP TABLE public.passing; DROP ROLE passing; COMMIT")
     yield* Effect.sleep("3 millis")
-    const refused = yield* Effect.either(session.script("SELECT nosuch"))
-    assert.strictEqual(refused._tag, "Left")
+    const refused = yield* Effect.result(session.script("SELECT nosuch"))
+    assert.strictEqual(refused._tag, "Failure")
     return (yield* session.query<{ name: string }>(TAKEN)).map(({ name }) => name)
   })
 
 describe.each(versions)("settings of Postgres $version", ({ bin }) => {
-  it.scopedLive(
+  it.live(
     "that an owner gives a database hurt none of our sessions, and none is unheard of",
     () =>
       Effect.gen(function* () {
@@ -128,7 +128,7 @@ const worsen = (compute: Compute) =>
   })
 
 describe.each(servers.slice(0, 2))("a database with all of them at their worst, on %s", (pgbin) => {
-  it.scopedLive(
+  it.live(
     "is configured, started, planned for and looked at all the same",
     () =>
       Effect.gen(function* () {

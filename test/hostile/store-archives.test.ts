@@ -73,61 +73,53 @@ const growth = <A, E, R>(compute: Compute, work: Effect.Effect<A, E, R>) =>
   })
 
 describe("an extension's archive", () => {
-  it.scopedLive(
-    "with a link's body, sizes below zero, pipes or paths that lead out costs nothing and leaves nothing",
-    () =>
-      Effect.gen(function* () {
-        const emulator = yield* startFakeEmulator()
-        const negative = Array.from(
-          { length: 2000 },
-          (_, at): ReadonlyArray<Raw> => [
-            { name: "pax", type: "x", body: attribute("size", "-512") },
-            { name: `lib/${at}`, body: "x" }
-          ]
+  it.live("with a link's body, sizes below zero, pipes or paths that lead out costs nothing and leaves nothing", () =>
+    Effect.gen(function* () {
+      const emulator = yield* startFakeEmulator()
+      const negative = Array.from(
+        { length: 2000 },
+        (_, at): ReadonlyArray<Raw> => [
+          { name: "pax", type: "x", body: attribute("size", "-512") },
+          { name: `lib/${at}`, body: "x" }
+        ]
+      )
+      const link = entry({ name: "lib/a", type: "2", link: "b", size: 3 * 1024 ** 3 })
+      const archives = {
+        e0: [yield* zstd(zeros(512, link)), "a link with a body of 3221225472 bytes"],
+        e1: [yield* zstd([tarOf(...negative.flat())]), "an entry has no size"],
+        e2: [yield* zstd(zeros(64, entry({ name: "L", type: "L", size: 64 * MIB }))), "describes an entry with"],
+        e3: [yield* zstd([tarOf({ name: "lib/p", type: "6" })]), "a pipe"],
+        e4: [yield* zstd([tarOf({ name: "lib/a", type: "2", link: "../../etc/passwd" })]), "link out of its directory"],
+        e5: [yield* zstd([tarOf({ name: "lib/a", type: "1", link: "../../etc/passwd" })]), "link out of its directory"],
+        e6: [
+          yield* zstd([tarOf({ name: "lib/a", type: "2", link: "b" }, { name: "lib/a/c", body: "x" })]),
+          "behind a link"
+        ],
+        e7: [yield* zstd(zeros(64, entry({ name: "lib/a", size: 0o77777777777, body: "" }))), "cut off inside lib/a"],
+        e8: [yield* zstd([tarOf({ name: "lib/a", body: "x" }), Buffer.alloc(2000, "garbage")]), "damaged"],
+        e9: [yield* zstd(zeros(1), 28), "a window of more than 128 MiB"]
+      } as const
+      const compute = yield* computeWith(
+        emulator,
+        Object.fromEntries(Object.entries(archives).map(([name, [bytes]]) => [name, bytes]))
+      )
+      const before = descriptors(compute.pid).length
+      const { grown } = yield* growth(
+        compute,
+        Effect.forEach(Object.entries(archives), ([name, [, complaint]]) =>
+          Effect.map(get(compute, name), ({ body, status }) => {
+            assert.strictEqual(status, 500, body)
+            assert.include(body, complaint)
+          })
         )
-        const link = entry({ name: "lib/a", type: "2", link: "b", size: 3 * 1024 ** 3 })
-        const archives = {
-          e0: [yield* zstd(zeros(512, link)), "a link with a body of 3221225472 bytes"],
-          e1: [yield* zstd([tarOf(...negative.flat())]), "an entry has no size"],
-          e2: [yield* zstd(zeros(64, entry({ name: "L", type: "L", size: 64 * MIB }))), "describes an entry with"],
-          e3: [yield* zstd([tarOf({ name: "lib/p", type: "6" })]), "a pipe"],
-          e4: [
-            yield* zstd([tarOf({ name: "lib/a", type: "2", link: "../../etc/passwd" })]),
-            "link out of its directory"
-          ],
-          e5: [
-            yield* zstd([tarOf({ name: "lib/a", type: "1", link: "../../etc/passwd" })]),
-            "link out of its directory"
-          ],
-          e6: [
-            yield* zstd([tarOf({ name: "lib/a", type: "2", link: "b" }, { name: "lib/a/c", body: "x" })]),
-            "behind a link"
-          ],
-          e7: [yield* zstd(zeros(64, entry({ name: "lib/a", size: 0o77777777777, body: "" }))), "cut off inside lib/a"],
-          e8: [yield* zstd([tarOf({ name: "lib/a", body: "x" }), Buffer.alloc(2000, "garbage")]), "damaged"],
-          e9: [yield* zstd(zeros(1), 28), "a window of more than 128 MiB"]
-        } as const
-        const compute = yield* computeWith(
-          emulator,
-          Object.fromEntries(Object.entries(archives).map(([name, [bytes]]) => [name, bytes]))
-        )
-        const before = descriptors(compute.pid).length
-        const { grown } = yield* growth(
-          compute,
-          Effect.forEach(Object.entries(archives), ([name, [, complaint]]) =>
-            Effect.map(get(compute, name), ({ body, status }) => {
-              assert.strictEqual(status, 500, body)
-              assert.include(body, complaint)
-            })
-          )
-        )
-        assert.isBelow(grown, 150)
-        if (isKnown) assert.isAtMost(descriptors(compute.pid).length, before + 3)
-        assert.deepStrictEqual(fs.readdirSync(path.join(emulator.addresses.dir, "download_extensions")), [])
-      })
+      )
+      assert.isBelow(grown, 150)
+      if (isKnown) assert.isAtMost(descriptors(compute.pid).length, before + 3)
+      assert.deepStrictEqual(fs.readdirSync(path.join(emulator.addresses.dir, "download_extensions")), [])
+    })
   )
 
-  it.scopedLive(
+  it.live(
     "with a large window waits for others that have one",
     () =>
       Effect.gen(function* () {
@@ -182,7 +174,7 @@ describe("a stored cache state", () => {
       return { grown, result }
     }).pipe(Effect.scoped)
 
-  it.scopedLive(
+  it.live(
     "that unpacks without an end, or needs a large window, fails the prewarm alone",
     () =>
       Effect.gen(function* () {
@@ -198,7 +190,7 @@ describe("a stored cache state", () => {
     60_000
   )
 
-  it.scopedLive(
+  it.live(
     "that is sent without an end fails the prewarm alone",
     () =>
       Effect.gen(function* () {

@@ -16,7 +16,7 @@ const folderOf = (directory: string): string => {
   return path.join(directory, "real", path.dirname(found ?? ""))
 }
 
-it.scopedLive("stops neither an apply nor an installation", () =>
+it.live("stops neither an apply nor an installation", () =>
   Effect.gen(function* () {
     const emulator = yield* startEmulator()
     const folder = folderOf(emulator.addresses.dir)

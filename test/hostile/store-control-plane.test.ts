@@ -25,7 +25,7 @@ const floods = [
 ] as const
 
 for (const [kind, bytes, repeat] of floods) {
-  it.scopedLive(
+  it.live(
     `an answer ${kind} ends the start with its reason`,
     () =>
       Effect.gen(function* () {
@@ -51,7 +51,7 @@ for (const [kind, bytes, repeat] of floods) {
   )
 }
 
-it.scopedLive(
+it.live(
   "an answer without an end costs a running compute nothing but the refresh",
   () =>
     Effect.gen(function* () {
@@ -77,7 +77,7 @@ it.scopedLive(
 
 /** A server that notes the authorization of every request and answers 404. */
 const stranger = Effect.acquireRelease(
-  Effect.async<{ readonly server: Server; readonly port: number; readonly seen: Array<string | undefined> }>(
+  Effect.callback<{ readonly server: Server; readonly port: number; readonly seen: Array<string | undefined> }>(
     (resume) => {
       const seen: Array<string | undefined> = []
       const server = createServer((request, response) => {
@@ -92,7 +92,7 @@ const stranger = Effect.acquireRelease(
   ({ server }) => Effect.sync(() => server.closeAllConnections() ?? server.close())
 )
 
-it.scopedLive(
+it.live(
   "a redirect takes the token to no other scheme, host or port, and not back again",
   () =>
     Effect.gen(function* () {

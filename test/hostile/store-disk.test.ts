@@ -14,7 +14,7 @@ import { startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { canMount, volumeAt } from "../rig/volume.ts"
 
-it.scopedLive.runIf(canMount)("a disk that is full ends the start at once, and names the file and what is free", () =>
+it.live.runIf(canMount)("a disk that is full ends the start at once, and names the file and what is free", () =>
   Effect.gen(function* () {
     const emulator = yield* startFakeEmulator()
     const large = new Archive(
@@ -40,7 +40,7 @@ it.scopedLive.runIf(canMount)("a disk that is full ends the start at once, and n
   })
 )
 
-it.scopedLive.runIf(canMount)("a volume's root that cannot be emptied is refused with what to do", () =>
+it.live.runIf(canMount)("a volume's root that cannot be emptied is refused with what to do", () =>
   Effect.gen(function* () {
     const emulator = yield* startFakeEmulator()
     const dir = yield* tempDir("root-")

@@ -12,7 +12,7 @@ import { makeConfig, merge, setting } from "../rig/spec.ts"
 
 const nul = "a\u0000b"
 
-it.scopedLive("is refused with its path, by /configure, by /promote, by check and from the control plane", () =>
+it.live("is refused with its path, by /configure, by /promote, by check and from the control plane", () =>
   Effect.gen(function* () {
     const emulator = yield* startFakeEmulator()
     const compute = yield* startCompute({ emulator, spec: null })

@@ -11,7 +11,7 @@ import { merge } from "../rig/spec.ts"
 const HASH = "0123456789abcdef0123456789abcdef"
 const clear = "hunter2-in-clear"
 
-it.scopedLive("refuses only the role, names it, and shows its password nowhere", () =>
+it.live("refuses only the role, names it, and shows its password nowhere", () =>
   Effect.gen(function* () {
     const emulator = yield* startEmulator()
     const compute = yield* startCompute({ emulator, spec: { cluster: { roles: [role("empty", "")] } } })

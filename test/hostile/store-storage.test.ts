@@ -64,7 +64,7 @@ for (const [what, fault, reason] of [
     /long long/
   ]
 ] as const) {
-  it.scopedLive(
+  it.live(
     `a pageserver that ${what} fails the start with its reason`,
     () =>
       Effect.gen(function* () {
@@ -93,7 +93,7 @@ for (const [what, fault, reason] of [
   )
 }
 
-it.scopedLive(
+it.live(
   "a pageserver that sends nothing by gRPC, without an end, fails the start with its reason",
   () =>
     Effect.gen(function* () {
@@ -112,7 +112,7 @@ it.scopedLive(
   LIMIT
 )
 
-it.scopedLive(
+it.live(
   "safekeepers that answer without an end are asked another way",
   () =>
     Effect.gen(function* () {

@@ -20,7 +20,7 @@ const BYTES = 60_000
 
 describe("what a client writes into the log", () => {
   for (const format of ["text", "json"]) {
-    it.scopedLive(
+    it.live(
       `costs no more than its length, is cut and has no control bytes (${format})`,
       () =>
         Effect.gen(function* () {
@@ -54,7 +54,7 @@ describe("what a client writes into the log", () => {
 const LONG = "k".repeat(20_000)
 
 describe("what a client sends", () => {
-  it.scopedLive(
+  it.live(
     "comes back in no error and no line of the log, but for a few characters",
     () =>
       Effect.gen(function* () {

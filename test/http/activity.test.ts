@@ -43,7 +43,7 @@ const serving = serveRoutes<Monitor | PostgresExporter | Scope.Scope>("external"
 ])
 
 describe("GET /activity", () => {
-  it.scopedLive("says why the compute is active to who may know", () =>
+  it.live("says why the compute is active to who may know", () =>
     Effect.gen(function* () {
       const { port } = yield* serving
       const { body, headers, status } = yield* ask({ port, path: "/activity", headers: bearer() })
@@ -56,7 +56,7 @@ describe("GET /activity", () => {
 })
 
 describe("GET /autoscaling_metrics", () => {
-  it.scopedLive("tells that Postgres does not export anything", () =>
+  it.live("tells that Postgres does not export anything", () =>
     Effect.gen(function* () {
       const { port } = yield* serving
       const { body, headers, status } = yield* ask({ port, path: "/autoscaling_metrics" })
@@ -68,7 +68,7 @@ describe("GET /autoscaling_metrics", () => {
     }).pipe(Effect.provide(rig("/nonexistent")))
   )
 
-  it.scopedLive("passes on what it exports, without a token", () =>
+  it.live("passes on what it exports, without a token", () =>
     Effect.gen(function* () {
       const pgdata = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "pgdata-"))),

@@ -4,9 +4,9 @@
 import { createHmac, generateKeyPairSync } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as Result from "effect/Result"
+import * as TestClock from "effect/testing/TestClock"
 import type { Jwk } from "../../src/domain/ComputeConfig.ts"
 import { Authorization } from "../../src/layers/Authorization.ts"
 import { MachineConfig, Options } from "../../src/layers/Options.ts"
@@ -23,8 +23,8 @@ const results = (keys: ReadonlyArray<Jwk>, tokens: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { check } = yield* Authorization
     return yield* Effect.forEach(tokens, (token) =>
-      Effect.map(Effect.either(check(`Bearer ${token}`)), (result) =>
-        Either.isRight(result) ? 200 : result.left.status
+      Effect.map(Effect.result(check(`Bearer ${token}`)), (result) =>
+        Result.isSuccess(result) ? 200 : result.failure.status
       )
     )
   }).pipe(Effect.provide(Authorization.layerFrom({ jwks: { keys }, computeId: rig.COMPUTE, open: false })))
@@ -74,12 +74,12 @@ describe("signatures", () => {
 it.effect("a remembered token expires like any other", () =>
   Effect.gen(function* () {
     const { check } = yield* Authorization
-    const asked = Effect.either(check(`Bearer ${rig.tokenOf({ ...own, exp: 100 })}`))
-    assert.isTrue(Either.isRight(yield* asked))
+    const asked = Effect.result(check(`Bearer ${rig.tokenOf({ ...own, exp: 100 })}`))
+    assert.isTrue(Result.isSuccess(yield* asked))
     yield* TestClock.adjust("160 seconds")
-    assert.isTrue(Either.isRight(yield* asked))
+    assert.isTrue(Result.isSuccess(yield* asked))
     yield* TestClock.adjust("1 second")
-    assert.strictEqual(Either.getOrThrow(Either.flip(yield* asked)).status, 401)
+    assert.strictEqual(Result.getOrThrow(Result.flip(yield* asked)).status, 401)
   }).pipe(Effect.provide(Authorization.layerFrom({ jwks: rig.keys, computeId: rig.COMPUTE, open: false })))
 )
 
@@ -100,18 +100,18 @@ describe("INSTANCE_ID", () => {
       Layer.provide(Layer.succeed(Options, rig.options({ instanceId: "", lakebaseMode }))),
       Layer.provide(Layer.succeed(MachineConfig, { jwks: { keys: [] }, tls: null }))
     )
-  const asked = Effect.flatMap(Authorization, ({ check }) => Effect.either(check(undefined)))
+  const asked = Effect.flatMap(Authorization, ({ check }) => Effect.result(check(undefined)))
 
   it.effect("opens the API in lakebase mode", () =>
     Effect.gen(function* () {
-      assert.isTrue(Either.isRight(yield* asked))
+      assert.isTrue(Result.isSuccess(yield* asked))
     }).pipe(Effect.provide(layer(true)))
   )
 
   it.effect("does not open it otherwise, and says so", () => {
     const lines: Array<rig.Line> = []
     return Effect.gen(function* () {
-      assert.strictEqual(Either.getOrThrow(Either.flip(yield* asked)).status, 400)
+      assert.strictEqual(Result.getOrThrow(Result.flip(yield* asked)).status, 400)
       assert.isTrue(lines.some(({ level, message }) => level === "WARN" && message.includes("INSTANCE_ID")))
     }).pipe(Effect.provide(layer(false)), Effect.provide(rig.logTo(lines)))
   })
@@ -125,8 +125,8 @@ describe("keys brought by a configuration", () => {
     `Bearer ${rig.tokenOf(claims, pair.privateKey)}`
   const seen = Effect.flatMap(Authorization, ({ check }) =>
     Effect.forEach(pairs, (pair) =>
-      Effect.map(Effect.either(check(header(pair, own))), (result) =>
-        Either.isRight(result) ? 200 : result.left.status
+      Effect.map(Effect.result(check(header(pair, own))), (result) =>
+        Result.isSuccess(result) ? 200 : result.failure.status
       )
     )
   )

@@ -18,7 +18,7 @@ const at = (port: number, claims: object | null = rig.admin): client.Target => (
 })
 
 describe("the client", () => {
-  it.scopedLive("writes what the router reads", () =>
+  it.live("writes what the router reads", () =>
     served(
       Effect.gen(function* () {
         const { external, internal } = yield* rig.serveAll()
@@ -38,7 +38,7 @@ describe("the client", () => {
     )
   )
 
-  it.scopedLive("tells a refusal from silence, without the token", () =>
+  it.live("tells a refusal from silence, without the token", () =>
     served(
       Effect.gen(function* () {
         const { external } = yield* rig.serveAll()
@@ -61,7 +61,7 @@ describe("the client", () => {
     )
   )
 
-  it.scopedLive("is content with a compute that only has /status", () =>
+  it.live("is content with a compute that only has /status", () =>
     served(
       Effect.gen(function* () {
         const original = lifecycle.routes.filter(({ endpoint }) => endpoint.path === "/status")
@@ -82,7 +82,7 @@ describe("the client", () => {
 })
 
 describe("compute_ctl status", () => {
-  it.scopedLive("ends with 0 only when the compute runs", () =>
+  it.live("ends with 0 only when the compute runs", () =>
     served(
       Effect.gen(function* () {
         yield* rig.running

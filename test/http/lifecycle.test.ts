@@ -14,7 +14,7 @@ import { Waits } from "../../src/layers/Waits.ts"
 import * as rig from "./rig.ts"
 
 const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
-const become = (...causes: ReadonlyArray<Parameters<ComputeState["Type"]["transition"]>>) =>
+const become = (...causes: ReadonlyArray<Parameters<ComputeState["Service"]["transition"]>>) =>
   Effect.flatMap(ComputeState, ({ transition }) => Effect.forEach(causes, (step) => transition(...step)))
 const until = (status: string) =>
   Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(Effect.timeout("3 seconds"))
@@ -36,11 +36,11 @@ const requests = Effect.map(rig.serveAll(), ({ external }) => {
 })
 
 describe("/configure", () => {
-  it.scopedLive("of an empty compute answers when it runs", () =>
+  it.live("of an empty compute answers when it runs", () =>
     served(
       Effect.gen(function* () {
         const { configure } = yield* requests
-        const answer = yield* Effect.fork(configure())
+        const answer = yield* Effect.forkChild(configure())
         yield* until("configuration_pending")
         yield* become(["spec received"])
         assert.strictEqual((yield* configure()).body, '{"error":"invalid compute status: init"}')
@@ -52,11 +52,11 @@ describe("/configure", () => {
     )
   )
 
-  it.scopedLive("tells why a start failed, as does /status", () =>
+  it.live("tells why a start failed, as does /status", () =>
     served(
       Effect.gen(function* () {
         const { configure, get } = yield* requests
-        const answer = yield* Effect.fork(configure())
+        const answer = yield* Effect.forkChild(configure())
         yield* until("configuration_pending")
         const error = "failed to get basebackup@0/0\n\nCaused by:\n    timed out"
         yield* become(["spec received"], ["start failed", () => ({ error })])
@@ -76,12 +76,12 @@ describe("/configure", () => {
     )
   )
 
-  it.scopedLive("is answered when the compute is terminated meanwhile", () =>
+  it.live("is answered when the compute is terminated meanwhile", () =>
     served(
       Effect.gen(function* () {
         yield* rig.running
         const { configure } = yield* requests
-        const answer = yield* Effect.fork(configure())
+        const answer = yield* Effect.forkChild(configure())
         yield* until("configuration_pending")
         yield* become(["reconfiguration begins"], ["reconfiguration failed"], ["terminate fast"])
         assert.strictEqual((yield* Fiber.join(answer).pipe(Effect.timeout("2 seconds"))).status, 500)
@@ -89,7 +89,7 @@ describe("/configure", () => {
     )
   )
 
-  it.scopedLive("goes on without its caller", () =>
+  it.live("goes on without its caller", () =>
     served(
       Effect.gen(function* () {
         const { configure } = yield* requests
@@ -101,12 +101,12 @@ describe("/configure", () => {
 })
 
 describe("/terminate", () => {
-  it.scopedLive("answers with the LSN, again and again", () =>
+  it.live("answers with the LSN, again and again", () =>
     served(
       Effect.gen(function* () {
         yield* rig.running
         const { terminate } = yield* requests
-        const answer = yield* Effect.fork(terminate("?mode=immediate"))
+        const answer = yield* Effect.forkChild(terminate("?mode=immediate"))
         const stops = yield* StopRequests
         assert.deepStrictEqual(yield* stops.await, { _tag: "Terminate", mode: "immediate" })
         assert.strictEqual(
@@ -122,7 +122,7 @@ describe("/terminate", () => {
     )
   )
 
-  it.scopedLive("of an empty lakebase compute has no body", () =>
+  it.live("of an empty lakebase compute has no body", () =>
     served(
       Effect.gen(function* () {
         const { terminate } = yield* requests
@@ -132,7 +132,7 @@ describe("/terminate", () => {
     )
   )
 
-  it.scopedLive("if_idle spares a compute in use", () => {
+  it.live("if_idle spares a compute in use", () => {
     const busy = {
       active: true,
       since: null,
@@ -161,7 +161,7 @@ describe("/terminate", () => {
   })
 })
 
-it.scopedLive("/status/detail knows what is waited for and what runs beside Postgres", () =>
+it.live("/status/detail knows what is waited for and what runs beside Postgres", () =>
   served(
     Effect.gen(function* () {
       const { get } = yield* requests
@@ -196,7 +196,7 @@ describe("probes", () => {
     )
   })
 
-  it.scopedLive("need no token", () =>
+  it.live("need no token", () =>
     served(
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* statuses, [200, 200, 200])
@@ -204,7 +204,7 @@ describe("probes", () => {
     )
   )
 
-  it.scopedLive("a start that failed fails for good", () =>
+  it.live("a start that failed fails for good", () =>
     served(
       Effect.gen(function* () {
         yield* become(["spec at start"], ["start failed"])
@@ -213,7 +213,7 @@ describe("probes", () => {
     )
   )
 
-  it.scopedLive("a reconfiguration that failed is no failed start", () =>
+  it.live("a reconfiguration that failed is no failed start", () =>
     served(
       Effect.gen(function* () {
         yield* rig.running

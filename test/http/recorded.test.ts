@@ -55,8 +55,8 @@ const ours = ({ path }: rig.Recorded["request"]) => /^\/(status|metrics\.json)$/
 
 describe("recorded answers", () => {
   for (const name of ["auth", "routing", "bodies"]) {
-    it.scopedLive(name, () => Effect.provide(Effect.zipRight(rig.running, replay(name)), rig.layerRig))
+    it.live(name, () => Effect.provide(Effect.andThen(rig.running, replay(name)), rig.layerRig))
   }
-  it.scopedLive("running", () => Effect.provide(Effect.zipRight(rig.running, replay("running", ours)), rig.layerRig))
-  it.scopedLive("empty", () => Effect.provide(replay("empty", ours), rig.layerRig))
+  it.live("running", () => Effect.provide(Effect.andThen(rig.running, replay("running", ours)), rig.layerRig))
+  it.live("empty", () => Effect.provide(replay("empty", ours), rig.layerRig))
 })

@@ -34,7 +34,7 @@ const padded = (bytes: number) => {
 
 /** Bytes as they are; everything the server says until it closes. */
 const raw = (port: number, text: string) =>
-  Effect.async<string, Error>((resume) => {
+  Effect.callback<string, Error>((resume) => {
     let answer = ""
     const socket = connect(port, "127.0.0.1", () => socket.write(text))
     socket.on("data", (chunk) => {
@@ -47,7 +47,7 @@ const raw = (port: number, text: string) =>
 
 describe("request ids", () => {
   for (const path of ["/status", "/metrics", "/nope"]) {
-    it.scopedLive(`${path} gets one of its own`, () =>
+    it.live(`${path} gets one of its own`, () =>
       served(
         Effect.gen(function* () {
           const { external } = yield* rig.serveAll()
@@ -61,7 +61,7 @@ describe("request ids", () => {
     )
   }
 
-  it.scopedLive("the client's comes back as it is, the first if there are two", () =>
+  it.live("the client's comes back as it is, the first if there are two", () =>
     served(
       Effect.gen(function* () {
         const { external } = yield* rig.serveAll()
@@ -75,7 +75,7 @@ describe("request ids", () => {
 })
 
 describe("the log", () => {
-  it.scopedLive("has the request, the answer and errors of ours, never a token", () => {
+  it.live("has the request, the answer and errors of ours, never a token", () => {
     const lines: Array<rig.Line> = []
     return Effect.gen(function* () {
       const { external } = yield* rig.serveAll()
@@ -91,14 +91,14 @@ describe("the log", () => {
       assert.isTrue(Number.isInteger(about.at(-1)?.fields["latency"]))
       assert.notInclude(JSON.stringify(lines), headers.authorization.slice(7))
       assert.isFalse(lines.some(({ message }) => message.includes("/livez")))
-    }).pipe(served, Effect.provide(rig.logTo(lines)))
+    }).pipe(Effect.provide(rig.logTo(lines)), served)
   })
 
-  it.scopedLive("calls a failed request failed", () => {
+  it.live("calls a failed request failed", () => {
     const lines: Array<rig.Line> = []
     const broken = route(
       endpoint("broken", { method: "GET", path: "/broken", auth: false, summary: "", rejections: "text" }),
-      () => Effect.dieMessage("no such thing")
+      () => Effect.die(new Error("no such thing"))
     )
     return Effect.gen(function* () {
       const { external } = yield* rig.serveAll([broken])
@@ -108,11 +108,11 @@ describe("the log", () => {
       const failed = lines.find(({ message }) => message === "response failed")
       assert.strictEqual(failed?.level, "ERROR")
       assert.match(String(failed?.fields["classification"]), /500/)
-    }).pipe(served, Effect.provide(rig.logTo(lines)))
+    }).pipe(Effect.provide(rig.logTo(lines)), served)
   })
 })
 
-it.scopedLive("durations are counted by pattern, not by path", () =>
+it.live("durations are counted by pattern, not by path", () =>
   served(
     Effect.gen(function* () {
       const { external, internal } = yield* rig.serveAll()
@@ -130,7 +130,7 @@ it.scopedLive("durations are counted by pattern, not by path", () =>
 )
 
 describe("bodies", () => {
-  it.scopedLive("a large spec is taken, beyond 64 MiB refused", () =>
+  it.live("a large spec is taken, beyond 64 MiB refused", () =>
     served(
       Effect.gen(function* () {
         // Refused for its status only: it has been read.
@@ -146,7 +146,7 @@ describe("bodies", () => {
     )
   )
 
-  it.scopedLive("without a token nothing of it is read", () =>
+  it.live("without a token nothing of it is read", () =>
     served(
       Effect.gen(function* () {
         const { external } = yield* rig.serveAll()
@@ -166,7 +166,7 @@ describe("bodies", () => {
     [64 * 1024, 201],
     [64 * 1024 + 1, 413]
   ] as const) {
-    it.scopedLive(`${bytes} bytes of another body, announced or in chunks: ${status}`, () =>
+    it.live(`${bytes} bytes of another body, announced or in chunks: ${status}`, () =>
       served(
         Effect.gen(function* () {
           const { internal } = yield* rig.serveAll()
@@ -203,7 +203,7 @@ describe("bodies", () => {
     ]
   ]
   for (const [name, body, type, status, text] of cases) {
-    it.scopedLive(name, () =>
+    it.live(name, () =>
       served(
         Effect.gen(function* () {
           const answer = yield* configure(body, { "content-type": type })
@@ -215,7 +215,7 @@ describe("bodies", () => {
     )
   }
 
-  it.scopedLive("unknown members and what follows the value are ignored", () =>
+  it.live("unknown members and what follows the value are ignored", () =>
     served(
       Effect.gen(function* () {
         const { internal } = yield* rig.serveAll()
@@ -232,7 +232,7 @@ describe("bodies", () => {
     )
   )
 
-  it.scopedLive("a POST may have neither a body nor a length, nor a Host", () =>
+  it.live("a POST may have neither a body nor a length, nor a Host", () =>
     served(
       Effect.gen(function* () {
         const { internal } = yield* rig.serveAll()
@@ -261,7 +261,7 @@ describe("paths and queries", () => {
     ]
   ]
   for (const [path, status, body] of cases) {
-    it.scopedLive(path, () =>
+    it.live(path, () =>
       served(
         Effect.gen(function* () {
           const { internal } = yield* rig.serveAll()
@@ -272,7 +272,7 @@ describe("paths and queries", () => {
     )
   }
 
-  it.scopedLive("a query is decoded as a form", () =>
+  it.live("a query is decoded as a form", () =>
     served(
       Effect.gen(function* () {
         const { external } = yield* rig.serveAll()
@@ -294,7 +294,7 @@ describe("paths and queries", () => {
     ["/terminate?mode=fast&mode=fast", "duplicate field `mode`"],
     ["/terminate?if_idle=soon", "if_idle: invalid digit found in string"]
   ]) {
-    it.scopedLive(`${path} leaves the compute alone`, () =>
+    it.live(`${path} leaves the compute alone`, () =>
       served(
         Effect.gen(function* () {
           yield* rig.running
@@ -314,7 +314,7 @@ describe("paths and queries", () => {
     )
   }
 
-  it.scopedLive("a whole URI in the request line", () =>
+  it.live("a whole URI in the request line", () =>
     served(
       Effect.gen(function* () {
         const { external } = yield* rig.serveAll()

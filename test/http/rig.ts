@@ -5,10 +5,11 @@ import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { JwkSet } from "../../src/domain/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
@@ -125,7 +126,7 @@ export const endless = (stopped: () => void) =>
       streamed(
         200,
         "text/plain",
-        Stream.repeatEffect(Effect.as(Effect.sleep("5 millis"), new Uint8Array(100))).pipe(
+        Stream.fromEffectRepeat(Effect.as(Effect.sleep("5 millis"), new Uint8Array(100))).pipe(
           Stream.ensuring(Effect.sync(stopped))
         )
       )
@@ -141,8 +142,8 @@ export const slow = (limit: number, done: () => void, method: "GET" | "POST" = "
 /** A spec is there and Postgres runs. */
 export const running = Effect.gen(function* () {
   const state = yield* ComputeState
-  const parsed = parseSpec(Either.getOrThrow(decodeJson(ComputeSpec, JSON.stringify(spec))))
-  yield* state.transition("spec at start", () => ({ spec: Either.getOrThrow(parsed) }))
+  const parsed = parseSpec(Result.getOrThrow(decodeJson(ComputeSpec, JSON.stringify(spec))))
+  yield* state.transition("spec at start", () => ({ spec: Result.getOrThrow(parsed) }))
   yield* state.transition("started", () => ({ postgresRuns: true }))
 })
 
@@ -178,16 +179,15 @@ export interface Line {
 }
 
 export const logTo = (lines: Array<Line>) =>
-  Logger.replace(
-    Logger.defaultLogger,
-    Logger.make(({ annotations, logLevel, message }) => {
+  Logger.layer([
+    Logger.make(({ fiber, logLevel, message }) => {
       lines.push({
-        level: logLevel.label,
+        level: logLevel.toUpperCase(),
         message: (Array.isArray(message) ? message : [message]).join(" "),
-        fields: Object.fromEntries(annotations)
+        fields: fiber.getRef(References.CurrentLogAnnotations)
       })
     })
-  )
+  ])
 
 export const layer = (jwks: JwkSet, more: Partial<ComputeOptions> = {}) => {
   const settings = Layer.succeed(Options, options(more))
@@ -238,7 +238,7 @@ export interface Asked {
 }
 
 export const ask = ({ agent, body, headers = {}, host = "127.0.0.1", method = "GET", path, port }: Asked) =>
-  Effect.async<Answer, Error>((resume) => {
+  Effect.callback<Answer, Error>((resume) => {
     const request = http.request({ host, port, method, path, headers, agent: agent ?? false }, (response) => {
       const chunks: Array<Buffer> = []
       response.on("data", (chunk) => chunks.push(chunk))

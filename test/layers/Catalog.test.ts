@@ -1,11 +1,11 @@
 /**
  * The catalog service on sessions that only pretend.
  */
+
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import { Catalog } from "../../src/layers/Catalog.ts"
 import { DataDirectory } from "../../src/layers/DataDirectory.ts"
 import { Metrics } from "../../src/layers/Metrics.ts"
@@ -53,7 +53,7 @@ const failure = (message: string) => new SqlFailed({ message, sqlstate: "53400",
 const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   Layer.succeed(Sql, {
     pool: () => failure("not here"),
-    target: () => Effect.dieMessage("not here"),
+    target: () => Effect.die(new Error("not here")),
     session: ({ database: name = "postgres" }) =>
       Effect.acquireRelease(
         Effect.sync((): SqlSession => {
@@ -85,9 +85,9 @@ const around = Layer.mergeAll(
   Layer.succeed(DataDirectory, {
     writeOverride: () => Effect.void,
     ensureConfLine: () => Effect.succeed(false)
-  } as unknown as DataDirectory["Type"]),
-  Layer.succeed(Postmaster, { current: Effect.succeed(null) } as unknown as Postmaster["Type"]),
-  Logger.minimumLogLevel(LogLevel.None)
+  } as unknown as DataDirectory["Service"]),
+  Layer.succeed(Postmaster, { current: Effect.succeed(null) } as unknown as Postmaster["Service"]),
+  Layer.succeed(References.MinimumLogLevel, "None")
 )
 
 const applied = (counted: Counted, concurrency: number, fails: (database: string) => boolean = () => false) =>

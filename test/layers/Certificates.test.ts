@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { Certificates } from "../../src/layers/Certificates.ts"
 import { MachineConfig } from "../../src/layers/Options.ts"
 
@@ -97,7 +97,7 @@ describe("ready", () => {
   it.live("waits for the pair to come", () =>
     within((certificates) =>
       Effect.gen(function* () {
-        const waiting = yield* Effect.fork(certificates.ready)
+        const waiting = yield* Effect.forkChild(certificates.ready)
         yield* Effect.sleep("100 millis")
         give("ec")
         yield* Fiber.join(waiting)
@@ -108,7 +108,7 @@ describe("ready", () => {
   it.effect("gives up with the reason after a minute", () =>
     within((certificates) =>
       Effect.gen(function* () {
-        const waiting = yield* Effect.fork(Effect.flip(certificates.ready))
+        const waiting = yield* Effect.forkChild(Effect.flip(certificates.ready))
         yield* TestClock.adjust("61 seconds")
         const error = yield* Fiber.join(waiting)
         expect(error.message).toContain("no usable TLS key pair within 1m")
@@ -118,7 +118,7 @@ describe("ready", () => {
 })
 
 describe("changes", () => {
-  it.scopedLive("tells of each renewal once, and of nothing else", () =>
+  it.live("tells of each renewal once, and of nothing else", () =>
     within((certificates) =>
       Effect.gen(function* () {
         swap("ec")
@@ -143,7 +143,7 @@ describe("changes", () => {
     )
   )
 
-  it.scopedLive("notices a renewal between the copy and the watch", () =>
+  it.live("notices a renewal between the copy and the watch", () =>
     within((certificates) =>
       Effect.gen(function* () {
         give("ec")

@@ -1,5 +1,4 @@
 import { assert, it } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -49,7 +48,7 @@ it.live("a grandchild that keeps the pipes open does not keep the reader waiting
   Effect.gen(function* () {
     const child = yield* spawn("/bin/sh", sh("sleep 30 & echo $!; exit 0"))
     const lines = yield* Stream.runCollect(child.stdout)
-    const grandchild = Number(Chunk.unsafeHead(lines))
+    const grandchild = Number(lines[0])
     process.kill(grandchild, "SIGKILL")
     assert.deepStrictEqual(yield* child.ended, { _tag: "Exited", code: 0 })
   }).pipe(Effect.scoped, Effect.timeout("10 seconds"))
@@ -64,7 +63,7 @@ it.live("closing the scope stops a process that ignores the polite signal", () =
         ["SIGTERM", "200 millis"],
         ["SIGKILL", Duration.infinity]
       ]
-    }).pipe(Scope.extend(scope))
+    }).pipe(Scope.provide(scope))
     yield* Stream.runHead(child.stdout)
     assert.isTrue(alive(child.pid))
     yield* Scope.close(scope, Exit.void)

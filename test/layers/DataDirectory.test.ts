@@ -4,9 +4,9 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { ComputeConfig } from "../../src/domain/ComputeConfig.ts"
 import type { TlsConfig } from "../../src/domain/ComputeSpec.ts"
 import { decodeJson } from "../../src/domain/Decode.ts"
@@ -43,9 +43,9 @@ const spec = (members: object = {}): ParsedSpec => {
     },
     compute_ctl_config: { jwks: { keys: [] } }
   })
-  const decoded = Either.getOrThrow(decodeJson(ComputeConfig, text)).spec
+  const decoded = Result.getOrThrow(decodeJson(ComputeConfig, text)).spec
   if (decoded === null) throw new Error("no spec")
-  return Either.getOrThrow(parseSpec(decoded))
+  return Result.getOrThrow(parseSpec(decoded))
 }
 
 const options = (changed: Partial<ComputeOptions>): ComputeOptions => ({
@@ -167,7 +167,7 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
 
-  it.scopedLive("is stopped before its files are removed", () =>
+  it.live("is stopped before its files are removed", () =>
     within({}, (directory) =>
       Effect.gen(function* () {
         const left = yield* leave("in the data directory")
@@ -179,7 +179,7 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
     )
   )
 
-  it.scopedLive("is not confused with another process that has its number now", () =>
+  it.live("is not confused with another process that has its number now", () =>
     within({}, (directory) =>
       Effect.gen(function* () {
         const other = yield* leave("elsewhere")

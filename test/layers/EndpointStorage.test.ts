@@ -18,7 +18,7 @@ interface Seen {
 /** A store that notes what it is asked. */
 const store = (answer: (response: http.ServerResponse) => void) =>
   Effect.acquireRelease(
-    Effect.async<{ readonly address: string; readonly seen: Array<Seen>; readonly close: () => void }>((resume) => {
+    Effect.callback<{ readonly address: string; readonly seen: Array<Seen>; readonly close: () => void }>((resume) => {
       const seen: Array<Seen> = []
       const server = http.createServer(async (request, response) => {
         const chunks: Array<Buffer> = []
@@ -44,13 +44,17 @@ const object = (address: string, path: ReadonlyArray<string> = ["t", "l", "e p%2
 })
 
 describe("endpoint storage", () => {
-  it.scopedLive("is asked with the token, and each part of the path stays one segment", () =>
+  it.live("is asked with the token, and each part of the path stays one segment", () =>
     Effect.gen(function* () {
       const { address, seen } = yield* store((response) => response.end("abc"))
       const storage = yield* EndpointStorage
       const answer = yield* storage.get(object(address))
       expect(answer.statusText).toBe("200 OK")
-      const body = yield* Stream.runFold(answer.body, "", (all, chunk) => all + Buffer.from(chunk).toString())
+      const body = yield* Stream.runFold(
+        answer.body,
+        () => "",
+        (all, chunk) => all + Buffer.from(chunk).toString()
+      )
       expect(body).toBe("abc")
       expect(seen[0]).toMatchObject({
         line: "GET /t/l/e%20p%252F/lfc_state",
@@ -59,7 +63,7 @@ describe("endpoint storage", () => {
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
-  it.scopedLive("gets chunks with their length announced", () =>
+  it.live("gets chunks with their length announced", () =>
     Effect.gen(function* () {
       const { address, seen } = yield* store((response) => response.writeHead(413).end("no"))
       const storage = yield* EndpointStorage
@@ -71,7 +75,7 @@ describe("endpoint storage", () => {
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
-  it.scopedLive("may leave a body unread", () =>
+  it.live("may leave a body unread", () =>
     Effect.gen(function* () {
       const { address } = yield* store((response) => response.writeHead(404).end(Buffer.alloc(1_000_000)))
       const storage = yield* EndpointStorage
@@ -81,10 +85,10 @@ describe("endpoint storage", () => {
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
-  it.scopedLive("says that nobody listens, and that a body was cut", () =>
+  it.live("says that nobody listens, and that a body was cut", () =>
     Effect.gen(function* () {
       const storage = yield* EndpointStorage
-      const unused = yield* Effect.async<number>((resume) => {
+      const unused = yield* Effect.callback<number>((resume) => {
         const server = net.createServer().listen(0, "127.0.0.1", () => {
           const { port } = server.address() as AddressInfo
           server.close(() => resume(Effect.succeed(port)))
@@ -103,7 +107,7 @@ describe("endpoint storage", () => {
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
-  it.scopedLive("closes its connection when it is interrupted", () =>
+  it.live("closes its connection when it is interrupted", () =>
     Effect.gen(function* () {
       let closed = false
       const { address } = yield* store((response) => {

@@ -17,9 +17,9 @@ import { zstdCompressSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { Children } from "../../src/layers/Child.ts"
 import { Extensions } from "../../src/layers/Extensions.ts"
 import type { DownloadPolicy } from "../../src/layers/extensions/DownloadPolicy.ts"
@@ -38,9 +38,9 @@ const store = (...answers: ReadonlyArray<Answer>) =>
       answers[Math.min(asked.length, answers.length) - 1]?.(response, request)
     })
     yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
       () =>
-        Effect.async<void>((resume) => {
+        Effect.callback<void>((resume) => {
           server.closeAllConnections()
           server.close(() => resume(Effect.void))
         })
@@ -98,7 +98,7 @@ const at = (pgbin: string, remoteExtBaseUrl: string | null, policy: Partial<Down
 const fetched = (name = "e", isLibrary = false) =>
   Effect.flatMap(Extensions, (extensions) => extensions.fetch(name, isLibrary))
 const parsed = (more: Record<string, unknown> = {}) => spec({ remote_extensions: remote(), ...more })
-const served = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.zipRight(running(parsed()), effect)
+const served = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.andThen(running(parsed()), effect)
 const requests = counter("compute_ctl_remote_ext_requests_total")
 
 const good = archive([
@@ -115,7 +115,7 @@ const good = archive([
 const leftovers = (prefix: string) => readdirSync(join(prefix, "download_extensions"))
 
 describe("Extensions.fetch", () => {
-  it.scopedLive("puts an archive's files where Postgres looks, once", () =>
+  it.live("puts an archive's files where Postgres looks, once", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const { asked, url } = yield* store(sends(good))
@@ -139,15 +139,15 @@ describe("Extensions.fetch", () => {
     })
   )
 
-  it.scopedLive("gives one download's result to everybody who waits, and a failure is not the last word", () =>
+  it.live("gives one download's result to everybody who waits, and a failure is not the last word", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
       const held: Array<ServerResponse> = []
       const { asked, url } = yield* store((response) => void held.push(response), sends(good))
       yield* Effect.gen(function* () {
-        const waiting = yield* Effect.fork(
+        const waiting = yield* Effect.forkChild(
           Effect.all(
-            Array.from({ length: 20 }, () => Effect.either(fetched())),
+            Array.from({ length: 20 }, () => Effect.result(fetched())),
             { concurrency: "unbounded" }
           )
         )
@@ -157,7 +157,7 @@ describe("Extensions.fetch", () => {
         const results = yield* Fiber.join(waiting)
         for (const result of results) {
           assert.strictEqual(
-            Either.getOrThrow(Either.flip(result)).message,
+            Result.getOrThrow(Result.flip(result)).message,
             'error downloading extension "e": unexpected remote extensions server response status code: 404 Not Found'
           )
         }
@@ -168,13 +168,13 @@ describe("Extensions.fetch", () => {
     })
   )
 
-  it.scopedLive("goes on with a download whose caller left", () =>
+  it.live("goes on with a download whose caller left", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const held: Array<ServerResponse> = []
       const { asked, url } = yield* store((response) => void held.push(response))
       yield* Effect.gen(function* () {
-        const first = yield* Effect.fork(fetched())
+        const first = yield* Effect.forkChild(fetched())
         yield* eventually(() => held.length === 1)
         yield* Fiber.interrupt(first)
         held[0]?.end(good)
@@ -185,7 +185,7 @@ describe("Extensions.fetch", () => {
     })
   )
 
-  it.scopedLive("tries again after 503, a connection that breaks and an answer that breaks off or stalls", () =>
+  it.live("tries again after 503, a connection that breaks and an answer that breaks off or stalls", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const half = good.subarray(0, good.length / 2)
@@ -215,7 +215,7 @@ describe("Extensions.fetch", () => {
     })
   )
 
-  it.scopedLive("gives up in bounded time with the text clients know", () =>
+  it.live("gives up in bounded time with the text clients know", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
       const { asked, url } = yield* store(refuses(503))
@@ -233,14 +233,14 @@ describe("Extensions.fetch", () => {
     })
   )
 
-  it.scopedLive("refuses what is not configured, not known or not permitted, without asking the store", () =>
+  it.live("refuses what is not configured, not known or not permitted, without asking the store", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
       const { asked, url } = yield* store(sends(good))
       const refusal = (effect: ReturnType<typeof fetched>) => Effect.map(Effect.flip(effect), ({ message }) => message)
       const empty = yield* refusal(fetched()).pipe(Effect.provide(at(pgbin, url)))
       assert.strictEqual(empty, "information about remote extensions is unavailable")
-      const without = Effect.zipRight(running(spec()), refusal(fetched()))
+      const without = Effect.andThen(running(spec()), refusal(fetched()))
       assert.strictEqual(yield* Effect.provide(without, at(pgbin, url)), empty)
       const unconfigured = yield* refusal(fetched()).pipe(served, Effect.provide(at(pgbin, null)))
       assert.strictEqual(unconfigured, "remote storage is not configured")
@@ -329,7 +329,7 @@ describe("hostile archives", () => {
     ["is no zstd", Buffer.from("<html>not found</html>"), ""],
     ["is empty", Buffer.alloc(0), ""]
   ] as const) {
-    it.scopedLive(`one that ${what} is refused at once and leaves nothing`, () =>
+    it.live(`one that ${what} is refused at once and leaves nothing`, () =>
       Effect.gen(function* () {
         const { prefix, pgbin } = yield* installation
         const { asked, url } = yield* store(sends(bytes))
@@ -344,7 +344,7 @@ describe("hostile archives", () => {
     )
   }
 
-  it.scopedLive("nothing is put behind a link that stands in the target", () =>
+  it.live("nothing is put behind a link that stands in the target", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const elsewhere = yield* directory
@@ -357,7 +357,7 @@ describe("hostile archives", () => {
 })
 
 describe("an archive that GNU tar and zstd made", () => {
-  it.scopedLive("unpacks to the same files", () =>
+  it.live("unpacks to the same files", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const source = yield* directory
@@ -374,7 +374,7 @@ describe("an archive that GNU tar and zstd made", () => {
 
 describe("links that stay inside the archive", () => {
   for (const format of ["gnu", "pax", "ustar"]) {
-    it.scopedLive(`work once installed, as GNU tar writes them in format ${format}`, () =>
+    it.live(`work once installed, as GNU tar writes them in format ${format}`, () =>
       Effect.gen(function* () {
         const { prefix, pgbin } = yield* installation
         const source = yield* directory
@@ -414,7 +414,7 @@ describe("links that stay inside the archive", () => {
     )
   }
 
-  it.scopedLive("do not survive what comes later under their name", () =>
+  it.live("do not survive what comes later under their name", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const { url } = yield* store(
@@ -452,26 +452,24 @@ describe("Extensions.prepare", () => {
     }
   })
 
-  it.scopedLive(
-    "writes missing control files of what is permitted, and downloads an archive of two libraries once",
-    () =>
-      Effect.gen(function* () {
-        const { prefix, pgbin } = yield* installation
-        const { asked, url } = yield* store(sends(archive([{ name: "lib/e.so", text: "x" }])))
-        const loaded = yield* prepare(preloads("neon,e_lib,e_more,pg_stat_statements")).pipe(
-          Effect.provide(at(pgbin, url))
-        )
-        const { loadExtMs, ...sizes } = loaded
-        const size = archive([{ name: "lib/e.so", text: "x" }]).length
-        assert.deepStrictEqual(sizes, { numDownloaded: 2, largest: size, total: size })
-        assert.isAtLeast(loadExtMs, 0)
-        assert.strictEqual(asked.length, 1)
-        assert.deepStrictEqual(readdirSync(join(prefix, "share/extension")), ["e.control"])
-        assert.strictEqual(readFileSync(join(prefix, "share/extension/e.control"), "utf8"), "comment = 'remote'\n")
-      })
+  it.live("writes missing control files of what is permitted, and downloads an archive of two libraries once", () =>
+    Effect.gen(function* () {
+      const { prefix, pgbin } = yield* installation
+      const { asked, url } = yield* store(sends(archive([{ name: "lib/e.so", text: "x" }])))
+      const loaded = yield* prepare(preloads("neon,e_lib,e_more,pg_stat_statements")).pipe(
+        Effect.provide(at(pgbin, url))
+      )
+      const { loadExtMs, ...sizes } = loaded
+      const size = archive([{ name: "lib/e.so", text: "x" }]).length
+      assert.deepStrictEqual(sizes, { numDownloaded: 2, largest: size, total: size })
+      assert.isAtLeast(loadExtMs, 0)
+      assert.strictEqual(asked.length, 1)
+      assert.deepStrictEqual(readdirSync(join(prefix, "share/extension")), ["e.control"])
+      assert.strictEqual(readFileSync(join(prefix, "share/extension/e.control"), "utf8"), "comment = 'remote'\n")
+    })
   )
 
-  it.scopedLive("lets the image's control file win", () =>
+  it.live("lets the image's control file win", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const lines: Array<string> = []
@@ -482,7 +480,7 @@ describe("Extensions.prepare", () => {
     })
   )
 
-  it.scopedLive("logs a download that fails, and counts it as nothing", () =>
+  it.live("logs a download that fails, and counts it as nothing", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
       const { url } = yield* store(refuses(404))
@@ -495,7 +493,7 @@ describe("Extensions.prepare", () => {
     })
   )
 
-  it.scopedLive("fails for a library that may not be had, and for a control file of a senseless name", () =>
+  it.live("fails for a library that may not be had, and for a control file of a senseless name", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
       const { url } = yield* store(refuses(404))
@@ -508,7 +506,7 @@ describe("Extensions.prepare", () => {
     })
   )
 
-  it.scopedLive("asks pg_config again after it failed, and names it", () =>
+  it.live("asks pg_config again after it failed, and names it", () =>
     Effect.gen(function* () {
       const { prefix, pgbin } = yield* installation
       const program = join(prefix, "bin", "pg_config")

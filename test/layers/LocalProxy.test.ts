@@ -42,7 +42,7 @@ const stop = (path: string) => Effect.flatMap(LocalProxy, (proxy) => proxy.stop)
 const config = (path: string) => readFileSync(join(path, "config.json"), "utf8")
 
 describe("LocalProxy.configure", () => {
-  it.scopedLive("writes the configuration without what is null, and nothing else", () =>
+  it.live("writes the configuration without what is null, and nothing else", () =>
     Effect.gen(function* () {
       const path = yield* directory
       yield* configure(path, { local_proxy_config: { jwks: [KEY], tls: { key_path: "/k", cert_path: "/c" } } })
@@ -54,7 +54,7 @@ describe("LocalProxy.configure", () => {
     })
   )
 
-  it.scopedLive("puts the active key pair in the place of the given one", () =>
+  it.live("puts the active key pair in the place of the given one", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const tls = { key_path: "/tls/key", cert_path: "/tls/crt" }
@@ -64,7 +64,7 @@ describe("LocalProxy.configure", () => {
     })
   )
 
-  it.scopedLive("leaves everything as it is without a configuration, and names the file it cannot write", () =>
+  it.live("leaves everything as it is without a configuration, and names the file it cannot write", () =>
     Effect.gen(function* () {
       const path = yield* directory
       yield* configure(path, {})
@@ -93,7 +93,7 @@ describe.skipIf(perl === undefined || locks === undefined)("a local_proxy that r
   const startProxy = (path: string) =>
     Effect.tap(daemon(perl ?? "", ["-e", PROXY, path]), () => eventually(() => readdirSync(path).includes("up")))
 
-  it.scopedLive("hears of each new configuration and of the end", () =>
+  it.live("hears of each new configuration and of the end", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const proxy = yield* startProxy(path)
@@ -106,24 +106,22 @@ describe.skipIf(perl === undefined || locks === undefined)("a local_proxy that r
     })
   )
 
-  it.scopedLive(
-    "is not taken for the process of a pid file that nobody holds, nor of one that somebody else holds",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* directory
-        const bystander = yield* daemon("sleep", ["60"])
-        writeFileSync(join(path, "pid"), String(bystander.pid))
-        yield* configure(path, { local_proxy_config: {} })
-        yield* stop(path)
-        const other = yield* directory
-        yield* startProxy(other)
-        yield* stop(path)
-        yield* Effect.sleep("100 millis")
-        assert.isTrue(isAlive(bystander))
-      })
+  it.live("is not taken for the process of a pid file that nobody holds, nor of one that somebody else holds", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      const bystander = yield* daemon("sleep", ["60"])
+      writeFileSync(join(path, "pid"), String(bystander.pid))
+      yield* configure(path, { local_proxy_config: {} })
+      yield* stop(path)
+      const other = yield* directory
+      yield* startProxy(other)
+      yield* stop(path)
+      yield* Effect.sleep("100 millis")
+      assert.isTrue(isAlive(bystander))
+    })
   )
 
-  it.scopedLive("is left alone while its pid file makes no sense", () =>
+  it.live("is left alone while its pid file makes no sense", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const proxy = yield* startProxy(path)

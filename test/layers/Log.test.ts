@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { Log, type LogOptions } from "../../src/layers/Log.ts"
 
 const logged = <E>(
@@ -58,7 +58,7 @@ describe("Log", () => {
     Effect.gen(function* () {
       const error = new Boom("outer", { cause: new Boom("inner\nand more", { cause: "root" }) })
       const lines = yield* logged(
-        Effect.catchAllCause(Effect.fail(error), (cause) => Effect.logError("it\r\nbroke", cause))
+        Effect.catchCause(Effect.fail(error), (cause) => Effect.logError("it\r\nbroke", cause))
       )
       assert.strictEqual(lines.length, 1)
       assert.match(lines[0] ?? "", /ERROR it\u200bbroke: outer: inner\u200band more: root$/)
@@ -158,7 +158,7 @@ describe("Log", () => {
     Effect.gen(function* () {
       const root = mkdtempSync(join(tmpdir(), "log-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(root, { recursive: true })))
-      const dropped = Effect.flatMap(Log, (log) => Effect.zipRight(Effect.logInfo("once"), log.dropped))
+      const dropped = Effect.flatMap(Log, (log) => Effect.andThen(Effect.logInfo("once"), log.dropped))
       const plant = (name: string, make: (file: string) => void) =>
         Effect.gen(function* () {
           const logDirectory = join(root, name)

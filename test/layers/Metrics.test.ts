@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as TestClock from "effect/TestClock"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
 import * as Families from "../../src/domain/MetricFamilies.ts"
 import { Metrics, timed } from "../../src/layers/Metrics.ts"
 import { parseExposition } from "../rig/strictExposition.ts"
@@ -70,14 +71,14 @@ describe("Metrics", () => {
 
   it.effect("times an effect by its outcome", () =>
     Effect.gen(function* () {
-      const fiber = yield* Effect.fork(
+      const fiber = yield* Effect.forkChild(
         Effect.all([
           timed(Families.basebackupSeconds)(Effect.sleep("2 seconds")),
           Effect.flip(timed(Families.basebackupSeconds)(Effect.fail("no")))
         ])
       )
       yield* TestClock.adjust("2 seconds")
-      yield* fiber
+      yield* Fiber.join(fiber)
       const family = (yield* scrape).find(({ name }) => name === "compute_ctl_basebackup_seconds")
       const sums = family?.samples.filter(({ name }) => name.endsWith("_sum"))
       assert.deepStrictEqual(

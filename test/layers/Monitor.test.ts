@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { Client } from "pg"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { Metrics } from "../../src/layers/Metrics.ts"
@@ -51,7 +51,7 @@ const scripted = () => {
             })
         )
       })
-  } as unknown as Sql["Type"])
+  } as unknown as Sql["Service"])
   return { script, layer }
 }
 
@@ -75,7 +75,7 @@ describe("Monitor", () => {
     const { script, layer } = scripted()
     return Effect.gen(function* () {
       const monitor = yield* Monitor
-      const fiber = yield* Effect.fork(monitor.poll)
+      const fiber = yield* Effect.forkChild(monitor.poll)
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual(script.sessions, 0)
       yield* started
@@ -105,7 +105,7 @@ describe("Monitor", () => {
   it.effect("takes a Postgres that hangs for one that is down", () => {
     const { script, layer } = scripted()
     return Effect.gen(function* () {
-      yield* Effect.fork((yield* Monitor).poll)
+      yield* Effect.forkChild((yield* Monitor).poll)
       yield* started
       yield* TestClock.adjust("100 millis")
       script.hangs = true
@@ -121,7 +121,7 @@ describe("Monitor", () => {
     const { script, layer } = scripted()
     return Effect.gen(function* () {
       const state = yield* ComputeState
-      yield* Effect.fork((yield* Monitor).poll)
+      yield* Effect.forkChild((yield* Monitor).poll)
       yield* started
       yield* TestClock.adjust("100 millis")
       assert.strictEqual(script.sessions, 1)
@@ -139,7 +139,7 @@ describe("Monitor", () => {
     const { script, layer } = scripted()
     return Effect.gen(function* () {
       const state = yield* ComputeState
-      yield* Effect.fork((yield* Monitor).poll)
+      yield* Effect.forkChild((yield* Monitor).poll)
       yield* started
       yield* TestClock.adjust("10 seconds")
       assert.isNull((yield* state.get).lastActive)
@@ -170,12 +170,12 @@ const kinds = Effect.map(
 const settles = <A, E, R>(look: Effect.Effect<A, E, R>, isWanted: (seen: A) => boolean) =>
   look.pipe(
     Effect.filterOrFail(isWanted, (seen) => new Error(`still ${JSON.stringify(seen)}`)),
-    Effect.retry(Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(100)))
+    Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(100)]))
   )
 const connected = settles(kinds, ([active]) => active !== null)
 
 describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
-  it.scopedLive("sees what users do and nothing else", () =>
+  it.live("sees what users do and nothing else", () =>
     Effect.gen(function* () {
       const postgres = yield* throwAwayPostgres(bin, { timezone: "Asia/Tokyo" })
       const admin = yield* connect(postgres.port, "cloud_admin", "postgres")
@@ -184,9 +184,9 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
       yield* Effect.gen(function* () {
         const state = yield* ComputeState
         yield* started
-        yield* Effect.fork((yield* Monitor).poll)
+        yield* Effect.forkChild((yield* Monitor).poll)
         yield* connected
-        const sleeping = yield* Effect.fork(Effect.promise(() => admin.query("select pg_sleep(1.5)")))
+        const sleeping = yield* Effect.forkChild(Effect.promise(() => admin.query("select pg_sleep(1.5)")))
         assert.deepStrictEqual(yield* kinds, [false], "the superuser's own query")
         assert.isNull((yield* state.get).lastActive)
         yield* Fiber.join(sleeping)
@@ -207,7 +207,7 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
         yield* Effect.sleep("1200 millis")
         assert.strictEqual((yield* state.get).lastActive, before, "an idle session does not age")
 
-        const running = yield* Effect.fork(Effect.promise(() => user.query("select pg_sleep(1.5)")))
+        const running = yield* Effect.forkChild(Effect.promise(() => user.query("select pg_sleep(1.5)")))
         assert.deepStrictEqual(yield* settles(kinds, ([active]) => active === true), [true, "query"])
         yield* Fiber.join(running)
         assert.deepStrictEqual(yield* kinds, [false])
@@ -215,7 +215,7 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
     })
   )
 
-  it.scopedLive("with the feature, sees a session that came and went between two looks, but not our own", () =>
+  it.live("with the feature, sees a session that came and went between two looks, but not our own", () =>
     Effect.gen(function* () {
       const postgres = yield* throwAwayPostgres(bin)
       const admin = yield* connect(postgres.port, "cloud_admin", "postgres")
@@ -225,7 +225,7 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
         const monitor = yield* Monitor
         yield* started
         yield* state.update(() => ({ spec: { spec: { features: ["activity_monitor_experimental"] } } as never }))
-        yield* Effect.fork(monitor.poll)
+        yield* Effect.forkChild(monitor.poll)
         yield* connected
         assert.deepStrictEqual(yield* kinds, [false])
         yield* monitor.disregard(Effect.scoped(connect(postgres.port, "cloud_admin", "appdb", "compute_ctl:scan")))
@@ -238,13 +238,13 @@ describe.each(versions)("Monitor on Postgres $version", ({ bin }) => {
     })
   )
 
-  it.scopedLive("counts replication, and a stopped server as down within its patience", () =>
+  it.live("counts replication, and a stopped server as down within its patience", () =>
     Effect.gen(function* () {
       const postgres = yield* throwAwayPostgres(bin)
       yield* Effect.gen(function* () {
         const monitor = yield* Monitor
         yield* started
-        yield* Effect.fork(monitor.poll)
+        yield* Effect.forkChild(monitor.poll)
         yield* Effect.scoped(
           Effect.gen(function* () {
             for (const [name, expected] of [

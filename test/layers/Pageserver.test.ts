@@ -1,7 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2"
 import type * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -19,7 +18,7 @@ const take = (parsed: ParsedSpec, lsn = LSN) =>
     const pageserver = yield* Pageserver
     const { bytes, connectMicros } = yield* pageserver.basebackup(parsed, lsn)
     const all = yield* Stream.runCollect(bytes)
-    return { bytes: Buffer.concat(Chunk.toReadonlyArray(all)), connectMicros }
+    return { bytes: Buffer.concat(all), connectMicros }
   }).pipe(Effect.scoped, Effect.provide(Pageserver.layer))
 
 const lease = (parsed: ParsedSpec, lsn = LSN) =>
@@ -61,7 +60,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
     const peer: Fault.Peer = protocol === "libpq" ? "pageserver" : "grpc"
 
     for (const [name, mode, lsn, command, modeName, fields] of modes) {
-      it.scopedLive(`asks for the basebackup of ${name}`, () =>
+      it.live(`asks for the basebackup of ${name}`, () =>
         Effect.gen(function* () {
           const rig = yield* storage({ content })
           const taken = yield* take(rig.spec(protocol, { mode }), fromBigInt(lsn))
@@ -92,7 +91,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       )
     }
 
-    it.scopedLive("asks shard 0 of several", () =>
+    it.live("asks shard 0 of several", () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content, shards: 3 })
         yield* take(rig.spec(protocol))
@@ -105,7 +104,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       })
     )
 
-    it.scopedLive("shows its token, and is refused for good with another one", () =>
+    it.live("shows its token, and is refused for good with another one", () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content, tokens: true })
         assert.isTrue((yield* take(rig.spec(protocol))).bytes.equals(content))
@@ -149,7 +148,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       ]
     ]
     for (const [name, action, libpq, grpc] of refusals) {
-      it.scopedLive(`reports ${name}`, () =>
+      it.live(`reports ${name}`, () =>
         Effect.gen(function* () {
           const rig = yield* storage({ content, faults: [{ peer, action }] })
           const error = yield* Effect.flip(take(rig.spec(protocol)))
@@ -160,7 +159,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       )
     }
 
-    it.scopedLive("reports an LSN that is gone, and an archived timeline", () =>
+    it.live("reports an LSN that is gone, and an archived timeline", () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content })
         rig.timeline.gcCutoff = fromBigInt(0x1800001n)
@@ -176,7 +175,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       })
     )
 
-    it.scopedLive("takes a broken connection for something that passes", () =>
+    it.live("takes a broken connection for something that passes", () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content })
         for (const action of [{ do: "refuse" }, { do: "cut", after: 0 }, { do: "cut", after: 500_000 }] as const) {
@@ -186,7 +185,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       })
     )
 
-    it.scopedLive("leases on every shard at once, for the shortest time that one grants", () =>
+    it.live("leases on every shard at once, for the shortest time that one grants", () =>
       Effect.gen(function* () {
         const rig = yield* storage({
           shards: 3,
@@ -217,7 +216,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
       })
     )
 
-    it.scopedLive("tells a refused lease from a failed one", () =>
+    it.live("tells a refused lease from a failed one", () =>
       Effect.gen(function* () {
         const rig = yield* storage({ shards: 2, faults: [{ peer, member: 1, action: { do: "lease", ms: null } }] })
         assert.isNull(yield* lease(rig.spec(protocol)))
@@ -235,7 +234,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
 }
 
 describe("Pageserver", () => {
-  it.scopedLive("falls back to the protocol whose URL is known", () =>
+  it.live("falls back to the protocol whose URL is known", () =>
     Effect.gen(function* () {
       const rig = yield* storage({ content })
       const both = rig.spec("grpc")
@@ -254,7 +253,7 @@ describe("Pageserver", () => {
     })
   )
 
-  it.scopedLive("uses a connection made early, once, and only while it is good", () =>
+  it.live("uses a connection made early, once, and only while it is good", () =>
     Effect.gen(function* () {
       const rig = yield* storage({ content })
       yield* Effect.gen(function* () {
@@ -263,7 +262,11 @@ describe("Pageserver", () => {
         yield* Effect.sleep(100)
         assert.strictEqual(rig.asked("pageserver", "startup").length, 1)
         const size = (bytes: Stream.Stream<Uint8Array, PageserverFailed>) =>
-          Stream.runFold(bytes, 0, (sum, piece) => sum + piece.length)
+          Stream.runFold(
+            bytes,
+            () => 0,
+            (sum, piece) => sum + piece.length
+          )
         for (const connections of [1, 2]) {
           const { bytes } = yield* Effect.scoped(request(LSN))
           if (connections === 1) assert.strictEqual(yield* size(bytes), content.length)
@@ -291,7 +294,7 @@ describe("Pageserver", () => {
 /** An HTTP/2 server with one answer to everything. */
 const http2Server = (answer: (stream: ServerHttp2Stream) => void) =>
   Effect.acquireRelease(
-    Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
+    Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
       const server = createServer()
       const sockets = new Set<net.Socket>()
       server.on("connection", (socket) => sockets.add(socket))
@@ -362,7 +365,7 @@ describe("gRPC of other servers", () => {
     ]
   ]
   for (const [name, answer, code, transient] of answers) {
-    it.scopedLive(`reports ${name}`, () =>
+    it.live(`reports ${name}`, () =>
       Effect.gen(function* () {
         const { port } = yield* http2Server(answer)
         const error = yield* Effect.flip(take(overGrpc(`grpc://127.0.0.1:${port}`)))
@@ -372,7 +375,7 @@ describe("gRPC of other servers", () => {
     )
   }
 
-  it.scopedLive("reports a server that is none, and URLs that are none", () =>
+  it.live("reports a server that is none, and URLs that are none", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(take(overGrpc("grpc://no_user@127.0.0.1:1")))
       assert.match(refused.message, /^transport error: .*ECONNREFUSED/)
@@ -382,11 +385,11 @@ describe("gRPC of other servers", () => {
     })
   )
 
-  it.scopedLive("sends what gRPC servers insist on", () =>
+  it.live("sends what gRPC servers insist on", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const server = yield* Effect.acquireRelease(
-        Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
+        Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
           const http2 = createServer()
           http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
             seen.push(...[":method", ":scheme", ":path", "te", "content-type"].map((name) => String(headers[name])))

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import pg from "pg"
 import { type Console, PgBouncer } from "../../src/layers/PgBouncer.ts"
@@ -68,9 +69,9 @@ const console_ = (behave: "well" | "badly" | "not at all") =>
       })
     })
     yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
       () =>
-        Effect.async<void>((resume) => {
+        Effect.callback<void>((resume) => {
           for (const socket of sockets) socket.destroy()
           server.close(() => resume(Effect.void))
         })
@@ -82,7 +83,7 @@ const console_ = (behave: "well" | "badly" | "not at all") =>
 const tune = Effect.flatMap(PgBouncer, (pgbouncer) => pgbouncer.tune(settings))
 
 describe("PgBouncer.tune", () => {
-  it.scopedLive("writes the settings and asks for a reload, with the password", () =>
+  it.live("writes the settings and asks for a reload, with the password", () =>
     Effect.gen(function* () {
       const path = yield* directory
       writeFileSync(join(path, "pgbouncer.ini"), INI)
@@ -97,7 +98,7 @@ describe("PgBouncer.tune", () => {
   )
 
   for (const behave of ["badly", "not at all"] as const) {
-    it.scopedLive(`fails in bounded time when the console answers ${behave}, the settings written`, () =>
+    it.live(`fails in bounded time when the console answers ${behave}, the settings written`, () =>
       Effect.gen(function* () {
         const path = yield* directory
         writeFileSync(join(path, "pgbouncer.ini"), INI)
@@ -115,7 +116,7 @@ describe("PgBouncer.tune", () => {
     )
   }
 
-  it.scopedLive("says which file is missing, and does nothing for a spec without settings", () =>
+  it.live("says which file is missing, and does nothing for a spec without settings", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const port = yield* freePort
@@ -126,7 +127,7 @@ describe("PgBouncer.tune", () => {
     })
   )
 
-  it.scopedLive("waits for the TLS key and names the mounted paths", () =>
+  it.live("waits for the TLS key and names the mounted paths", () =>
     Effect.gen(function* () {
       const path = yield* directory
       writeFileSync(join(path, "pgbouncer.ini"), INI)
@@ -135,12 +136,12 @@ describe("PgBouncer.tune", () => {
       const withTls = spec({ pgbouncer_settings: {}, features: ["tls_experimental"] })
       const tuning = yield* Effect.flatMap(PgBouncer, (pgbouncer) => pgbouncer.tune(withTls)).pipe(
         Effect.provide(at(path, port, { password: secret("x") }, tls)),
-        Effect.fork
+        Effect.forkChild
       )
       yield* Effect.sleep("300 millis")
       assert.deepStrictEqual(heard, [])
       writeFileSync(tls.key_path, "key")
-      yield* tuning
+      yield* Fiber.join(tuning)
       const text = readFileSync(join(path, "pgbouncer.ini"), "utf8")
       assert.include(
         text,
@@ -153,7 +154,7 @@ describe("PgBouncer.tune", () => {
 describe("PgBouncer.stop", () => {
   const stop = Effect.flatMap(PgBouncer, (pgbouncer) => pgbouncer.stop)
 
-  it.scopedLive("kills the process of the pid file when it is the pooler, and no other", () =>
+  it.live("kills the process of the pid file when it is the pooler, and no other", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const bystander = yield* daemon("sleep", ["60"])
@@ -166,7 +167,7 @@ describe("PgBouncer.stop", () => {
     })
   )
 
-  it.scopedLive("takes a missing, empty or senseless pid file for no pooler", () =>
+  it.live("takes a missing, empty or senseless pid file for no pooler", () =>
     Effect.gen(function* () {
       const path = yield* directory
       for (const text of [undefined, "", "0", "-1", "12 34", "99999999999999999999"]) {
@@ -181,7 +182,7 @@ const program = installed("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer")
 if (program === undefined) console.warn("skipped: pgbouncer is not installed")
 
 describe.skipIf(program === undefined)("a real pgbouncer", () => {
-  it.scopedLive("runs with what it was told, keeps the rest, and is gone after stop", () =>
+  it.live("runs with what it was told, keeps the rest, and is gone after stop", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const port = yield* freePort

@@ -64,7 +64,7 @@ const ask = (
   )
 
 describe("PostgresExporter", () => {
-  it.scopedLive("passes status, content type and body on", () =>
+  it.live("passes status, content type and body on", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory()
       const seen: Array<string> = []
@@ -77,7 +77,7 @@ describe("PostgresExporter", () => {
     })
   )
 
-  it.scopedLive("reaches a socket deeper than the kernel's limit, and leaves no link behind", () =>
+  it.live("reaches a socket deeper than the kernel's limit, and leaves no link behind", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory(join("d".repeat(60), "e".repeat(60)))
       yield* serve(pgdata, (_, response) => response.end("deep"))
@@ -89,7 +89,7 @@ describe("PostgresExporter", () => {
     })
   )
 
-  it.scopedLive("says that nobody listens in the words clients know", () =>
+  it.live("says that nobody listens in the words clients know", () =>
     Effect.gen(function* () {
       for (const depth of ["", "d".repeat(100)]) {
         const { pgdata } = yield* directory(depth)
@@ -102,7 +102,7 @@ describe("PostgresExporter", () => {
     })
   )
 
-  it.scopedLive("gives a server that never answers up, and notices one that breaks off", () =>
+  it.live("gives a server that never answers up, and notices one that breaks off", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory()
       let hangs = true
@@ -120,7 +120,7 @@ describe("PostgresExporter", () => {
 })
 
 describe.each(versions)("PostgresExporter on Postgres $version", ({ bin }) => {
-  it.scopedLive("answers from SQL when the flag is on and there is no socket", () =>
+  it.live("answers from SQL when the flag is on and there is no socket", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory()
       const postgres = yield* throwAwayPostgres(bin, { "neon.file_cache_size_limit": "64MB" })

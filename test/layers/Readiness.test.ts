@@ -10,7 +10,7 @@ import { Readiness } from "../../src/layers/Readiness.ts"
 import { Sql } from "../../src/layers/Sql.ts"
 import { throwAwayPostgres, versions } from "./throwAwayPostgres.ts"
 
-const asked = Effect.flatMap(Readiness, ({ check }) => Effect.either(check))
+const asked = Effect.flatMap(Readiness, ({ check }) => Effect.result(check))
 const forgotten = Effect.sleep("1100 millis")
 
 const against = (connstr: string) =>
@@ -25,7 +25,7 @@ const postgresRuns = Effect.flatMap(ComputeState, ({ update }) => update(() => (
 /** The same server again, as a standby with nobody to follow. */
 const asStandby = (bin: string, server: { readonly data: string; readonly port: number; readonly root: string }) =>
   Effect.acquireRelease(
-    Effect.async<ReturnType<typeof spawn>, Error>((resume) => {
+    Effect.callback<ReturnType<typeof spawn>, Error>((resume) => {
       const { gid, uid } = statSync(server.data)
       const signal = join(server.data, "standby.signal")
       writeFileSync(signal, "")
@@ -54,28 +54,28 @@ const asStandby = (bin: string, server: { readonly data: string; readonly port: 
   )
 
 describe.each(versions)("Postgres $version", ({ bin }) => {
-  it.scopedLive("is ready while it answers, and no longer", () =>
+  it.live("is ready while it answers, and no longer", () =>
     Effect.gen(function* () {
       const server = yield* throwAwayPostgres(bin)
       yield* Effect.gen(function* () {
         const before = yield* asked
-        assert.deepInclude(before, { _tag: "Left" })
+        assert.deepInclude(before, { _tag: "Failure" })
         yield* postgresRuns
         yield* forgotten
         assert.deepStrictEqual(yield* Effect.flatMap(Readiness, ({ check }) => check), { ready: true, standby: null })
         server.child.kill("SIGSTOP")
         // Within the second an answer is not asked for again.
-        assert.strictEqual((yield* asked)._tag, "Right")
+        assert.strictEqual((yield* asked)._tag, "Success")
         yield* forgotten
         const began = performance.now()
-        const hung = yield* Effect.flip(Effect.flatten(asked))
+        const hung = yield* Effect.flip(Effect.flatMap(asked, Effect.fromResult))
         assert.match(hung.message, /in time|does not accept/)
         assert.isBelow(performance.now() - began, 10_000)
       }).pipe(Effect.provide(against(server.connstr)))
     })
   )
 
-  it.scopedLive("a standby says how far it is", () =>
+  it.live("a standby says how far it is", () =>
     Effect.gen(function* () {
       const server = yield* throwAwayPostgres(bin)
       server.child.kill("SIGINT")

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import { vi } from "vitest"
 import { readBytes, readText, readTextIfAny } from "../../src/layers/RegularFile.ts"
 
@@ -103,7 +103,7 @@ describe("a file that is read", () => {
     Effect.gen(function* () {
       assert.isNull(yield* readTextIfAny(at("nowhere"), 10))
       assert.strictEqual(yield* refusal(at("nowhere")), `${at("nowhere")}: ENOENT: no such file or directory`)
-      assert.isTrue(Either.isLeft(yield* Effect.either(readTextIfAny(folder, 10))))
+      assert.isTrue(Result.isFailure(yield* Effect.result(readTextIfAny(folder, 10))))
     })
   )
 
@@ -112,8 +112,8 @@ describe("a file that is read", () => {
       at("remote", "here")
       const file = at("gone/remote")
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
-      const waiting = yield* Effect.fork(Effect.uninterruptible(Effect.flip(readText(file, 10))))
-      yield* Effect.yieldNow()
+      const waiting = yield* Effect.forkChild(Effect.uninterruptible(Effect.flip(readText(file, 10))))
+      yield* Effect.yieldNow
       vi.advanceTimersByTime(10_000)
       vi.useRealTimers()
       assert.strictEqual((yield* Fiber.join(waiting)).message, `${file}: it could not be read within 10 seconds`)
@@ -125,7 +125,7 @@ describe("a file that is read", () => {
         Effect.tapError(() => Effect.promise(() => new Promise((resolve) => void setImmediate(resolve)))),
         Effect.retry({ while: ({ reason }) => reason.includes("earlier") })
       )
-      const fiber = yield* Effect.fork(recovered)
+      const fiber = yield* Effect.forkChild(recovered)
       yield* Effect.promise(() => vi.waitUntil(() => mounted.opened === 2))
       mounted.comeBack()
       assert.strictEqual(yield* Fiber.join(fiber), "here")
@@ -137,7 +137,7 @@ describe("a file that is read", () => {
       const open = () => fs.readdirSync("/proc/self/fd").length
       const before = open()
       for (const file of [at("pipe"), at("huge"), folder, "/dev/zero", at("whole-1024"), at("nowhere")]) {
-        for (let index = 0; index < 20; index++) yield* Effect.either(readBytes(file, 1024))
+        for (let index = 0; index < 20; index++) yield* Effect.result(readBytes(file, 1024))
       }
       assert.isAtMost(open(), before + 2)
     })

@@ -66,14 +66,14 @@ const killAll = (name: string) => {
 const sleep = installed("/bin/sleep", "/usr/bin/sleep") ?? "sleep"
 
 describe("Rsyslog.audit", () => {
-  it.scopedLive("writes both snippets, restarts once, and waits for the new process", () =>
+  it.live("writes both snippets, restarts once, and waits for the new process", () =>
     Effect.gen(function* () {
       const path = yield* directory
       yield* environment({ AUDIT_LOGGING_ENDPOINT: "audit.example:514" })
       const { name, starts } = yield* respawned(path, sleep, "600")
       const parsed = audited("Full", { logs_export_host: "logs.example:515" })
       yield* Effect.flatMap(Rsyslog, (rsyslog) =>
-        Effect.zipRight(rsyslog.audit(parsed), rsyslog.exportLogs(parsed))
+        Effect.andThen(rsyslog.audit(parsed), rsyslog.exportLogs(parsed))
       ).pipe(Effect.provide(at(path, name)))
       yield* eventually(() => starts() === 2)
       const text = readFileSync(join(path, "compute_audit_rsyslog.conf"), "utf8")
@@ -84,7 +84,7 @@ describe("Rsyslog.audit", () => {
     })
   )
 
-  it.scopedLive("fails with the text clients know when there is no address, and does nothing at lower levels", () =>
+  it.live("fails with the text clients know when there is no address, and does nothing at lower levels", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const rsyslog = yield* Effect.provide(Rsyslog, at(path, "nobody"))
@@ -95,7 +95,7 @@ describe("Rsyslog.audit", () => {
     })
   )
 
-  it.scopedLive("fails in bounded time when rsyslogd does not come back", () =>
+  it.live("fails in bounded time when rsyslogd does not come back", () =>
     Effect.gen(function* () {
       const path = yield* directory
       yield* environment({ AUDIT_LOGGING_TLS_ENDPOINT: "audit.example:6514" })
@@ -111,7 +111,7 @@ describe("Rsyslog.audit", () => {
 })
 
 describe("Rsyslog.exportLogs", () => {
-  it.scopedLive(
+  it.live(
     "restarts only for a change, empties what the spec gave up, and tolerates a daemon that stays away",
     () =>
       Effect.gen(function* () {
@@ -143,7 +143,7 @@ describe("Rsyslog.exportLogs", () => {
 })
 
 describe("Rsyslog.auditGarbage", () => {
-  it.scopedLive("removes audit files that nobody writes any more, and measures what is left", () =>
+  it.live("removes audit files that nobody writes any more, and measures what is left", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const log = join(path, "log")
@@ -161,7 +161,7 @@ describe("Rsyslog.auditGarbage", () => {
       yield* Effect.gen(function* () {
         const size = counter("compute_audit_log_dir_size")
         assert.strictEqual(yield* size, "compute_audit_log_dir_size 0")
-        const collecting = yield* Effect.fork(Effect.flatMap(Rsyslog, (rsyslog) => rsyslog.auditGarbage))
+        const collecting = yield* Effect.forkChild(Effect.flatMap(Rsyslog, (rsyslog) => rsyslog.auditGarbage))
         yield* eventually(() => !readdirSync(log).includes("audit-old.log"))
         assert.strictEqual(yield* size, "compute_audit_log_dir_size 20")
         yield* Fiber.interrupt(collecting)
@@ -175,14 +175,14 @@ describe("Rsyslog.auditGarbage", () => {
     })
   )
 
-  it.scopedLive("has no opinion on a directory that is not there", () =>
+  it.live("has no opinion on a directory that is not there", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const collecting = Effect.flatMap(Rsyslog, (rsyslog) => rsyslog.auditGarbage)
-      const fiber = yield* Effect.fork(Effect.zipRight(Effect.void, collecting))
+      const fiber = yield* Effect.forkChild(Effect.andThen(Effect.void, collecting))
       yield* Effect.sleep("100 millis")
       assert.strictEqual(yield* counter("compute_audit_log_dir_size"), "compute_audit_log_dir_size 0")
-      assert.strictEqual(fiber.unsafePoll(), null)
+      assert.strictEqual(fiber.pollUnsafe(), undefined)
       yield* Effect.flatMap(Metrics, (metrics) => metrics.render)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(readdirSync(path), [])
@@ -194,7 +194,7 @@ const rsyslogd = installed("/usr/sbin/rsyslogd", "/sbin/rsyslogd")
 if (rsyslogd === undefined) console.warn("skipped: rsyslogd is not installed, nothing is really shipped")
 
 describe.skipIf(rsyslogd === undefined)("a real rsyslogd", () => {
-  it.scopedLive(
+  it.live(
     "ships audit records of several lines, ids in the body",
     () =>
       Effect.gen(function* () {
@@ -207,7 +207,7 @@ describe.skipIf(rsyslogd === undefined)("a real rsyslogd", () => {
           socket.on("error", () => {})
         })
         yield* Effect.acquireRelease(
-          Effect.async<void>((resume) => void collector.listen(0, "127.0.0.1", () => resume(Effect.void))),
+          Effect.callback<void>((resume) => void collector.listen(0, "127.0.0.1", () => resume(Effect.void))),
           () =>
             Effect.sync(() => {
               for (const socket of sockets) socket.destroy()
@@ -226,7 +226,7 @@ describe.skipIf(rsyslogd === undefined)("a real rsyslogd", () => {
         const record = "2026-01-02 03:04:05.678 GMT,one\n  and two\n"
         const service = yield* Effect.provide(Rsyslog, at(path, name))
         writeFileSync(join(path, "compute_audit_rsyslog.conf"), "")
-        yield* Effect.fork(
+        yield* Effect.forkChild(
           eventually(() => {
             const text = readFileSync(join(path, "compute_audit_rsyslog.conf"), "utf8")
             writeFileSync(join(path, "test.conf"), text.replaceAll("/var/log/rsyslog", join(path, "spool")))

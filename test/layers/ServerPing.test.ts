@@ -15,7 +15,7 @@ const errorResponse = (code: string, text: string) => {
 /** Answers a startup packet with these parts, or never. */
 const server = (parts: ReadonlyArray<Buffer> | "close") =>
   Effect.acquireRelease(
-    Effect.async<net.Server>((resume) => {
+    Effect.callback<net.Server>((resume) => {
       const listening = net.createServer((socket) => {
         socket.on("error", () => undefined)
         socket.once("data", async () => {
@@ -35,12 +35,12 @@ const outcome = (parts: ReadonlyArray<Buffer> | "close") =>
   Effect.flatMap(server(parts), (address) =>
     ping({ server: address, user: "u", database: "d", options: "" }).pipe(
       Effect.as("accepting"),
-      Effect.catchAll((error) => Effect.succeed(error.message))
+      Effect.catch((error) => Effect.succeed(error.message))
     )
   )
 
 describe("ping of a server", () => {
-  it.scopedLive("takes a request to authenticate, or a refusal, for an answer", () =>
+  it.live("takes a request to authenticate, or a refusal, for an answer", () =>
     Effect.gen(function* () {
       expect(yield* outcome([AUTHENTICATION_OK])).toBe("accepting")
       const refusal = errorResponse("28000", 'role "u" does not exist')
@@ -48,7 +48,7 @@ describe("ping of a server", () => {
     })
   )
 
-  it.scopedLive("does not take a server that starts or stops for one that accepts", () =>
+  it.live("does not take a server that starts or stops for one that accepts", () =>
     Effect.gen(function* () {
       const text = "the database system is starting up"
       expect(yield* outcome([errorResponse("57P03", text)])).toBe(text)
@@ -57,9 +57,7 @@ describe("ping of a server", () => {
     })
   )
 
-  it.scopedLive("does not wait for ever", () =>
-    Effect.map(outcome([]), (text) => expect(text).toBe("no answer within 3 s"))
-  )
+  it.live("does not wait for ever", () => Effect.map(outcome([]), (text) => expect(text).toBe("no answer within 3 s")))
 
   it("looks where the binaries' own clients look", () => {
     expect(defaultServer("/usr/lib/postgresql/15/bin/postgres", 5432).server).toEqual({

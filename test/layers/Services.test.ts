@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { Metrics } from "../../src/layers/Metrics.ts"
 import { Services } from "../../src/layers/Services.ts"
 
@@ -13,14 +13,16 @@ const layer = Services.layer.pipe(Layer.provideMerge(Metrics.layer))
 const only = Effect.flatMap(Services, (services) => Effect.map(services.current, (all) => all[0]))
 
 describe("Services", () => {
-  it.scoped("brings a failing service back with doubling, capped pauses and counts it", () =>
+  it.effect("brings a failing service back with doubling, capped pauses and counts it", () =>
     Effect.gen(function* () {
       const runs = yield* Ref.make(0)
       const services = yield* Services
-      const failing = Ref.update(runs, (n) => n + 1).pipe(Effect.zipRight(new Broken({ message: "socket gone" })))
+      const failing = Ref.update(runs, (n) => n + 1).pipe(
+        Effect.andThen(Effect.fail(new Broken({ message: "socket gone" })))
+      )
       yield* services.run("poller", failing, { base: "1 second", cap: "4 seconds" })
-      const elapse = (duration: `${number} seconds`) => TestClock.adjust(duration).pipe(Effect.zipRight(Ref.get(runs)))
-      yield* Effect.yieldNow()
+      const elapse = (duration: `${number} seconds`) => TestClock.adjust(duration).pipe(Effect.andThen(Ref.get(runs)))
+      yield* Effect.yieldNow
       assert.strictEqual(yield* elapse("0 seconds"), 1)
       assert.strictEqual(yield* elapse("1 seconds"), 2)
       assert.strictEqual(yield* elapse("1 seconds"), 2)
@@ -39,12 +41,12 @@ describe("Services", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scoped("survives a defect, and starts the pauses anew after a long run", () =>
+  it.effect("survives a defect, and starts the pauses anew after a long run", () =>
     Effect.gen(function* () {
       const runs = yield* Ref.make(0)
       const services = yield* Services
       const service = Ref.getAndUpdate(runs, (n) => n + 1).pipe(
-        Effect.flatMap((n) => Effect.delay(Effect.dieMessage("bug"), n === 3 ? "1 minute" : "0 seconds"))
+        Effect.flatMap((n) => Effect.delay(Effect.die(new Error("bug")), n === 3 ? "1 minute" : "0 seconds"))
       )
       yield* services.run("flaky", service, { base: "1 second", cap: "10 seconds" })
       yield* TestClock.adjust("0 seconds")
@@ -57,7 +59,7 @@ describe("Services", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.scoped("ends with success by default, and interrupts what a new service of the same name replaces", () =>
+  it.effect("ends with success by default, and interrupts what a new service of the same name replaces", () =>
     Effect.gen(function* () {
       const services = yield* Services
       const log = yield* Ref.make<ReadonlyArray<string>>([])
@@ -65,7 +67,7 @@ describe("Services", () => {
       yield* services.run(
         "one",
         note("first").pipe(
-          Effect.zipRight(Effect.never),
+          Effect.andThen(Effect.never),
           Effect.onInterrupt(() => note("stopped"))
         )
       )

@@ -73,10 +73,10 @@ const fromControlPlane = (base: string, computeId = "compute-1") =>
     const logged: Array<string> = []
     const logger = Logger.make(({ message }) => void logged.push([message].flat().join(" ")))
     const result = yield* Effect.flatMap(SpecSource, (source) => source.initial).pipe(
-      Effect.either,
+      Effect.result,
       Effect.provide(SpecSource.layerControlPlane),
       Effect.provide(Layer.succeed(Options, options(base, computeId))),
-      Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      Effect.provide(Logger.layer([logger]))
     )
     const counted = (yield* metrics.render)
       .split("\n")
@@ -84,24 +84,24 @@ const fromControlPlane = (base: string, computeId = "compute-1") =>
         (line) => /^compute_ctl_cplane_requests_total\{http_status="(.*)",rpc="GetConfig"\} (\d+)/.exec(line) ?? []
       )
       .filter((part) => !part.startsWith("compute_ctl"))
-    return { result, logged, counted, chain: result._tag === "Left" ? messages(result.left) : [] }
+    return { result, logged, counted, chain: result._tag === "Failure" ? messages(result.failure) : [] }
   }).pipe(Effect.provide(Metrics.layer))
 
 describe("the control plane", () => {
-  it.scopedLive("is asked again after answers that pass", () =>
+  it.live("is asked again after answers that pass", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* answering([503], [502], [200, attached])
       const started = performance.now()
       const { counted, logged, result } = yield* fromControlPlane(`${base}/`, "ep one/2")
       expect(performance.now() - started).toBeGreaterThan(200)
-      expect(result).toMatchObject({ _tag: "Right", right: { spec: { mode: "Primary" } } })
+      expect(result).toMatchObject({ _tag: "Success", success: { spec: { mode: "Primary" } } })
       expect(seen.map(({ url }) => url)).toEqual(Array(3).fill("/compute/api/v2/computes/ep%20one/2/spec"))
       expect(counted).toEqual(["200 OK", "1", "502 Bad Gateway", "1", "503 Service Unavailable", "1"])
       expect(logged[0]).toBe("attempt 1 to get config failed with: control plane is temporarily unavailable")
     })
   )
 
-  it.scopedLive("is believed at once that it does not know the compute", () =>
+  it.live("is believed at once that it does not know the compute", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* answering([404, "{}"])
       const { chain, counted, logged } = yield* fromControlPlane(base)
@@ -117,7 +117,7 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("is not asked again when it attaches without a spec", () =>
+  it.live("is not asked again when it attaches without a spec", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* answering([
         200,
@@ -129,14 +129,14 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("may say that the compute is empty", () =>
+  it.live("may say that the compute is empty", () =>
     Effect.gen(function* () {
       const { base } = yield* answering([200, JSON.stringify({ status: "empty", spec: null, compute_ctl_config })])
-      expect((yield* fromControlPlane(base)).result).toMatchObject({ _tag: "Right", right: { spec: null } })
+      expect((yield* fromControlPlane(base)).result).toMatchObject({ _tag: "Success", success: { spec: null } })
     })
   )
 
-  it.scopedLive("is given up when nobody answers, or nobody makes sense", () =>
+  it.live("is given up when nobody answers, or nobody makes sense", () =>
     Effect.gen(function* () {
       const { base, seen, server } = yield* answering([200, '{"status":"sleeping"'])
       const garbled = yield* fromControlPlane(base)
@@ -153,7 +153,7 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("gets the token if there is one, and its redirects are followed without giving the token away", () =>
+  it.live("gets the token if there is one, and its redirects are followed without giving the token away", () =>
     Effect.gen(function* () {
       const other = yield* answering([200, attached])
       const { base, seen } = yield* serve((request, response) => {
@@ -164,7 +164,7 @@ describe("the control plane", () => {
       expect(seen.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined])
       process.env.NEON_CONTROL_PLANE_TOKEN = "given"
       const { result, counted } = yield* fromControlPlane(base)
-      expect(result._tag).toBe("Right")
+      expect(result._tag).toBe("Success")
       expect(counted).toEqual(["200 OK", "1"])
       expect(seen.slice(2).map(({ headers }) => headers.authorization)).toEqual(["Bearer given", "Bearer given"])
       expect(other.seen.map(({ url, headers }) => [url, headers.authorization])).toEqual([
@@ -174,7 +174,7 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("ends a circle of redirects", () =>
+  it.live("ends a circle of redirects", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serve((_, response) => response.writeHead(302, { location: "/again" }).end())
       const { logged } = yield* fromControlPlane(base)
@@ -183,13 +183,13 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("is reached through the proxy of the environment, unless excepted", () =>
+  it.live("is reached through the proxy of the environment, unless excepted", () =>
     Effect.gen(function* () {
       const proxy = yield* answering([200, attached])
       const target = yield* answering([404])
       process.env.http_proxy = proxy.base
       process.env.NEON_CONTROL_PLANE_TOKEN = "given"
-      expect((yield* fromControlPlane("http://control-plane.invalid:9")).result._tag).toBe("Right")
+      expect((yield* fromControlPlane("http://control-plane.invalid:9")).result._tag).toBe("Success")
       expect(proxy.seen.map(({ method, url, headers }) => [method, url, headers.authorization])).toEqual([
         ["GET", "http://control-plane.invalid:9/compute/api/v2/computes/compute-1/spec", "Bearer given"]
       ])
@@ -198,7 +198,7 @@ describe("the control plane", () => {
     })
   )
 
-  it.scopedLive("an address that is none is refused with its text", () =>
+  it.live("an address that is none is refused with its text", () =>
     Effect.gen(function* () {
       expect((yield* fromControlPlane("nowhere")).logged[0]).toContain("not a URL: nowhere/compute/api")
     })
@@ -215,7 +215,7 @@ const logger = Logger.make(({ message }) => void logged.push([message].flat().jo
 const initial = (layer: Layer.Layer<SpecSource>) =>
   Effect.flatMap(SpecSource, (source) => source.initial).pipe(
     Effect.provide(layer),
-    Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+    Effect.provide(Logger.layer([logger]))
   )
 
 describe("a file", () => {

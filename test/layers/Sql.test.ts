@@ -16,7 +16,7 @@ const OLD: Circumstances = { version: { major: 14, minor: null }, commit: null }
 /** A server whose connections are all handled so; its port. */
 const server = (handle: (socket: Socket, connection: number) => void) =>
   Effect.acquireRelease(
-    Effect.async<{ port: number; close: () => void; connections: () => number }>((resume) => {
+    Effect.callback<{ port: number; close: () => void; connections: () => number }>((resume) => {
       let connections = 0
       const sockets = new Set<Socket>()
       const listening = createServer((socket) => {
@@ -97,14 +97,14 @@ describe("options", () => {
 })
 
 describe("connecting", () => {
-  it.scopedLive("says that nobody listens", () =>
+  it.live("says that nobody listens", () =>
     Effect.gen(function* () {
       const failed = yield* Effect.flip(session(yield* freePort))
       assert.match(failed.message, /^error connecting to server: Connection refused \(os error \d+\)$/)
     })
   )
 
-  it.scopedLive("does not wait for ever for a server that never answers", () =>
+  it.live("does not wait for ever for a server that never answers", () =>
     Effect.gen(function* () {
       const { port } = yield* server(() => undefined)
       const begun = performance.now()
@@ -114,7 +114,7 @@ describe("connecting", () => {
     })
   )
 
-  it.scopedLive("tries again while the server starts up, for maintenance only", () =>
+  it.live("tries again while the server starts up, for maintenance only", () =>
     Effect.gen(function* () {
       const starting = yield* server((socket, connection) =>
         socket.once("data", () => (connection < 3 ? socket.end(errorMessage("57P03")) : socket.write(ready)))
@@ -126,7 +126,7 @@ describe("connecting", () => {
     })
   )
 
-  it.scopedLive("refuses at once what will not pass", () =>
+  it.live("refuses at once what will not pass", () =>
     Effect.gen(function* () {
       const refusing = yield* server((socket) => socket.once("data", () => socket.end(errorMessage("3D000"))))
       const failed = yield* Effect.flip(session(refusing.port, { maintenance: true }))
@@ -137,7 +137,7 @@ describe("connecting", () => {
 })
 
 describe("statements", () => {
-  it.scopedLive("are cancelled in the server by interruption, and given up when that does not help", () =>
+  it.live("are cancelled in the server by interruption, and given up when that does not help", () =>
     Effect.gen(function* () {
       const cancels: Array<string> = []
       const deaf = yield* server((socket) =>
@@ -158,7 +158,7 @@ describe("statements", () => {
     })
   )
 
-  it.scopedLive("fail when the connection breaks", () =>
+  it.live("fail when the connection breaks", () =>
     Effect.gen(function* () {
       const breaking = yield* server((socket) =>
         socket.once("data", () => {

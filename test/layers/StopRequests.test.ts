@@ -20,7 +20,7 @@ describe("requests to stop", () => {
   it.effect("wake who waits for an escalation", () =>
     Effect.gen(function* () {
       const stops = yield* StopRequests
-      const escalated = yield* Effect.fork(
+      const escalated = yield* Effect.forkChild(
         stops.awaitMatching((reason) => reason._tag === "Signal" && reason.immediate)
       )
       yield* stops.request(fast)

@@ -29,7 +29,7 @@ const start = Effect.flatMap(Telemetry, ({ underParent }) =>
 
 describe("Telemetry", () => {
   for (const protocol of ["http/protobuf", "http/json"]) {
-    it.scopedLive(`exports spans as ${protocol}, under the parent from the environment, without secrets`, () =>
+    it.live(`exports spans as ${protocol}, under the parent from the environment, without secrets`, () =>
       Effect.gen(function* () {
         const { url, received } = yield* traceCollector()
         yield* traced(start, {
@@ -59,7 +59,7 @@ describe("Telemetry", () => {
     )
   }
 
-  it.scopedLive("prefers the request that delivered the spec to the environment, and takes either once", () =>
+  it.live("prefers the request that delivered the spec to the environment, and takes either once", () =>
     Effect.gen(function* () {
       const { url, received } = yield* traceCollector()
       yield* traced(
@@ -83,7 +83,7 @@ describe("Telemetry", () => {
     })
   )
 
-  it.scopedLive("marks failures and server errors", () =>
+  it.live("marks failures and server errors", () =>
     Effect.gen(function* () {
       const { url, received } = yield* traceCollector()
       yield* traced(
@@ -108,7 +108,7 @@ describe("Telemetry", () => {
     })
   )
 
-  it.scopedLive("does not sample what the parent does not", () =>
+  it.live("does not sample what the parent does not", () =>
     Effect.gen(function* () {
       const { url, received } = yield* traceCollector()
       const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url, TRACEPARENT: `00-${TRACE}-${PARENT}-00` }
@@ -120,7 +120,7 @@ describe("Telemetry", () => {
     })
   )
 
-  it.scopedLive("never holds the stop up for more than two seconds, and says so once", () =>
+  it.live("never holds the stop up for more than two seconds, and says so once", () =>
     Effect.gen(function* () {
       const { url } = yield* traceCollector(() => "hang")
       const begin = performance.now()
@@ -133,10 +133,10 @@ describe("Telemetry", () => {
     })
   )
 
-  it.scopedLive("goes on without a collector, with one warning", () =>
+  it.live("goes on without a collector, with one warning", () =>
     Effect.gen(function* () {
       const begin = performance.now()
-      const lines = yield* traced(Effect.zipRight(start, Effect.zipRight(Effect.sleep("300 millis"), start)), {
+      const lines = yield* traced(Effect.andThen(start, Effect.andThen(Effect.sleep("300 millis"), start)), {
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
         OTEL_BSP_SCHEDULE_DELAY: "50"
       })
@@ -148,7 +148,7 @@ describe("Telemetry", () => {
     })
   )
 
-  it.scopedLive("exports while it runs", () =>
+  it.live("exports while it runs", () =>
     Effect.gen(function* () {
       const { url, received } = yield* traceCollector()
       yield* traced(

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { Waits } from "../../src/layers/Waits.ts"
 import { basics, counter } from "../programs/fakes.ts"
 
@@ -10,7 +10,7 @@ const held = (log: Array<string>) =>
     Effect.sync(() => log.push("acquired")),
     () => Effect.never,
     () =>
-      Effect.zipRight(
+      Effect.andThen(
         Effect.sleep(100),
         Effect.sync(() => log.push("released"))
       )
@@ -21,13 +21,13 @@ describe("Waits", () => {
     Effect.gen(function* () {
       const waits = yield* Waits
       const log: Array<string> = []
-      const fiber = yield* Effect.fork(waits.within("a thing", "1 minute")(held(log)))
+      const fiber = yield* Effect.forkChild(waits.within("a thing", "1 minute")(held(log)))
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(
         (yield* waits.current).map(({ name }) => name),
         ["a thing"]
       )
-      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber))
       yield* TestClock.adjust(99)
       assert.deepStrictEqual(log, ["acquired"])
       yield* TestClock.adjust(1)
@@ -41,7 +41,7 @@ describe("Waits", () => {
     Effect.gen(function* () {
       const waits = yield* Waits
       const log: Array<string> = []
-      const fiber = yield* Effect.fork(Effect.flip(waits.within("a thing", "2 seconds")(held(log))))
+      const fiber = yield* Effect.forkChild(Effect.flip(waits.within("a thing", "2 seconds")(held(log))))
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).message, "a thing: not done within 2s")
       assert.deepStrictEqual(log, ["acquired"])
@@ -54,9 +54,9 @@ describe("Waits", () => {
   it.effect("the warning that a long limit brings does not hold up a wait that is over", () =>
     Effect.gen(function* () {
       const waits = yield* Waits
-      const fiber = yield* Effect.fork(waits.within("a thing", "1 minute")(Effect.succeed(1)))
-      yield* Effect.yieldNow().pipe(Effect.repeatN(50))
-      assert.isNotNull(fiber.unsafePoll())
+      const fiber = yield* Effect.forkChild(waits.within("a thing", "1 minute")(Effect.succeed(1)))
+      yield* Effect.yieldNow.pipe(Effect.repeat({ times: 50 }))
+      assert.isNotNull(fiber.pollUnsafe())
     }).pipe(Effect.provide(basics))
   )
 

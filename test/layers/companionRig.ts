@@ -7,10 +7,10 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import { MachineConfig } from "../../src/layers/Options.ts"
 
@@ -70,11 +70,15 @@ export const machine = (tls: { readonly key_path: string; readonly cert_path: st
 
 /** Collects the messages that are logged. */
 export const logged = (lines: Array<string>) =>
-  Logger.replace(
-    Logger.defaultLogger,
-    Logger.make(({ message, annotations }) => {
-      lines.push([...(Array.isArray(message) ? message : [message]), ...HashMap.values(annotations)].join(" "))
+  Logger.layer([
+    Logger.make(({ fiber, message }) => {
+      lines.push(
+        [
+          ...(Array.isArray(message) ? message : [message]),
+          ...Object.values(fiber.getRef(References.CurrentLogAnnotations))
+        ].join(" ")
+      )
     })
-  )
+  ])
 
 export const secret = (text: string) => Redacted.make(text)

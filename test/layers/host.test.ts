@@ -2,12 +2,11 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
-import * as TestClock from "effect/TestClock"
-import * as TestServices from "effect/TestServices"
+import * as Result from "effect/Result"
+import * as TestClock from "effect/testing/TestClock"
 import { Children } from "../../src/layers/Child.ts"
 import { CoreDumps } from "../../src/layers/CoreDumps.ts"
 import { DataDirectory } from "../../src/layers/DataDirectory.ts"
@@ -30,7 +29,7 @@ describe("Swap.resize", () => {
       )
     )
 
-  it.scopedLive("runs the tool as root", () =>
+  it.live("runs the tool as root", () =>
     Effect.gen(function* () {
       const path = yield* directory
       sudo(path)
@@ -39,7 +38,7 @@ describe("Swap.resize", () => {
     })
   )
 
-  it.scopedLive("fails with the tool, unless the tool is gone because it has done its work before", () =>
+  it.live("fails with the tool, unless the tool is gone because it has done its work before", () =>
     Effect.gen(function* () {
       const path = yield* directory
       sudo(path, "exit 3")
@@ -53,7 +52,7 @@ describe("Swap.resize", () => {
     })
   )
 
-  it.scopedLive("fails when there is no sudo", () =>
+  it.live("fails when there is no sudo", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const error = yield* Effect.flip(resize(path))
@@ -79,7 +78,7 @@ describe("DiskQuota.set", () => {
     [0n, "0"],
     [18_446_744_073_709_551_615n, "18014398509481983"]
   ] as const) {
-    it.scopedLive(`gives ${bytes} bytes as ${kib} KiB`, () =>
+    it.live(`gives ${bytes} bytes as ${kib} KiB`, () =>
       Effect.gen(function* () {
         const path = yield* directory
         sudo(path)
@@ -89,7 +88,7 @@ describe("DiskQuota.set", () => {
     )
   }
 
-  it.scopedLive("fails with the tool", () =>
+  it.live("fails with the tool", () =>
     Effect.gen(function* () {
       const path = yield* directory
       sudo(path, "kill -9 $$")
@@ -98,19 +97,19 @@ describe("DiskQuota.set", () => {
     })
   )
 
-  it.scoped("fails when the tool hangs", () =>
+  it.effect("fails when the tool hangs", () =>
     Effect.gen(function* () {
       const hung = fake(Children, {
         spawn: () => Effect.succeed({ ended: Effect.never } as never)
       })
       const setting = yield* Effect.flatMap(DiskQuota, (quota) => quota.set(1n, "/m")).pipe(
         Effect.provide(DiskQuota.layer.pipe(Layer.provide(hung))),
-        Effect.either,
-        Effect.fork
+        Effect.result,
+        Effect.forkChild
       )
       yield* TestClock.adjust("61 seconds")
       const result = yield* Fiber.join(setting)
-      assert.strictEqual(Either.getOrThrow(Either.flip(result)).message, "/neonvm/bin/set-disk-quota did not end")
+      assert.strictEqual(Result.getOrThrow(Result.flip(result)).message, "/neonvm/bin/set-disk-quota did not end")
     })
   )
 })
@@ -132,7 +131,7 @@ describe("CoreDumps.report", () => {
       )
     )
 
-  it.scopedLive("logs what gdb says of each dump", () =>
+  it.live("logs what gdb says of each dump", () =>
     Effect.gen(function* () {
       const path = yield* directory
       script(join(path, "gdb"), `echo "#0 abort"; printf '%s|' "$@"`)
@@ -145,7 +144,7 @@ describe("CoreDumps.report", () => {
     })
   )
 
-  it.scopedLive("asks lldb when there is no gdb, and logs when there is neither", () =>
+  it.live("asks lldb when there is no gdb, and logs when there is neither", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const lines: Array<string> = []
@@ -157,7 +156,7 @@ describe("CoreDumps.report", () => {
     })
   )
 
-  it.scopedLive("is silent without dumps", () =>
+  it.live("is silent without dumps", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       yield* report("/nowhere", [], lines)
@@ -167,7 +166,7 @@ describe("CoreDumps.report", () => {
 })
 
 describe("VmInformant.serve", () => {
-  it.scopedLive("ends at once where there is no such program", () =>
+  it.live("ends at once where there is no such program", () =>
     Effect.gen(function* () {
       const path = yield* directory
       yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
@@ -176,7 +175,7 @@ describe("VmInformant.serve", () => {
     })
   )
 
-  it.scoped("starts it without arguments, and again 5 s after each end", () =>
+  it.effect("starts it without arguments, and again 5 s after each end", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const program = script(join(path, "vm-informant"), "")
@@ -189,10 +188,10 @@ describe("VmInformant.serve", () => {
       })
       yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
         Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(children))),
-        Effect.fork
+        Effect.forkChild
       )
       // Whether the program is there is asked of the real file system.
-      yield* TestServices.provideLive(eventuallyStarted(starts))
+      yield* TestClock.withLive(eventuallyStarted(starts))
       yield* TestClock.adjust("4 seconds")
       assert.strictEqual((yield* Ref.get(starts)).length, 1)
       yield* TestClock.adjust("11 seconds")
@@ -200,13 +199,13 @@ describe("VmInformant.serve", () => {
     })
   )
 
-  it.scopedLive("takes the program with it when it is interrupted", () =>
+  it.live("takes the program with it when it is interrupted", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const program = script(join(path, "vm-informant"), `echo $$ > ${path}/pid; exec sleep 60`)
       const serving = yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
         Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(Children.layer))),
-        Effect.fork
+        Effect.forkChild
       )
       yield* eventually(() => existsSync(join(path, "pid")) && readFileSync(join(path, "pid"), "utf8") !== "")
       const pid = readFileSync(join(path, "pid"), "utf8").trim()

@@ -56,17 +56,17 @@ const hostile = [
   "e".repeat(70)
 ]
 
-class From extends Context.Tag("test/Template")<From, Template>() {}
+class From extends Context.Service<From, Template>()("test/Template") {}
 
 for (const server of versions) {
-  layer(Layer.scoped(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+  layer(Layer.effect(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
     /** A test on a cluster of its own. */
     const on = <E>(
       name: string,
       body: (cluster: Cluster) => Effect.Effect<void, E, Catalog | Sql>,
       settings: Readonly<Record<string, string>> = {}
     ) =>
-      it.scoped(name, () =>
+      it.effect(name, () =>
         Effect.gen(function* () {
           const cluster = yield* startCluster(yield* From, settings)
           yield* Effect.provide(body(cluster), cluster.layer())
@@ -304,7 +304,7 @@ for (const server of versions) {
       Effect.gen(function* () {
         const blocker = yield* Effect.flatMap(Sql, (sql) => sql.session({ applicationName: "blocker" }))
         yield* blocker.script("begin; lock table pg_authid in access exclusive mode")
-        const fiber = yield* Effect.fork(apply({ roles: [role("u")] }, "start"))
+        const fiber = yield* Effect.forkChild(apply({ roles: [role("u")] }, "start"))
         yield* Effect.sleep("300 millis")
         const begun = performance.now()
         yield* Fiber.interrupt(fiber)
@@ -399,7 +399,7 @@ for (const server of versions) {
       { max_connections: "8", superuser_reserved_connections: "3", max_wal_senders: "0" }
     )
 
-    it.scoped("has what a lakebase compute has on top", () =>
+    it.effect("has what a lakebase compute has on top", () =>
       Effect.gen(function* () {
         const from = yield* From
         const share = execFileSync(path.join(from.bin, "pg_config"), ["--sharedir"], { encoding: "utf8" }).trim()
@@ -430,7 +430,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("keeps verifiers out of the log of Postgres", () =>
+    it.effect("keeps verifiers out of the log of Postgres", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From, {
           logging_collector: "on",

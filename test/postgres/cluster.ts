@@ -2,15 +2,15 @@
  * Real Postgres clusters with the catalog service on top: superuser `cloud_admin`, the stand-in of the neon extension,
  * an override file included last, everything gone with the scope.
  */
+
 import { execFile, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
@@ -126,7 +126,7 @@ export const template = (server: Server) =>
     )
     return { home, data, bin: made.realBin, major: server.major, pgbin: path.join(made.realBin, "postgres") }
   })
-export type Template = Effect.Effect.Success<ReturnType<typeof template>>
+export type Template = Effect.Success<ReturnType<typeof template>>
 
 let clusters = 0
 
@@ -155,7 +155,7 @@ export const startCluster = (
         )
       ),
       (running) =>
-        Effect.async<void>((resume) => {
+        Effect.callback<void>((resume) => {
           const gone = () => {
             if (keepAs === null) fs.rmSync(data, { recursive: true, force: true })
             else fs.renameSync(data, keepAs)
@@ -184,13 +184,13 @@ export const startCluster = (
             fs.writeFileSync(path.join(data, "compute_ctl_temp_override.conf"), text, { mode: 0o644 })
           }),
         ensureConfLine: () => Effect.succeed(false)
-      } as unknown as DataDirectory["Type"]
+      } as unknown as DataDirectory["Service"]
     )
     const postmaster = Layer.succeed(Postmaster, {
       current: Effect.succeed({
         reload: Effect.sync(() => process.kill(pid, "SIGHUP"))
       })
-    } as unknown as Postmaster["Type"])
+    } as unknown as Postmaster["Service"])
     const over = (
       options: Partial<ComputeOptions>,
       catalog: typeof Catalog.layer,
@@ -226,7 +226,7 @@ export const advanced = <E>(from: Template, work: (cluster: Cluster) => Effect.E
   })
 
 const unchanged = Layer.effect(Sql, Sql)
-const quiet = process.env["TEST_LOG"] ? Layer.empty : Logger.minimumLogLevel(LogLevel.None)
+const quiet = process.env["TEST_LOG"] ? Layer.empty : Layer.succeed(References.MinimumLogLevel, "None")
 const pause = Schedule.spaced("20 millis")
 
 const optionsLayer = (options: Partial<ComputeOptions>) =>

@@ -73,14 +73,14 @@ const cutting = (cut: Cut) =>
               cut.seen += 1
               if (cut.seen !== cut.at) return session.script(text)
               broken = true
-              return cut.when === "before" ? closed : Effect.zipRight(session.script(text), closed)
+              return cut.when === "before" ? closed : Effect.andThen(session.script(text), closed)
             })
           return { ...session, script }
         })
     }))
   )
 
-class From extends Context.Tag("test/Template")<From, Template>() {}
+class From extends Context.Service<From, Template>()("test/Template") {}
 
 const prepare = (cluster: Cluster) =>
   Effect.gen(function* () {
@@ -105,10 +105,10 @@ const changed = (cluster: Cluster, cut: Cut | null) =>
 
 for (const server of versions) {
   const from = Effect.flatMap(template(server), (fresh) => advanced(fresh, prepare))
-  layer(Layer.scoped(From, from), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+  layer(Layer.effect(From, from), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
     // One version is enough for the cut that leaves nothing behind.
     for (const when of server === versions[0] ? (["before", "after"] as const) : (["after"] as const)) {
-      it.scoped(
+      it.effect(
         `comes to the same end when it is cut ${when} each statement`,
         () =>
           Effect.gen(function* () {
@@ -126,8 +126,8 @@ for (const server of versions) {
               yield* Effect.scoped(
                 Effect.gen(function* () {
                   const cluster = yield* startCluster(from)
-                  const failed = yield* Effect.either(changed(cluster, { at, when, seen: 0 }))
-                  assert.strictEqual(failed._tag, "Left", `statement ${at}`)
+                  const failed = yield* Effect.result(changed(cluster, { at, when, seen: 0 }))
+                  assert.strictEqual(failed._tag, "Failure", `statement ${at}`)
                   yield* changed(cluster, null)
                   assert.deepStrictEqual(yield* look(cluster), whole.catalog, `statement ${at}`)
                   assert.strictEqual(cluster.overrides.at(-1), "")

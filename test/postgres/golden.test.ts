@@ -43,12 +43,12 @@ const asOn = (major: number, catalog: unknown): unknown => {
   )
 }
 
-class From extends Context.Tag("test/Template")<From, Template>() {}
+class From extends Context.Service<From, Template>()("test/Template") {}
 
 for (const server of versions) {
-  layer(Layer.scoped(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+  layer(Layer.effect(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
     for (const recorded of cases) {
-      it.scoped(recorded.name, () =>
+      it.effect(recorded.name, () =>
         Effect.gen(function* () {
           const cluster = yield* startCluster(yield* From)
           yield* Effect.gen(function* () {
@@ -56,18 +56,18 @@ for (const server of versions) {
             for (const [index, step] of recorded.case.entries()) {
               const spec = specOf(step)
               const phase = index === 0 ? "start" : "reconfigure"
-              const applied = yield* Effect.either(
+              const applied = yield* Effect.result(
                 catalog.apply(spec, { phase, concurrency: startConcurrency(spec.spec) })
               )
               const expected = recorded.result[index]
               if (expected?.status === "failed") {
-                assert.strictEqual(applied._tag, "Left")
-                if (applied._tag === "Left") {
-                  assert.ok(paragraph(messages(applied.left)).startsWith(expected.error ?? "?"))
+                assert.strictEqual(applied._tag, "Failure")
+                if (applied._tag === "Failure") {
+                  assert.ok(paragraph(messages(applied.failure)).startsWith(expected.error ?? "?"))
                 }
                 continue
               }
-              if (applied._tag === "Left") assert.fail(applied.left.message)
+              if (applied._tag === "Failure") assert.fail(applied.failure.message)
               if (index === 0) yield* catalog.migrate(spec)
               const found = yield* look(cluster)
               assert.deepStrictEqual(found, asOn(server.major, expected?.catalog))

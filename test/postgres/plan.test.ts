@@ -26,7 +26,7 @@ const config = {
   compute_ctl_config: { jwks: { keys: [] } }
 }
 
-it.scopedLive("prints what is pending with exit code 2, nothing with 0, and trouble with 1", () =>
+it.live("prints what is pending with exit code 2, nothing with 0, and trouble with 1", () =>
   Effect.gen(function* () {
     if (server === undefined) return
     const cluster = yield* startCluster(yield* template(server))

@@ -4,7 +4,6 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,7 +13,7 @@ import { Metrics } from "../../src/layers/Metrics.ts"
 import { fullPgbin, tempDir } from "../rig/postgres.ts"
 import { type Cluster, database, role, specOf, startCluster, type Template, template, versions } from "./cluster.ts"
 
-class From extends Context.Tag("test/Template")<From, Template>() {}
+class From extends Context.Service<From, Template>()("test/Template") {}
 
 const parts = { roles: [role("u")], dbs: [database("app", "u")] }
 const applied = Effect.flatMap(Catalog, (catalog) => catalog.apply(specOf(parts), { phase: "start", concurrency: 4 }))
@@ -29,14 +28,14 @@ const dumped = (name: string) =>
     const catalog = yield* Catalog
     const stream = yield* catalog.schemaDump(name)
     const chunks = yield* Stream.runCollect(stream)
-    return Buffer.concat(Chunk.toReadonlyArray(chunks)).toString()
+    return Buffer.concat(chunks).toString()
   }).pipe(Effect.scoped)
 
 const migrationId = (cluster: Cluster) => cluster.sql("postgres", "select id from neon_migration.migration_id")
 
 for (const server of versions) {
-  layer(Layer.scoped(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
-    it.scoped("resumes migrations where one failed", () =>
+  layer(Layer.effect(From, template(server)), { excludeTestServices: true })(`Postgres ${server.major}`, (it) => {
+    it.effect("resumes migrations where one failed", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         const migrate = Effect.flatMap(Catalog, (catalog) => catalog.migrate(specOf(parts)))
@@ -73,7 +72,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("repairs attributes of roles", () =>
+    it.effect("repairs attributes of roles", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         yield* Effect.gen(function* () {
@@ -90,7 +89,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("counts extensions over all databases, also when one cannot be entered", () =>
+    it.effect("counts extensions over all databases, also when one cannot be entered", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         yield* Effect.gen(function* () {
@@ -126,7 +125,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("grants what is missing only, installs what differs only", () =>
+    it.effect("grants what is missing only, installs what differs only", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         yield* Effect.gen(function* () {
@@ -163,7 +162,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("probes writes, shows objects and the slowest statements", () =>
+    it.effect("probes writes, shows objects and the slowest statements", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         yield* Effect.gen(function* () {
@@ -196,7 +195,7 @@ for (const server of versions) {
       })
     )
 
-    it.scoped("dumps a schema, and breaks off with pg_dump", () =>
+    it.effect("dumps a schema, and breaks off with pg_dump", () =>
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         const bin = yield* tempDir("dump-")
@@ -238,7 +237,7 @@ for (const server of versions) {
     )
 
     if (fullPgbin !== undefined && server.pgbin === fullPgbin) {
-      it.scoped("dumps with the real pg_dump, whatever the name", () =>
+      it.effect("dumps with the real pg_dump, whatever the name", () =>
         Effect.gen(function* () {
           const cluster = yield* startCluster(yield* From)
           yield* Effect.gen(function* () {

@@ -44,7 +44,7 @@ const holdRoles = (compute: Compute) =>
 const role = (name: string, encrypted_password: string | null = null) => ({ name, encrypted_password, options: null })
 
 describe("secrets", () => {
-  it.scopedLive(
+  it.live(
     "are in no log at any level and in no command line; Postgres gets the two that its extension needs",
     () =>
       Effect.gen(function* () {
@@ -106,7 +106,7 @@ describe("secrets", () => {
 })
 
 describe("keys", () => {
-  it.scopedLive(
+  it.live(
     "are renewed by /configure; an empty set locks nobody out",
     () =>
       Effect.gen(function* () {
@@ -137,7 +137,7 @@ describe("keys", () => {
 })
 
 describe("numbers of 64 bits", () => {
-  it.scopedLive(
+  it.live(
     "arrive without loss",
     () =>
       Effect.gen(function* () {
@@ -185,7 +185,7 @@ describe("numbers of 64 bits", () => {
 })
 
 describe("a database that its owner has set up against us", () => {
-  it.scopedLive(
+  it.live(
     "is configured and looked at all the same",
     () =>
       Effect.gen(function* () {
@@ -210,7 +210,7 @@ describe("a database that its owner has set up against us", () => {
 })
 
 describe("what is refused", () => {
-  it.scopedLive(
+  it.live(
     "while a reconfiguration runs is said in the words that clients know",
     () =>
       Effect.gen(function* () {
@@ -221,7 +221,7 @@ describe("what is refused", () => {
         const first = yield* Effect.scoped(
           Effect.gen(function* () {
             yield* holdRoles(compute)
-            const pending = yield* Effect.fork(compute.configure(wanted))
+            const pending = yield* Effect.forkChild(compute.configure(wanted))
             yield* compute.waitFor("configuration")
             const busy = '{"error":"invalid compute status: configuration"}'
             const again = yield* compute.configure(wanted)
@@ -243,7 +243,7 @@ describe("what is refused", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "while the compute starts; a nudge is taken for nothing, and a scrape never sees another status than one",
     () =>
       Effect.gen(function* () {
@@ -274,7 +274,7 @@ describe("what is refused", () => {
 })
 
 describe("a client that goes away", () => {
-  it.scopedLive(
+  it.live(
     "during /configure and /terminate stops neither",
     () =>
       Effect.gen(function* () {

@@ -18,7 +18,7 @@ const plan = (...args: ReadonlyArray<string>) =>
     return { code, stdout: running.stdout(), log: running.log() }
   }).pipe(Effect.scoped)
 
-it.scopedLive("shows the last apply and plans, and says which object failed", () =>
+it.live("shows the last apply and plans, and says which object failed", () =>
   Effect.gen(function* () {
     const emulator = yield* startEmulator()
     const compute = yield* startCompute({

@@ -71,7 +71,7 @@ describe("recorded command lines", () => {
 })
 
 describe("the program", () => {
-  it.scopedLive(
+  it.live(
     "starts without PATH and HOME",
     () =>
       Effect.gen(function* () {
@@ -84,7 +84,7 @@ describe("the program", () => {
     60_000
   )
 
-  it.scopedLive("runs under another name, without any environment", () =>
+  it.live("runs under another name, without any environment", () =>
     Effect.gen(function* () {
       const [command = "", ...leading] = program()
       const dir = yield* tempDir("renamed-")
@@ -96,7 +96,7 @@ describe("the program", () => {
     })
   )
 
-  it.scopedLive(
+  it.live(
     "takes a bare spec by the old form, and says how to give keys",
     () =>
       Effect.gen(function* () {

@@ -30,13 +30,13 @@ const bench = (tool: string, compute: Compute, dir: string, duration: number) =>
   Effect.gen(function* () {
     const place = ["-h", "127.0.0.1", "-p", String(compute.ports.postgres), "-U", "cloud_admin", "postgres"]
     const run = (args: ReadonlyArray<string>) =>
-      Effect.async<string, Error>((resume) => {
+      Effect.callback<string, Error>((resume) => {
         execFile(tool, [...args, ...place], { cwd: dir, timeout: 90_000 }, (error, stdout, stderr) =>
           resume(error === null ? Effect.succeed(stdout + stderr) : Effect.fail(new Error(stderr)))
         )
       })
     yield* run(["-i", "-q", "-s", "1"])
-    return yield* Effect.fork(
+    return yield* Effect.forkChild(
       Effect.gen(function* () {
         const text = yield* run(["-c", "3", "-T", String(duration), "-l", "--log-prefix=bench"])
         assert.match(text, /failed transactions: 0 /)
@@ -92,7 +92,9 @@ const statusScreen = (compute: Compute) =>
 
 const eventually = <E>(what: string, check: Effect.Effect<boolean, E>) => {
   const poll: Effect.Effect<void, E> = Effect.flatMap(check, (done) => (done ? Effect.void : Effect.delay(poll, 50)))
-  return poll.pipe(Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`not in time: ${what}`) }))
+  return poll.pipe(
+    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(new Error(`not in time: ${what}`)) })
+  )
 }
 
 const metric = (compute: Compute, start: string) =>
@@ -105,7 +107,7 @@ const postmasterOf = (compute: Compute) =>
   Number(fs.readFileSync(path.join(compute.pgdata, "postmaster.pid"), "utf8").split("\n")[0])
 
 describe("companions", () => {
-  it.scopedLive(
+  it.live(
     "that are killed, hang or talk garbage are not noticed by a benchmark, and seen in the status",
     () =>
       Effect.gen(function* () {
@@ -240,7 +242,7 @@ describe("companions", () => {
 })
 
 describe("a control plane that says nothing", () => {
-  it.scopedLive(
+  it.live(
     "does not keep a process that is told to stop",
     () =>
       Effect.gen(function* () {
@@ -291,7 +293,7 @@ const verdicts = (compute: Compute) =>
   )
 
 describe("probes", () => {
-  it.scopedLive(
+  it.live(
     "tell an empty compute, one that starts and one that failed apart",
     () =>
       Effect.gen(function* () {
@@ -313,7 +315,7 @@ describe("probes", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "tell a Postgres that hangs; the monitor counts it as down, and as up when it goes on",
     () =>
       Effect.gen(function* () {
@@ -349,7 +351,7 @@ describe("probes", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a standby say how far it is behind",
     () =>
       Effect.gen(function* () {

@@ -48,11 +48,13 @@ const appears = (file: string, log: () => string): Effect.Effect<string, Error> 
   const poll: Effect.Effect<string> = Effect.suspend(() =>
     fs.existsSync(file) ? Effect.succeed(fs.readFileSync(file, "utf8")) : Effect.delay(poll, 10)
   )
-  return poll.pipe(Effect.timeoutFail({ duration: "15 seconds", onTimeout: () => new Error(`no ${file}\n${log()}`) }))
+  return poll.pipe(
+    Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.fail(new Error(`no ${file}\n${log()}`)) })
+  )
 }
 
 describe("postgresql.conf, byte for byte as recorded,", () => {
-  it.scopedLive(
+  it.live(
     "is printed by compute_ctl conf",
     () =>
       Effect.gen(function* () {
@@ -77,7 +79,7 @@ describe("postgresql.conf, byte for byte as recorded,", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is written by a start",
     () =>
       Effect.gen(function* () {
@@ -123,7 +125,7 @@ describe("postgresql.conf, byte for byte as recorded,", () => {
 })
 
 describe("a setting", () => {
-  it.scopedLive(
+  it.live(
     "that Postgres would not read is refused by its name: a start never tries it, a running compute never writes it",
     () =>
       Effect.gen(function* () {
@@ -164,7 +166,7 @@ const mount = (dir: string, kind: string) => {
 
 /** What Postgres shows to a client that asks for TLS. */
 const presented = (port: number): Effect.Effect<X509Certificate, Error> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])))
     socket.on("error", (error) => resume(Effect.fail(error)))
     socket.once("data", (answer) => {
@@ -197,7 +199,7 @@ const withTls = (dir: string, kind: string) =>
 const reconfigurations = (compute: Compute) => compute.log().split("TLS certificate has changed").length - 1
 
 describe("a TLS key pair", () => {
-  it.scopedLive(
+  it.live(
     "of any kind is served by Postgres",
     () =>
       Effect.gen(function* () {
@@ -222,7 +224,7 @@ describe("a TLS key pair", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "whose halves do not match is waited for, and nothing of it is copied",
     () =>
       Effect.gen(function* () {
@@ -251,7 +253,7 @@ describe("a TLS key pair", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that is renewed reaches Postgres by one reconfiguration; the same again by none",
     () =>
       Effect.gen(function* () {

@@ -12,10 +12,10 @@ const said = (running: Running, text: RegExp) =>
   Effect.suspend(() => {
     const found = text.exec(running.log())
     return found === null ? Effect.fail(`never said ${text}:\n${running.log().slice(-4000)}`) : Effect.succeed(found)
-  }).pipe(Effect.retry(Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(2000))))
+  }).pipe(Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(2000)])))
 
 describe("compute_ctl dev", () => {
-  it.scopedLive("says how to connect; one signal ends everything in order, with success", () =>
+  it.live("says how to connect; one signal ends everything in order, with success", () =>
     Effect.gen(function* () {
       const running = yield* runProgram(["dev", "--pgbin", pgbin])
       const [, url = ""] = yield* said(running, /psql (postgresql:\/\/cloud_admin@127\.0\.0\.1:\d+\/postgres)/)
@@ -31,7 +31,7 @@ describe("compute_ctl dev", () => {
     })
   )
 
-  it.scopedLive("is left as easily before it is up", () =>
+  it.live("is left as easily before it is up", () =>
     Effect.gen(function* () {
       const running = yield* runProgram(["dev", "--pgbin", pgbin])
       yield* Effect.sleep("400 millis")

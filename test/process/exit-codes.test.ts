@@ -22,7 +22,7 @@ const scripted = (script: string, options: Omit<ComputeOptions, "emulator"> = {}
   })
 
 describe("the exit code", () => {
-  it.scopedLive(
+  it.live(
     "is Postgres' own when it ends by itself; the status stays running, the safekeepers are synced",
     () =>
       Effect.gen(function* () {
@@ -35,7 +35,7 @@ describe("the exit code", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a failed start is 1, after half a minute in which the status says why",
     () =>
       Effect.gen(function* () {
@@ -55,7 +55,7 @@ describe("the exit code", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is 1 when a signal comes after the termination, and it comes at once",
     () =>
       Effect.gen(function* () {
@@ -70,7 +70,7 @@ describe("the exit code", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is 1 when a signal comes while the safekeepers hang at the end; the termination is answered all the same",
     () =>
       Effect.gen(function* () {
@@ -81,7 +81,7 @@ describe("the exit code", () => {
           { peer: "sync", action: { do: "silence" } },
           { peer: "safekeeper", action: { do: "silence" } }
         ]
-        const answer = yield* Effect.fork(compute.http({ method: "POST", path: "/terminate" }))
+        const answer = yield* Effect.forkChild(compute.http({ method: "POST", path: "/terminate" }))
         yield* compute.waitForLog("syncing safekeepers on shutdown")
         yield* Effect.sleep("500 millis")
         const asked = Date.now()
@@ -95,7 +95,7 @@ describe("the exit code", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a detached compute is 1, with Postgres stopped first",
     () =>
       Effect.gen(function* () {
@@ -110,7 +110,7 @@ describe("the exit code", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a lakebase instance that does not get to running in time is 1, and nobody is left",
     () =>
       Effect.gen(function* () {
@@ -125,7 +125,7 @@ describe("the exit code", () => {
 })
 
 describe("a Postgres that does not stop", () => {
-  it.scopedLive(
+  it.live(
     "when asked gets SIGQUIT in time for the answer of /terminate",
     () =>
       Effect.gen(function* () {
@@ -140,7 +140,7 @@ describe("a Postgres that does not stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "for anything is killed soon after a second signal, running or on its way there",
     () =>
       Effect.forEach(
@@ -165,7 +165,7 @@ describe("a Postgres that does not stop", () => {
   )
 })
 
-it.scopedLive(
+it.live(
   "the wait for a spec counts from the beginning of the process, warming up included",
   () =>
     Effect.gen(function* () {

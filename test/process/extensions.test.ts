@@ -33,9 +33,9 @@ const store = Effect.gen(function* () {
     state.answer(response)
   })
   yield* Effect.acquireRelease(
-    Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
     () =>
-      Effect.async<void>((resume) => {
+      Effect.callback<void>((resume) => {
         server.closeAllConnections()
         server.close(() => resume(Effect.void))
       })
@@ -51,7 +51,7 @@ const post = (name: string, query = "") =>
 const LIMIT = 60_000
 
 describe("POST /extension_server", () => {
-  it.scopedLive(
+  it.live(
     "answers with the statuses and texts that Postgres' extension knows",
     () =>
       Effect.gen(function* () {
@@ -92,7 +92,7 @@ describe("POST /extension_server", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "says what is missing, also while there is no spec, and harms nothing",
     () =>
       Effect.gen(function* () {
@@ -119,7 +119,7 @@ describe("POST /extension_server", () => {
 })
 
 describe("remote extensions on a real Postgres", () => {
-  it.scopedLive(
+  it.live(
     "are created from what was downloaded; a store that hangs, cuts or lies is not noticed by a benchmark",
     () =>
       Effect.gen(function* () {
@@ -134,7 +134,7 @@ describe("remote extensions on a real Postgres", () => {
         const tool = path.join(path.dirname(emulator.addresses.pgbin), "pgbench")
         const connection = ["-h", "127.0.0.1", "-p", String(compute.ports.postgres), "-U", "cloud_admin", "postgres"]
         const bench = (args: ReadonlyArray<string>) =>
-          Effect.async<string, Error>((resume) => {
+          Effect.callback<string, Error>((resume) => {
             execFile(tool, [...args, ...connection], { timeout: 30_000 }, (error, stdout, stderr) =>
               resume(error === null ? Effect.succeed(stdout) : Effect.fail(new Error(stderr)))
             )
@@ -142,11 +142,13 @@ describe("remote extensions on a real Postgres", () => {
         const hasBench = fs.existsSync(tool)
         if (!hasBench) console.warn("skipped in part: this Postgres has no pgbench")
         if (hasBench) yield* bench(["-i", "-q", "-s", "1"])
-        const benchmark = yield* Effect.fork(hasBench ? bench(["-c", "2", "-T", "4"]) : Effect.succeed("failed: 0 "))
+        const benchmark = yield* Effect.forkChild(
+          hasBench ? bench(["-c", "2", "-T", "4"]) : Effect.succeed("failed: 0 ")
+        )
 
         const ask = (name: string) => Effect.map(compute.http(post(name)), ({ status }) => status)
         gateway.answer = () => {}
-        const hanging = yield* Effect.fork(ask("geo"))
+        const hanging = yield* Effect.forkChild(ask("geo"))
         yield* Effect.sleep("1 second")
         for (const bytes of [Buffer.from("garbage"), archive([{ name: "../evil", text: "x" }]), geo.subarray(0, 60)]) {
           gateway.answer = (response) => void response.end(bytes)
@@ -161,7 +163,7 @@ describe("remote extensions on a real Postgres", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "are there for CREATE EXTENSION",
     () =>
       Effect.gen(function* () {
@@ -184,7 +186,7 @@ describe("remote extensions on a real Postgres", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "count into the numbers of the start when a preload library needs them",
     () =>
       Effect.gen(function* () {

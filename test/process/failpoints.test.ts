@@ -9,7 +9,7 @@ const set = (compute: Compute, body: ReadonlyArray<object>) =>
   compute.http({ method: "POST", path: "/failpoints", server: "internal", token: null, body })
 
 describe("failpoints", () => {
-  it.scopedLive(
+  it.live(
     "of the environment end the migrations where they say, counted, while the compute runs",
     () =>
       Effect.gen(function* () {
@@ -28,7 +28,7 @@ describe("failpoints", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "are set over the internal API by tests, and are not there for anybody else",
     () =>
       Effect.gen(function* () {

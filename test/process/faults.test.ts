@@ -40,7 +40,7 @@ const overGrpc = (faults: ReadonlyArray<Fault>) =>
   })
 
 describe("a basebackup", () => {
-  it.scopedLive(
+  it.live(
     "refused for good is asked for once",
     () =>
       Effect.gen(function* () {
@@ -56,7 +56,7 @@ describe("a basebackup", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that fails twice in passing comes at the third try, into a clean directory",
     () =>
       Effect.gen(function* () {
@@ -86,7 +86,7 @@ describe("a basebackup", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "over gRPC that fails twice in passing comes at the third try",
     () =>
       Effect.gen(function* () {
@@ -104,7 +104,7 @@ describe("a basebackup", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that never comes is seen in the status, and a signal ends the wait",
     () =>
       Effect.gen(function* () {
@@ -139,7 +139,7 @@ describe("safekeepers", () => {
       return emulator.world.asked.filter(({ peer }) => peer === "sync").length
     })
 
-  it.scopedLive(
+  it.live(
     "one of which is silent do not hold the start up",
     () =>
       Effect.gen(function* () {
@@ -149,7 +149,7 @@ describe("safekeepers", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that disagree are synced first, and the start goes on from the highest position",
     () =>
       Effect.gen(function* () {
@@ -162,7 +162,7 @@ describe("safekeepers", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that never heard of the timeline make it start from the latest",
     () =>
       Effect.gen(function* () {
@@ -172,7 +172,7 @@ describe("safekeepers", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that fail to sync for a while are tried again",
     () =>
       Effect.gen(function* () {
@@ -190,7 +190,7 @@ describe("safekeepers", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that hang while syncing at the start do not survive a signal",
     () =>
       Effect.gen(function* () {
@@ -206,7 +206,7 @@ describe("safekeepers", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that fail or hang at the end do not keep the compute: no position, exit 0, within the limit",
     () =>
       Effect.gen(function* () {
@@ -238,7 +238,7 @@ describe("safekeepers", () => {
 })
 
 describe("a storage token", () => {
-  it.scopedLive(
+  it.live(
     "reaches every peer, and a wrong one ends the start soon",
     () =>
       Effect.gen(function* () {
@@ -262,7 +262,7 @@ describe("a storage token", () => {
 })
 
 describe("a compute", () => {
-  it.scopedLive(
+  it.live(
     "stops in order under a busy client: the control file says so",
     () =>
       Effect.gen(function* () {
@@ -285,7 +285,7 @@ describe("a compute", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that was killed leaves a server behind, which the next start stops before it takes the directory",
     () =>
       Effect.gen(function* () {
@@ -306,7 +306,7 @@ describe("a compute", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "answers while five hundred connections say nothing",
     () =>
       Effect.gen(function* () {
@@ -334,7 +334,7 @@ describe("a compute", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "with a config that is wrong deep down says where, and exits 1",
     () =>
       Effect.gen(function* () {

@@ -16,7 +16,7 @@ const requests = (emulator: Emulator) =>
 const until = (compute: Compute, what: string, isDone: () => boolean) => {
   const poll: Effect.Effect<void> = Effect.suspend(() => (isDone() ? Effect.void : Effect.delay(poll, 20)))
   return poll.pipe(
-    Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`${what}\n${compute.log()}`) })
+    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(new Error(`${what}\n${compute.log()}`)) })
   )
 }
 
@@ -27,7 +27,7 @@ const metric = (compute: Compute, line: string) =>
 
 describe("the lease of a static compute", () => {
   for (const protocol of ["libpq", "grpc"] as const) {
-    it.scopedLive(
+    it.live(
       `is taken on every shard over ${protocol}, and renewed at half of a short life`,
       () =>
         Effect.gen(function* () {
@@ -49,7 +49,7 @@ describe("the lease of a static compute", () => {
     )
   }
 
-  it.scopedLive(
+  it.live(
     "is taken anew at once when /configure names another pageserver, and asked again after an error",
     () =>
       Effect.gen(function* () {
@@ -69,7 +69,7 @@ describe("the lease of a static compute", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that is refused is said and counted, and the compute goes on",
     () =>
       Effect.gen(function* () {

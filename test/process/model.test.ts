@@ -66,13 +66,13 @@ const act = (compute: Compute, what: Change | End): Effect.Effect<Answer | null,
       return refresh
     case "refresh moved": {
       const moved = String(compute.spec["pageserver_connstring"]).replace("no_user", `moved${compute.log().length}`)
-      return Effect.zipRight(
+      return Effect.andThen(
         quietly(() => rewrite({ ...compute.spec, pageserver_connstring: moved })),
         refresh
       )
     }
     case "refresh broken":
-      return Effect.zipRight(
+      return Effect.andThen(
         quietly(() => fs.writeFileSync(compute.configPath, "{")),
         refresh
       )
@@ -108,10 +108,10 @@ const run = (compute: Compute, { changes, ends }: Scenario) =>
         if (what.startsWith("SIG") || what === "crash") late = true
         return act(compute, what).pipe(
           Effect.map((answer): ReadonlyArray<Asked> => (answer === null ? [] : [{ what, answer, late: isLate }])),
-          Effect.catchAll((error) =>
+          Effect.catch((error) =>
             Effect.succeed<ReadonlyArray<Asked>>([{ what, answer: error.message, late: isLate }])
           ),
-          Effect.catchAllDefect(() => Effect.succeed<ReadonlyArray<Asked>>([]))
+          Effect.catchDefect(() => Effect.succeed<ReadonlyArray<Asked>>([]))
         )
       })
     let at = 0
@@ -201,7 +201,7 @@ const check = (compute: Compute, scenario: Scenario) =>
       if (tries > 40) compute.signal("SIGTERM")
     }
     const { code } = yield* compute.ended.pipe(
-      Effect.timeoutFail({ duration: "45 seconds", onTimeout: () => new Error("it does not end") })
+      Effect.timeoutOrElse({ duration: "45 seconds", orElse: () => Effect.fail(new Error("it does not end")) })
     )
     assert.include([0, 1], code)
     const walk = transitions(compute.log())
@@ -211,7 +211,7 @@ const check = (compute: Compute, scenario: Scenario) =>
     assert.deepStrictEqual(yield* compute.processes, [])
     assert.notMatch(compute.log(), /FiberFailure|TypeError|Unhandled|node:internal/)
   }).pipe(
-    Effect.catchAllDefect((defect) =>
+    Effect.catchDefect((defect) =>
       Effect.die(new Error(`${String(defect)}\n${JSON.stringify(scenario)}\n${compute.log().slice(-5000)}`))
     )
   )
@@ -236,7 +236,7 @@ describe("changes in any order", () => {
   for (const seed of seeds ?? [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
     const [scenario] = fc.sample(scenarios, { seed, numRuns: 1 })
     if (scenario === undefined) continue
-    it.scopedLive(
+    it.live(
       `${seed}: ${[...scenario.changes, ...scenario.ends].map(([what]) => what).join(", ")}`,
       () => Effect.flatMap(started(false), (compute) => check(compute, scenario)),
       LIMIT
@@ -246,7 +246,7 @@ describe("changes in any order", () => {
   for (const seed of seeds ?? [101, 102, 103]) {
     const [scenario] = fc.sample(scenarios, { seed, numRuns: 1 })
     if (scenario === undefined) continue
-    it.scopedLive(
+    it.live(
       `${seed} on a real Postgres: ${[...scenario.changes, ...scenario.ends].map(([what]) => what).join(", ")}`,
       () => Effect.flatMap(started(true), (compute) => check(compute, scenario)),
       LIMIT

@@ -61,7 +61,7 @@ const golden = parseExposition(
 )
 
 describe("/metrics", () => {
-  it.scopedLive(
+  it.live(
     "of a running primary has every recorded family with the recorded samples",
     () =>
       Effect.gen(function* () {
@@ -94,7 +94,7 @@ describe("/metrics", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of an empty compute has what needs no label, at 0, and nothing that has one but its status",
     () =>
       Effect.gen(function* () {
@@ -119,7 +119,7 @@ describe("/metrics", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "counts each request to the control plane by its answer",
     () =>
       Effect.gen(function* () {
@@ -140,7 +140,7 @@ describe("/metrics", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "shows a status at once, however it was reached, and counts requests to refresh in each",
     () =>
       Effect.gen(function* () {
@@ -178,7 +178,7 @@ describe("/metrics", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a lakebase instance says whose tenant is attached, and not before there is one",
     () =>
       Effect.gen(function* () {
@@ -236,7 +236,7 @@ const tracing = (url: string) => ({
 })
 
 const terminated = (compute: Compute) =>
-  Effect.zipRight(compute.http({ method: "POST", path: "/terminate?mode=immediate" }), compute.ended)
+  Effect.andThen(compute.http({ method: "POST", path: "/terminate?mode=immediate" }), compute.ended)
 
 /** Names from the root down to the span; null when one of them was not sent. */
 const lineage = (spans: ReadonlyArray<CollectedSpan>, span: CollectedSpan): ReadonlyArray<string> => {
@@ -245,7 +245,7 @@ const lineage = (spans: ReadonlyArray<CollectedSpan>, span: CollectedSpan): Read
 }
 
 describe("traces", () => {
-  it.scopedLive(
+  it.live(
     "of a start and a reconfiguration hang below the requests that brought the spec, and give no secret away",
     () =>
       Effect.gen(function* () {
@@ -323,7 +323,7 @@ describe("traces", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a compute that has its spec continue the trace of its environment",
     () =>
       Effect.gen(function* () {
@@ -343,7 +343,7 @@ describe("traces", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "do not hold the stop up when the collector hangs, refuses or is not there",
     () =>
       Effect.gen(function* () {

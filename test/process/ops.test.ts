@@ -257,6 +257,6 @@ describe("recorded operations", () => {
   it("are all replayed", () => assert.deepStrictEqual(files.sort(), Object.keys(cases).sort()))
 
   for (const [name, given] of Object.entries(cases)) {
-    it.scopedLive(name, () => run(name, given), LIMIT)
+    it.live(name, () => run(name, given), LIMIT)
   }
 })

@@ -29,7 +29,7 @@ const withSettings = (spec: SpecJson, ...settings: ReadonlyArray<ReturnType<type
 const status = (compute: Compute) => Effect.map(compute.status, (body) => body?.["status"])
 
 describe("a reconfiguration", () => {
-  it.scopedLive(
+  it.live(
     "is in force when it is answered, and names what waits for a restart",
     () =>
       Effect.gen(function* () {
@@ -52,7 +52,7 @@ describe("a reconfiguration", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that Postgres refuses is answered with its reason, and both /configure and /terminate get on from there",
     () =>
       Effect.gen(function* () {
@@ -77,7 +77,7 @@ describe("a reconfiguration", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "by a refresh is tried again by itself when the configuration can be had again",
     () =>
       Effect.gen(function* () {
@@ -99,7 +99,7 @@ describe("a reconfiguration", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "under a detached compute stops Postgres in order before the process exits 1",
     () =>
       Effect.gen(function* () {
@@ -114,7 +114,7 @@ describe("a reconfiguration", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "leaves subscribers on once the catalog has dropped inherited subscriptions",
     () =>
       Effect.gen(function* () {
@@ -136,7 +136,7 @@ describe("a reconfiguration", () => {
 })
 
 describe("the liveness probe of lakebase", () => {
-  it.scopedLive(
+  it.live(
     "asks Postgres on its socket, where PGHOST says",
     () =>
       Effect.gen(function* () {

@@ -86,7 +86,7 @@ const compare = (compute: Compute, recorded: Recorded) =>
   })
 
 describe("recorded answers", () => {
-  it.scopedLive(
+  it.live(
     "of a running primary",
     () =>
       Effect.gen(function* () {
@@ -108,7 +108,7 @@ describe("recorded answers", () => {
     120_000
   )
 
-  it.scopedLive(
+  it.live(
     "of an empty compute",
     () =>
       Effect.gen(function* () {
@@ -120,7 +120,7 @@ describe("recorded answers", () => {
     120_000
   )
 
-  it.scopedLive(
+  it.live(
     "of a request id that was sent, and of the metrics' families",
     () =>
       Effect.gen(function* () {

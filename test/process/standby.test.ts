@@ -14,7 +14,7 @@ const eventually = (compute: Compute, query: string, wanted: string) => {
     seen === wanted ? Effect.succeed(seen) : Effect.delay(poll, 20)
   )
   return poll.pipe(
-    Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`${query}: not ${wanted}`) })
+    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(new Error(`${query}: not ${wanted}`)) })
   )
 }
 
@@ -52,7 +52,7 @@ const prewarm = (compute: Compute, from: string) =>
   })
 
 describe("a hot standby", () => {
-  it.scopedLive(
+  it.live(
     "follows its primary, takes no writes, and takes its place",
     () =>
       Effect.gen(function* () {
@@ -103,7 +103,7 @@ describe("a hot standby", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "is promoted on the second try when its prewarm was missing at the first",
     () =>
       Effect.gen(function* () {
@@ -133,7 +133,7 @@ describe("a hot standby", () => {
 })
 
 describe("an empty compute", () => {
-  it.scopedLive(
+  it.live(
     "refuses a promotion, fails to prewarm, and can be configured all the same",
     () =>
       Effect.gen(function* () {

@@ -8,7 +8,7 @@ import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 const LIMIT = 60_000
 
 describe("a start", () => {
-  it.scopedLive(
+  it.live(
     "of a primary asks the peers exactly what was recorded, serves, and leaves nobody behind",
     () =>
       Effect.gen(function* () {
@@ -35,7 +35,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "over gRPC serves as well",
     () =>
       Effect.gen(function* () {
@@ -66,7 +66,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of a replica never syncs, takes the latest and stays in recovery; a termination has no LSN",
     () =>
       Effect.gen(function* () {
@@ -86,7 +86,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of an empty compute waits for its spec, and counts the start from its arrival",
     () =>
       Effect.gen(function* () {
@@ -105,7 +105,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "of an empty compute that is terminated answers at once and exits 0",
     () =>
       Effect.gen(function* () {
@@ -119,7 +119,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "that gets no basebackup says why in the status, and nothing of it is left running",
     () =>
       Effect.gen(function* () {
@@ -135,7 +135,7 @@ describe("a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "on a port that is taken ends with a message that names it",
     () =>
       Effect.gen(function* () {

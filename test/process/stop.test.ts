@@ -18,7 +18,7 @@ const postmasterOf = (pgdata: string) =>
   Number(fs.readFileSync(path.join(pgdata, "postmaster.pid"), "utf8").split("\n")[0])
 
 describe("a stop", () => {
-  it.scopedLive(
+  it.live(
     "by SIGTERM lets Postgres write its shutdown checkpoint, then exits 1",
     () =>
       Effect.gen(function* () {
@@ -32,7 +32,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "by SIGQUIT is immediate, exits 1 and leaves nobody",
     () =>
       Effect.gen(function* () {
@@ -45,7 +45,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "when Postgres is killed syncs the safekeepers and exits 1",
     () =>
       Effect.gen(function* () {
@@ -57,7 +57,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "when Postgres ends by itself returns its exit code",
     () =>
       Effect.gen(function* () {
@@ -68,7 +68,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "during the start leaves nobody, at whatever moment it comes",
     () =>
       Effect.forEach([0, 30, 60, 90, 120, 180, 250], (delay) =>
@@ -89,7 +89,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "with safekeepers that are gone is answered all the same",
     () =>
       Effect.gen(function* () {
@@ -102,7 +102,7 @@ describe("a stop", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "asked for twice gives the same answer the second time",
     () =>
       Effect.gen(function* () {

@@ -38,7 +38,7 @@ const syncs = (
   }).pipe(Effect.scoped)
 
 describe("the safekeepers of a start", () => {
-  it.scopedLive(
+  it.live(
     "are in sync with a quorum of three, four or five, and never with less",
     () =>
       Effect.gen(function* () {
@@ -62,7 +62,7 @@ describe("the safekeepers of a start", () => {
     LIMIT
   )
 
-  it.scopedLive(
+  it.live(
     "have a generation in the configuration, wherever it was given; without one member it takes an election",
     () =>
       Effect.gen(function* () {
@@ -130,7 +130,7 @@ const compare = (compute: Compute, archive: string) =>
   })
 
 describe("the lines of postgres --sync-safekeepers", () => {
-  it.scopedLive(
+  it.live(
     "are lines of their own in the log",
     () =>
       Effect.gen(function* () {
@@ -154,7 +154,7 @@ describe("the lines of postgres --sync-safekeepers", () => {
 describe("a real pageserver's basebackup", () => {
   for (const protocol of ["libpq", "grpc"] as const) {
     for (const mode of ["Primary", "Replica"] as const) {
-      it.scopedLive(
+      it.live(
         `of a ${mode.toLowerCase()} over ${protocol} is unpacked as tar does, also after broken tries`,
         () =>
           Effect.gen(function* () {

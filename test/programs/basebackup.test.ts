@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { fromBigInt } from "../../src/domain/Lsn.ts"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { BadBasebackup, DataDirectory } from "../../src/layers/DataDirectory.ts"
@@ -32,12 +32,11 @@ const world = (tries: ReadonlyArray<Try>) => {
         ? Effect.fail(outcome)
         : Effect.succeed({ bytes: Stream.make(new Uint8Array(3)), connectMicros: 1000 + count })
     })
-  const logger = Logger.replace(
-    Logger.defaultLogger,
+  const logger = Logger.layer([
     Logger.make(({ message, logLevel }) => {
-      log.push(`${logLevel.label} ${String(message)}`)
+      log.push(`${logLevel.toUpperCase()} ${String(message)}`)
     })
-  )
+  ])
   const layer = Layer.mergeAll(
     fake(Pageserver, { connectEarly: () => Effect.succeed(request) }),
     fake(DataDirectory, {
@@ -46,7 +45,11 @@ const world = (tries: ReadonlyArray<Try>) => {
           const outcome = current()
           if (outcome instanceof BadBasebackup) return yield* outcome
           yield* Effect.sleep(typeof outcome === "number" ? outcome : 0)
-          return yield* Stream.runFold(bytes, 0, (sum, piece) => sum + piece.length)
+          return yield* Stream.runFold(
+            bytes,
+            () => 0,
+            (sum, piece) => sum + piece.length
+          )
         }) as never
     }),
     basics,
@@ -66,7 +69,7 @@ describe("basebackup", () => {
   it.effect("succeeds at the fourth try, and measures that one alone", () => {
     const { log, layer, count } = world([down, cut, down, 40])
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(basebackup(spec(), LSN))
+      const fiber = yield* Effect.forkChild(basebackup(spec(), LSN))
       for (const [at, tries] of [
         [499, 1],
         [1, 2],
@@ -95,7 +98,7 @@ describe("basebackup", () => {
   it.effect("gives up after eleven tries", () => {
     const { layer, count } = world([down])
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(Effect.flip(basebackup(spec(), LSN)))
+      const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec(), LSN)))
       yield* TestClock.adjust("2 minutes")
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.message, "failed to get basebackup@0/1800000")
@@ -107,7 +110,7 @@ describe("basebackup", () => {
   it.effect("does not repeat what would be refused again", () => {
     const { layer, count, log } = world([down, refused])
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(Effect.flip(basebackup(spec(), LSN)))
+      const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec(), LSN)))
       yield* TestClock.adjust(500)
       assert.strictEqual((yield* Fiber.join(fiber)).cause.message, refused.message)
       assert.strictEqual(count(), 2)
@@ -129,7 +132,7 @@ describe("basebackup", () => {
             else process.env["NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"] = before
           })
       )
-      const fiber = yield* Effect.fork(Effect.flip(basebackup(spec(), LSN)))
+      const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec(), LSN)))
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       assert.strictEqual(count(), 2)
@@ -140,7 +143,7 @@ describe("basebackup", () => {
   it.effect("ends when all of it takes too long", () => {
     const { layer } = world([24 * 3600 * 1000])
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(Effect.flip(basebackup(spec(), LSN)))
+      const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec(), LSN)))
       yield* TestClock.adjust("20 minutes")
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.message, "failed to get basebackup@0/1800000")

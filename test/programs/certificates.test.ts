@@ -28,13 +28,13 @@ const watching = <A, E>(
     })
     const reconfiguration = fake(Reconfiguration, { certificate: Effect.sync(() => applied) })
     yield* Effect.gen(function* () {
-      const fiber = yield* Effect.fork(watchCertificates)
+      const fiber = yield* Effect.forkChild(watchCertificates)
       yield* settle
       yield* test(
         (digest) =>
           Effect.sync(() => {
             current = digest
-          }).pipe(Effect.zipRight(Queue.offer(renewals, digest)), Effect.zipRight(settle)),
+          }).pipe(Effect.andThen(Queue.offer(renewals, digest)), Effect.andThen(settle)),
         (digest) =>
           Effect.sync(() => {
             applied = digest

@@ -2,9 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { configurator } from "../../src/programs/configurator.ts"
 import { configure } from "../../src/programs/configure.ts"
@@ -19,11 +18,11 @@ const failure = new OperationFailed({ message: 'role "x" is gone' })
 /** A running compute with its configurator, whose work ends as given. */
 const configuring = <A, E>(
   work: { readonly reconfigure?: Effect.Effect<unknown, Error>; readonly refresh?: Effect.Effect<Refreshed, Error> },
-  test: Effect.Effect<A, E, Layer.Layer.Success<typeof basics>>
+  test: Effect.Effect<A, E, Layer.Success<typeof basics>>
 ) =>
   Effect.gen(function* () {
     yield* running(parsed)
-    const fiber = yield* Effect.fork(configurator)
+    const fiber = yield* Effect.forkChild(configurator)
     yield* settle
     yield* test
     yield* Fiber.interrupt(fiber)
@@ -80,9 +79,9 @@ describe("configurator", () => {
   it.effect("leaves a failed status behind when it is interrupted at work", () =>
     Effect.gen(function* () {
       yield* running(parsed)
-      const caller = yield* Effect.fork(Effect.flip(configure(parsed.spec)))
+      const caller = yield* Effect.forkChild(Effect.flip(configure(parsed.spec)))
       yield* settle
-      const fiber = yield* Effect.fork(configurator)
+      const fiber = yield* Effect.forkChild(configurator)
       yield* settle
       expect(yield* status).toBe("configuration")
       yield* Fiber.interrupt(fiber)
@@ -98,7 +97,7 @@ describe("configurator", () => {
     Effect.gen(function* () {
       yield* running(parsed)
       const state = yield* ComputeState
-      const caller = yield* Effect.fork(Effect.flip(configure(parsed.spec)))
+      const caller = yield* Effect.forkChild(Effect.flip(configure(parsed.spec)))
       yield* settle
       yield* state.update(() => ({ postgresRuns: false }))
       expect((yield* Fiber.join(caller)).message).toContain("Postgres has ended")
@@ -109,7 +108,7 @@ describe("configurator", () => {
     Effect.gen(function* () {
       yield* running(parsed)
       yield* requestRefresh
-      const fiber = yield* Effect.fork(configurator)
+      const fiber = yield* Effect.forkChild(configurator)
       yield* settle
       expect(yield* status).toBe("running")
       yield* Fiber.interrupt(fiber)
@@ -178,7 +177,7 @@ describe("configurator", () => {
   })
 
   it.effect("gives up a refresh for a termination", () => {
-    const interrupted = Deferred.unsafeMake<void>(FiberId.none)
+    const interrupted = Deferred.makeUnsafe<void>()
     const refresh = Effect.never.pipe(Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined)))
     return configuring(
       { refresh },

@@ -8,7 +8,7 @@ import { configurePrimary } from "../../src/programs/configurePrimary.ts"
 import { fake, machinery, spec } from "./fakes.ts"
 
 describe("a primary", () => {
-  it.scoped("comes up although local_proxy cannot be told", () =>
+  it.effect("comes up although local_proxy cannot be told", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const services: Array<string> = []

@@ -3,10 +3,10 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
 import { type ParsedSpec, parseSpec } from "../../src/domain/ParsedSpec.ts"
@@ -25,12 +25,12 @@ import { StopRequests } from "../../src/layers/StopRequests.ts"
 import { Waits } from "../../src/layers/Waits.ts"
 
 /** A service of which only some members exist. */
-export const fake = <I, S extends object>(tag: Context.Tag<I, S>, members: Partial<S>): Layer.Layer<I> =>
+export const fake = <I, S extends object>(tag: Context.Key<I, S>, members: Partial<S>): Layer.Layer<I> =>
   Layer.succeed(
     tag,
     new Proxy(members, {
       get: (target, name) =>
-        Reflect.get(target, name) ?? Effect.dieMessage(`${tag.key} has no ${String(name)} in this test`)
+        Reflect.get(target, name) ?? Effect.die(new Error(`${tag.key} has no ${String(name)} in this test`))
     }) as S
   )
 
@@ -38,7 +38,7 @@ const TENANT = "b0554b632bd4d547a63b86c3630317e8"
 const TIMELINE = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
 
 export const spec = (members: Record<string, unknown> = {}): ParsedSpec =>
-  Either.getOrThrow(
+  Result.getOrThrow(
     parseSpec(
       Schema.decodeUnknownSync(ComputeSpec)({
         format_version: 1,
@@ -98,14 +98,14 @@ export const machinery = (log: Array<string>, write: Effect.Effect<void, DataDir
   return Layer.mergeAll(
     postmaster(log),
     fake(DataDirectory, {
-      writeConf: () => Effect.as(Effect.zipRight(note("conf"), write), true),
+      writeConf: () => Effect.as(Effect.andThen(note("conf"), write), true),
       ensureConfLine: (line) => Effect.as(note(`line ${line}`), true)
     }),
     fake(Catalog, { apply: () => Effect.as(note("catalog"), {} as never) }),
     fake(Rsyslog, { exportLogs: () => note("rsyslog") }),
     fake(PgBouncer, { tune: () => note("pgbouncer") }),
     fake(LocalProxy, { configure: () => note("local_proxy") }),
-    fake(Certificates, { pair: Effect.dieMessage("no certificates") as never }),
+    fake(Certificates, { pair: Effect.die(new Error("no certificates")) as never }),
     Layer.succeed(MachineConfig, { jwks: { keys: [] }, tls: null })
   )
 }
@@ -136,7 +136,7 @@ export const running = (parsed: ParsedSpec) =>
   })
 
 /** Lets forked fibers get as far as they can. */
-export const settle = Effect.yieldNow().pipe(Effect.repeatN(200))
+export const settle = Effect.yieldNow.pipe(Effect.repeat({ times: 200 }))
 
 export const counter = (name: string) =>
   Effect.map(
@@ -150,6 +150,6 @@ export const inTurn = <A, E>(answers: ReadonlyArray<Effect.Effect<A, E>>) =>
     calls: Ref.get(turn),
     next: Effect.flatMap(
       Ref.getAndUpdate(turn, (count) => count + 1),
-      (count) => answers[Math.min(count, answers.length - 1)] ?? Effect.dieMessage("no answer")
+      (count) => answers[Math.min(count, answers.length - 1)] ?? Effect.die(new Error("no answer"))
     )
   }))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import type { ActivityReport } from "../../src/domain/Activity.ts"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { Metrics } from "../../src/layers/Metrics.ts"
@@ -40,7 +40,7 @@ const asked = (seconds: number, report: Partial<ActivityReport>, running = true)
         })
       )
     ),
-    (rest) => Effect.zipRight(TestClock.setTime(0), rest)
+    (rest) => Effect.andThen(TestClock.setTime(0), rest)
   )
 
 describe("idle", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { Metrics } from "../../src/layers/Metrics.ts"
 import { StopRequests } from "../../src/layers/StopRequests.ts"
@@ -17,7 +17,7 @@ describe("lakebase mode", () => {
       const state = yield* ComputeState
       const stops = yield* StopRequests
       yield* state.transition("spec at start", () => ({ spec: spec() }))
-      const fiber = yield* Effect.fork(initWatchdog)
+      const fiber = yield* Effect.forkChild(initWatchdog)
       yield* settle
       yield* TestClock.adjust("59 seconds")
       expect(yield* stops.current).toBeNull()

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { Pageserver, PageserverFailed } from "../../src/layers/Pageserver.ts"
 import { keepLease } from "../../src/programs/lease.ts"
@@ -33,7 +33,7 @@ const leasing = (
   })
   return Effect.gen(function* () {
     yield* running(parsed)
-    const fiber = yield* Effect.fork(keepLease)
+    const fiber = yield* Effect.forkChild(keepLease)
     yield* settle
     for (const step of advance) {
       yield* TestClock.adjust(step as never)
@@ -79,7 +79,7 @@ describe("the LSN of a static compute", () => {
     return Effect.gen(function* () {
       yield* running(parsed)
       const state = yield* ComputeState
-      const fiber = yield* Effect.fork(keepLease)
+      const fiber = yield* Effect.forkChild(keepLease)
       yield* settle
       yield* state.update(() => ({ spec: spec({ mode: { Static: "0/10" }, format_version: 1.0 }) }))
       yield* settle

@@ -3,10 +3,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { EndpointStorage, EndpointStorageFailed, type StorageAnswer } from "../../src/layers/EndpointStorage.ts"
 import type { Sql } from "../../src/layers/Sql.ts"
@@ -44,9 +43,9 @@ const caching = <A, E>(
     readonly sql?: Layer.Layer<Sql>
     readonly parsed?: typeof stored
   },
-  test: Effect.Effect<A, E, Prewarming | Offloading | Layer.Layer.Success<typeof basics>>
+  test: Effect.Effect<A, E, Prewarming | Offloading | Layer.Success<typeof basics>>
 ) =>
-  Effect.zipRight(running(layers.parsed ?? stored), test).pipe(
+  Effect.andThen(running(layers.parsed ?? stored), test).pipe(
     Effect.provide(
       Layer.mergeAll(Prewarming.layer, Offloading.layer).pipe(
         Layer.provideMerge(Layer.mergeAll(basics, layers.storage, layers.sql ?? scriptedSql([], info)))
@@ -62,7 +61,7 @@ const settled = (member: "prewarm" | "offload") =>
       (current) => current[member]
     )
   )
-const prewarmed = Effect.zipRight(prewarm, settled("prewarm"))
+const prewarmed = Effect.andThen(prewarm, settled("prewarm"))
 
 describe("LFC prewarm", () => {
   it.effect("loads what the store has", () => {
@@ -93,7 +92,7 @@ describe("LFC prewarm", () => {
 
   it.effect.each([
     ["503 Service Unavailable querying endpoint storage", Effect.succeed(answer(503, "Service Unavailable"))],
-    ["querying endpoint storage: reset", new EndpointStorageFailed({ message: "reset" })],
+    ["querying endpoint storage: reset", Effect.fail(new EndpointStorageFailed({ message: "reset" }))],
     [
       "getting request body from endpoint storage: cut",
       Effect.succeed({ ...answer(200, "OK"), body: Stream.fail(new EndpointStorageFailed({ message: "cut" })) })
@@ -151,11 +150,11 @@ describe("LFC prewarm", () => {
   )
 
   it.effect("goes on when whoever asked is gone", () => {
-    const gate = Deferred.unsafeMake<StorageAnswer>(FiberId.none)
+    const gate = Deferred.makeUnsafe<StorageAnswer>()
     return caching(
       { storage: storage(Deferred.await(gate)) },
       Effect.gen(function* () {
-        const asker = yield* Effect.fork(Effect.zipRight(prewarm, Effect.never))
+        const asker = yield* Effect.forkChild(Effect.andThen(prewarm, Effect.never))
         yield* settle
         yield* Fiber.interrupt(asker)
         yield* Deferred.succeed(gate, answer(404, "Not Found"))
@@ -166,7 +165,7 @@ describe("LFC prewarm", () => {
 })
 
 describe("LFC offload", () => {
-  const offload = Effect.zipRight(
+  const offload = Effect.andThen(
     Effect.flatMap(Offloading, (offloading) => offloading.begin),
     settled("offload")
   )
@@ -206,8 +205,8 @@ describe("LFC offload", () => {
       { storage: storage(Effect.never, puts) },
       Effect.gen(function* () {
         const state = yield* ComputeState
-        const fiber = yield* Effect.fork(offloadPeriodically)
-        const pass = Effect.zipRight(
+        const fiber = yield* Effect.forkChild(offloadPeriodically)
+        const pass = Effect.andThen(
           TestClock.adjust("2 seconds"),
           Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 30)))
         )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import { fromBigInt } from "../../src/domain/Lsn.ts"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { DataDirectoryFailed } from "../../src/layers/DataDirectory.ts"
@@ -94,10 +94,10 @@ describe("promotion", () => {
       [["pg_last_wal_replay_lsn", Effect.sync(() => [{ lsn: ++polls > 2 ? "0/100" : null }])], ...well],
       () =>
         Effect.gen(function* () {
-          const first = yield* Effect.fork(promote)
+          const first = yield* Effect.forkChild(promote)
           yield* settle
           yield* Fiber.interrupt(first)
-          const second = yield* Effect.fork(promote)
+          const second = yield* Effect.forkChild(promote)
           yield* settle
           yield* TestClock.adjust("2 seconds")
           expect(yield* Fiber.join(second)).toMatchObject({ status: "completed", lsn_wait_time_ms: 2000 })
@@ -124,7 +124,7 @@ describe("promotion", () => {
     let polls = 0
     return promoting([["pg_last_wal_replay_lsn", Effect.sync(() => [{ lsn: `0/${(++polls).toString(16)}` }])]], (log) =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.fork(promote)
+        const fiber = yield* Effect.forkChild(promote)
         yield* settle
         for (let second = 0; second < 21; second++) {
           yield* TestClock.adjust("1 second")
@@ -164,7 +164,7 @@ describe("promotion", () => {
   it.effect("goes on with the reconfiguration when only that failed before", () => {
     let full = true
     const write = Effect.suspend(() =>
-      full ? new DataDirectoryFailed({ path: "postgresql.conf", reason: "no space left" }) : Effect.void
+      full ? Effect.fail(new DataDirectoryFailed({ path: "postgresql.conf", reason: "no space left" })) : Effect.void
     )
     return promoting(
       well,
@@ -183,7 +183,7 @@ describe("promotion", () => {
   it.effect("ends with the compute", () =>
     promoting([["pg_last_wal_replay_lsn", [{ lsn: null }]]], () =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.fork(promote)
+        const fiber = yield* Effect.forkChild(promote)
         yield* settle
         const state = yield* ComputeState
         yield* state.transition("terminate fast")

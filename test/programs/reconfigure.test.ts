@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/TestClock"
+import * as TestClock from "effect/testing/TestClock"
 import type { ParsedSpec } from "../../src/domain/ParsedSpec.ts"
 import { ComputeState } from "../../src/layers/ComputeState.ts"
 import { SpecSource } from "../../src/layers/SpecSource.ts"
@@ -57,7 +57,7 @@ describe("reconfiguration", () => {
         ["pg_conf_load_time", Effect.sync(() => [{ loaded: ++polls > 3 }])],
         ["pending_restart", [{ name: "max_connections" }]]
       ]
-      const fiber = yield* Effect.fork(reconfigured(spec(), log, answers))
+      const fiber = yield* Effect.forkChild(reconfigured(spec(), log, answers))
       yield* settle
       expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP"])
       expect(log.findIndex((entry) => entry.startsWith("SELECT"))).toBeGreaterThan(log.indexOf("SIGHUP"))
@@ -77,7 +77,7 @@ describe("reconfiguration", () => {
         ["pg_conf_load_time", [{ loaded: false }]],
         ["pg_file_settings", [fault]]
       ]
-      const fiber = yield* Effect.fork(Effect.flip(reconfigured(spec(), log, answers)))
+      const fiber = yield* Effect.forkChild(Effect.flip(reconfigured(spec(), log, answers)))
       yield* settle
       yield* TestClock.adjust("1 second")
       const error = yield* Fiber.join(fiber)
@@ -89,7 +89,7 @@ describe("reconfiguration", () => {
   it.effect("goes on when nobody can see the reload within its limit", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
-      const fiber = yield* Effect.fork(reconfigured(spec(), log, [["pg_conf_load_time", [{ loaded: false }]]]))
+      const fiber = yield* Effect.forkChild(reconfigured(spec(), log, [["pg_conf_load_time", [{ loaded: false }]]]))
       yield* settle
       yield* TestClock.adjust("11 seconds")
       expect(yield* Fiber.join(fiber)).toMatchObject({ confirmed: false })
@@ -142,16 +142,16 @@ describe("reconfiguration", () => {
     return Effect.gen(function* () {
       yield* running(spec())
       const reconfiguration = yield* Reconfiguration
-      const first = yield* Effect.fork(
+      const first = yield* Effect.forkChild(
         reconfiguration.exclusive((run) =>
-          Effect.zipRight(
+          Effect.andThen(
             Effect.promise(() => gate),
             run()
           )
         )
       )
       yield* settle
-      const second = yield* Effect.fork(reconfiguration.run())
+      const second = yield* Effect.forkChild(reconfiguration.run())
       yield* settle
       expect(log).toEqual([])
       release()
@@ -176,7 +176,7 @@ describe("refresh", () => {
         return { spec: next?.spec ?? null, compute_ctl_config: { jwks: { keys: [] }, tls: null } }
       })
     })
-    return Effect.zipRight(running(spec()), test(log)).pipe(
+    return Effect.andThen(running(spec()), test(log)).pipe(
       Effect.provide(Refresh.layer.pipe(Layer.provideMerge(world(log, answers)), Layer.provideMerge(source)))
     )
   }
@@ -210,7 +210,7 @@ describe("refresh", () => {
       [moved],
       (log) =>
         Effect.gen(function* () {
-          const first = yield* Effect.fork(Effect.flip(run))
+          const first = yield* Effect.forkChild(Effect.flip(run))
           yield* settle
           yield* TestClock.adjust("1 second")
           expect((yield* Fiber.join(first)).message).toContain("refused")

@@ -16,7 +16,7 @@ export interface Client {
 /** A connected client, or one that was refused; `reads`: whether it takes what is sent to it. */
 export const connect = (port: number, reads = true): Effect.Effect<Client, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.async<Client>((resume) => {
+    Effect.callback<Client>((resume) => {
       const socket = net.connect(port, "127.0.0.1")
       let received = ""
       let closed = false
@@ -55,7 +55,7 @@ export const eventually = (what: string, holds: () => boolean, limit = 20_000): 
   Effect.gen(function* () {
     const until = performance.now() + limit
     while (!holds()) {
-      if (performance.now() > until) return yield* Effect.dieMessage(`not within ${limit} ms: ${what}`)
+      if (performance.now() > until) return yield* Effect.die(new Error(`not within ${limit} ms: ${what}`))
       yield* Effect.sleep("10 millis")
     }
   })

@@ -273,7 +273,7 @@ const until = <A>(
         found === null ? failed(`ended ${JSON.stringify(ended)}`) : Effect.succeed(found)
       )
     )
-  ).pipe(Effect.timeoutFail({ duration: limit, onTimeout: () => failed(`not within ${limit} ms`) }))
+  ).pipe(Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(failed(`not within ${limit} ms`)) }))
 }
 
 /** Starts a compute on the emulator; with the scope it and all it started are gone. */

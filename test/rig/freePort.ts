@@ -7,7 +7,7 @@ const highest = 32_000
 const taken = new Set<number>()
 
 const isFree = (port: number): Effect.Effect<boolean> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const server = createServer()
     server.once("error", () => resume(Effect.succeed(false)))
     server.listen(port, () => server.close(() => resume(Effect.succeed(true))))

@@ -23,9 +23,10 @@ export interface Request {
 }
 
 export const http = (request: Request, limit: number = 60_000): Effect.Effect<Answer, HttpFailed> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const { method = "GET", host = "127.0.0.1", port, path, headers = {}, body } = request
-    const failed = (cause: Error) => resume(new HttpFailed({ message: `${method} ${path}: ${cause.message}` }))
+    const failed = (cause: Error) =>
+      resume(Effect.fail(new HttpFailed({ message: `${method} ${path}: ${cause.message}` })))
     const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }
     const outgoing = send({
       method,

@@ -17,15 +17,15 @@ export const beside = <A, E, R>(compute: Compute, effect: Effect.Effect<A, E, R>
   Effect.gen(function* () {
     let longest = 0
     let probes = 0
-    const running = yield* Effect.fork(effect)
+    const running = yield* Effect.forkChild(effect)
     do {
       const before = performance.now()
       const { status } = yield* compute.http({ path, limit: 60_000 })
-      if (status !== 200) return yield* Effect.dieMessage(`${path} was answered with ${status}`)
+      if (status !== 200) return yield* Effect.die(new Error(`${path} was answered with ${status}`))
       longest = Math.max(longest, performance.now() - before)
       probes += 1
       yield* Effect.sleep(5)
-    } while (running.unsafePoll() === null)
+    } while (running.pollUnsafe() === null)
     const waited: Waited<A> = { value: yield* Fiber.join(running), longest, probes }
     return waited
   })

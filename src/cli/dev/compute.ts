@@ -21,9 +21,9 @@ export class NoPort extends Data.TaggedError("NoPort")<{ readonly port: number; 
 }
 
 const tryPort = (port: number) =>
-  Effect.async<number, NoPort>((resume) => {
+  Effect.callback<number, NoPort>((resume) => {
     const server = net.createServer()
-    server.once("error", (error) => resume(new NoPort({ port, reason: error.message })))
+    server.once("error", (error) => resume(Effect.fail(new NoPort({ port, reason: error.message }))))
     server.listen(port, "127.0.0.1", () => {
       server.close(() => resume(Effect.succeed(port)))
     })

@@ -3,7 +3,7 @@
  *
  * Source: PostgreSQL `src/backend/commands/extension.c` (`parse_extension_control_file`), `src/backend/utils/misc/guc-file.l`.
  */
-const LINE = /^\s*(\w+)\s*=?\s*(?:'((?:[^'\\]|''|\\.)*)'|([^\s'#]+))\s*(?:#.*)?$/
+const LINE = /^\s*(\w+)(?:\s*=\s*|\s+|(?='))(?:'((?:[^'\\]|''|\\.)*)'|([^\s'#]+))\s*(?:#.*)?$/
 
 /** The last value of each name; lines that are none are passed by. */
 export const parseControlFile = (text: string): ReadonlyMap<string, string> => {

@@ -15,4 +15,4 @@ export const Inspection = Schema.Struct({
 })
 export type Inspection = typeof Inspection.Type
 
-export const decodeInspection = Schema.decodeEither(Schema.parseJson(Inspection))
+export const decodeInspection = Schema.decodeResult(Schema.fromJsonString(Inspection))

@@ -1,9 +1,9 @@
 /**
  * The catalog as it was found, as far as a plan depends on it.
  */
-import * as Either from "effect/Either"
-import type * as ParseResult from "effect/ParseResult"
+
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { parseControlFile } from "./ControlFile.ts"
 import type { Inspection } from "./Inspection.ts"
@@ -79,11 +79,11 @@ export interface Snapshot extends Omit<Document, "roles" | "neonControl"> {
   readonly inspections: ReadonlyMap<string, Inspection>
 }
 
-const decodeDocument = Schema.decodeEither(Schema.parseJson(Document))
+const decodeDocument = Schema.decodeResult(Schema.fromJsonString(Document))
 
 /** Reads the answer of the server; anything unexpected in it is an error, because a lost row leads to "already exists". */
-export const decodeSnapshot = (json: string): Either.Either<Snapshot, ParseResult.ParseError> =>
-  Either.map(decodeDocument(json), ({ neonControl, roles, ...rest }) => ({
+export const decodeSnapshot = (json: string): Result.Result<Snapshot, Schema.SchemaError> =>
+  Result.map(decodeDocument(json), ({ neonControl, roles, ...rest }) => ({
     ...rest,
     neonAvailable: neonControl === null ? null : (parseControlFile(neonControl).get("default_version") ?? null),
     roles: new Map(

@@ -4,7 +4,7 @@
  *
  * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type { ParsedSpec } from "../ParsedSpec.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
 import { createAndAlterDatabases, dropInvalidDatabases, grantDatabases, renameAndDeleteDatabases } from "./databases.ts"
@@ -37,7 +37,7 @@ export const plan = (
   snapshot: Snapshot,
   settings: PlanSettings,
   settled: (row: DraftDatabase) => boolean = () => false
-): Either.Either<Plan, UnplannableSpec> => {
+): Result.Result<Plan, UnplannableSpec> => {
   const state = draft(snapshot, settings)
   const lakebase = (steps: () => ReadonlyArray<Step>) => (settings.lakebase ? steps() : [])
   const phases = [
@@ -73,8 +73,8 @@ export const plan = (
     phase("audit", audit(spec, state))
   ]
   const [refusal] = state.refusals
-  if (refusal !== undefined) return Either.left(refusal)
-  return Either.right({
+  if (refusal !== undefined) return Result.fail(refusal)
+  return Result.succeed({
     phases: phases.filter(({ steps, databases }) => steps.length > 0 || databases.length > 0),
     warnings: [...new Set(state.warnings)]
   })

@@ -3,8 +3,9 @@
  *
  * Source: `compute_tools/src/spec_apply.rs` (`CreatePrivilegedRole`, `RenameRoles`, `CreateAndAlterRoles`, `DropRoles`).
  */
-import * as Either from "effect/Either"
+
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type { ComputeSpec, Role } from "../ComputeSpec.ts"
 import { passwordVerifier } from "../PasswordVerifier.ts"
 import { ident, literal } from "../Quote.ts"
@@ -51,10 +52,10 @@ const jwtRoles = (spec: ComputeSpec): ReadonlySet<string> =>
 type Password = Redacted.Redacted<string> | null
 
 /** As Postgres stores it, or why it may not be stored. */
-const passwordOf = ({ encrypted_password }: Role): Either.Either<Password, string> =>
+const passwordOf = ({ encrypted_password }: Role): Result.Result<Password, string> =>
   encrypted_password === null
-    ? Either.right(null)
-    : Either.map(
+    ? Result.succeed(null)
+    : Result.map(
         passwordVerifier(Redacted.value(encrypted_password)),
         (verifier): Password => (verifier === null ? null : Redacted.make(verifier))
       )
@@ -68,7 +69,7 @@ export const refusedRoles = (
 ): ReadonlyArray<{ readonly index: number; readonly name: string; readonly reason: string }> =>
   spec.cluster.roles.flatMap((role, index) => {
     const password = passwordOf(role)
-    return Either.isLeft(password) ? [{ index, name: role.name, reason: password.left }] : []
+    return Result.isFailure(password) ? [{ index, name: role.name, reason: password.failure }] : []
   })
 
 /**
@@ -89,23 +90,23 @@ const withPassword = (
 
 export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const jwt = jwtRoles(spec)
-  const settled = (role: Role, password: Either.Either<Password, string>) => {
+  const settled = (role: Role, password: Result.Result<Password, string>) => {
     const found = draft.roles.get(stored(role.name))
-    return found !== undefined && Either.isRight(password) && samePassword(password.right, found)
+    return found !== undefined && Result.isSuccess(password) && samePassword(password.success, found)
   }
   return spec.cluster.roles.flatMap((role) => {
     const password = passwordOf(role)
     const name = stored(role.name)
     const found = draft.roles.get(name)
     if (settled(role, password)) return []
-    if (Either.isLeft(password)) {
+    if (Result.isFailure(password)) {
       const head = `${found === undefined ? "CREATE" : "ALTER"} ROLE ${ident(role.name)} PASSWORD ${HIDDEN}`
-      return [step(named("role", role.name), "its password cannot be set", head, { refused: password.left })]
+      return [step(named("role", role.name), "its password cannot be set", head, { refused: password.failure })]
     }
-    draft.roles.set(name, password.right)
+    draft.roles.set(name, password.success)
     const written = (reason: string, head: string) => {
-      const wanted = { ...role, encrypted_password: password.right }
-      const { sql, ...more } = withPassword(head, wanted, password.right)
+      const wanted = { ...role, encrypted_password: password.success }
+      const { sql, ...more } = withPassword(head, wanted, password.success)
       const statement = roleStatement(head, wanted)
       return [step(named("role", role.name), reason, sql, { ...more, statement, alone: !isPlain(role.options) })]
     }

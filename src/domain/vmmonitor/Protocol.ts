@@ -4,17 +4,17 @@
  *
  * Source: `libs/vm_monitor/src/protocol.rs`; neondatabase/autoscaling `pkg/agent/dispatcher.go`.
  */
-import type * as Either from "effect/Either"
-import type * as ParseResult from "effect/ParseResult"
+
+import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-const U8 = Schema.Int.pipe(Schema.between(0, 255))
-const Unsigned = Schema.Int.pipe(Schema.nonNegative())
+const U8 = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
+const Unsigned = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
-const VersionRange = Schema.parseJson(Schema.Struct({ min: U8, max: U8 }))
+const VersionRange = Schema.fromJsonString(Schema.Struct({ min: U8, max: U8 }))
 export type VersionRange = typeof VersionRange.Type
 
-export const decodeVersionRange = Schema.decodeUnknownEither(VersionRange)
+export const decodeVersionRange = Schema.decodeUnknownResult(VersionRange)
 
 /** The only version there is. */
 export const VERSION = 1
@@ -36,20 +36,20 @@ const Resources = Schema.Struct({ cpu: Schema.Finite, mem: Unsigned })
 /** `cpu` in vCPUs, `mem` in bytes. */
 export type Resources = typeof Resources.Type
 
-const message = <Type extends string, A, I>(type: Type, content: Schema.Schema<A, I>) =>
+const message = <Type extends string, S extends Schema.Constraint>(type: Type, content: S) =>
   Schema.Struct({ type: Schema.Literal(type), content, id: Unsigned })
 
-const AgentMessage = Schema.Union(
+const AgentMessage = Schema.Union([
   message("UpscaleNotification", Schema.Struct({ granted: Resources })),
   message("DownscaleRequest", Schema.Struct({ target: Resources })),
   message("HealthCheck", Schema.Struct({})),
   message("InvalidMessage", Schema.Struct({ error: Schema.String })),
   message("InternalError", Schema.Struct({ error: Schema.String }))
-)
+])
 export type AgentMessage = typeof AgentMessage.Type
 
-export const decodeAgentMessage: (text: string) => Either.Either<AgentMessage, ParseResult.ParseError> =
-  Schema.decodeUnknownEither(Schema.parseJson(AgentMessage))
+export const decodeAgentMessage: (text: string) => Result.Result<AgentMessage, Schema.SchemaError> =
+  Schema.decodeUnknownResult(Schema.fromJsonString(AgentMessage))
 
 export type MonitorMessage =
   | { readonly type: "UpscaleRequest"; readonly id: number }

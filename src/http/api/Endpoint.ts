@@ -19,7 +19,7 @@ export type PathParams<Path extends string> = Path extends `${string}{${infer Na
   : never
 
 // biome-ignore lint/suspicious/noExplicitAny: the encoded side of a body's schema is JSON, which the decoder checks
-export type BodySchema<B> = Schema.Schema<B, any, never>
+export type BodySchema<B> = Schema.Codec<B, any, never>
 
 export interface Endpoint<Path extends string = string, Q = unknown, B = unknown> {
   readonly name: string
@@ -48,7 +48,7 @@ export interface Endpoint<Path extends string = string, Q = unknown, B = unknown
 /** An endpoint whatever its query and body are: for lists, and for what is printed of them. */
 export type Described = Omit<Endpoint, "query" | "body"> & {
   readonly query: { readonly params: Params } | undefined
-  readonly body: Schema.Schema.All | undefined
+  readonly body: Schema.Constraint | undefined
 }
 
 interface Definition<Path extends string, Q, B> {

@@ -4,13 +4,13 @@
  * Decoding is form style: `+` is a space, `%XX` a byte, bad UTF-8 is replaced. Unknown names are ignored, a known one
  * given twice is an error. The error texts are those of `serde`.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { excerpt } from "../../domain/Excerpt.ts"
 
 export interface Param<A> {
   /** JSON Schema of the value, for the OpenAPI document. */
   readonly schema: Readonly<Record<string, string | ReadonlyArray<string>>>
-  readonly parse: (text: string) => Either.Either<A, string>
+  readonly parse: (text: string) => Result.Result<A, string>
   /** The value when the parameter is absent; a parameter without it is required. */
   readonly absent?: { readonly value: A }
 }
@@ -19,16 +19,16 @@ type Value = string | number | boolean | null
 export type Params = Readonly<Record<string, Param<Value>>>
 export type QueryOf<P extends Params> = { readonly [Name in keyof P]: P[Name] extends Param<infer A> ? A : never }
 
-export const text: Param<string> = { schema: { type: "string" }, parse: Either.right }
+export const text: Param<string> = { schema: { type: "string" }, parse: Result.succeed }
 
 export const oneOf = <const A extends string>(...values: ReadonlyArray<A>): Param<A> => ({
   schema: { type: "string", enum: values },
   parse: (given) => {
     const value = values.find((candidate) => candidate === given)
-    if (value !== undefined) return Either.right(value)
+    if (value !== undefined) return Result.succeed(value)
     const names = values.map((name) => `\`${name}\``)
     const expected = names.length === 2 ? names.join(" or ") : `one of ${names.join(", ")}`
-    return Either.left(`unknown variant \`${excerpt(given)}\`, expected ${expected}`)
+    return Result.fail(`unknown variant \`${excerpt(given)}\`, expected ${expected}`)
   }
 })
 
@@ -36,8 +36,8 @@ export const bool: Param<boolean> = {
   schema: { type: "boolean" },
   parse: (given) =>
     given === "true" || given === "false"
-      ? Either.right(given === "true")
-      : Either.left("provided string was not `true` or `false`")
+      ? Result.succeed(given === "true")
+      : Result.fail("provided string was not `true` or `false`")
 }
 
 /** A whole number from 0 on, as far as a double holds it exactly. */
@@ -46,8 +46,8 @@ export const natural: Param<number> = {
   parse: (given) => {
     const value = Number(given)
     return /^\d+$/.test(given) && Number.isSafeInteger(value)
-      ? Either.right(value)
-      : Either.left("invalid digit found in string")
+      ? Result.succeed(value)
+      : Result.fail("invalid digit found in string")
   }
 }
 
@@ -86,7 +86,7 @@ const formText = (given: string): string => {
   return spaced.includes("%") ? formDecoder.decode(percentBytes(spaced)) : spaced
 }
 
-const decodeAll = <P extends Params>(params: P, query: string): Either.Either<QueryOf<P>, string> => {
+const decodeAll = <P extends Params>(params: P, query: string): Result.Result<QueryOf<P>, string> => {
   const values = new Map<string, Value>()
   for (const pair of query.split("&")) {
     if (pair === "") continue
@@ -94,25 +94,25 @@ const decodeAll = <P extends Params>(params: P, query: string): Either.Either<Qu
     const name = formText(equals < 0 ? pair : pair.slice(0, equals))
     const param = Object.hasOwn(params, name) ? params[name] : undefined
     if (param === undefined) continue
-    if (values.has(name)) return Either.left(`duplicate field \`${name}\``)
+    if (values.has(name)) return Result.fail(`duplicate field \`${name}\``)
     const value = param.parse(equals < 0 ? "" : formText(pair.slice(equals + 1)))
-    if (Either.isLeft(value)) return Either.left(`${name}: ${value.left}`)
-    values.set(name, value.right)
+    if (Result.isFailure(value)) return Result.fail(`${name}: ${value.failure}`)
+    values.set(name, value.success)
   }
   for (const [name, param] of Object.entries(params)) {
     if (values.has(name)) continue
-    if (param.absent === undefined) return Either.left(`missing field \`${name}\``)
+    if (param.absent === undefined) return Result.fail(`missing field \`${name}\``)
     values.set(name, param.absent.value)
   }
   // Every name of `params` has been given a value of its own parser above.
-  return Either.right(Object.fromEntries(values) as QueryOf<P>)
+  return Result.succeed(Object.fromEntries(values) as QueryOf<P>)
 }
 
 /** How an endpoint reads its query. */
 export interface Query<A> {
   readonly params: Params
   /** The part of the URI behind `?`; absent when there is no `?`. */
-  readonly decode: (query: string | undefined) => Either.Either<A, string>
+  readonly decode: (query: string | undefined) => Result.Result<A, string>
 }
 
 /** A URI without `?` has no parameters. */
@@ -124,7 +124,7 @@ export const query = <P extends Params>(params: P): Query<QueryOf<P>> => ({
 /** A URI without `?` has no query at all, which is `null`; one with `?` is decoded in full. */
 export const optionalQuery = <P extends Params>(params: P): Query<QueryOf<P> | null> => ({
   params,
-  decode: (given) => (given === undefined ? Either.right(null) : decodeAll(params, given))
+  decode: (given) => (given === undefined ? Result.succeed(null) : decodeAll(params, given))
 })
 
 /** The part of a URI behind `?`, for a client. Values of `null` are left out. */

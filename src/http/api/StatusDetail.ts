@@ -6,7 +6,7 @@ import { ComputeStatus } from "../../domain/ComputeStatus.ts"
 
 /** RFC 3339 with `Z`. Every time here is the compute's own clock, `now` included. */
 const Time = Schema.String
-const nullable = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
+const nullable = <A, I>(schema: Schema.Codec<A, I>) => Schema.NullOr(schema)
 
 export const Status = Schema.Struct({
   start_time: Time,
@@ -27,13 +27,17 @@ export const StatusDetail = Schema.Struct({
   postgres_runs: Schema.Boolean,
   /** Keys of the API, those the process was started with first. */
   keys: Schema.Array(
-    Schema.Struct({ kid: Schema.String, since: Time, counts: Schema.Literal("always", "newest", "until the next set") })
+    Schema.Struct({
+      kid: Schema.String,
+      since: Time,
+      counts: Schema.Literals(["always", "newest", "until the next set"])
+    })
   ),
   waits: Schema.Array(Schema.Struct({ name: Schema.String, since: Time, deadline: nullable(Time) })),
   services: Schema.Array(
     Schema.Struct({
       name: Schema.String,
-      state: Schema.Literal("running", "backing off", "ended"),
+      state: Schema.Literals(["running", "backing off", "ended"]),
       restarts: Schema.Number,
       last_error: nullable(Schema.String)
     })

@@ -52,7 +52,7 @@ export const installExtension = endpoint("install_extension", {
   failures: [412, 500]
 })
 
-export const Privilege = Schema.Literal(
+export const Privilege = Schema.Literals([
   "SELECT",
   "INSERT",
   "UPDATE",
@@ -65,7 +65,7 @@ export const Privilege = Schema.Literal(
   "CONNECT",
   "TEMPORARY",
   "EXECUTE"
-)
+])
 export type Privilege = typeof Privilege.Type
 
 export const SetRoleGrantsRequest = Schema.Struct({

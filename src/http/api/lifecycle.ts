@@ -1,7 +1,7 @@
 /**
  * The life of the compute: what it is, giving it a spec, ending it.
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { ConfigurationRequest } from "../../domain/ComputeConfig.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
@@ -51,7 +51,7 @@ const TERMINATE = {
 const terminateQuery: Query.Query<Query.QueryOf<typeof TERMINATE> | null> = {
   params: TERMINATE,
   decode: (given) =>
-    Either.filterOrLeft(
+    Result.filterOrFail(
       Query.optionalQuery(TERMINATE).decode(given),
       (values) => values === null || values.mode !== null || values.if_idle !== null,
       () => "missing field `mode`"

@@ -1,7 +1,7 @@
 /**
  * The OpenAPI 3.1 document of a list of endpoints.
  */
-import * as JSONSchema from "effect/JSONSchema"
+import * as Schema from "effect/Schema"
 import type { Described } from "./Endpoint.ts"
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -78,12 +78,7 @@ const operation = (endpoint: Described) => ({
 const bodySchemas = (endpoints: ReadonlyArray<Described>) =>
   endpoints.flatMap(({ body, name }) => {
     if (body === undefined) return []
-    const definitions: Record<string, JSONSchema.JsonSchema7> = {}
-    const schema = JSONSchema.fromAST(body.ast, {
-      definitions,
-      definitionPath: "#/components/schemas/",
-      target: "openApi3.1"
-    })
+    const { definitions, schema } = Schema.toJsonSchemaDocument(Schema.toEncoded(body))
     return [[name, schema], ...Object.entries(definitions)]
   })
 

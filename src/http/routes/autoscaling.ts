@@ -3,8 +3,9 @@
  *
  * Source: `compute_tools/src/http/routes/autoscaling_metrics.rs`.
  */
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+
 import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { PostgresExporter } from "../../layers/PostgresExporter.ts"
 import { autoscalingMetrics } from "../api/probes.ts"
 import { orStatus, route } from "../Route.ts"

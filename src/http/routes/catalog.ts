@@ -19,7 +19,7 @@ const planned = (spec: ParsedSpec) =>
 
 const parsed = (spec: ComputeSpec) =>
   Effect.catchTag(
-    Effect.suspend(() => parseSpec(spec)),
+    Effect.suspend(() => Effect.fromResult(parseSpec(spec))),
     "InvalidSpec",
     ({ message }) => refuse(400, message)
   )
@@ -51,14 +51,14 @@ export const routes = [
       Effect.map((sql) => streamed(200, "application/json", sql)),
       Effect.catchTags({
         DatabaseMissing: ({ message }) => refuse(404, message),
-        DumpFailed: (error) => Effect.zipRight(Effect.logError(error.message), refuse(500, "failed to execute pg_dump"))
+        DumpFailed: (error) => Effect.andThen(Effect.logError(error.message), refuse(500, "failed to execute pg_dump"))
       }),
       orStatus(500)
     )
   ),
   route(api.insights, () =>
     requireRunning.pipe(
-      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.insights)),
+      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.insights)),
       // Clients have come to expect a string that holds JSON.
       Effect.map((text) => json(200, text)),
       orStatus(500)
@@ -66,21 +66,21 @@ export const routes = [
   ),
   route(api.checkWritability, () =>
     requireRunning.pipe(
-      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.checkWritability)),
+      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.checkWritability)),
       Effect.as(json(200, true)),
       orStatus(500)
     )
   ),
   route(api.installExtension, ({ body }) =>
     requireRunning.pipe(
-      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body))),
+      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body))),
       Effect.as(json(201, { extension: body.extension, version: body.version })),
       orStatus(500, "failed to install extension: ")
     )
   ),
   route(api.setRoleGrants, ({ body }) =>
     requireRunning.pipe(
-      Effect.zipRight(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body))),
+      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body))),
       Effect.as(
         json(201, { database: body.database, schema: body.schema, privileges: body.privileges, role: body.role })
       ),
@@ -94,6 +94,6 @@ export const routes = [
       return json(200, apply === null && last === null ? null : { ...apply, reconfiguration: shown(last) })
     })
   ),
-  route(api.plan, () => requireRunning.pipe(Effect.zipRight(current), Effect.flatMap(planned))),
-  route(api.planFor, ({ body }) => requireRunning.pipe(Effect.zipRight(parsed(body.spec)), Effect.flatMap(planned)))
+  route(api.plan, () => requireRunning.pipe(Effect.andThen(current), Effect.flatMap(planned))),
+  route(api.planFor, ({ body }) => requireRunning.pipe(Effect.andThen(parsed(body.spec)), Effect.flatMap(planned)))
 ]

@@ -59,7 +59,7 @@ export const routes = [
   ),
   route(api.terminate, ({ query }) =>
     (query === null || query.if_idle === null ? Effect.void : unlessUsed(query.if_idle)).pipe(
-      Effect.zipRight(terminate(query?.mode ?? "fast")),
+      Effect.andThen(terminate(query?.mode ?? "fast")),
       Effect.map(terminated),
       orStatus(412)
     )

@@ -8,11 +8,11 @@ import { json, orStatus, route } from "../Route.ts"
 export const routes = [
   route(api.promote, ({ body }) =>
     Effect.gen(function* () {
-      const spec = yield* orStatus(400)(parseSpec(body.spec))
+      const spec = yield* orStatus(400)(Effect.fromResult(parseSpec(body.spec)))
       const state = yield* ComputeState
       const promotion = yield* Promotion
       const current = yield* state.get
-      if (current.spec === null) return yield* orStatus(412)(new InvalidStatus({ status: current.status }))
+      if (current.spec === null) return yield* orStatus(412)(Effect.fail(new InvalidStatus({ status: current.status })))
       const result = yield* promotion.promote({ spec, walFlushLsn: body.wal_flush_lsn })
       return json(result.status === "completed" ? 200 : 500, result)
     })

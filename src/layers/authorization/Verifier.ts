@@ -137,8 +137,8 @@ export const makeVerifier = (sets: ReadonlyArray<JwkSet>, imported: ImportedKeys
       },
       verify: (header) => {
         const token = bearer(header)
-        if (token === null) return new Unauthorized(noToken)
-        return token.length > MAX_TOKEN ? new Unauthorized(notVerified) : verify(token)
+        if (token === null) return Effect.fail(new Unauthorized(noToken))
+        return token.length > MAX_TOKEN ? Effect.fail(new Unauthorized(notVerified)) : verify(token)
       }
     }
   })

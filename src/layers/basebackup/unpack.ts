@@ -86,16 +86,16 @@ const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeli
       (stream) => Effect.sync(() => stream.destroy())
     )
     const settle = (outcome: Effect.Effect<void, Failure>) => {
-      Deferred.unsafeDone(done, outcome)
+      Deferred.doneUnsafe(done, outcome)
       gunzip.destroy()
     }
     const unpacked = (work: () => string | null) => {
       try {
         const fault = work()
-        if (fault !== null) settle(new BadBasebackup({ message: fault }))
+        if (fault !== null) settle(Effect.fail(new BadBasebackup({ message: fault })))
         return fault === null
       } catch (error) {
-        if (error instanceof BadArchive) settle(new BadBasebackup({ message: error.message }))
+        if (error instanceof BadArchive) settle(Effect.fail(new BadBasebackup({ message: error.message })))
         else settle(notWritten(`${dir}/${extraction.name}`, error, reasonOf(error)))
         return false
       }
@@ -129,11 +129,11 @@ const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeli
       if (waiting.length === 0) finish()
     })
     gunzip.on("error", (error) =>
-      settle(new BadBasebackup({ message: `cannot gunzip the basebackup: ${error.message}` }))
+      settle(Effect.fail(new BadBasebackup({ message: `cannot gunzip the basebackup: ${error.message}` })))
     )
     yield* Effect.addFinalizer(() => Effect.sync(() => extraction.close()))
 
-    const drained = Effect.async<void>((resume) => {
+    const drained = Effect.callback<void>((resume) => {
       const proceed = () => resume(Effect.void)
       gunzip.once("drain", proceed)
       return Effect.sync(() => gunzip.off("drain", proceed))
@@ -149,7 +149,7 @@ const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeli
         if (!gunzip.destroyed) gunzip.end()
         return awaitDone
       }),
-      failed: Effect.zipRight(awaitDone, Effect.never)
+      failed: Effect.andThen(awaitDone, Effect.never)
     }
   })
 
@@ -167,14 +167,14 @@ export const unpack = <E, R>(
     const extraction = new Extraction(dir, owner, KEPT)
     const pipeline = yield* pipelineInto(dir, extraction)
     let size = 0
-    const received = Stream.runForEachChunk(bytes, (chunk) =>
+    const received = Stream.runForEachArray(bytes, (chunk) =>
       Effect.forEach(
         chunk,
         (piece) => {
           size += piece.length
           // What follows the end of the archive is passed by, but not without an end.
           return size > LIMITS.unpacked
-            ? new BadBasebackup({ message: `the basebackup has more than ${LIMITS.unpacked} bytes` })
+            ? Effect.fail(new BadBasebackup({ message: `the basebackup has more than ${LIMITS.unpacked} bytes` }))
             : pipeline.write(piece)
         },
         { discard: true }

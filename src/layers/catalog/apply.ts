@@ -23,7 +23,7 @@ import type { Settled } from "./settled.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
 
 export interface ApplyParts {
-  readonly sql: Sql["Type"]
+  readonly sql: Sql["Service"]
   readonly settings: PlanSettings
   readonly settled: Settled
   readonly sizeLimit: SizeLimit
@@ -82,11 +82,13 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const settled = yield* parts.settled.during(snapshot.started)
     const circumstances = circumstancesOf(spec, snapshot)
     let skipped = 0
-    const whole = yield* plan(spec, snapshot, settings, (row) => {
-      const known = options.phase === "reconfigure" && settled.has(row, circumstances)
-      if (known) skipped += 1
-      return known
-    })
+    const whole = yield* Effect.fromResult(
+      plan(spec, snapshot, settings, (row) => {
+        const known = options.phase === "reconfigure" && settled.has(row, circumstances)
+        if (known) skipped += 1
+        return known
+      })
+    )
     yield* journal.planned(whole, skipped)
     yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     if (isEmpty(whole)) return []

@@ -26,7 +26,7 @@ const phaseLine = (phase: PhaseReport): string => {
 /** The driver's text without its own prefix, as the original gives it for the cause. */
 const bare = (message: string): string => message.replace(/^db error: /, "")
 
-export const makeConclude = (metrics: Metrics["Type"]) => {
+export const makeConclude = (metrics: Metrics["Service"]) => {
   const log = (report: ApplyReport, failures: ReadonlyArray<Failure>) =>
     Effect.gen(function* () {
       for (const phase of report.phases) yield* Effect.logInfo(phaseLine(phase))

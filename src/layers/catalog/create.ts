@@ -73,7 +73,10 @@ export const createDatabases = (
       concurrency: "unbounded"
     })
     const free = yield* Queue.unbounded<SqlSession>()
-    yield* free.offerAll([main, ...others.flatMap((session) => (session._tag === "Some" ? [session.value] : []))])
+    yield* Queue.offerAll(free, [
+      main,
+      ...others.flatMap((session) => (session._tag === "Some" ? [session.value] : []))
+    ])
     let lost = altered.some(isLost)
     const create = (session: SqlSession, item: Item) =>
       Effect.gen(function* () {
@@ -87,9 +90,9 @@ export const createDatabases = (
       items.filter(({ step }) => step.creates !== null),
       (item) =>
         Effect.acquireUseRelease(
-          free.take,
+          Queue.take(free),
           (session) => create(session, item),
-          (session) => free.offer(session)
+          (session) => Queue.offer(free, session)
         ),
       { concurrency: sessions }
     )

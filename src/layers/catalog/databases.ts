@@ -36,7 +36,7 @@ const visit = (phase: PhaseName, work: DatabaseWork, { journal, ...visits }: Dat
     }
     return journal
       .found(phase, [look])
-      .pipe(Effect.zipRight(journal.failed(look, error)), Effect.as([{ phase, object: look.object, error }]))
+      .pipe(Effect.andThen(journal.failed(look, error)), Effect.as([{ phase, object: look.object, error }]))
   }
   const run = (session: SqlSession, steps: ReadonlyArray<Step>) =>
     execute(
@@ -57,7 +57,7 @@ const visit = (phase: PhaseName, work: DatabaseWork, { journal, ...visits }: Dat
     return failures
   }).pipe(
     Effect.scoped,
-    Effect.catchAll((error) => Effect.map(unseen(error), (failures): ReadonlyArray<Failure> => failures)),
+    Effect.catch((error) => Effect.map(unseen(error), (failures): ReadonlyArray<Failure> => failures)),
     Effect.withSpan("catalog database", { attributes: { database: work.database } })
   )
 }

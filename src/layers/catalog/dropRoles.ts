@@ -97,13 +97,13 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
     Effect.as(journal.failed(one, error), [{ phase: PHASE, object: one.object, error }])
 
   const run = (session: SqlSession, steps: ReadonlyArray<Step>) =>
-    Effect.zipRight(journal.found(PHASE, steps), execute(session, itemsOf(steps), journal))
+    Effect.andThen(journal.found(PHASE, steps), execute(session, itemsOf(steps), journal))
 
   const clearIn = (database: string, found: ReadonlyArray<Reference>): Effect.Effect<ReadonlyArray<Failure>> => {
     const unentered = (error: (reference: Reference) => SqlFailed) =>
       Effect.forEach(found, (reference) => {
         const look = step(named("role", reference.role), "to be deleted: a session is needed", "", { database })
-        return Effect.zipRight(journal.found(PHASE, [look]), failed(look, error(reference)))
+        return Effect.andThen(journal.found(PHASE, [look]), failed(look, error(reference)))
       }).pipe(Effect.map((all) => all.flat()))
     if (!found.every(({ enterable }) => enterable)) return unentered(shut)
     const clear = (session: SqlSession) =>
@@ -115,7 +115,7 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
     return open(stored(database)).pipe(
       Effect.flatMap(clear),
       Effect.scoped,
-      Effect.catchAll((error) => unentered(() => error)),
+      Effect.catch((error) => unentered(() => error)),
       Effect.withSpan("catalog database", { attributes: { database } })
     )
   }
@@ -142,7 +142,7 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
   const round = (left: ReadonlyArray<Item>, rounds: number): Effect.Effect<ReadonlyArray<Failure>> =>
     Effect.gen(function* () {
       const roles = left.filter(({ step: { refused } }) => refused === null).map(roleOf)
-      const uncleared = yield* Effect.catchAll(clear(roles), (error) =>
+      const uncleared = yield* Effect.catch(clear(roles), (error) =>
         Effect.map(
           Effect.forEach(left, ({ step: one }) => failed(one, error)),
           (all) => all.flat()

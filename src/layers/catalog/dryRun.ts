@@ -33,13 +33,13 @@ const withClearing = (whole: Plan, session: SqlSession, privilegedRole: string, 
     }
   })
 
-export const dryRun = (sql: Sql["Type"], settings: PlanSettings, spec: ParsedSpec) =>
+export const dryRun = (sql: Sql["Service"], settings: PlanSettings, spec: ParsedSpec) =>
   Effect.gen(function* () {
     const open = (database?: string) =>
       sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
     const main = yield* open()
     const snapshot = yield* readSnapshot(main, spec)
-    const first = yield* plan(spec, snapshot, settings)
+    const first = yield* Effect.fromResult(plan(spec, snapshot, settings))
     const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
     const inspections = yield* Effect.forEach(
       // One that does not exist yet is inspected when it does.
@@ -52,6 +52,6 @@ export const dryRun = (sql: Sql["Type"], settings: PlanSettings, spec: ParsedSpe
         ),
       { concurrency: CONCURRENCY }
     )
-    const whole = yield* plan(spec, { ...snapshot, inspections: new Map(inspections) }, settings)
+    const whole = yield* Effect.fromResult(plan(spec, { ...snapshot, inspections: new Map(inspections) }, settings))
     return yield* withClearing(whole, main, settings.privilegedRole, snapshot.version)
   }).pipe(Effect.scoped, Effect.withSpan("catalog plan"))

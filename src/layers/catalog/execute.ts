@@ -60,8 +60,8 @@ const setPasswords = (session: SqlSession, items: ReadonlyArray<Item>): Effect.E
 const run = (session: SqlSession, items: ReadonlyArray<Item>): Effect.Effect<void, SqlFailed> => {
   if (items.every(({ step: { password } }) => password === null)) return session.script(text(items))
   return session.script(`BEGIN;\n${text(items)}`).pipe(
-    Effect.zipRight(setPasswords(session, items)),
-    Effect.zipRight(session.script("COMMIT")),
+    Effect.andThen(setPasswords(session, items)),
+    Effect.andThen(session.script("COMMIT")),
     Effect.tapError(() => Effect.ignore(session.script("ROLLBACK")))
   )
 }
@@ -84,8 +84,8 @@ const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal)
   return journal
     .began(steps)
     .pipe(
-      Effect.zipRight(Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))),
-      Effect.zipRight(journal.done(steps))
+      Effect.andThen(Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))),
+      Effect.andThen(journal.done(steps))
     )
 }
 
@@ -96,10 +96,10 @@ const refusalOf = ({ object }: Step, reason: string) =>
 const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>
   (item.step.refused === null
     ? send(session, [item], journal)
-    : Effect.zipRight(journal.began([item.step]), refusalOf(item.step, item.step.refused))
+    : Effect.andThen(journal.began([item.step]), refusalOf(item.step, item.step.refused))
   ).pipe(
     Effect.as([]),
-    Effect.catchAll((error) =>
+    Effect.catch((error) =>
       Effect.as(journal.failed(item.step, error), [{ phase: item.phase, object: item.step.object, error }])
     )
   )
@@ -131,8 +131,8 @@ export const execute = (
         yield* oneByOne(message)
         continue
       }
-      const sent = yield* Effect.either(send(session, message, journal))
-      if (sent._tag === "Right") continue
+      const sent = yield* Effect.result(send(session, message, journal))
+      if (sent._tag === "Success") continue
       yield* journal.undone(message.map(({ step }) => step))
       yield* oneByOne(message)
     }

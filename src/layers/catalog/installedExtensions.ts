@@ -4,9 +4,8 @@
  * Source: `compute_tools/src/installed_extensions.rs`.
  */
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
-import * as HashMap from "effect/HashMap"
 import * as Ref from "effect/Ref"
+import * as References from "effect/References"
 import { installedExtensions as family } from "../../domain/MetricFamilies.ts"
 import type { InstalledExtension } from "../Catalog.ts"
 import type { Metrics } from "../Metrics.ts"
@@ -45,7 +44,7 @@ const count = (databases: ReadonlyMap<string, ReadonlyArray<Found>>): ReadonlyAr
  * Counts; the gauge shows the last count. A database that cannot be entered counts as it was found last and does not keep
  * the others from being counted; one that is gone does not count.
  */
-export const makeInstalledExtensions = (sql: Sql["Type"], metrics: Metrics["Type"]) =>
+export const makeInstalledExtensions = (sql: Sql["Service"], metrics: Metrics["Service"]) =>
   Effect.gen(function* () {
     const known = yield* Ref.make<ReadonlyMap<string, ReadonlyArray<Found>>>(new Map())
     yield* metrics.gauge(
@@ -61,11 +60,11 @@ export const makeInstalledExtensions = (sql: Sql["Type"], metrics: Metrics["Type
       sql.session({ applicationName: APPLICATION, database: database.name }).pipe(
         Effect.flatMap((session) => session.query<Found>(EXTENSIONS)),
         Effect.scoped,
-        Effect.catchAll((error) =>
+        Effect.catch((error) =>
           Effect.logWarning(
             `extensions of database ${JSON.stringify(database.name)} are not known: ${error.message}`
           ).pipe(
-            Effect.zipRight(Ref.get(known)),
+            Effect.andThen(Ref.get(known)),
             Effect.map((before) => before.get(database.oid) ?? [])
           )
         ),
@@ -81,7 +80,7 @@ export const makeInstalledExtensions = (sql: Sql["Type"], metrics: Metrics["Type
       const extensions = count(new Map(found))
       // Read by a pipeline: nothing stands behind the JSON.
       yield* Effect.logInfo(`[NEON_EXT_STAT] ${JSON.stringify({ extensions })}`).pipe(
-        Effect.locally(FiberRef.currentLogAnnotations, HashMap.empty())
+        Effect.provideService(References.CurrentLogAnnotations, {})
       )
       return extensions
     })

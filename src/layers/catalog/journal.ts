@@ -1,11 +1,12 @@
 /**
  * What an apply has done so far, step by step. Written by its fibers, read by `GET /apply` at any time.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ApplyReport, PhaseReport, StepFailure, StepReport } from "../../domain/catalog/Report.ts"
 import { type PhaseName, type Plan, phaseNames, type Step } from "../../domain/catalog/Step.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
-import { unsafeWallMillis } from "../WallClock.ts"
+import { wallMillisUnsafe } from "../WallClock.ts"
 
 export interface Failure {
   readonly phase: PhaseName
@@ -75,10 +76,10 @@ const phaseReport = (phase: PhaseName, entries: ReadonlyArray<Entry>): PhaseRepo
 }
 
 export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Journal> =>
-  Effect.map(Effect.clock, (clock) => {
-    const now = () => clock.unsafeCurrentTimeMillis()
+  Effect.map(Clock.Clock, (clock) => {
+    const now = () => clock.currentTimeMillisUnsafe()
     const started = now()
-    const startedAt = new Date(unsafeWallMillis(clock)).toISOString()
+    const startedAt = new Date(wallMillisUnsafe(clock)).toISOString()
     const phases = new Map<PhaseName, Array<Entry>>()
     const entries = new Map<Step, Entry>()
     let warnings: ReadonlyArray<string> = []

@@ -1,12 +1,14 @@
 /**
  * The catalog service: one apply at a time, one memory of what is settled, one lift of the size limit for all.
  */
+
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as RcRef from "effect/RcRef"
 import * as Ref from "effect/Ref"
+import * as Semaphore from "effect/Semaphore"
 import { applySeconds } from "../../domain/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
 import type { ApplyOptions, Catalog } from "../Catalog.ts"
@@ -27,7 +29,7 @@ import { makeSettled } from "./settled.ts"
 import { makeSizeLimit } from "./sizeLimit.ts"
 
 /** A client for what is asked over HTTP again and again; it is opened by the first question and closed some time after the last. */
-const makeQuestions = (sql: Sql["Type"], applicationName: string) =>
+const makeQuestions = (sql: Sql["Service"], applicationName: string) =>
   Effect.map(
     RcRef.make({ acquire: sql.pool({ applicationName }), idleTimeToLive: "30 seconds" }),
     (client) =>
@@ -50,7 +52,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
     const settled = yield* makeSettled
     const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
     const last = yield* Ref.make<Journal | null>(null)
-    const oneAtATime = yield* Effect.makeSemaphore(1)
+    const oneAtATime = yield* Semaphore.make(1)
     const conclude = makeConclude(metrics)
     const settings = { privilegedRole, lakebase: lakebaseMode }
     const parts: ApplyParts = { sql, settings, settled, sizeLimit }
@@ -65,11 +67,11 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
         const failures = yield* runApply(spec, options, journal, parts).pipe(
           Effect.scoped,
           Effect.onExit((exit) =>
-            exit._tag === "Failure" && Cause.isInterruptedOnly(exit.cause)
+            exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
               ? journal.closed("interrupted", "interrupted")
               : Effect.void
           ),
-          Effect.catchAll((error) => conclude.broken(journal, error))
+          Effect.catch((error) => conclude.broken(journal, error))
         )
         return yield* conclude.finished(journal, failures)
       }).pipe(
@@ -80,7 +82,7 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
         Effect.withSpan("apply_spec_sql", { attributes: { trigger: options.phase } })
       )
 
-    const service: Catalog["Type"] = {
+    const service: Catalog["Service"] = {
       apply,
       plan: (spec) => dryRun(sql, settings, spec),
       lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),

@@ -26,8 +26,8 @@ const lastApplied = (session: SqlSession) =>
   })
 
 export const migrate = (
-  sql: Sql["Type"],
-  metrics: Metrics["Type"],
+  sql: Sql["Service"],
+  metrics: Metrics["Service"],
   sizeLimit: SizeLimit,
   privilegedRole: string,
   failAt: number | null

@@ -2,8 +2,8 @@
  * Looks at the catalog: everything a plan depends on in one round trip, as one JSON text.
  */
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
-import type * as ParseResult from "effect/ParseResult"
+import type * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
 import { decodeInspection } from "../../domain/catalog/Inspection.ts"
 import { decodeSnapshot, type Snapshot } from "../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
@@ -83,12 +83,12 @@ const misread = (what: string, reason: string) =>
 const answered = <A>(
   what: string,
   rows: ReadonlyArray<{ readonly answer: string }>,
-  decode: (json: string) => Either.Either<A, ParseResult.ParseError>
+  decode: (json: string) => Result.Result<A, Schema.SchemaError>
 ): Effect.Effect<A, SqlFailed> => {
   const [row] = rows
   if (row === undefined) return Effect.fail(misread(what, "no row"))
   // A parse error prints what it parsed, and that holds password verifiers.
-  return Effect.mapError(decode(row.answer), () => misread(what, "not of the expected form"))
+  return Effect.mapError(Effect.fromResult(decode(row.answer)), () => misread(what, "not of the expected form"))
 }
 
 /** The table exists only on timelines that were cleaned, or whose parent was. */

@@ -17,7 +17,7 @@ import type { SqlFailed } from "../sql/SqlFailed.ts"
 import { controlFileRows, fileText } from "./controlFile.ts"
 import { ExtensionNotInstalled, GrantsNotSet } from "./errors.ts"
 
-type Sessions = Sql["Type"]
+type Sessions = Sql["Service"]
 
 /** Rows of a question to a kept connection. */
 const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effect<ReadonlyArray<Row>, SqlFailed> =>

@@ -8,7 +8,7 @@ import * as childProcess from "node:child_process"
 import * as path from "node:path"
 import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../domain/ChildEnvironment.ts"
 import { workingDirectory } from "../child/workingDirectory.ts"
@@ -25,7 +25,7 @@ interface Dump {
 }
 
 const ended = ({ process, said }: Dump) =>
-  Effect.async<void, DumpFailed>((resume) => {
+  Effect.callback<void, DumpFailed>((resume) => {
     const fail = (reason: string) => resume(Effect.fail(new DumpFailed({ reason })))
     const judge = (code: number | null, signal: NodeJS.Signals | null) => {
       if (said.fault !== null) return fail(said.fault)
@@ -56,7 +56,7 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
     ({ process }) => Effect.sync(() => process.kill("SIGKILL"))
   )
 
-const exists = (sql: Sql["Type"], database: string) =>
+const exists = (sql: Sql["Service"], database: string) =>
   sql.session({ applicationName: "compute_ctl:get_database_schema" }).pipe(
     Effect.flatMap((session) =>
       session.query<{ found: boolean }>(
@@ -68,7 +68,7 @@ const exists = (sql: Sql["Type"], database: string) =>
     Effect.scoped
   )
 
-export const schemaDump = (sql: Sql["Type"], pgbin: string, database: string) =>
+export const schemaDump = (sql: Sql["Service"], pgbin: string, database: string) =>
   Effect.gen(function* () {
     if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
     if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
@@ -88,15 +88,13 @@ export const schemaDump = (sql: Sql["Type"], pgbin: string, database: string) =>
     const told = (error: DumpFailed) => {
       const text = dump.said.stderr.trim()
       const complete = new DumpFailed({ reason: text === "" ? error.reason : text })
-      return Effect.zipRight(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
+      return Effect.andThen(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
     }
     const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
       dump.process.stdout,
       (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
-    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catchAll(ended(dump), told)))))
+    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catch(ended(dump), told)))))
     const pull = yield* Stream.toPull(output)
-    const first = yield* pull.pipe(
-      Effect.catchAll(Option.match({ onNone: () => new DumpFailed({ reason: "no output" }), onSome: Effect.fail }))
-    )
-    return Stream.concat(Stream.fromChunk(first), Stream.repeatEffectChunkOption(pull))
+    const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" })))
+    return Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
   })

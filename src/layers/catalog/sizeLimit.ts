@@ -4,10 +4,12 @@
  *
  * Source: `compute_tools/src/compute.rs` (`with_compute_ctl_tmp_override`), the neon extension's `neon.max_cluster_size`.
  */
+
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { DataDirectory, type DataDirectoryFailed } from "../DataDirectory.ts"
 import { Postmaster } from "../Postmaster.ts"
 import type { SqlSession } from "../Sql.ts"
@@ -27,12 +29,12 @@ export const makeSizeLimit = Effect.gen(function* () {
   const directory = yield* DataDirectory
   const postmaster = yield* Postmaster
   const users = yield* Ref.make(0)
-  const oneAtATime = yield* Effect.makeSemaphore(1)
+  const oneAtATime = yield* Semaphore.make(1)
 
   const reload = Effect.flatMap(postmaster.current, (postgres) =>
     postgres === null ? Effect.void : Effect.asVoid(postgres.reload)
   )
-  const write = (text: string) => Effect.zipRight(directory.writeOverride(text), reload)
+  const write = (text: string) => Effect.andThen(directory.writeOverride(text), reload)
 
   const enter = oneAtATime.withPermits(1)(
     Effect.gen(function* () {
@@ -43,7 +45,7 @@ export const makeSizeLimit = Effect.gen(function* () {
   const leave = oneAtATime.withPermits(1)(
     Effect.gen(function* () {
       if ((yield* Ref.updateAndGet(users, (count) => count - 1)) === 0) yield* write("")
-    }).pipe(Effect.catchAll((error) => Effect.logError(`the size limit stays lifted: ${error.message}`)))
+    }).pipe(Effect.catch((error) => Effect.logError(`the size limit stays lifted: ${error.message}`)))
   )
 
   const isLifted = (session: SqlSession) =>

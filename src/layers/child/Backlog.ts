@@ -2,9 +2,8 @@
  * Lines between a child's pipe and whoever reads them here. The pipe is always drained: a reader that lags loses the oldest
  * lines, and a child never waits for us.
  */
-import * as Chunk from "effect/Chunk"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 const MOST_LINES = 65_536
@@ -35,16 +34,16 @@ export const makeBacklog = (): Backlog => {
     first = 0
   }
 
-  const next: Effect.Effect<Chunk.Chunk<string>, Option.Option<never>> = Effect.suspend(() => {
+  const next: Effect.Effect<ReadonlyArray<string>, Cause.Done> = Effect.suspend(() => {
     if (kept.length > first) {
       const all = kept.slice(first)
       kept = []
       first = 0
       size = 0
-      return Effect.succeed(Chunk.unsafeFromArray(all))
+      return Effect.succeed(all)
     }
-    if (ended) return Effect.fail(Option.none())
-    return Effect.async((resume) => {
+    if (ended) return Cause.done()
+    return Effect.callback((resume) => {
       wake = () => resume(next)
       return Effect.sync(() => {
         wake = undefined
@@ -69,6 +68,6 @@ export const makeBacklog = (): Backlog => {
       ended = true
       resumeReader()
     },
-    lines: Stream.repeatEffectChunkOption(next)
+    lines: Stream.fromIterableEffectRepeat(next)
   }
 }

@@ -15,7 +15,7 @@ export interface Child {
   readonly ended: Effect.Effect<Ended>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Sends the first signal and waits its limit, then the next; the last one has no limit. */
-  readonly stop: (ladder: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>) => Effect.Effect<Ended>
+  readonly stop: (ladder: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]>) => Effect.Effect<Ended>
   /** Lines as they come; empty when it is not piped. Bytes that are not UTF-8 are replaced. */
   readonly stdout: Stream.Stream<string>
   readonly stderr: Stream.Stream<string>
@@ -35,5 +35,5 @@ export interface ChildOptions {
   /** Another account to run as; only root can. */
   readonly account?: { readonly uid: number; readonly gid: number } | null
   /** What the scope does when it closes while the process runs. Default: SIGTERM 5 s, SIGKILL. */
-  readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]>
+  readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]>
 }

@@ -1,11 +1,13 @@
 /**
  * Processes on `node:child_process`.
  */
+
 import * as childProcess from "node:child_process"
 import type { Readable } from "node:stream"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -47,7 +49,7 @@ const toLines = (readable: Readable | null, mode: ChildOptions["stdout"]) => {
 const stdio = (mode: ChildOptions["stdout"]) => (mode === "log" ? "pipe" : (mode ?? "pipe"))
 
 const started = (process: childProcess.ChildProcess, program: string) =>
-  Effect.async<number, SpawnFailed>((resume) => {
+  Effect.callback<number, SpawnFailed>((resume) => {
     process.once("spawn", () => resume(Effect.succeed(process.pid ?? -1)))
     process.once("error", (error) => resume(Effect.fail(new SpawnFailed({ program, reason: error.message }))))
   })
@@ -71,7 +73,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
       const stderr = toLines(process.stderr, options.stderr)
       process.once("exit", (code, signal) => {
         const how: Ended = signal === null ? { _tag: "Exited", code: code ?? 1 } : { _tag: "Killed", signal }
-        Deferred.unsafeDone(ended, Effect.succeed(how))
+        Deferred.doneUnsafe(ended, Effect.succeed(how))
         const drain = setTimeout(() => {
           stdout.finish()
           stderr.finish()
@@ -100,24 +102,28 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
 
 /** The beginning, when there is too much. */
 const collect = (lines: Stream.Stream<string>) =>
-  Stream.runFold(lines, { text: "", isFirst: true }, ({ text, isFirst }, line) => ({
-    text: text.length > MOST_COLLECTED ? text : isFirst ? line : `${text}\n${line}`,
-    isFirst: false
-  })).pipe(Effect.map(({ text }) => text))
+  Stream.runFold(
+    lines,
+    () => ({ text: "", isFirst: true }),
+    ({ text, isFirst }, line) => ({
+      text: text.length > MOST_COLLECTED ? text : isFirst ? line : `${text}\n${line}`,
+      isFirst: false
+    })
+  ).pipe(Effect.map(({ text }) => text))
 
 /** Runs to the end; past `timeout` it is stopped, and how it ended says so. */
-export const run = (program: string, options: ChildOptions & { readonly timeout?: Duration.DurationInput } = {}) =>
+export const run = (program: string, options: ChildOptions & { readonly timeout?: Duration.Input } = {}) =>
   Effect.gen(function* () {
     const child = yield* spawn(program, options)
-    const outputs = yield* Effect.fork(Effect.all([collect(child.stdout), collect(child.stderr)], { concurrency: 2 }))
-    const ended = yield* child.ended.pipe(
-      Effect.timeoutTo({
-        duration: options.timeout ?? Duration.infinity,
-        onSuccess: (end) => Effect.succeed(end),
-        onTimeout: () => child.stop(options.ladder ?? DEFAULT_LADDER)
-      }),
-      Effect.flatten
+    const outputs = yield* Effect.forkChild(
+      Effect.all([collect(child.stdout), collect(child.stderr)], { concurrency: 2 })
     )
-    const [stdout, stderr] = yield* outputs
+    const ended = yield* child.ended.pipe(
+      Effect.timeoutOrElse({
+        duration: options.timeout ?? Duration.infinity,
+        orElse: () => child.stop(options.ladder ?? DEFAULT_LADDER)
+      })
+    )
+    const [stdout, stderr] = yield* Fiber.join(outputs)
     return { ended, stdout, stderr }
   }).pipe(Effect.scoped)

@@ -27,7 +27,7 @@ export const cleanAuditLogs = (directory: string): Effect.Effect<void> =>
       const status = yield* statusOf(path)
       if (status === null || now - status.mtimeMs <= KEPT_MILLIS) continue
       yield* Effect.tryPromise(() => unlink(path)).pipe(
-        Effect.catchAll((error) => Effect.logWarning(`audit file ${path} stays: ${error.message}`))
+        Effect.catch((error) => Effect.logWarning(`audit file ${path} stays: ${error.message}`))
       )
     }
   })

@@ -17,23 +17,22 @@ export class ToolFailed extends Data.TaggedError("ToolFailed")<{
 
 /** Runs the tool to its end, its output in our log. */
 export const runAsRoot = (
-  children: Children["Type"],
+  children: Children["Service"],
   sudo: string,
   args: readonly [string, ...ReadonlyArray<string>],
-  limit: Duration.DurationInput
+  limit: Duration.Input
 ): Effect.Effect<void, ToolFailed> =>
   Effect.gen(function* () {
     const child = yield* children.spawn(sudo, { args, stdin: "ignore", stdout: "log", stderr: "log" })
-    const ended = yield* Effect.timeoutFail(child.ended, {
+    const ended = yield* Effect.timeoutOrElse(child.ended, {
       duration: limit,
-      onTimeout: () => new ToolFailed({ message: `${args[0]} did not end`, ran: true })
+      orElse: () => Effect.fail(new ToolFailed({ message: `${args[0]} did not end`, ran: true }))
     })
     if (ended._tag === "Exited" && ended.code === 0) return
     return yield* new ToolFailed({ message: `${args[0]} ended with ${describeEnd(ended)}`, ran: true })
   }).pipe(
     Effect.scoped,
-    Effect.catchTag(
-      "SpawnFailed",
-      ({ reason }) => new ToolFailed({ message: `could not run ${args[0]}: ${reason}`, ran: false })
+    Effect.catchTag("SpawnFailed", ({ reason }) =>
+      Effect.fail(new ToolFailed({ message: `could not run ${args[0]}: ${reason}`, ran: false }))
     )
   )

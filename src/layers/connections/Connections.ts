@@ -6,7 +6,6 @@
 import type { RequestListener, Server } from "node:http"
 import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { httpConnections, httpConnectionsClosed } from "../../domain/MetricFamilies.ts"
 import { Descriptors } from "../Descriptors.ts"
@@ -89,7 +88,7 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
   Effect.gen(function* () {
     const { limit, server: name } = settings
     const descriptors = yield* Descriptors
-    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
     const turns = Turns.make()
     const all = new Map<Socket, Entry>()
     /** In the order in which they became idle. */

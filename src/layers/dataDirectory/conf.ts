@@ -6,8 +6,8 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { withLine } from "../../domain/ConfLine.ts"
 import { connstrPort } from "../../domain/Connstr.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
@@ -60,9 +60,11 @@ export const writeConf = (
 ): Effect.Effect<boolean, DataDirectoryFailed> =>
   Effect.gen(function* () {
     const file = path.join(options.pgdata, "postgresql.conf")
-    const text = yield* Either.mapLeft(
-      render(spec.spec, contextOf(options, pair !== null)),
-      (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
+    const text = yield* Effect.fromResult(
+      Result.mapError(
+        render(spec.spec, contextOf(options, pair !== null)),
+        (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
+      )
     )
     // The pair first: a configuration must not name files that are not there.
     const newPair = pair === null ? false : yield* writePair(options.pgdata, account, pair)

@@ -146,6 +146,6 @@ export const endLeftovers = (directory: string, account: PostgresAccount | null)
     })
     return yield* step.pipe(
       Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("20 millis") }),
-      Effect.timeoutTo({ duration: LIMIT, onSuccess: () => true, onTimeout: () => false })
+      Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.succeed(false) })
     )
   })

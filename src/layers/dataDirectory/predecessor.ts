@@ -15,7 +15,7 @@ import { endLeftovers, isPostgres, link, readProcess } from "./leftovers.ts"
 import { removeSharedMemory } from "./sharedMemory.ts"
 
 /** A fast shutdown writes a checkpoint that nobody will read, so it gets little time. */
-const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]> = [
+const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]> = [
   ["SIGINT", "5 seconds"],
   ["SIGQUIT", "3 seconds"],
   ["SIGKILL", "5 seconds"]
@@ -28,10 +28,10 @@ const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.DurationInput]> =
 const isPostmasterOf = (pid: number, directory: string): boolean =>
   pid !== process.pid && link(`/proc/${pid}/cwd`) === directory && isPostgres(pid)
 
-const awaitEnd = (pid: number, limit: Duration.DurationInput): Effect.Effect<boolean> =>
+const awaitEnd = (pid: number, limit: Duration.Input): Effect.Effect<boolean> =>
   Effect.sync(() => readProcess(pid) === null).pipe(
     Effect.repeat({ until: (ended) => ended, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutTo({ duration: limit, onSuccess: () => true, onTimeout: () => false })
+    Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed(false) })
   )
 
 const send = (pid: number, signal: NodeJS.Signals) =>

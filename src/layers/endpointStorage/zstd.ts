@@ -15,25 +15,25 @@ export const LARGEST_STATE = 64 * 1024 * 1024
 const through = <E>(transform: Zstd, source: Stream.Stream<Uint8Array, E>, limit: number) => {
   const chunks: Array<Uint8Array> = []
   let length = 0
-  const received = Effect.async<ReadonlyArray<Uint8Array>, ZstdFailed>((resume) => {
+  const received = Effect.callback<ReadonlyArray<Uint8Array>, ZstdFailed>((resume) => {
     transform.on("data", (chunk: Uint8Array) => {
       chunks.push(chunk)
       length += chunk.byteLength
       if (length > limit) transform.destroy(new Error(`more than ${limit} bytes`))
     })
     transform.once("end", () => resume(Effect.succeed(chunks)))
-    transform.once("error", (error) => resume(new ZstdFailed({ message: error.message })))
+    transform.once("error", (error) => resume(Effect.fail(new ZstdFailed({ message: error.message }))))
   })
   // A write that fails also breaks the transform, whose error says more.
   let taken = 0
   const write = (chunk: Uint8Array) =>
-    Effect.async<void>((resume) => {
+    Effect.callback<void>((resume) => {
       taken += chunk.byteLength
       // Frames may be empty, and so many that they never end.
       if (taken > limit) transform.destroy(new Error(`more than ${limit} bytes`))
       else transform.write(chunk, (error) => resume(error == null ? Effect.void : Effect.never))
     })
-  const sent = Effect.zipRight(
+  const sent = Effect.andThen(
     Stream.runForEach(source, write),
     Effect.sync(() => transform.end())
   )

@@ -1,6 +1,7 @@
 /**
  * The archives of this process: each is downloaded once, however many ask for it.
  */
+
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { arch } from "node:os"
 import { dirname, join } from "node:path"
@@ -8,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Semaphore from "effect/Semaphore"
 import { excerpt } from "../../domain/Excerpt.ts"
 import { archiveName, archiveUrl, goArchitecture } from "../../domain/ExtensionPath.ts"
 import { remoteExtRequests } from "../../domain/MetricFamilies.ts"
@@ -19,7 +21,7 @@ import type { Installation, NoPgConfig } from "./pgConfig.ts"
 
 export interface ArchivesSettings {
   readonly options: ComputeOptions
-  readonly metrics: Metrics["Type"]
+  readonly metrics: Metrics["Service"]
   readonly installed: Effect.Effect<Installation, NoPgConfig>
   readonly downloads: DownloadPolicy
 }
@@ -38,8 +40,8 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const wanted = new Map<string, Deferred.Deferred<number, DownloadFailed>>()
-    const windows = yield* Effect.makeSemaphore(WINDOWS)
-    const slots = yield* Effect.makeSemaphore(AT_ONCE)
+    const windows = yield* Semaphore.make(WINDOWS)
+    const slots = yield* Semaphore.make(AT_ONCE)
     /** Beside the directories the files go to, so that moving them is a rename. */
     const staging = join(dirname(dirname(options.pgbin)), "download_extensions")
 
@@ -73,9 +75,8 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         return size
       }).pipe(Effect.scoped)
 
-    const retries = Schedule.exponential(FIRST_PAUSE).pipe(
-      Schedule.union(Schedule.spaced(LONGEST_PAUSE)),
-      Schedule.upTo(Duration.millis(downloads.retries))
+    const retries = Schedule.min([Schedule.exponential(FIRST_PAUSE), Schedule.spaced(LONGEST_PAUSE)]).pipe(
+      Schedule.upTo({ duration: Duration.millis(downloads.retries) })
     )
 
     const download = (extension: string) =>
@@ -102,9 +103,10 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         yield* Effect.logInfo(`downloaded extension ${excerpt(extension)}: ${size} bytes in ${Duration.format(took)}`)
         return size
       }).pipe(
-        Effect.timeoutFail({
+        Effect.timeoutOrElse({
           duration: Duration.millis(downloads.deadline),
-          onTimeout: () => new DownloadFailed({ extension, reason: `not done within ${downloads.deadline / 1000} s` })
+          orElse: () =>
+            Effect.fail(new DownloadFailed({ extension, reason: `not done within ${downloads.deadline / 1000} s` }))
         }),
         Effect.mapError((error) =>
           error._tag === "DownloadFailed" ? error : new DownloadFailed({ extension, reason: error.message })
@@ -125,8 +127,8 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
             const result = yield* Deferred.make<number, DownloadFailed>()
             wanted.set(extension, result)
             yield* Effect.interruptible(download(extension)).pipe(
-              Effect.tapErrorCause(() => Effect.sync(() => wanted.delete(extension))),
-              Effect.intoDeferred(result),
+              Effect.tapCause(() => Effect.sync(() => wanted.delete(extension))),
+              Deferred.into(result),
               Effect.forkIn(scope)
             )
             return yield* restore(Deferred.await(result))

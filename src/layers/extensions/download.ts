@@ -3,12 +3,14 @@
  *
  * Source: `compute_tools/src/extension_server.rs`.
  */
+
 import { STATUS_CODES } from "node:http"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { constants, createZstdDecompress } from "node:zlib"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Semaphore from "effect/Semaphore"
 import { COMMON_WINDOW_LOG, HEADER, LARGEST_WINDOW_LOG, windowLog, windowOf } from "../../domain/ZstdFrame.ts"
 import { BadArchive } from "../basebackup/BadArchive.ts"
 import { TarReader } from "../basebackup/TarReader.ts"
@@ -65,7 +67,7 @@ const MIB = 1024 * 1024
 
 /** Holds a share of that memory while `use` runs. An archive that asks for more than any may have is refused. */
 const withWindow = async <A>(
-  windows: Effect.Semaphore,
+  windows: Semaphore.Semaphore,
   head: Uint8Array,
   signal: AbortSignal,
   use: (windowLogMax: number) => Promise<A>
@@ -162,7 +164,7 @@ const attempt = async (
   url: string,
   directory: string,
   limits: ArchiveLimits,
-  windows: Effect.Semaphore,
+  windows: Semaphore.Semaphore,
   interrupted: AbortSignal
 ) => {
   const stall = stallWatch(limits.stall)
@@ -208,9 +210,9 @@ export const downloadArchive = (
   url: string,
   directory: string,
   limits: ArchiveLimits,
-  windows: Effect.Semaphore
+  windows: Semaphore.Semaphore
 ): Effect.Effect<number, NotDownloaded> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const controller = new AbortController()
     const settled = attempt(url, directory, limits, windows, controller.signal).then(
       (size) => resume(Effect.succeed(size)),

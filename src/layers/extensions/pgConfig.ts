@@ -19,7 +19,10 @@ export interface Installation {
 
 const LIMIT = "10 seconds"
 
-export const askInstallation = (children: Children["Type"], pgbin: string): Effect.Effect<Installation, NoPgConfig> => {
+export const askInstallation = (
+  children: Children["Service"],
+  pgbin: string
+): Effect.Effect<Installation, NoPgConfig> => {
   const program = join(dirname(pgbin), "pg_config")
   const ask = (question: string) =>
     Effect.gen(function* () {

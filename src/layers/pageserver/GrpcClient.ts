@@ -16,7 +16,7 @@ import {
   setLogVerbosity
 } from "@grpc/grpc-js"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { excerpt } from "../../domain/Excerpt.ts"
 import { decodeStatusMessage, path, status, statusName } from "../../domain/PageApi.ts"
@@ -83,8 +83,8 @@ class PlainMetadata extends Metadata {
 }
 
 /** Metadata cannot carry every text; the error does not show it. */
-export const metadataOf = (values: Readonly<Record<string, string>>): Either.Either<Metadata, PageserverFailed> =>
-  Either.try({
+export const metadataOf = (values: Readonly<Record<string, string>>): Result.Result<Metadata, PageserverFailed> =>
+  Result.try({
     try: () => {
       const metadata = new PlainMetadata()
       for (const [name, value] of Object.entries(values)) metadata.set(name, value)
@@ -94,16 +94,16 @@ export const metadataOf = (values: Readonly<Record<string, string>>): Either.Eit
   })
 
 /** `grpc://[user@]host:port`; the user means nothing. */
-const clientOf = (url: string): Either.Either<Client, PageserverFailed> => {
+const clientOf = (url: string): Result.Result<Client, PageserverFailed> => {
   const match = /^(grpc|http|grpcs|https):\/\/(?:[^@/?#]*@)?(\[[^\]]+\]|[^:/?#]+)(?::(\d+))?(?:[/?#].*)?$/.exec(url)
   if (match === null) {
-    return Either.left(new PageserverFailed({ message: "invalid gRPC URL", code: null, transient: false }))
+    return Result.fail(new PageserverFailed({ message: "invalid gRPC URL", code: null, transient: false }))
   }
   const [, scheme, host, port] = match
   const isPlain = scheme === "grpc" || scheme === "http"
   // Our log has its own form, and errors are told by the calls.
   setLogVerbosity(logVerbosity.NONE)
-  return Either.right(
+  return Result.succeed(
     new Client(
       `dns:${host}:${port ?? DEFAULT_PORT}`,
       isPlain ? credentials.createInsecure() : credentials.createSsl(),
@@ -132,7 +132,7 @@ export class GrpcClient {
 
   /** The one message that answers. `limit`: milliseconds. */
   unary(method: string, message: Uint8Array, limit: number): Effect.Effect<Uint8Array, PageserverFailed> {
-    return Effect.async<Uint8Array, PageserverFailed>((resume) => {
+    return Effect.callback<Uint8Array, PageserverFailed>((resume) => {
       const call = this.#client.makeUnaryRequest(method, bytes, same, message, this.#metadata, (error, answer) =>
         resume(error === null ? Effect.succeed(answer ?? new Uint8Array(0)) : Effect.fail(failureOf(error)))
       )
@@ -150,9 +150,9 @@ export class GrpcClient {
 }
 
 const stalling = (stall: number) =>
-  Effect.timeoutFail({
+  Effect.timeoutOrElse({
     duration: stall,
-    onTimeout: () => grpcFailed(status.DEADLINE_EXCEEDED, `nothing came for ${stall} ms`)
+    orElse: () => Effect.fail(grpcFailed(status.DEADLINE_EXCEEDED, `nothing came for ${stall} ms`))
   })
 
 /** All messages at hand; none when the call has ended well. What arrived before a failure is given out before it. */
@@ -165,7 +165,7 @@ const messages = (call: ClientReadableStream<Buffer>, stall: number): Messages =
   call.on("error", (error: ServiceError) => {
     failure = failureOf(error)
   })
-  return Effect.async<ReadonlyArray<Uint8Array>, PageserverFailed>((resume) => {
+  return Effect.callback<ReadonlyArray<Uint8Array>, PageserverFailed>((resume) => {
     const detach = () => {
       for (const event of ["readable", "end", "error"]) call.off(event, look)
     }
@@ -194,7 +194,7 @@ const LAST_ERROR = "Last error: "
 
 /** A request without a connection fails at once and tells why there is none. */
 const whyUnreachable = (client: Client): Effect.Effect<never, PageserverFailed> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const call = client.makeUnaryRequest(path.leaseLsn, bytes, same, new Uint8Array(0), (error) => {
       const reason = error?.details ?? "connection lost"
       resume(Effect.fail(unreachable(lastError(reason))))
@@ -203,7 +203,7 @@ const whyUnreachable = (client: Client): Effect.Effect<never, PageserverFailed> 
   })
 
 const connected = (client: Client): Effect.Effect<void, PageserverFailed> =>
-  Effect.async((resume) => {
+  Effect.callback((resume) => {
     const channel = client.getChannel()
     let isWanted = true
     const look = () => {
@@ -228,15 +228,15 @@ export const openClient = (
   limit: number
 ): Effect.Effect<GrpcClient, PageserverFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const metadata = yield* metadataOf(values)
+    const metadata = yield* Effect.fromResult(metadataOf(values))
     const began = now()
     const client = yield* Effect.acquireRelease(
-      Effect.suspend(() => clientOf(url)),
+      Effect.suspend(() => Effect.fromResult(clientOf(url))),
       (open) => Effect.sync(() => open.close())
     )
-    yield* Effect.timeoutFail(connected(client), {
+    yield* Effect.timeoutOrElse(connected(client), {
       duration: limit,
-      onTimeout: () => unreachable(`no connection to ${client.getChannel().getTarget()} within ${limit} ms`)
+      orElse: () => Effect.fail(unreachable(`no connection to ${client.getChannel().getTarget()} within ${limit} ms`))
     })
     return new GrpcClient(client, metadata, now() - began)
   })

@@ -3,11 +3,10 @@
  *
  * Source: `pageserver/page_api/proto/page_service.proto`, `pageserver/page_api/src/client.rs`.
  */
-import * as Chunk from "effect/Chunk"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { formatShardIndex } from "../../domain/Ids.ts"
@@ -33,8 +32,8 @@ const metadataOf = (spec: ParsedSpec, endpoint: PageserverEndpoint): Readonly<Re
   })
 })
 
-const decodeAll = <A>(messages: ReadonlyArray<Uint8Array>, decode: (message: Uint8Array) => Either.Either<A, string>) =>
-  Either.mapLeft(Either.all(messages.map(decode)), malformed)
+const decodeAll = <A>(messages: ReadonlyArray<Uint8Array>, decode: (message: Uint8Array) => Result.Result<A, string>) =>
+  Result.mapError(Result.all(messages.map(decode)), malformed)
 
 /** Messages in a row that may bring nothing; one that sends them for ever would be listened to for ever. */
 const PATIENCE = 1_000
@@ -45,15 +44,15 @@ const chunks = (messages: Messages): Effect.Effect<Stream.Stream<Uint8Array, Pag
     let idle = 0
     const next = Effect.flatMap(messages, (all) => {
       const chunks = decodeAll(all, PageApi.decodeBaseBackupChunk)
-      idle = Either.isRight(chunks) && chunks.right.every(({ length }) => length === 0) ? idle + all.length : 0
-      return idle > PATIENCE ? Either.left(malformed("messages without content")) : chunks
+      idle = Result.isSuccess(chunks) && chunks.success.every(({ length }) => length === 0) ? idle + all.length : 0
+      return idle > PATIENCE
+        ? Effect.fromResult(Result.fail(malformed("messages without content")))
+        : Effect.fromResult(chunks)
     })
     const first = yield* next
     if (first.length === 0) return yield* Effect.fail(malformed("no message"))
-    const rest = Stream.repeatEffectChunkOption(
-      Effect.flatMap(Effect.mapError(next, Option.some), (all) =>
-        all.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(Chunk.unsafeFromArray(all))
-      )
+    const rest = Stream.fromIterableEffectRepeat(
+      Effect.flatMap(next, (all) => (all.length === 0 ? Cause.done() : Effect.succeed(all)))
     )
     return Stream.concat(Stream.fromIterable(first), rest)
   })
@@ -78,10 +77,12 @@ export const openGrpc = (
       basebackup: (lsn) =>
         client
           .stream(PageApi.path.getBaseBackup, basebackupRequest(lsn), limits.basebackupStall)
-          .pipe(Effect.flatMap(chunks), Scope.extend(scope)),
+          .pipe(Effect.flatMap(chunks), Scope.provide(scope)),
       leaseLsn: (lsn) =>
         client.unary(PageApi.path.leaseLsn, PageApi.encodeLeaseLsnRequest(lsn), limits.lease).pipe(
-          Effect.flatMap((message) => Either.mapLeft(PageApi.decodeLeaseLsnResponse(message), malformed)),
+          Effect.flatMap((message) =>
+            Effect.fromResult(Result.mapError(PageApi.decodeLeaseLsnResponse(message), malformed))
+          ),
           Effect.catchIf(
             (failure) => failure.code === REFUSED,
             () => Effect.succeed(null)

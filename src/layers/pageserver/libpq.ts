@@ -4,8 +4,8 @@
  * Source: `compute_tools/src/compute.rs` (`try_get_basebackup_libpq`), `compute_tools/src/lsn_lease.rs`.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { formatTenantShardId } from "../../domain/Ids.ts"
@@ -71,10 +71,12 @@ export const openLibpq = (
   purpose: "basebackup" | "lease"
 ): Effect.Effect<PageserverSession, PageserverFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const connection = yield* Either.mapLeft(
-      ConnectionString.parse(endpoint.url),
-      (reason) =>
-        new PageserverFailed({ message: `invalid connection string: ${reason}`, code: null, transient: false })
+    const connection = yield* Effect.fromResult(
+      Result.mapError(
+        ConnectionString.parse(endpoint.url),
+        (reason) =>
+          new PageserverFailed({ message: `invalid connection string: ${reason}`, code: null, transient: false })
+      )
     )
     const own = connection.password === null ? null : Redacted.make(connection.password)
     const session = yield* Effect.mapError(

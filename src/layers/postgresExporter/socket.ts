@@ -38,13 +38,13 @@ const connect = (path: string): Effect.Effect<net.Socket, ExporterFailed, Scope.
     (socket) => Effect.sync(() => socket.destroy())
   ).pipe(
     Effect.tap((socket) =>
-      Effect.async<void, ExporterFailed>((resume) => {
+      Effect.callback<void, ExporterFailed>((resume) => {
         socket.once("error", (error) => resume(connectFailed(osError(error))))
         socket.once("connect", () => resume(Effect.void))
         socket.connect(path)
       })
     ),
-    Effect.timeoutFail({ duration: CONNECT_TIMEOUT, onTimeout: () => connectFailed("timed out") })
+    Effect.timeoutOrElse({ duration: CONNECT_TIMEOUT, orElse: () => Effect.fail(connectFailed("timed out")) })
   )
 
 const connectByLink = (path: string) =>
@@ -62,13 +62,13 @@ const connectByLink = (path: string) =>
   )
 
 const ask = (socket: net.Socket, path: string) =>
-  Effect.async<http.IncomingMessage, ExporterFailed>((resume) => {
+  Effect.callback<http.IncomingMessage, ExporterFailed>((resume) => {
     const request = http.request({ path, headers: { host: "localhost" }, createConnection: () => socket })
     request.once("response", (response) => resume(Effect.succeed(response)))
     request.on("error", (error) => resume(fetchFailed(error.message)))
     request.end()
     return Effect.sync(() => request.destroy())
-  }).pipe(Effect.timeoutFail({ duration: ANSWER_TIMEOUT, onTimeout: () => fetchFailed("timed out") }))
+  }).pipe(Effect.timeoutOrElse({ duration: ANSWER_TIMEOUT, orElse: () => Effect.fail(fetchFailed("timed out")) }))
 
 /** The connection closes with the scope. */
 export const request = (pgdata: string, path: string): Effect.Effect<Exported, ExporterFailed, Scope.Scope> =>
@@ -82,6 +82,6 @@ export const request = (pgdata: string, path: string): Effect.Effect<Exported, E
       contentType: response.headers["content-type"] ?? null,
       body: Stream.fromAsyncIterable<Uint8Array, ExporterFailed>(response, (error) =>
         fetchFailed(error instanceof Error ? error.message : String(error))
-      ).pipe(Stream.timeoutFail(() => fetchFailed("stalled"), STALL_TIMEOUT))
+      ).pipe(Stream.timeoutOrElse({ duration: STALL_TIMEOUT, orElse: () => Stream.fail(fetchFailed("stalled")) }))
     }
   })

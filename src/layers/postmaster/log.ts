@@ -39,7 +39,7 @@ export const reEmit = (lines: Stream.Stream<string>, write: (line: string) => un
         more += line.length + 1
       }
     }
-    return Stream.runForEachChunk(lines, (chunk) =>
+    return Stream.runForEachArray(lines, (chunk) =>
       Effect.sync(() => {
         const now = performance.now()
         for (const line of chunk) take(line, now)

@@ -17,7 +17,7 @@ const POLL = 20
 const occasions = (pgdata: string): Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Queue.sliding<void>(1)
-    const look = () => void Queue.unsafeOffer(queue, undefined)
+    const look = () => void Queue.offerUnsafe(queue, undefined)
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         const timer = setInterval(look, POLL)
@@ -47,7 +47,7 @@ export const awaitReady = (pgdata: string): Effect.Effect<void> =>
     let told = ""
     const isReadyNow = readTextIfAny(file, limits.note).pipe(
       Effect.map((text) => text !== null && isReady(text)),
-      Effect.catchAll(({ message }) => {
+      Effect.catch(({ message }) => {
         if (told === message) return Effect.succeed(false)
         told = message
         return Effect.as(Effect.logWarning(message), false)

@@ -4,9 +4,11 @@
  *
  * Source: `compute_tools/src/compute.rs` (`prewarm_postgres_vm_memory`).
  */
+
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { PostgresAccount } from "../Account.ts"
 import { type Children, describeEnd } from "../Child.ts"
@@ -39,7 +41,7 @@ const directory = (pgdata: string, account: PostgresAccount | null) => {
     if (account !== null) await fs.chown(dir, account.uid, account.gid)
     return dir
   })
-  return Effect.acquireRelease(Effect.zipRight(remove, create), () => Effect.ignoreLogged(remove))
+  return Effect.acquireRelease(Effect.andThen(remove, create), () => Effect.ignore(remove, { log: true }))
 }
 
 const configuration = (preload: string) =>
@@ -54,7 +56,7 @@ const configuration = (preload: string) =>
   ].join("\n")
 
 export const warmUp = (
-  children: Children["Type"],
+  children: Children["Service"],
   options: ComputeOptions,
   account: PostgresAccount | null
 ): Effect.Effect<void, PostgresNotStarted> => {
@@ -74,17 +76,21 @@ export const warmUp = (
         }),
         (error) => failed(error.message)
       )
-      const reason = yield* Effect.fork(
-        Stream.runFold(child.stderr, "no word why", (kept, line) => (FATAL.test(kept) ? kept : line))
+      const reason = yield* Effect.forkChild(
+        Stream.runFold(
+          child.stderr,
+          () => "no word why",
+          (kept, line) => (FATAL.test(kept) ? kept : line)
+        )
       )
       yield* awaitReady(dir).pipe(
         Effect.raceFirst(
           Effect.gen(function* () {
             const end = yield* child.ended
-            return yield* failed(`Postgres ended with ${describeEnd(end)}: ${yield* reason}`)
+            return yield* failed(`Postgres ended with ${describeEnd(end)}: ${yield* Fiber.join(reason)}`)
           })
         ),
-        Effect.timeoutFail({ duration: LIMIT, onTimeout: () => failed("Postgres was not ready in time") })
+        Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail(failed("Postgres was not ready in time")) })
       )
       // SIGQUIT and not SIGKILL: no child of it may live on over a directory that is about to go.
       yield* child.stop([
@@ -104,8 +110,8 @@ export const warmUp = (
       return yield* failed(`initdb ended with ${describeEnd(made.ended)}: ${made.stderr.split("\n").at(-1) ?? ""}`)
     }
     yield* runOnce(dir, "neon").pipe(
-      Effect.catchAll((error) =>
-        Effect.zipRight(Effect.logWarning(`${error.message}; once more without the neon library`), runOnce(dir, ""))
+      Effect.catch((error) =>
+        Effect.andThen(Effect.logWarning(`${error.message}; once more without the neon library`), runOnce(dir, ""))
       )
     )
   }).pipe(Effect.scoped, Effect.withSpan("warm up"))

@@ -48,7 +48,7 @@ const start = (directory: string) =>
   })
 
 const ended = (process: childProcess.ChildProcess) =>
-  Effect.async<void>((resume) => {
+  Effect.callback<void>((resume) => {
     if (process.exitCode !== null || process.signalCode !== null || process.pid === undefined) resume(Effect.void)
     else process.once("exit", () => resume(Effect.void))
   })
@@ -56,7 +56,7 @@ const ended = (process: childProcess.ChildProcess) =>
 /** Watches over the data directory, which is there, until the scope closes. */
 export const watchOver = (directory: string) =>
   Effect.acquireRelease(start(directory), (process) =>
-    Effect.zipRight(
+    Effect.andThen(
       Effect.sync(() => void process.stdin?.end("\n")),
       Effect.timeoutOption(ended(process), "1 second")
     )

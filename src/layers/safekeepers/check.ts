@@ -4,9 +4,10 @@
  *
  * Source: `compute_tools/src/sync_sk.rs`, `safekeeper/src/handler.rs` (`TIMELINE_STATUS`).
  */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { excerpt } from "../../domain/Excerpt.ts"
 import { type Lsn, parse } from "../../domain/Lsn.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
@@ -22,7 +23,7 @@ const LIMIT = 100
  * not have read an answer, does not count against the safekeeper.
  */
 const SLICES = 10
-const limit = Effect.repeatN(Effect.sleep(LIMIT / SLICES), SLICES - 1)
+const limit = Effect.repeat(Effect.sleep(LIMIT / SLICES), { times: SLICES - 1 })
 /** What single steps are held to besides. */
 const NET = 10 * LIMIT
 /** Once a quorum agrees, the others get as long again as the quorum took, within these milliseconds. */
@@ -32,7 +33,9 @@ const failed = (reason: string): Answer => ({ _tag: "Failed", reason })
 
 const ask = (spec: ParsedSpec, address: string): Effect.Effect<Answer> =>
   Effect.gen(function* () {
-    const connection = yield* Either.mapLeft(ConnectionString.parse(`postgresql://no_user@${address}`), connectFailed)
+    const connection = yield* Effect.fromResult(
+      Result.mapError(ConnectionString.parse(`postgresql://no_user@${address}`), connectFailed)
+    )
     const session = yield* open({
       connection,
       parameters: [
@@ -47,13 +50,13 @@ const ask = (spec: ParsedSpec, address: string): Effect.Effect<Answer> =>
     if (row === undefined) return { _tag: "NotFound" } satisfies Answer
     const flush = parse(row[0] ?? "")
     const commit = parse(row[1] ?? "")
-    return Either.isRight(flush) && Either.isRight(commit)
-      ? ({ _tag: "Position", flush: flush.right, commit: commit.right } satisfies Answer)
+    return Result.isSuccess(flush) && Result.isSuccess(commit)
+      ? ({ _tag: "Position", flush: flush.success, commit: commit.success } satisfies Answer)
       : yield* unexpected("flush_lsn or commit_lsn is not an LSN")
   }).pipe(
     Effect.scoped,
-    Effect.raceFirst(Effect.zipRight(limit, connectFailed(`no answer within ${LIMIT} ms`))),
-    Effect.catchAll((error) => Effect.succeed(failed(error.message))),
+    Effect.raceFirst(Effect.andThen(limit, connectFailed(`no answer within ${LIMIT} ms`))),
+    Effect.catch((error) => Effect.succeed(failed(error.message))),
     Effect.map((answer) =>
       answer._tag === "Failed" ? failed(`safekeeper ${excerpt(address)}: ${answer.reason}`) : answer
     )
@@ -72,8 +75,8 @@ const conclude = (verdict: Verdict): Effect.Effect<Lsn | null> => {
 /** The LSN at which a quorum is in sync, or null: not in sync, or not known to be. Never fails, takes at most 100 ms. */
 export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
   Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const began = clock.unsafeCurrentTimeMillis()
+    const clock = yield* Clock.Clock
+    const began = clock.currentTimeMillisUnsafe()
     const members = spec.safekeepers.length
     const answers: Array<Answer> = []
     const decided = yield* Deferred.make<Verdict>()
@@ -84,8 +87,8 @@ export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
 
     /** Waits a little for members that could spoil the agreement of the others. */
     const grace = Effect.suspend(() => {
-      const pause = Math.min(Math.max(clock.unsafeCurrentTimeMillis() - began, GRACE.min), GRACE.max)
-      return Effect.zipRight(
+      const pause = Math.min(Math.max(clock.currentTimeMillisUnsafe() - began, GRACE.min), GRACE.max)
+      return Effect.andThen(
         Effect.sleep(pause),
         Effect.suspend(() => settle(current()))
       )

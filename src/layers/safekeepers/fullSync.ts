@@ -5,8 +5,8 @@
  * Source: `compute_tools/src/compute.rs` (`sync_safekeepers`), `pgxn/neon/walproposer.c`.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { type Lsn, parse } from "../../domain/Lsn.ts"
 import type { ParsedSpec } from "../../domain/ParsedSpec.ts"
@@ -49,15 +49,19 @@ const run = (spec: ParsedSpec) =>
       if (line.includes(MOVED)) passing = true
       writeLine(line)
     }
-    const log = yield* Effect.fork(reEmit(child.stderr, emit))
-    const output = yield* Effect.fork(
-      Stream.runFold(child.stdout, "", (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`))
+    const log = yield* Effect.forkChild(reEmit(child.stderr, emit))
+    const output = yield* Effect.forkChild(
+      Stream.runFold(
+        child.stdout,
+        () => "",
+        (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`)
+      )
     )
     const ended = yield* child.ended
     const stdout = yield* Fiber.join(output)
     yield* Fiber.join(log)
     const lsn = parse(stdout)
-    if (ended._tag === "Exited" && ended.code === 0 && Either.isRight(lsn)) return lsn.right
+    if (ended._tag === "Exited" && ended.code === 0 && Result.isSuccess(lsn)) return lsn.success
     const shown = stdout.slice(0, SHOWN)
     return yield* new SyncFailed({
       passing,
@@ -72,10 +76,10 @@ const bounded = (spec: ParsedSpec) =>
   Effect.flatMap(Waits, (waits) => waits.within("postgres --sync-safekeepers", RUN_LIMIT)(run(spec)))
 
 type Run = ReturnType<typeof bounded>
-type Requirements = Effect.Effect.Context<Run>
+type Requirements = Effect.Services<Run>
 
 /** A program that is not there will not be there in a second, and ten minutes without a quorum are enough. */
-const asFinal = (error: Effect.Effect.Error<Run>): SyncFailed =>
+const asFinal = (error: Effect.Error<Run>): SyncFailed =>
   error._tag === "SpawnFailed"
     ? new SyncFailed({ message: `postgres --sync-safekeepers failed to start: ${error.message}` })
     : new SyncFailed({ message: error.message })
@@ -93,7 +97,7 @@ export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requ
 /** Up to six runs. */
 export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> => {
   const attempt = (number: number): Effect.Effect<Lsn, SyncFailed, Requirements> =>
-    Effect.catchAll(bounded(spec), (error) =>
+    Effect.catch(bounded(spec), (error) =>
       Effect.gen(function* () {
         if (error._tag !== "SyncFailed") return yield* asFinal(error)
         const pause = pauses[number - 1]

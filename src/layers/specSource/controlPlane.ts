@@ -5,8 +5,8 @@
  */
 import { STATUS_CODES } from "node:http"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import type { ComputeConfig } from "../../domain/ComputeConfig.ts"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/MetricFamilies.ts"
@@ -23,7 +23,7 @@ const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
 
 const get = (url: string) =>
   Effect.suspend(() => httpGet(url, process.env[TOKEN_VARIABLE] ?? "")).pipe(
-    Effect.timeoutFail({ duration: LIMIT, onTimeout: () => "operation timed out" }),
+    Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") }),
     Effect.map((answer) => ({
       ...answer,
       status: `${answer.code} ${STATUS_CODES[answer.code] ?? "<unknown status code>"}`
@@ -33,7 +33,7 @@ const get = (url: string) =>
 export const fetchConfig = (
   base: string,
   computeId: string,
-  metrics: Metrics["Type"]
+  metrics: Metrics["Service"]
 ): Effect.Effect<ComputeConfig, NoConfig> => {
   const count = (status: string) => metrics.increment(cplaneRequests, { rpc: "GetConfig", http_status: status })
   const exhausted = new NoConfig({
@@ -42,30 +42,30 @@ export const fetchConfig = (
   const attempt: Effect.Effect<ComputeConfig, Refusal & { readonly retryAfter: string | null }> = get(
     configUrl(base, computeId)
   ).pipe(
-    Effect.tapBoth({ onFailure: () => count("unknown"), onSuccess: ({ status }) => count(status) }),
+    Effect.tapError(() => count("unknown")),
+    Effect.tap(({ status }) => count(status)),
     Effect.mapError((reason) => ({
       message: `could not perform request to control plane: ${reason}`,
       again: true,
       retryAfter: null
     })),
     Effect.flatMap(({ code, status, body, retryAfter }) =>
-      Effect.flatMap(
-        inSlices(interpret(code, status, body)),
-        Either.mapLeft((refusal) => ({ ...refusal, retryAfter }))
+      Effect.flatMap(inSlices(interpret(code, status, body)), (answer) =>
+        Effect.fromResult(Result.mapError(answer, (refusal) => ({ ...refusal, retryAfter })))
       )
     )
   )
   return Effect.gen(function* () {
     for (let number = 1; number <= ATTEMPTS; number++) {
-      const result = yield* Effect.either(attempt)
-      if (Either.isRight(result)) return result.right
-      if (!result.left.again) return yield* new NoConfig({ message: result.left.message })
-      yield* Effect.logError(`attempt ${number} to get config failed with: ${result.left.message}`)
-      if (number < ATTEMPTS) yield* Effect.sleep(pauseAfter(number, result.left.retryAfter, yield* Random.next))
+      const result = yield* Effect.result(attempt)
+      if (Result.isSuccess(result)) return result.success
+      if (!result.failure.again) return yield* new NoConfig({ message: result.failure.message })
+      yield* Effect.logError(`attempt ${number} to get config failed with: ${result.failure.message}`)
+      if (number < ATTEMPTS) yield* Effect.sleep(pauseAfter(number, result.failure.retryAfter, yield* Random.next))
     }
     return yield* exhausted
   }).pipe(
-    Effect.timeoutFail({ duration: WHOLE_LIMIT, onTimeout: () => exhausted }),
+    Effect.timeoutOrElse({ duration: WHOLE_LIMIT, orElse: () => Effect.fail(exhausted) }),
     Effect.tapError(({ message }) => Effect.logError(`cannot get response from control plane: ${message}`)),
     Effect.mapError(
       (cause) =>

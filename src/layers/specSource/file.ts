@@ -2,7 +2,6 @@
  * The configuration in a file, read anew each time it is asked for.
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import type * as Schema from "effect/Schema"
 import { ComputeConfig } from "../../domain/ComputeConfig.ts"
 import { ComputeSpec } from "../../domain/ComputeSpec.ts"
@@ -14,10 +13,11 @@ import { NoConfig } from "./NoConfig.ts"
 const readDocument = (file: string) =>
   Effect.mapError(readText(file, limits.document), ({ message }) => new NoConfig({ message }))
 
-const decodeFile = <A, I>(file: string, schema: Schema.Schema<A, I>): Effect.Effect<A, NoConfig> =>
+const decodeFile = <A, I>(file: string, schema: Schema.Codec<A, I>): Effect.Effect<A, NoConfig> =>
   readDocument(file).pipe(
     Effect.flatMap((text) => inSlices(decodeSteps(schema, text, { trailing: "refuse" }))),
-    Effect.flatMap(Either.mapLeft(({ message }) => new NoConfig({ message: `${file}: ${message}` })))
+    Effect.flatMap(Effect.fromResult),
+    Effect.mapError(({ message }) => new NoConfig({ message: `${file}: ${message}` }))
   )
 
 export const readConfig = (file: string): Effect.Effect<ComputeConfig, NoConfig> => decodeFile(file, ComputeConfig)

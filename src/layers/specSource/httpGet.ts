@@ -60,7 +60,7 @@ const direct: Open = (url, token) =>
       url.protocol === "https:"
         ? yield* Effect.promise(() => import("node:https"))
         : yield* Effect.promise(() => import("node:http"))
-    const answer = yield* Effect.async<IncomingMessage, string>((resume) => {
+    const answer = yield* Effect.callback<IncomingMessage, string>((resume) => {
       let sent: ClientRequest
       try {
         sent = request(url, { agent: false, ...headersOf(token) })

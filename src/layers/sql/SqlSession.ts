@@ -35,7 +35,7 @@ export interface SessionOptions {
   /** `-c name=value ...`, after our own options and before those of `--connstr`. */
   readonly moreOptions?: string
   /** Default: 10 s. */
-  readonly connectTimeout?: Duration.DurationInput
+  readonly connectTimeout?: Duration.Input
 }
 
 export interface PoolOptions extends Omit<SessionOptions, "maintenance" | "pipeline"> {

@@ -90,16 +90,16 @@ const connect = (
     (client) => Effect.promise(() => close(client))
   ).pipe(
     Effect.tap((client) =>
-      Effect.async<void, SqlFailed>((resume) => {
+      Effect.callback<void, SqlFailed>((resume) => {
         client.connect().then(
           () => resume(Effect.void),
           (error: unknown) => resume(Effect.fail(connectFailed(error)))
         )
         return Effect.sync(() => streamOf(client)?.destroy())
       }).pipe(
-        Effect.timeoutFail({
+        Effect.timeoutOrElse({
           duration: options.connectTimeout ?? CONNECT_TIMEOUT,
-          onTimeout: () => connectTimedOut
+          orElse: () => Effect.fail(connectTimedOut)
         })
       )
     )
@@ -107,7 +107,7 @@ const connect = (
 
 const sessionOf = (client: Client, config: ClientConfig): SqlSession => {
   const run = <A>(submit: () => Promise<A>): Effect.Effect<A, SqlFailed> =>
-    Effect.async<A, SqlFailed>((resume) => {
+    Effect.callback<A, SqlFailed>((resume) => {
       const answer = submit()
       answer.then(
         (value) => resume(Effect.succeed(value)),
@@ -144,7 +144,7 @@ const lacksAdmin = (error: SqlFailed) => error.sqlstate === "28P01" || error.sql
 
 const createAdmin = (connect: Connect) =>
   Effect.logWarning("no cloud_admin in this cluster: creating it as zenith_admin").pipe(
-    Effect.zipRight(connect("zenith_admin")),
+    Effect.andThen(connect("zenith_admin")),
     Effect.flatMap((session) =>
       session.script("CREATE USER cloud_admin WITH SUPERUSER; GRANT zenith_admin TO cloud_admin")
     ),
@@ -179,16 +179,15 @@ const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): C
 /** `cannot_connect_now`, `too_many_connections`: over soon. */
 const passes = (error: SqlFailed) => error.sqlstate === "57P03" || error.sqlstate === "53300"
 
-const patience = Schedule.exponential("50 millis").pipe(
-  Schedule.union(Schedule.spaced("1 second")),
-  Schedule.upTo("10 seconds")
+const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
+  Schedule.upTo({ duration: "10 seconds" })
 )
 
 export const open = (server: Server, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
   const connect = connectTo(server, options)
   if (options.maintenance !== true) return connect()
   return connect().pipe(
-    Effect.catchIf(lacksAdmin, () => Effect.zipRight(createAdmin(connect), connect())),
+    Effect.catchIf(lacksAdmin, () => Effect.andThen(createAdmin(connect), connect())),
     Effect.retry({ schedule: patience, while: passes })
   )
 }

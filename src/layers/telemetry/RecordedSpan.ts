@@ -25,23 +25,18 @@ export class RecordedSpan implements Tracer.Span {
   status: Tracer.SpanStatus
   readonly name: string
   readonly parent: Option.Option<Tracer.AnySpan>
-  readonly context: Context.Context<never>
+  readonly annotations: Context.Context<never>
   readonly kind: Tracer.SpanKind
   private readonly ended: (span: RecordedSpan) => void
 
   constructor(
-    name: string,
-    parent: Option.Option<Tracer.AnySpan>,
-    context: Context.Context<never>,
-    links: ReadonlyArray<Tracer.SpanLink>,
-    startTime: bigint,
-    kind: Tracer.SpanKind,
+    { annotations, kind, links, name, parent, startTime }: Parameters<Tracer.Tracer["span"]>[0],
     sampler: OtlpSettings["sampler"],
     ended: (span: RecordedSpan) => void
   ) {
     this.name = name
     this.parent = parent
-    this.context = context
+    this.annotations = annotations
     this.kind = kind
     this.ended = ended
     this.links = [...links]

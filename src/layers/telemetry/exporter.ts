@@ -8,8 +8,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
 import { redact } from "../../domain/Redaction.ts"
+import { disconnect } from "../disconnect.ts"
 import { discard } from "../http/readBody.ts"
-import { unsafeWallMillis } from "../WallClock.ts"
+import { wallMillisUnsafe } from "../WallClock.ts"
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 /** After a failure. */
@@ -42,7 +43,7 @@ export const makeExporter = (settings: OtlpSettings) =>
     /** Spans of one trace keep their order: a difference of less is how two clocks are read, and stays. */
     const shift = Effect.clockWith((clock) =>
       Effect.sync(() => {
-        const millis = unsafeWallMillis(clock) - clock.unsafeCurrentTimeMillis()
+        const millis = wallMillisUnsafe(clock) - clock.currentTimeMillisUnsafe()
         return Math.abs(millis) < DRIFT ? 0n : BigInt(Math.round(millis)) * 1_000_000n
       })
     )
@@ -71,9 +72,9 @@ export const makeExporter = (settings: OtlpSettings) =>
           },
           catch: (error) => new ExportFailed({ message: reasonOf(error) })
         }).pipe(
-          Effect.timeoutFail({
+          Effect.timeoutOrElse({
             duration: Duration.millis(settings.timeout),
-            onTimeout: () => new ExportFailed({ message: "timed out" })
+            orElse: () => Effect.fail(new ExportFailed({ message: "timed out" }))
           })
         )
         if (response >= 300) return yield* new ExportFailed({ message: `the collector answered ${response}` })
@@ -95,14 +96,14 @@ export const makeExporter = (settings: OtlpSettings) =>
         yield* send(batch)
         warned = false
       }
-    }).pipe(Effect.catchAll(failed), Effect.withTracerEnabled(false))
+    }).pipe(Effect.catch(failed), Effect.withTracerEnabled(false))
 
     const flush = Effect.flatMap(Clock.currentTimeMillis, (now) => (now < quietUntil ? Effect.void : drain))
 
     // A finalizer cannot be interrupted; the flush in it must be, or a collector that is away would hold the exit up.
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        const done = yield* flush.pipe(Effect.disconnect, Effect.timeoutOption(FAREWELL), Effect.interruptible)
+        const done = yield* flush.pipe(disconnect, Effect.timeoutOption(FAREWELL), Effect.interruptible)
         if (done._tag === "None") yield* Effect.logWarning("timed out while shutting down tracing, exiting anyway")
         if (dropped > 0) yield* Effect.logWarning(`${dropped} spans were not exported`)
       })

@@ -1,17 +1,18 @@
 /**
  * Ended spans as an OTLP request. Loaded with the first export: the serializer brings half a platform with it.
  */
-import { layerJson, layerProtobuf, OtlpSerialization } from "@effect/opentelemetry/OtlpSerialization"
+
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { layerJson, layerProtobuf, OtlpSerialization } from "effect/observability/OtlpSerialization"
 import type { OtlpSettings } from "../../domain/OtlpSettings.ts"
 import { isSecretName, redactWithin } from "../../domain/Redaction.ts"
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
-const OK = 1
-const ERROR = 2
+const OK = 1 as const
+const ERROR = 2 as const
 
 /** Bytes of a text: whoever calls writes into some of them. */
 const LONGEST = 4096
@@ -38,7 +39,7 @@ const encodeSpan = (shift: bigint) => (span: RecordedSpan) => {
   const at = (time: bigint) => String(time + shift)
   const { status } = span
   const failure =
-    status._tag === "Ended" && status.exit._tag === "Failure" && !Cause.isInterruptedOnly(status.exit.cause)
+    status._tag === "Ended" && status.exit._tag === "Failure" && !Cause.hasInterruptsOnly(status.exit.cause)
       ? failureOf(status.exit.cause)
       : null
   const code = span.attributes.get("http.response.status_code")

@@ -7,9 +7,9 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
 import { vmMonitorRequests } from "../../domain/MetricFamilies.ts"
 import {
   decideDownscale,
@@ -58,8 +58,8 @@ const greet = (socket: AgentSocket) =>
     const text = yield* socket.receive
     if (text === null) return yield* new Dropped({ message: "it left before its greeting" })
     const range = decodeVersionRange(text)
-    if (Either.isLeft(range)) return yield* new Dropped({ message: "its greeting is not a range of versions" })
-    const { reply, agreed } = negotiate(range.right)
+    if (Result.isFailure(range)) return yield* new Dropped({ message: "its greeting is not a range of versions" })
+    const { reply, agreed } = negotiate(range.success)
     yield* socket.send(reply)
     if (!agreed) return yield* new Dropped({ message: "it speaks no version that we do" })
   })
@@ -113,7 +113,7 @@ const downscale = ({ cgroup, fileCache, threshold }: Parts, target: number) =>
 
 /** Interrupts what runs over and tells so; statements to Postgres are bounded on their own. */
 const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.timeoutFail(effect, { duration: ANSWER, onTimeout: () => new Stale({ message: "took too long" }) })
+  Effect.timeoutOrElse(effect, { duration: ANSWER, orElse: () => Effect.fail(new Stale({ message: "took too long" })) })
 
 /** Serves the agent until it leaves, sends what cannot be understood, or is interrupted. */
 export const serveAgent = (parts: Parts, socket: AgentSocket) =>
@@ -129,9 +129,9 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
       work: Effect.Effect<MonitorMessage, E>
     ) =>
       work.pipe(
-        Effect.catchAll(({ message }) =>
+        Effect.catch(({ message }) =>
           Effect.logError(`${error}: ${message}`).pipe(
-            Effect.zipRight(count(type, "error")),
+            Effect.andThen(count(type, "error")),
             Effect.as<MonitorMessage>({ type: "InternalError", error, id })
           )
         ),
@@ -142,14 +142,14 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
       const { id } = message
       switch (message.type) {
         case "HealthCheck":
-          return Effect.zipRight(count("HealthCheck", "ok"), send({ type: "HealthCheck", id }))
+          return Effect.andThen(count("HealthCheck", "ok"), send({ type: "HealthCheck", id }))
         case "UpscaleNotification":
           return orInternalError(
             id,
             "UpscaleNotification",
             "failed to handle upscale",
             inTime(upscale(parts, message.content.granted.mem)).pipe(
-              Effect.zipRight(count("UpscaleNotification", "ok")),
+              Effect.andThen(count("UpscaleNotification", "ok")),
               Effect.as<MonitorMessage>({ type: "UpscaleConfirmation", id })
             )
           )
@@ -165,7 +165,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
           )
         case "InvalidMessage":
         case "InternalError":
-          return Effect.zipRight(
+          return Effect.andThen(
             count(message.type, "ok"),
             Effect.logWarning(`the autoscaling agent reports ${message.type}: ${message.content.error}`)
           )
@@ -181,8 +181,8 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
         const text = yield* socket.receive
         if (text === null) return
         const message = decodeAgentMessage(text)
-        if (Either.isLeft(message)) return yield* new Dropped({ message: "it sent what is not a message" })
-        yield* isWork(message.right) ? Queue.offer(work, message.right) : handle(message.right)
+        if (Result.isFailure(message)) return yield* new Dropped({ message: "it sent what is not a message" })
+        yield* isWork(message.success) ? Queue.offer(work, message.success) : handle(message.success)
       }
     })
 
@@ -205,13 +205,13 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
 
     yield* Effect.logInfo(`autoscaling agent connected from ${socket.peer}`)
     yield* greet(socket).pipe(
-      Effect.zipRight(prepare(parts)),
-      Effect.timeoutFail({
+      Effect.andThen(prepare(parts)),
+      Effect.timeoutOrElse({
         duration: SETUP,
-        onTimeout: () => new Dropped({ message: `not ready within ${Duration.format(SETUP)}` })
+        orElse: () => Effect.fail(new Dropped({ message: `not ready within ${Duration.format(SETUP)}` }))
       })
     )
     const alongside = Effect.raceFirst(Effect.forever(Effect.flatMap(Queue.take(work), handle)), askForMore)
     yield* Effect.raceFirst(read, alongside)
     yield* Effect.logInfo("autoscaling agent left")
-  }).pipe(Effect.catchAll(({ message }) => Effect.logWarning(`dropped the autoscaling agent: ${message}`)))
+  }).pipe(Effect.catch(({ message }) => Effect.logWarning(`dropped the autoscaling agent: ${message}`)))

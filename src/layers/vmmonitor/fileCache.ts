@@ -19,9 +19,12 @@ export class FileCacheFailed extends Data.TaggedError("FileCacheFailed")<{ reado
 const failed = (what: string) => (error: Error) => new FileCacheFailed({ message: `${what}: ${error.message}` })
 
 const inTime = (what: string) =>
-  Effect.timeoutFail({ duration: PATIENCE, onTimeout: () => new FileCacheFailed({ message: `${what}: timed out` }) })
+  Effect.timeoutOrElse({
+    duration: PATIENCE,
+    orElse: () => Effect.fail(new FileCacheFailed({ message: `${what}: timed out` }))
+  })
 
-const connect = (sql: Sql["Type"], connstr: string) =>
+const connect = (sql: Sql["Service"], connstr: string) =>
   sql
     .session({ connstr, applicationName: "vm-monitor", connectTimeout: PATIENCE })
     .pipe(Effect.mapError(failed("failed to connect to Postgres")))
@@ -54,10 +57,10 @@ export interface FileCache {
 
 interface Connection {
   readonly session: SqlSession
-  readonly scope: Scope.CloseableScope
+  readonly scope: Scope.Closeable
 }
 
-export const makeFileCache = (sql: Sql["Type"], connstr: string) =>
+export const makeFileCache = (sql: Sql["Service"], connstr: string) =>
   Effect.gen(function* () {
     const kept = yield* Effect.acquireRelease(SynchronizedRef.make<Connection | null>(null), (ref) =>
       Effect.flatMap(SynchronizedRef.get(ref), (connection) =>
@@ -70,7 +73,7 @@ export const makeFileCache = (sql: Sql["Type"], connstr: string) =>
         ? Effect.succeed([connection.session, connection] as const)
         : Effect.gen(function* () {
             const scope = yield* Scope.make()
-            const opened = yield* Scope.extend(connect(sql, connstr), scope).pipe(
+            const opened = yield* Scope.provide(connect(sql, connstr), scope).pipe(
               Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
             )
             return [opened, { session: opened, scope }] as const
@@ -84,7 +87,7 @@ export const makeFileCache = (sql: Sql["Type"], connstr: string) =>
     /** A connection that was idle for hours may be gone: reading is tried on a new one. */
     const reading = <A>(read: (session: SqlSession) => Effect.Effect<A, FileCacheFailed>) => {
       const once = Effect.flatMap(session, read)
-      return once.pipe(Effect.catchAll(() => Effect.zipRight(drop, once)))
+      return once.pipe(Effect.catch(() => Effect.andThen(drop, once)))
     }
 
     const resize = (bytes: number) =>

@@ -39,7 +39,7 @@ const socketOf = (socket: WebSocket, peer: string) =>
     const inbox = yield* Queue.unbounded<string | null>()
     const ended = yield* Deferred.make<null>()
     const end = () => {
-      Deferred.unsafeDone(ended, Effect.succeed(null))
+      Deferred.doneUnsafe(ended, Effect.succeed(null))
     }
     socket.on("error", end)
     socket.on("close", end)
@@ -47,13 +47,13 @@ const socketOf = (socket: WebSocket, peer: string) =>
       if (isBinary) return
       const pending = Queue.size(inbox).pipe(Effect.runSync)
       if (pending >= MAX_PENDING) socket.terminate()
-      else inbox.unsafeOffer(String(data))
+      else Queue.offerUnsafe(inbox, String(data))
     })
     const agent: AgentSocket = {
       peer,
       receive: Effect.raceFirst(Queue.take(inbox), Deferred.await(ended)),
       send: (text) =>
-        Effect.async<void>((resume) => {
+        Effect.callback<void>((resume) => {
           socket.send(text, () => resume(Effect.void))
         })
     }
@@ -88,7 +88,7 @@ export const listen = (
             socket.on("error", () => {})
             // Whoever pings and does not read would fill our memory with answers.
             socket.on("ping", (data) => (socket.bufferedAmount > MAX_PAYLOAD ? socket.terminate() : socket.pong(data)))
-            agents.unsafeOffer({ socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
+            Queue.offerUnsafe(agents, { socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
           })
         })
         connections.guard(server, (request, response) => {
@@ -105,9 +105,9 @@ export const listen = (
         })
     ).pipe(
       Effect.tap(({ server }) =>
-        Effect.async<void, VmMonitorFailed>((resume) => {
+        Effect.callback<void, VmMonitorFailed>((resume) => {
           server.once("error", ({ message }) =>
-            resume(new VmMonitorFailed({ message: `vm-monitor cannot listen on ${address}: ${message}` }))
+            resume(Effect.fail(new VmMonitorFailed({ message: `vm-monitor cannot listen on ${address}: ${message}` })))
           )
           server.listen(where.port, where.host, () => resume(Effect.void))
         })
@@ -127,7 +127,7 @@ const superseding = <A>(items: Queue.Dequeue<A>, attend: (item: A) => Effect.Eff
   Effect.gen(function* () {
     let item = yield* Queue.take(items)
     while (true) {
-      const attended = Effect.zipRight(attend(item), Effect.never)
+      const attended = Effect.andThen(attend(item), Effect.never)
       item = yield* Effect.raceFirst(Queue.take(items), attended)
     }
   })

@@ -3,7 +3,7 @@
  *
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  */
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { excerpt } from "../../domain/Excerpt.ts"
 
 export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full"
@@ -41,20 +41,20 @@ const sslModes: ReadonlyMap<string, SslMode> = new Map([
   ["verify-full", "verify-full"]
 ])
 
-const decoded = (text: string): Either.Either<string, string> =>
-  Either.try({ try: () => decodeURIComponent(text), catch: () => "invalid percent-encoding" })
+const decoded = (text: string): Result.Result<string, string> =>
+  Result.try({ try: () => decodeURIComponent(text), catch: () => "invalid percent-encoding" })
 
-const parsePort = (text: string): Either.Either<number, string> => {
+const parsePort = (text: string): Result.Result<number, string> => {
   const port = text === "" ? DEFAULT_PORT : Number(text)
   return /^\d*$/.test(text) && port > 0 && port <= 65535
-    ? Either.right(port)
-    : Either.left(`invalid port \`${excerpt(text)}\``)
+    ? Result.succeed(port)
+    : Result.fail(`invalid port \`${excerpt(text)}\``)
 }
 
 const toAddresses = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>) =>
-  Either.gen(function* () {
-    if (hosts.length === 0 || hosts.every((host) => host === "")) return yield* Either.left("host is missing")
-    if (ports.length > 1 && ports.length !== hosts.length) return yield* Either.left("invalid number of ports")
+  Result.gen(function* () {
+    if (hosts.length === 0 || hosts.every((host) => host === "")) return yield* Result.fail("host is missing")
+    if (ports.length > 1 && ports.length !== hosts.length) return yield* Result.fail("invalid number of ports")
     const addresses: Array<Address> = []
     for (const [index, host] of hosts.entries()) {
       addresses.push({ host, port: yield* parsePort(ports[index] ?? ports[0] ?? "") })
@@ -62,13 +62,13 @@ const toAddresses = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>)
     return addresses
   })
 
-const fromPairs = (pairs: ReadonlyMap<string, string>): Either.Either<ConnectionString, string> =>
-  Either.gen(function* () {
+const fromPairs = (pairs: ReadonlyMap<string, string>): Result.Result<ConnectionString, string> =>
+  Result.gen(function* () {
     const get = (key: string) => pairs.get(key) || null
     const hosts = get("hostaddr") ?? get("host") ?? ""
     const mode = pairs.get("sslmode")
     const sslmode = mode === undefined ? "disable" : sslModes.get(mode)
-    if (sslmode === undefined) return yield* Either.left("invalid value for option `sslmode`")
+    if (sslmode === undefined) return yield* Result.fail("invalid value for option `sslmode`")
     const timeout = Number(get("connect_timeout") ?? 0)
     return {
       addresses: yield* toAddresses(hosts === "" ? [] : hosts.split(","), (pairs.get("port") ?? "").split(",")),
@@ -84,21 +84,21 @@ const fromPairs = (pairs: ReadonlyMap<string, string>): Either.Either<Connection
   })
 
 /** `h1:p1,[::1]:p2` into hosts and ports. */
-const splitAuthority = (text: string): Either.Either<readonly [Array<string>, Array<string>], string> =>
-  Either.gen(function* () {
+const splitAuthority = (text: string): Result.Result<readonly [Array<string>, Array<string>], string> =>
+  Result.gen(function* () {
     const hosts: Array<string> = []
     const ports: Array<string> = []
     for (const part of text.split(",")) {
       const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(part)
-      if (match === null) return yield* Either.left(`invalid host \`${excerpt(part)}\``)
+      if (match === null) return yield* Result.fail(`invalid host \`${excerpt(part)}\``)
       hosts.push(yield* decoded(match[1] ?? match[2] ?? ""))
       ports.push(match[3] ?? "")
     }
     return [hosts, ports] as const
   })
 
-const fromUrl = (rest: string): Either.Either<ConnectionString, string> =>
-  Either.gen(function* () {
+const fromUrl = (rest: string): Result.Result<ConnectionString, string> =>
+  Result.gen(function* () {
     const pairs = new Map<string, string>()
     const [beforeQuery = "", queryText] = rest.split(/\?(.*)/s)
     const slash = beforeQuery.indexOf("/")
@@ -124,7 +124,7 @@ const fromUrl = (rest: string): Either.Either<ConnectionString, string> =>
 const SPACE = /\s*/y
 const PAIR = /([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y
 
-const fromKeywords = (text: string): Either.Either<ConnectionString, string> => {
+const fromKeywords = (text: string): Result.Result<ConnectionString, string> => {
   const pairs = new Map<string, string>()
   let at = 0
   for (;;) {
@@ -133,7 +133,7 @@ const fromKeywords = (text: string): Either.Either<ConnectionString, string> => 
     if (SPACE.lastIndex === text.length) break
     PAIR.lastIndex = SPACE.lastIndex
     const match = PAIR.exec(text)
-    if (match === null) return Either.left("invalid connection string: expected `keyword=value`")
+    if (match === null) return Result.fail("invalid connection string: expected `keyword=value`")
     pairs.set(match[1] ?? "", (match[2] ?? match[3] ?? "").replace(/\\(.)/gs, "$1"))
     at = PAIR.lastIndex
   }
@@ -144,8 +144,8 @@ const fromKeywords = (text: string): Either.Either<ConnectionString, string> => 
 const LONGEST = 64 * 1024
 
 /** Unknown keywords are ignored. The error never repeats the text: it may hold a password. */
-export const parse = (text: string): Either.Either<ConnectionString, string> => {
-  if (text.length > LONGEST) return Either.left("connection string is too long")
+export const parse = (text: string): Result.Result<ConnectionString, string> => {
+  if (text.length > LONGEST) return Result.fail("connection string is too long")
   const scheme = /^postgres(?:ql)?:\/\//.exec(text)
   return scheme === null ? fromKeywords(text) : fromUrl(text.slice(scheme[0].length))
 }

@@ -73,7 +73,7 @@ export class Inbox {
   readonly #arrived: Effect.Effect<void, WireFailed> = Effect.suspend(() => {
     if (this.#frames.length > 0) return Effect.void
     if (this.#ended !== null) return Effect.fail(this.#ended)
-    return Effect.async<void>((resume) => {
+    return Effect.callback<void>((resume) => {
       this.#wake = () => resume(Effect.void)
       this.#socket.setTimeout(this.stall)
       this.#socket.resume()
@@ -82,7 +82,7 @@ export class Inbox {
         this.#wake = null
         this.#socket.setTimeout(0)
       })
-    }).pipe(Effect.zipRight(this.#arrived))
+    }).pipe(Effect.andThen(this.#arrived))
   })
 
   /** The next frame. */

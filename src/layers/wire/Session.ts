@@ -3,11 +3,9 @@
  * It closes with its scope; interruption destroys the socket.
  */
 import type * as net from "node:net"
-import * as Chunk from "effect/Chunk"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -110,28 +108,28 @@ const rowsOf = (inbox: Inbox): Effect.Effect<ReadonlyArray<Row>, WireFailed> =>
   })
 
 /** Every data message at hand, or the end. */
-const copyData = (inbox: Inbox): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<WireFailed>> => {
+const copyData = (inbox: Inbox): Effect.Effect<ReadonlyArray<Uint8Array>, WireFailed | Cause.Done> => {
   let done = false
   let idle = 0
-  const step: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<WireFailed>> = Effect.gen(function* () {
+  const step: Effect.Effect<ReadonlyArray<Uint8Array>, WireFailed> = Effect.gen(function* () {
     const data: Array<Uint8Array> = []
-    for (const frame of yield* Effect.mapError(inbox.takeAll, Option.some)) {
+    for (const frame of yield* inbox.takeAll) {
       if (frame.type === "d" && frame.body.length > 0) {
         idle = 0
         data.push(frame.body)
         continue
       }
       idle += cost(frame)
-      if (idle > PATIENCE) return yield* Effect.fail(Option.some(pointless()))
+      if (idle > PATIENCE) return yield* pointless()
       if (frame.type === "d") continue
       if (frame.type === "C") done = true
       else if (frame.type !== "c" && frame.type !== "Z" && !isAside(frame)) {
-        return yield* Effect.fail(Option.some(refused(frame)))
+        return yield* refused(frame)
       }
     }
-    return Chunk.unsafeFromArray(data)
+    return data
   })
-  return Effect.suspend(() => (done ? Effect.fail(Option.none()) : step))
+  return Effect.suspend((): ReturnType<typeof copyData> => (done ? Cause.done() : step))
 }
 
 const fromSocket = (socket: net.Socket, inbox: Inbox, connectMicros: number): Session => {
@@ -143,13 +141,13 @@ const fromSocket = (socket: net.Socket, inbox: Inbox, connectMicros: number): Se
   return {
     connectMicros,
     isOpen: Effect.sync(() => inbox.isOpen),
-    query: (text, stall) => Effect.zipRight(begin(text, stall), rowsOf(inbox)),
+    query: (text, stall) => Effect.andThen(begin(text, stall), rowsOf(inbox)),
     copyOut: (text, stall) =>
       Effect.gen(function* () {
         yield* begin(text, stall)
         const first = yield* answer(inbox)
         if (first.type !== "H") return yield* refused(first)
-        return Stream.repeatEffectChunkOption(copyData(inbox))
+        return Stream.fromIterableEffectRepeat(copyData(inbox))
       })
   }
 }
@@ -159,9 +157,9 @@ const now = () => Number(process.hrtime.bigint() / 1000n)
 /** A try that fails gives its socket back at once, not when the caller's scope closes. */
 const givenBack = <A>(opening: Effect.Effect<A, WireFailed, Scope.Scope>): Effect.Effect<A, WireFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    const scope = yield* Scope.fork(yield* Effect.scope, "sequential")
     return yield* opening.pipe(
-      Scope.extend(scope),
+      Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
   })
@@ -176,10 +174,10 @@ const openAt = (address: Address, target: SessionTarget): Effect.Effect<Session,
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.writable && socket.write(Frames.terminate)))
     return fromSocket(socket, inbox, now() - began)
   }).pipe(
-    Effect.timeoutFail({
+    Effect.timeoutOrElse({
       duration: target.connectTimeout,
-      onTimeout: () =>
-        connectFailed(`no session with ${address.host}:${address.port} within ${target.connectTimeout} ms`)
+      orElse: () =>
+        Effect.fail(connectFailed(`no session with ${address.host}:${address.port} within ${target.connectTimeout} ms`))
     }),
     givenBack
   )
@@ -190,9 +188,7 @@ export const open = (target: SessionTarget): Effect.Effect<Session, WireFailed, 
   if (first === undefined) return Effect.fail(broken("host is missing"))
   return others.reduce(
     (tried, address) =>
-      Effect.catchAll(tried, (failure) =>
-        failure.kind === "connect" ? openAt(address, target) : Effect.fail(failure)
-      ),
+      Effect.catch(tried, (failure) => (failure.kind === "connect" ? openAt(address, target) : Effect.fail(failure))),
     openAt(first, target)
   )
 }

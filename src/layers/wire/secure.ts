@@ -36,7 +36,7 @@ export const secure = (
       }),
       (session) => Effect.sync(() => session.destroySoon())
     )
-    yield* Effect.async<void, WireFailed>((resume) => {
+    yield* Effect.callback<void, WireFailed>((resume) => {
       const failed = (error: Error) =>
         resume(Effect.fail(connectFailed(`error performing TLS handshake: ${error.message}`)))
       encrypted.once("error", failed)

@@ -32,7 +32,7 @@ const connected = (address: Address): Effect.Effect<net.Socket, WireFailed, Scop
     (socket, exit) => Effect.sync(() => (Exit.isSuccess(exit) ? socket.destroySoon() : socket.destroy()))
   ).pipe(
     Effect.tap((socket) =>
-      Effect.async<void, WireFailed>((resume) => {
+      Effect.callback<void, WireFailed>((resume) => {
         const failed = (error: Error) => resume(Effect.fail(connectFailed(error.message)))
         socket.once("error", failed)
         socket.once("connect", () => {
@@ -46,7 +46,7 @@ const connected = (address: Address): Effect.Effect<net.Socket, WireFailed, Scop
 
 /** The server's one-byte answer to the request for TLS. */
 const tlsOffered = (socket: net.Socket): Effect.Effect<boolean, WireFailed> =>
-  Effect.async<boolean, WireFailed>((resume) => {
+  Effect.callback<boolean, WireFailed>((resume) => {
     const settle = (result: Effect.Effect<boolean, WireFailed>) => {
       socket.removeListener("readable", read)
       socket.removeListener("close", closed)

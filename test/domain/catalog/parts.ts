@@ -2,7 +2,7 @@
  * Specs and snapshots with only what a test is about.
  */
 
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ComputeSpec } from "../../../src/domain/ComputeSpec.ts"
 import type { Snapshot } from "../../../src/domain/catalog/Snapshot.ts"
@@ -22,7 +22,7 @@ export interface SpecParts {
 
 /** A primary's spec with these parts. */
 export const specOf = ({ roles = [], dbs = [], ops = [], settings = [], extra = {} }: SpecParts): ParsedSpec =>
-  Either.getOrThrow(
+  Result.getOrThrow(
     parseSpec(
       Schema.decodeUnknownSync(ComputeSpec)({
         format_version: 1,

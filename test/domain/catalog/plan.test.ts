@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { stored } from "../../../src/domain/catalog/Name.ts"
 import { changes, planReport, planText } from "../../../src/domain/catalog/PlanReport.ts"
 import { plan } from "../../../src/domain/catalog/plan.ts"
@@ -11,7 +11,7 @@ import { database, role, SCRAM, type SpecParts, snapshotOf, specOf, TIMELINE } f
 const settings = { privilegedRole: "neon_superuser", lakebase: false }
 
 const planned = (parts: SpecParts, found: Partial<Snapshot> = {}, more: Partial<typeof settings> = {}): Plan =>
-  Either.getOrThrow(plan(specOf(parts), snapshotOf(found), { ...settings, ...more }))
+  Result.getOrThrow(plan(specOf(parts), snapshotOf(found), { ...settings, ...more }))
 
 const of = (whole: Plan, phase: PhaseName): ReadonlyArray<string> => {
   const found = whole.phases.find(({ name }) => name === phase)
@@ -118,7 +118,7 @@ describe("roles", () => {
     const parsed = specOf({})
     const op = { action: "rename_role", name: "a", new_name: null }
     const refused = plan({ ...parsed, spec: { ...parsed.spec, delta_operations: [op] } }, snapshotOf({}), settings)
-    assert.match(Either.isLeft(refused) ? refused.left.message : "", /rename_role of "a" has no new_name/)
+    assert.match(Result.isFailure(refused) ? refused.failure.message : "", /rename_role of "a" has no new_name/)
   })
 
   it("drops a role once", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import {
   addSample,
@@ -52,7 +52,7 @@ describe("vm-monitor's protocol", () => {
       '{"type":"InvalidMessage","content":{"error":"x"},"id":8}',
       '{"type":"InternalError","content":{"error":"x"},"id":10,"more":1}'
     ]) {
-      assert.isTrue(Either.isRight(decodeAgentMessage(text)), text)
+      assert.isTrue(Result.isSuccess(decodeAgentMessage(text)), text)
     }
     for (const text of [
       "",
@@ -64,7 +64,7 @@ describe("vm-monitor's protocol", () => {
       '{"type":"UpscaleNotification","content":{"granted":{"cpu":1,"mem":1.5}},"id":2}',
       '{"type":"DownscaleRequest","content":{"target":{"cpu":1}},"id":2}'
     ]) {
-      assert.isTrue(Either.isLeft(decodeAgentMessage(text)), text)
+      assert.isTrue(Result.isFailure(decodeAgentMessage(text)), text)
     }
   })
 
@@ -73,7 +73,7 @@ describe("vm-monitor's protocol", () => {
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         decodeAgentMessage(text)
         const range = decodeVersionRange(text)
-        if (Either.isRight(range)) negotiate(range.right)
+        if (Result.isSuccess(range)) negotiate(range.success)
       })
     )
   })

@@ -55,7 +55,7 @@ describe("messages of gRPC", () => {
       await fuzz(mutated(sound), (bytes) => {
         PageApi.decodeBaseBackupChunk(bytes)
         const lease = PageApi.decodeLeaseLsnResponse(bytes)
-        if (lease._tag === "Right") assert.isTrue(Number.isFinite(lease.right))
+        if (lease._tag === "Success") assert.isTrue(Number.isFinite(lease.success))
         PageApi.decodeStatusMessage(bytes.toString("latin1"))
       })
     },
@@ -93,7 +93,7 @@ describe("frames of the autoscaling agent", () => {
       await fuzz(mutated(sound.map((text) => Buffer.from(text))), (bytes) => {
         decodeVersionRange(bytes.toString("utf8"))
         const decoded = decodeAgentMessage(bytes.toString("utf8"))
-        if (decoded._tag === "Right") assert.isTrue(Number.isSafeInteger(decoded.right.id))
+        if (decoded._tag === "Success") assert.isTrue(Number.isSafeInteger(decoded.success.id))
       })
     },
     limit

@@ -24,7 +24,7 @@ describe("a basebackup over the wire", () => {
   for (const protocol of ["libpq", "grpc"] as const) {
     const peer = protocol === "libpq" ? "pageserver" : "grpc"
 
-    it.scopedLive(`is unpacked by ${protocol}`, () =>
+    it.live(`is unpacked by ${protocol}`, () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content })
         assert.deepStrictEqual(yield* receive(rig.spec(protocol)), { size: content.length, control: 8192 })
@@ -33,7 +33,7 @@ describe("a basebackup over the wire", () => {
       })
     )
 
-    it.scopedLive(`never succeeds by ${protocol} when it is cut, damaged or followed by an error`, () =>
+    it.live(`never succeeds by ${protocol} when it is cut, damaged or followed by an error`, () =>
       Effect.gen(function* () {
         const rig = yield* storage({ content })
         for (let at = 0; at <= content.length; at += Math.ceil(content.length / 12)) {

@@ -42,7 +42,7 @@ const unpackTar = (dir: string, archive: Buffer, piece?: number) =>
 
 describe("unpack", () => {
   for (const name of ["primary", "replica"]) {
-    it.scopedLive(`unpacks a recorded basebackup of a ${name} as tar does`, () =>
+    it.live(`unpacks a recorded basebackup of a ${name} as tar does`, () =>
       Effect.gen(function* () {
         const file = new URL(`../../golden/storage/basebackup-${name}.tar.gz`, import.meta.url).pathname
         const archive = fs.readFileSync(file)
@@ -63,7 +63,7 @@ describe("unpack", () => {
     )
   }
 
-  it.scopedLive("does not mind where the stream is divided", () =>
+  it.live("does not mind where the stream is divided", () =>
     Effect.gen(function* () {
       const archive = tar(
         { name: "a", body: "x".repeat(1300) },
@@ -81,7 +81,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("keeps holes and the bytes around them apart", () =>
+  it.live("keeps holes and the bytes around them apart", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const body = Buffer.alloc(3_000_001)
@@ -93,7 +93,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("reads long names, attributes, binary sizes, POSIX prefixes and old directories", () =>
+  it.live("reads long names, attributes, binary sizes, POSIX prefixes and old directories", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const long = `base/${"l".repeat(150)}`
@@ -124,7 +124,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("goes on past the end marker", () =>
+  it.live("goes on past the end marker", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       yield* unpackTar(dir, Buffer.concat([tar(), entry({ name: "later", body: "x" }), end, Buffer.alloc(10_240)]))
@@ -132,7 +132,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("never leaves the directory", () =>
+  it.live("never leaves the directory", () =>
     Effect.gen(function* () {
       const above = yield* folder
       const dir = path.join(above, "pgdata")
@@ -187,7 +187,7 @@ describe("unpack", () => {
     ["attributes that are none", [{ name: "n", type: "x", body: "99 a=b\n" }], "attributes of an entry cannot be read"]
   ]
   for (const [what, entries, expected] of refusals) {
-    it.scopedLive(`refuses ${what}`, () =>
+    it.live(`refuses ${what}`, () =>
       Effect.gen(function* () {
         const dir = yield* folder
         const error = yield* Effect.flip(unpackTar(dir, tar(...entries)))
@@ -197,7 +197,7 @@ describe("unpack", () => {
     )
   }
 
-  it.scopedLive("makes links that stay inside", () =>
+  it.live("makes links that stay inside", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const long = `base/${"n".repeat(140)}`
@@ -223,7 +223,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("gives its descriptors back, whatever it meets", () =>
+  it.live("gives its descriptors back, whatever it meets", () =>
     Effect.gen(function* () {
       const open = () => descriptors(process.pid).filter((file) => file.includes("unpack-"))
       const leaking = Array.from(
@@ -251,7 +251,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("remembers so many folders and links and no more", () =>
+  it.live("remembers so many folders and links and no more", () =>
     Effect.gen(function* () {
       const target = "t".repeat(4000)
       const links = Array.from(
@@ -270,7 +270,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("names the file that could not be written", () =>
+  it.live("names the file that could not be written", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const error = yield* Effect.flip(
@@ -282,7 +282,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("empties what an earlier try left, but for what is ours", () =>
+  it.live("empties what an earlier try left, but for what is ours", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       fs.writeFileSync(path.join(dir, "postgresql.conf"), "ours")
@@ -303,7 +303,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("fails without pg_control, and without a file at all", () =>
+  it.live("fails without pg_control, and without a file at all", () =>
     Effect.gen(function* () {
       const [signal = Buffer.alloc(0)] = essentials
       for (const archive of [end, Buffer.concat([signal, end])]) {
@@ -315,7 +315,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("fails on every cut of the compressed stream", () =>
+  it.live("fails on every cut of the compressed stream", () =>
     Effect.gen(function* () {
       const whole = zlib.gzipSync(tar({ name: "a", body: "some text ".repeat(50) }))
       for (let length = 1; length < whole.length; length++) {
@@ -325,7 +325,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("fails on damage, and on what is not gzip", () =>
+  it.live("fails on damage, and on what is not gzip", () =>
     Effect.gen(function* () {
       const whole = zlib.gzipSync(tar({ name: "a", body: Buffer.from(Array.from({ length: 5000 }, (_, i) => i * i)) }))
       const crc = Buffer.from(whole)
@@ -340,7 +340,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("reads several gzip members as one and past zeros behind them, and fails on garbage", () =>
+  it.live("reads several gzip members as one and past zeros behind them, and fails on garbage", () =>
     Effect.gen(function* () {
       const archive = tar({ name: "a", body: "x".repeat(2000) })
       const members = Buffer.concat([zlib.gzipSync(archive.subarray(0, 700)), zlib.gzipSync(archive.subarray(700))])
@@ -354,7 +354,7 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("prefers the server's words, even those after the end of the archive", () =>
+  it.live("prefers the server's words, even those after the end of the archive", () =>
     Effect.gen(function* () {
       const whole = zlib.gzipSync(tar({ name: "a", body: "x".repeat(2000) }))
       const said = new ServerSaid({ message: "timeline is shutting down" })
@@ -365,19 +365,19 @@ describe("unpack", () => {
     })
   )
 
-  it.scopedLive("stops a stream that has nothing good to bring, and can be interrupted", () =>
+  it.live("stops a stream that has nothing good to bring, and can be interrupted", () =>
     Effect.gen(function* () {
       const endless = Stream.concat(Stream.make(Buffer.from("not gzip")), Stream.never)
       assert.include((yield* Effect.flip(unpack(yield* folder, endless, null))).message, "incorrect header check")
       const whole = zlib.gzipSync(tar({ name: "a", body: "x".repeat(2000) }))
       const waiting = Stream.concat(streamOf(whole.subarray(0, 60)), Stream.never)
-      const fiber = yield* Effect.fork(unpack(yield* folder, waiting, null))
+      const fiber = yield* Effect.forkChild(unpack(yield* folder, waiting, null))
       yield* Effect.sleep(50)
       yield* Fiber.interrupt(fiber)
     })
   )
 
-  it.scopedLive.skipIf(process.getuid?.() !== 0)("gives everything to the account that Postgres runs as", () =>
+  it.live.skipIf(process.getuid?.() !== 0)("gives everything to the account that Postgres runs as", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const archive = zlib.gzipSync(tar({ name: "pg_wal/archive_status", type: "5" }))

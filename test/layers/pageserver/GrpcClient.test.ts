@@ -19,7 +19,7 @@ const portOf = (server: net.Server | ReturnType<typeof createServer>): number =>
 /** A server of bare HTTP/2 streams that counts what is open. */
 const serve = (answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void, host = "127.0.0.1") =>
   Effect.acquireRelease(
-    Effect.async<{
+    Effect.callback<{
       readonly port: number
       readonly sessions: Set<ServerHttp2Session>
       readonly reset: Array<number>
@@ -65,7 +65,7 @@ describe("GrpcClient", () => {
     ["a name", "localhost", "user@localhost"]
   ] as const
   for (const [name, host, url] of hosts) {
-    it.scopedLive(`connects to ${name} and hears the text of a refusal as it was meant`, () =>
+    it.live(`connects to ${name} and hears the text of a refusal as it was meant`, () =>
       Effect.gen(function* () {
         const { port } = yield* serve(refused, host)
         const client = yield* openClient(`grpc://${url}:${port}/`, {}, 5_000)
@@ -78,7 +78,7 @@ describe("GrpcClient", () => {
     )
   }
 
-  it.scopedLive("offers no compression, and goes through no proxy", () =>
+  it.live("offers no compression, and goes through no proxy", () =>
     Effect.gen(function* () {
       const seen: Array<IncomingHttpHeaders> = []
       const { port } = yield* serve((stream, headers) => {
@@ -105,7 +105,7 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("waits for a server that accepts and does not speak as long as it may", () =>
+  it.live("waits for a server that accepts and does not speak as long as it may", () =>
     Effect.gen(function* () {
       const sockets = new Set<net.Socket>()
       const server = net.createServer((socket) => {
@@ -114,7 +114,7 @@ describe("GrpcClient", () => {
         socket.on("close", () => sockets.delete(socket))
         socket.resume()
       })
-      yield* Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+      yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           server.close()
@@ -128,7 +128,7 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("tells at once why there is no connection", () =>
+  it.live("tells at once why there is no connection", () =>
     Effect.gen(function* () {
       const began = Date.now()
       const closed = yield* Effect.flip(openClient("grpc://[::1]:1", {}, 5_000))
@@ -140,7 +140,7 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("does not show a token that cannot be sent", () =>
+  it.live("does not show a token that cannot be sent", () =>
     Effect.gen(function* () {
       const values = { authorization: "Bearer s3cret\n" }
       const error = yield* Effect.flip(openClient("grpc://127.0.0.1:1", values, 5_000))
@@ -149,7 +149,7 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("gives up on a server that stops speaking", () =>
+  it.live("gives up on a server that stops speaking", () =>
     Effect.gen(function* () {
       const { port } = yield* serve(silent)
       const client = yield* openClient(`grpc://127.0.0.1:${port}`, {}, 5_000)
@@ -165,23 +165,23 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("cancels a call that is interrupted, and closes with its scope", () =>
+  it.live("cancels a call that is interrupted, and closes with its scope", () =>
     Effect.gen(function* () {
       const server = yield* serve(silent)
       const scope = yield* Scope.make()
-      const client = yield* Scope.extend(openClient(`grpc://127.0.0.1:${server.port}`, {}, 5_000), scope)
+      const client = yield* Scope.provide(openClient(`grpc://127.0.0.1:${server.port}`, {}, 5_000), scope)
       const calls = [
         Effect.asVoid(Effect.scoped(ask(client))),
         Effect.asVoid(client.unary(METHOD, new Uint8Array(0), 5_000))
       ]
       for (const call of calls) {
-        const running = yield* Effect.fork(call)
+        const running = yield* Effect.forkChild(call)
         yield* Effect.sleep(50)
         yield* Fiber.interrupt(running)
       }
       yield* until(() => server.reset.length === 2)
       assert.deepStrictEqual(server.reset, [CANCEL, CANCEL])
-      const left = yield* Effect.fork(Scope.extend(ask(client), scope))
+      const left = yield* Effect.forkChild(Scope.provide(ask(client), scope))
       yield* Effect.sleep(50)
       assert.isTrue(yield* client.isOpen)
       yield* Scope.close(scope, Exit.void)
@@ -191,11 +191,11 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("knows that the server has gone", () =>
+  it.live("knows that the server has gone", () =>
     Effect.gen(function* () {
       const server = yield* serve(silent)
       const client = yield* openClient(`grpc://127.0.0.1:${server.port}`, {}, 5_000)
-      const running = yield* Effect.fork(Effect.scoped(ask(client)))
+      const running = yield* Effect.forkChild(Effect.scoped(ask(client)))
       yield* Effect.sleep(50)
       server.close()
       const error = yield* Effect.flip(Fiber.join(running))
@@ -204,7 +204,7 @@ describe("GrpcClient", () => {
     })
   )
 
-  it.scopedLive("holds a fast server back, and loses nothing of what it sends", () =>
+  it.live("holds a fast server back, and loses nothing of what it sends", () =>
     Effect.gen(function* () {
       const message = frame(new Uint8Array(256 * 1024).fill(7))
       const count = 80
@@ -226,9 +226,9 @@ describe("GrpcClient", () => {
       assert.isBelow(written, count / 2)
       let failure: string | null = null
       while (failure === null) {
-        const next = yield* Effect.either(messages)
-        if (next._tag === "Left") failure = next.left.message
-        else received += next.right.filter((one) => one.length === 256 * 1024 && one[9] === 7).length
+        const next = yield* Effect.result(messages)
+        if (next._tag === "Failure") failure = next.failure.message
+        else received += next.success.filter((one) => one.length === 256 * 1024 && one[9] === 7).length
       }
       assert.strictEqual(failure, 'status: UNAVAILABLE, message: "late"')
       assert.isAtLeast(received, written - 1)

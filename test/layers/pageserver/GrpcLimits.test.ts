@@ -60,7 +60,7 @@ describe("a basebackup by gRPC", () => {
     ["that ends inside a message", piece.subarray(0, 7), undefined, /status: /],
     ["with no message at all", new Uint8Array(0), undefined, /no message/]
   ] as const) {
-    it.scopedLive(
+    it.live(
       `${what} fails`,
       () => Effect.map(basebackup(bytes, repeat), (message) => assert.match(message, complaint)),
       LIMIT * 2
@@ -71,7 +71,7 @@ describe("a basebackup by gRPC", () => {
 describe("metadata", () => {
   const answering = (answer: (stream: ServerHttp2Stream) => void) =>
     Effect.acquireRelease(
-      Effect.async<{ readonly port: number; readonly close: () => void }>((resume) => {
+      Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
         const server = createServer({ settings: { maxHeaderListSize: 16 * 1024 * 1024 } })
         const open = new Set<{ destroy: () => void }>()
         server.on("session", (session) => {
@@ -109,7 +109,7 @@ describe("metadata", () => {
       { ...grpc, ...Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`h${at}`, "x"])), "grpc-status": "5" }
     ]
   ] as const) {
-    it.scopedLive(`${what} fails the call and is not shown whole`, () =>
+    it.live(`${what} fails the call and is not shown whole`, () =>
       Effect.gen(function* () {
         const { port } = yield* answering((stream) => stream.respond(headers, { endStream: true }))
         const client = yield* openClient(`grpc://127.0.0.1:${port}`, {}, 5_000)

@@ -8,7 +8,7 @@ import { warmUp } from "../../../src/layers/postmaster/warmUp.ts"
 import { account, pgbin, tempDir } from "../../rig/postgres.ts"
 import { processesOf } from "../../rig/processes.ts"
 
-it.scopedLive("two warm-ups at once do not meet, wherever they are, and leave nothing", () =>
+it.live("two warm-ups at once do not meet, wherever they are, and leave nothing", () =>
   Effect.gen(function* () {
     const dir = yield* tempDir("warm-", true)
     // Longer than the name of a socket can be.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Either from "effect/Either"
+import * as Result from "effect/Result"
 import { type ConnectionString, parse } from "../../../src/layers/wire/ConnectionString.ts"
 
 const table: ReadonlyArray<readonly [string, Partial<ConnectionString> | string]> = [
@@ -49,13 +49,13 @@ const table: ReadonlyArray<readonly [string, Partial<ConnectionString> | string]
 describe("ConnectionString", () => {
   it.each(table)("%j", (text, expected) => {
     const parsed = parse(text)
-    if (typeof expected === "string") assert.deepStrictEqual(parsed, Either.left(expected))
-    else assert.deepInclude(Either.getOrThrow(parsed), expected)
+    if (typeof expected === "string") assert.deepStrictEqual(parsed, Result.fail(expected))
+    else assert.deepInclude(Result.getOrThrow(parsed), expected)
   })
 
   it("never repeats a password in an error", () => {
     for (const text of ["postgresql://u:hunter2@h:x", "host=h password='hunter2", "password=hunter2 !"]) {
-      assert.notInclude(String(Either.getLeft(parse(text))), "hunter2")
+      assert.notInclude(String(Result.getFailure(parse(text))), "hunter2")
     }
   })
 })

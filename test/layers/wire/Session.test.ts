@@ -3,11 +3,10 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { parse } from "../../../src/layers/wire/ConnectionString.ts"
 import { open, type SessionTarget } from "../../../src/layers/wire/Session.ts"
@@ -16,7 +15,7 @@ import { failure, message, ready, type Script, scriptedServer, tlsServer, welcom
 const STALL = 2_000
 
 const target = (port: number, more: Partial<SessionTarget> = {}, query = ""): SessionTarget => ({
-  connection: Either.getOrThrow(parse(`postgresql://no_user@127.0.0.1:${port}${query}`)),
+  connection: Result.getOrThrow(parse(`postgresql://no_user@127.0.0.1:${port}${query}`)),
   parameters: [
     ["client_encoding", "UTF8"],
     ["user", "no_user"]
@@ -27,7 +26,7 @@ const target = (port: number, more: Partial<SessionTarget> = {}, query = ""): Se
 })
 
 const bytesOf = <E>(stream: Stream.Stream<Uint8Array, E>) =>
-  Effect.map(Stream.runCollect(stream), (chunk) => Buffer.concat(Chunk.toReadonlyArray(chunk)))
+  Effect.map(Stream.runCollect(stream), (chunk) => Buffer.concat(chunk))
 
 const onQuery = (bytes: Buffer, hangUp = false): Script => ({
   answer: (type) => (type === "Q" ? { bytes, hangUp } : undefined)
@@ -57,7 +56,7 @@ const until = (met: () => boolean) =>
   Effect.repeat(Effect.sleep(5), { until: met }).pipe(Effect.timeout("5 seconds"), Effect.asVoid)
 
 describe("Session", () => {
-  it.scopedLive("sends its startup parameters in order, the query, and a farewell", () =>
+  it.live("sends its startup parameters in order, the query, and a farewell", () =>
     Effect.gen(function* () {
       const server = yield* scriptedServer(onQuery(Buffer.concat([message("C", "X\0"), ready])))
       const parameters = [
@@ -84,7 +83,7 @@ describe("Session", () => {
   )
 
   for (const [name, messages] of Object.entries(recorded)) {
-    it.scopedLive(`understands a recorded ${name}`, () =>
+    it.live(`understands a recorded ${name}`, () =>
       Effect.gen(function* () {
         const { greeting, answer } = playback(messages)
         const server = yield* scriptedServer({ greeting, ...onQuery(answer) })
@@ -109,7 +108,7 @@ describe("Session", () => {
     )
   }
 
-  it.scopedLive("answers a request for a password, and only then", () =>
+  it.live("answers a request for a password, and only then", () =>
     Effect.gen(function* () {
       const password = Redacted.make("s3cret")
       const asks = yield* scriptedServer({
@@ -132,7 +131,7 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("fails with what went wrong, wherever the connection is cut", () =>
+  it.live("fails with what went wrong, wherever the connection is cut", () =>
     Effect.gen(function* () {
       const whole = Buffer.concat([
         message("H", "\0\0\0"),
@@ -148,16 +147,16 @@ describe("Session", () => {
         const outcome = yield* Effect.scoped(
           Effect.flatMap(open(target(server.port)), (session) => session.copyOut("x", STALL)).pipe(
             Effect.flatMap(bytesOf),
-            Effect.either
+            Effect.result
           )
         )
-        const result = Either.match(outcome, { onLeft: (error) => error.message, onRight: String })
+        const result = Result.match(outcome, { onFailure: (error) => error.message, onSuccess: String })
         assert.strictEqual(result, length >= complete ? "abcdef" : "connection closed")
       }
     })
   )
 
-  it.scopedLive("prefers an error that comes after the copy has seemed to end", () =>
+  it.live("prefers an error that comes after the copy has seemed to end", () =>
     Effect.gen(function* () {
       const late = Buffer.concat([
         message("H", "\0\0\0"),
@@ -178,7 +177,7 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("runs one command after the other", () =>
+  it.live("runs one command after the other", () =>
     Effect.gen(function* () {
       const row = Buffer.concat([message("T", "\0\0"), message("D", "\0\x01\0\0\0\x01x"), message("C", "X\0"), ready])
       const server = yield* scriptedServer({
@@ -199,7 +198,7 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("gives up on a server that is silent, and on what is no server", () =>
+  it.live("gives up on a server that is silent, and on what is no server", () =>
     Effect.gen(function* () {
       const silent = yield* scriptedServer({ greeting: Buffer.alloc(0) })
       const quick = target(silent.port, { connectTimeout: 100 })
@@ -224,16 +223,16 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("tries the next address when one does not answer", () =>
+  it.live("tries the next address when one does not answer", () =>
     Effect.gen(function* () {
       const server = yield* scriptedServer({})
-      const connection = Either.getOrThrow(parse(`postgresql://127.0.0.1:1,127.0.0.1:${server.port}/`))
+      const connection = Result.getOrThrow(parse(`postgresql://127.0.0.1:1,127.0.0.1:${server.port}/`))
       const session = yield* open({ ...target(server.port), connection })
       assert.isTrue(yield* session.isOpen)
     })
   )
 
-  it.scopedLive("holds a server back that sends faster than it is read", () =>
+  it.live("holds a server back that sends faster than it is read", () =>
     Effect.gen(function* () {
       const piece = message("d", Buffer.alloc(64 * 1024, 1))
       const copies = 512
@@ -250,15 +249,19 @@ describe("Session", () => {
       yield* Effect.sleep(300)
       const [socket] = server.sockets
       assert.isAbove(socket?.writableLength ?? 0, 8 * 1024 * 1024)
-      const size = yield* Stream.runFold(stream, 0, (sum, bytes) => sum + bytes.length)
+      const size = yield* Stream.runFold(
+        stream,
+        () => 0,
+        (sum, bytes) => sum + bytes.length
+      )
       assert.strictEqual(size, copies * 64 * 1024)
     })
   )
 
-  it.scopedLive("closes the socket of an interrupted command", () =>
+  it.live("closes the socket of an interrupted command", () =>
     Effect.gen(function* () {
       const server = yield* scriptedServer({})
-      const fiber = yield* Effect.fork(
+      const fiber = yield* Effect.forkChild(
         Effect.scoped(Effect.flatMap(open(target(server.port)), (session) => session.query("x", 60_000)))
       )
       yield* until(() => server.heard.length > 0)
@@ -268,7 +271,7 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("asks for TLS only when told to, and insists only when told to", () =>
+  it.live("asks for TLS only when told to, and insists only when told to", () =>
     Effect.gen(function* () {
       const plain = yield* scriptedServer({ greeting: Buffer.from("N") })
       const required = yield* Effect.flip(open(target(plain.port, {}, "?sslmode=require")))
@@ -286,7 +289,7 @@ describe("Session", () => {
     })
   )
 
-  it.scopedLive("reads an authority's certificate from a file, and waits for no pipe in its place", () =>
+  it.live("reads an authority's certificate from a file, and waits for no pipe in its place", () =>
     Effect.gen(function* () {
       const folder = fs.mkdtempSync(path.join(tmpdir(), "session-"))
       const pipe = path.join(folder, "ca.pem")

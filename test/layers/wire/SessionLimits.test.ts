@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { parse } from "../../../src/layers/wire/ConnectionString.ts"
 import { open } from "../../../src/layers/wire/Session.ts"
@@ -29,7 +29,7 @@ const promised = (type: string, length: number) => {
 
 const session = (port: number) =>
   open({
-    connection: Either.getOrThrow(parse(`postgresql://no_user@127.0.0.1:${port}`)),
+    connection: Result.getOrThrow(parse(`postgresql://no_user@127.0.0.1:${port}`)),
     parameters: [["user", "no_user"]],
     password: Redacted.make("token"),
     connectTimeout: STALL
@@ -53,7 +53,7 @@ describe("a greeting", () => {
     ["shorter than its own length", promised("R", 3), "invalid message length: 3"],
     ["of another protocol", Buffer.from("HTTP/1.1 400 Bad Request\r\n"), "invalid message length"]
   ] as const) {
-    it.scopedLive(`${what} ends the session at once, and its socket`, () =>
+    it.live(`${what} ends the session at once, and its socket`, () =>
       Effect.gen(function* () {
         const server = yield* scriptedServer({ greeting })
         const error = yield* quickly(Effect.scoped(session(server.port)))
@@ -85,7 +85,7 @@ describe("an answer", () => {
     ["of a row that lies about its values", message("D", "\0\u0002\0\0\0\u0001x"), "invalid data row"],
     ["of a row that is none", message("D", "\0"), "invalid data row"]
   ] as const) {
-    it.scopedLive(`${what} without an end fails the query`, () =>
+    it.live(`${what} without an end fails the query`, () =>
       Effect.gen(function* () {
         const opened = yield* asked(bytes)
         assert.include((yield* quickly(opened.query("TIMELINE_STATUS", STALL))).message, complaint)
@@ -100,7 +100,7 @@ describe("an answer", () => {
     ["with a piece of 2 GB", Buffer.concat([copying, promised("d", 0x7fffffff)]), "invalid message length"],
     ["of notices before it begins", many(notice), "messages without an answer"]
   ] as const) {
-    it.scopedLive(`to a copy ${what} fails it`, () =>
+    it.live(`to a copy ${what} fails it`, () =>
       Effect.gen(function* () {
         const opened = yield* asked(bytes)
         const copied = Effect.flatMap(opened.copyOut("basebackup", STALL), Stream.runDrain)
@@ -109,7 +109,7 @@ describe("an answer", () => {
     )
   }
 
-  it.scopedLive("may have notices between its pieces", () =>
+  it.live("may have notices between its pieces", () =>
     Effect.gen(function* () {
       const piece = Buffer.concat([many(notice, 5_000), message("d", "x")])
       const opened = yield* asked(
@@ -120,7 +120,7 @@ describe("an answer", () => {
     })
   )
 
-  it.scopedLive("is shown up to a limit, and its code is one", () =>
+  it.live("is shown up to a limit, and its code is one", () =>
     Effect.gen(function* () {
       const opened = yield* asked(failure("XX000 and more", "x".repeat(1_000_000)))
       const error = yield* quickly(opened.query("TIMELINE_STATUS", STALL))

@@ -72,7 +72,7 @@ const listening = (
   serve: (socket: net.Socket) => void
 ) =>
   Effect.acquireRelease(
-    Effect.async<ScriptedServer & { readonly close: () => void }>((resume) => {
+    Effect.callback<ScriptedServer & { readonly close: () => void }>((resume) => {
       const sockets = new Set<net.Socket>()
       const server = net.createServer((socket) => {
         sockets.add(socket)

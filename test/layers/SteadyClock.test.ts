@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { afterEach, vi } from "vitest"
-import { withFreshServices } from "../../src/layers/FreshServices.ts"
-import { type SteadyClock, sleepUnlessSet, unsafeToWall, wallMillis } from "../../src/layers/WallClock.ts"
+import { withSteadyClock } from "../../src/layers/SteadyClock.ts"
+import { type SteadyClock, sleepUnlessSet, toWallUnsafe, wallMillis } from "../../src/layers/WallClock.ts"
 
 const HOUR = 3_600_000
 
@@ -21,7 +22,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const fresh = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(withFreshServices(effect))
+const fresh = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(withSteadyClock(effect))
 
 describe("the clock of a process", () => {
   for (const step of [-HOUR, HOUR]) {
@@ -34,8 +35,8 @@ describe("the clock of a process", () => {
           assert.isAtLeast(after, before)
           assert.isBelow(after - before, 1000)
           assert.closeTo(yield* wallMillis, real() + step, 1000)
-          const clock = yield* Effect.clock
-          assert.closeTo(unsafeToWall(clock, before), before + step, 1000)
+          const clock = yield* Clock.Clock
+          assert.closeTo(toWallUnsafe(clock, before), before + step, 1000)
         })
       ))
 
@@ -58,7 +59,7 @@ describe("the clock of a process", () => {
             if (tried === 2) set(0)
             return tried
           }).pipe(
-            Effect.repeat(Schedule.spaced("20 millis").pipe(Schedule.upTo("200 millis"))),
+            Effect.repeat(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "200 millis" }))),
             Effect.timeout("5 seconds")
           )
           assert.isAbove(tried, 3)
@@ -71,9 +72,9 @@ describe("the clock of a process", () => {
     let wall = 1_000_000
     const slept: Array<number> = []
     const clock: SteadyClock = {
-      ...Clock.make(),
-      unsafeWallTimeMillis: () => wall,
-      unsafeCurrentTimeMillis: () => steady,
+      ...Context.get(Context.empty(), Clock.Clock),
+      wallTimeMillisUnsafe: () => wall,
+      currentTimeMillisUnsafe: () => steady,
       sleep: (duration) =>
         Effect.sync(() => {
           const millis = Duration.toMillis(duration)
@@ -82,7 +83,8 @@ describe("the clock of a process", () => {
           wall += millis + (slept.length === 3 ? HOUR : 0)
         })
     }
-    const wait = (millis: number) => Effect.runPromise(Effect.withClock(sleepUnlessSet(millis), clock))
+    const wait = (millis: number) =>
+      Effect.runPromise(Effect.provideService(sleepUnlessSet(millis), Clock.Clock, clock))
     await wait(15_000)
     assert.deepStrictEqual(slept, [10_000, 5_000])
     await wait(600_000)
@@ -92,11 +94,11 @@ describe("the clock of a process", () => {
   it("gives what has come meanwhile a chance when a timer is late because everything stood still", () =>
     fresh(
       Effect.gen(function* () {
-        const came = Effect.async<string>((resume) => {
+        const came = Effect.callback<string>((resume) => {
           setTimeout(() => setImmediate(() => resume(Effect.succeed("it came"))), 150)
         })
-        const waited = yield* Effect.fork(Effect.timeoutOption(came, "100 millis"))
-        yield* Effect.yieldNow()
+        const waited = yield* Effect.forkChild(Effect.timeoutOption(came, "100 millis"))
+        yield* Effect.yieldNow
         yield* Effect.sleep("1 millis")
         const until = performance.now() + 1300
         while (performance.now() < until);

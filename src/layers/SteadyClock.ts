@@ -1,11 +1,10 @@
 /**
- * What Effect sets up when its modules are evaluated, and what must not be shared by all processes that start from one
- * heap snapshot: the origin of the clock and the seed of the random numbers.
+ * The clock of a process: the wall's reading at the start, advanced by the monotonic clock. Made when the process starts,
+ * since what is made while modules are evaluated is shared by all processes that start from one heap snapshot.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
 import type { SteadyClock } from "./WallClock.ts"
 
 /** Milliseconds by which a timer may be late before the process, or its machine, counts as having stood still. */
@@ -18,8 +17,11 @@ const GRACE = 1000
 /** Of a timer of Node's. */
 const LONGEST = 2 ** 31 - 1
 
-const sleep = (millis: number) =>
-  Effect.async<void>((resume) => {
+const sleep = (millis: number): Effect.Effect<void> => {
+  if (millis <= 0) return Effect.yieldNow
+  if (!Number.isFinite(millis)) return Effect.never
+  if (millis > LONGEST) return Effect.andThen(sleep(LONGEST), sleep(millis - LONGEST))
+  return Effect.callback<void>((resume) => {
     const due = performance.now() + millis
     const done = () => resume(Effect.void)
     let timer = setTimeout(() => {
@@ -28,29 +30,24 @@ const sleep = (millis: number) =>
     }, millis)
     return Effect.sync(() => clearTimeout(timer))
   })
+}
 
-/** Wall clock of now, advanced by the monotonic one. */
-const freshClock = (): SteadyClock => {
-  const base = Clock.make()
+const make = (): SteadyClock => {
   const origin = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint()
-  const nanos = () => origin + process.hrtime.bigint()
+  const monotonic = () => process.hrtime.bigint()
+  const nanos = () => origin + monotonic()
   const millis = () => Number(nanos() / 1_000_000n)
   return {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeWallTimeMillis: () => Date.now(),
-    unsafeCurrentTimeMillis: millis,
-    unsafeCurrentTimeNanos: nanos,
+    wallTimeMillisUnsafe: () => Date.now(),
+    currentTimeMillisUnsafe: millis,
     currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: nanos,
     currentTimeNanos: Effect.sync(nanos),
-    sleep: (duration) => {
-      const time = Duration.toMillis(duration)
-      return time > 0 && time <= LONGEST ? sleep(time) : base.sleep(duration)
-    }
+    monotonicTimeNanosUnsafe: monotonic,
+    monotonicTimeNanos: Effect.sync(monotonic),
+    sleep: (duration) => sleep(Duration.toMillis(duration))
   }
 }
 
-export const withFreshServices = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    const seed = `${process.hrtime.bigint()} ${process.pid}`
-    return effect.pipe(Effect.withClock(freshClock()), Effect.withRandom(Random.make(seed)))
-  })
+export const withSteadyClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(effect, Clock.Clock, make()))
