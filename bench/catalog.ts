@@ -5,9 +5,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { startConcurrency } from "../src/domain/Concurrency.ts"
-import type { ParsedSpec } from "../src/domain/ParsedSpec.ts"
-import { Catalog } from "../src/layers/Catalog.ts"
+import { startConcurrency } from "../src/domain/spec/Concurrency.ts"
+import type { ParsedSpec } from "../src/domain/spec/ParsedSpec.ts"
+import { Catalog } from "../src/layers/catalog/Catalog.ts"
 import { database, role, specOf, startCluster, template, versions } from "../test/postgres/cluster.ts"
 
 const sizes = [

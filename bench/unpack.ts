@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { unpack } from "../src/layers/basebackup/unpack.ts"
+import { unpack } from "../src/layers/archive/unpack.ts"
 
 const archive = fs.readFileSync(new URL("../test/golden/storage/basebackup-primary.tar.gz", import.meta.url))
 const rounds = Number(process.argv[2] ?? 20)

@@ -3,22 +3,22 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
-import { endProcess } from "./layers/EndOfProcess.ts"
-import { hideFromLibraries, hideFromRuntime } from "./layers/Environment.ts"
-import { divert } from "./layers/log/divert.ts"
-import { writeLine } from "./layers/log/StandardError.ts"
+import { endProcess } from "./layers/machine/process/EndOfProcess.ts"
+import { hideFromLibraries, hideFromRuntime } from "./layers/machine/process/Environment.ts"
+import { divert } from "./layers/observe/log/divert.ts"
+import { writeLine } from "./layers/observe/log/StandardError.ts"
 
 type Verb = (argv: ReadonlyArray<string>) => Effect.Effect<number>
 
 /** What is not the start of a compute is loaded only when asked for. */
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
-  check: async () => (await import("./cli/check.ts")).check,
-  conf: async () => (await import("./cli/conf.ts")).conf,
-  dev: async () => (await import("./cli/dev.ts")).dev,
-  emulate: async () => (await import("./cli/emulate.ts")).emulate,
-  openapi: async () => (await import("./cli/openapi.ts")).openapi,
-  plan: async () => (await import("./cli/plan.ts")).plan,
-  status: async () => (await import("./cli/status.ts")).status
+  check: async () => (await import("./cli/verbs/check.ts")).check,
+  conf: async () => (await import("./cli/verbs/conf.ts")).conf,
+  dev: async () => (await import("./cli/verbs/dev.ts")).dev,
+  emulate: async () => (await import("./cli/verbs/emulate.ts")).emulate,
+  openapi: async () => (await import("./cli/verbs/openapi.ts")).openapi,
+  plan: async () => (await import("./cli/verbs/plan.ts")).plan,
+  status: async () => (await import("./cli/verbs/status.ts")).status
 }
 
 const main = () => {
@@ -37,7 +37,7 @@ const main = () => {
 }
 
 /** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
-const preload = () => Promise.all([import("./http/servers.ts"), import("./layers/pageserver/grpc.ts")])
+const preload = () => Promise.all([import("./http/server/servers.ts"), import("./layers/storage/pageserver/grpc.ts")])
 
 if (startupSnapshot.isBuildingSnapshot()) {
   void preload().then(() => {

@@ -6,8 +6,8 @@
 
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { withoutSlashes } from "../domain/BaseUrl.ts"
-import type { ComputeOptions } from "../layers/Options.ts"
+import { withoutSlashes } from "../domain/api/BaseUrl.ts"
+import type { ComputeOptions } from "../layers/compute/Options.ts"
 import { BUILD_TAG } from "./buildTag.ts"
 import { type Flag, type Given, helpOf, parseFlags, required, UsageError, wholeNumber } from "./flags.ts"
 

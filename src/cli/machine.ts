@@ -5,7 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
-import type { ComputeOptions } from "../layers/Options.ts"
+import type { ComputeOptions } from "../layers/compute/Options.ts"
 import type { Environment } from "./arguments.ts"
 
 /** A setting that no start could succeed with: exit 1. */

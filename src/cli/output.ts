@@ -2,7 +2,7 @@
  * What the verbs say: results on standard output, complaints on standard error.
  */
 import * as Effect from "effect/Effect"
-import { writeLine } from "../layers/log/StandardError.ts"
+import { writeLine } from "../layers/observe/log/StandardError.ts"
 import type { UsageError } from "./flags.ts"
 
 export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))

@@ -5,11 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { TenantId, TimelineId } from "../domain/Ids.ts"
-import * as Lsn from "../domain/Lsn.ts"
+import { TenantId, TimelineId } from "../domain/spec/Ids.ts"
+import * as Lsn from "../domain/spec/Lsn.ts"
 import { Faults, Peer } from "./Fault.ts"
-import { json, type Request, type Response, serveHttp, text } from "./HttpServer.ts"
-import { sync } from "./sync.ts"
+import { json, type Request, type Response, serveHttp, text } from "./peers/HttpServer.ts"
+import { sync } from "./postgres/sync.ts"
 import type { Timeline, World } from "./World.ts"
 
 export const help = `GET    /               this text

@@ -7,11 +7,18 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Lsn from "../domain/Lsn.ts"
-import { Archive } from "./Archive.ts"
-import { archiveOf, freshCluster } from "./Cluster.ts"
-import { controlPlane } from "./ControlPlane.ts"
+import * as Lsn from "../domain/spec/Lsn.ts"
 import { controlPort } from "./ControlPort.ts"
+import { controlPlane } from "./peers/ControlPlane.ts"
+import { endpointStorage } from "./peers/EndpointStorage.ts"
+import { extensionStore } from "./peers/ExtensionStore.ts"
+import { pageserver } from "./peers/Pageserver.ts"
+import { pageserverGrpc } from "./peers/PageserverGrpc.ts"
+import { safekeeper } from "./peers/Safekeeper.ts"
+import type { ListenFailed } from "./peers/TcpServer.ts"
+import * as Tokens from "./peers/Tokens.ts"
+import { Archive } from "./postgres/Archive.ts"
+import { archiveOf, freshCluster } from "./postgres/Cluster.ts"
 import {
   type Account,
   attempt,
@@ -19,16 +26,9 @@ import {
   type DistributionFailed,
   distribution,
   fakeDistribution
-} from "./Distribution.ts"
-import { endpointStorage } from "./EndpointStorage.ts"
-import { extensionStore } from "./ExtensionStore.ts"
-import { cacheFolder, namedFolder, scratchFolder } from "./folders.ts"
-import { neonShape } from "./neonShape.ts"
-import { pageserver } from "./Pageserver.ts"
-import { pageserverGrpc } from "./PageserverGrpc.ts"
-import { safekeeper } from "./Safekeeper.ts"
-import type { ListenFailed } from "./TcpServer.ts"
-import * as Tokens from "./Tokens.ts"
+} from "./postgres/Distribution.ts"
+import { cacheFolder, namedFolder, scratchFolder } from "./postgres/folders.ts"
+import { neonShape } from "./postgres/neonShape.ts"
 import { type Asked, World } from "./World.ts"
 
 /** Where a fixed port is wished for; 0 or absent = a free one. Several of a kind get consecutive ports. */

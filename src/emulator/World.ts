@@ -2,9 +2,9 @@
  * What all emulated peers share: the timelines and their content, who may ask, what was asked, and which faults act.
  */
 import type { KeyObject } from "node:crypto"
-import * as Lsn from "../domain/Lsn.ts"
-import type { Archive } from "./Archive.ts"
+import * as Lsn from "../domain/spec/Lsn.ts"
 import * as Fault from "./Fault.ts"
+import type { Archive } from "./postgres/Archive.ts"
 
 /** One thing a peer was asked, in the order of arrival. */
 export interface Asked {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { families } from "../../src/domain/MetricFamilies.ts"
+import { families } from "../../src/domain/observe/MetricFamilies.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
 const rules = readFileSync(file("prometheus-rules.yaml"), "utf8")

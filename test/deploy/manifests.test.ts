@@ -6,7 +6,7 @@ import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
-import { check } from "../../src/domain/Check.ts"
+import { check } from "../../src/domain/conf/Check.ts"
 import * as probes from "../../src/http/api/probes.ts"
 
 const read = (file: string) => fs.readFileSync(path.resolve(import.meta.dirname, "../..", file), "utf8")

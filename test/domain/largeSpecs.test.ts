@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { ComputeSpec } from "../../src/domain/ComputeSpec.ts"
-import { decodeJson } from "../../src/domain/Decode.ts"
-import { parseSpec } from "../../src/domain/ParsedSpec.ts"
-import { controlFiles } from "../../src/domain/RemoteExtensions.ts"
+import { decodeJson } from "../../src/domain/json/Decode.ts"
+import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
+import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
+import { controlFiles } from "../../src/domain/spec/RemoteExtensions.ts"
 
 const spec = (more: object) =>
   Result.getOrThrow(

@@ -1,9 +1,9 @@
 import * as fs from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Lsn from "../../src/domain/Lsn.ts"
-import { Archive } from "../../src/emulator/Archive.ts"
-import * as Branches from "../../src/emulator/Branches.ts"
+import * as Lsn from "../../src/domain/spec/Lsn.ts"
+import { Archive } from "../../src/emulator/postgres/Archive.ts"
+import * as Branches from "../../src/emulator/postgres/Branches.ts"
 import { tempDir } from "../rig/postgres.ts"
 
 describe("Branches", () => {

@@ -3,12 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
-import * as Lsn from "../../src/domain/Lsn.ts"
-import * as Delivery from "../../src/emulator/Delivery.ts"
+import * as Lsn from "../../src/domain/spec/Lsn.ts"
 import * as Fault from "../../src/emulator/Fault.ts"
-import { parse } from "../../src/emulator/pageCommand.ts"
-import { parseOptions } from "../../src/emulator/Safekeeper.ts"
-import * as tar from "../../src/emulator/tar.ts"
+import { parse } from "../../src/emulator/peers/pageCommand.ts"
+import { parseOptions } from "../../src/emulator/peers/Safekeeper.ts"
+import * as Delivery from "../../src/emulator/wire/Delivery.ts"
+import * as tar from "../../src/emulator/wire/tar.ts"
 
 const silence = { do: "silence" } as const
 

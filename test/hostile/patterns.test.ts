@@ -73,8 +73,8 @@ describe("patterns", () => {
     )
     assert.deepStrictEqual(made.sort(), [
       "src/domain/vmmonitor/Decisions.ts",
-      "src/http/router.ts",
-      "src/layers/log/DailyFile.ts"
+      "src/http/server/router.ts",
+      "src/layers/observe/log/DailyFile.ts"
     ])
   })
 })

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
-import type { Jwk } from "../../src/domain/ComputeConfig.ts"
-import { Authorization } from "../../src/layers/Authorization.ts"
-import { MachineConfig, Options } from "../../src/layers/Options.ts"
+import type { Jwk } from "../../src/domain/spec/ComputeConfig.ts"
+import { Authorization } from "../../src/layers/compute/authorization/Authorization.ts"
+import { MachineConfig, Options } from "../../src/layers/compute/Options.ts"
 import * as rig from "./rig.ts"
 
 const second = generateKeyPairSync("ed25519")

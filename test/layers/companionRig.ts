@@ -12,7 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
-import { MachineConfig } from "../../src/layers/Options.ts"
+import { MachineConfig } from "../../src/layers/compute/Options.ts"
 
 /** An account that daemons accept which refuse to run as root; null when we are an ordinary user. */
 export const nobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : null

@@ -2,13 +2,13 @@
  * Emulated safekeepers and pageservers alone, without a compute, and specs that lead to them.
  */
 import * as Effect from "effect/Effect"
-import { fromBigInt } from "../../src/domain/Lsn.ts"
-import { Archive } from "../../src/emulator/Archive.ts"
+import { fromBigInt } from "../../src/domain/spec/Lsn.ts"
 import type * as Fault from "../../src/emulator/Fault.ts"
-import { pageserver } from "../../src/emulator/Pageserver.ts"
-import { pageserverGrpc } from "../../src/emulator/PageserverGrpc.ts"
-import { safekeeper } from "../../src/emulator/Safekeeper.ts"
-import * as Tokens from "../../src/emulator/Tokens.ts"
+import { pageserver } from "../../src/emulator/peers/Pageserver.ts"
+import { pageserverGrpc } from "../../src/emulator/peers/PageserverGrpc.ts"
+import { safekeeper } from "../../src/emulator/peers/Safekeeper.ts"
+import * as Tokens from "../../src/emulator/peers/Tokens.ts"
+import { Archive } from "../../src/emulator/postgres/Archive.ts"
 import { World } from "../../src/emulator/World.ts"
 import { spec } from "../programs/fakes.ts"
 

@@ -11,11 +11,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as fc from "fast-check"
 import { stored } from "../../src/domain/catalog/Name.ts"
-import { changes, planReport, planText } from "../../src/domain/catalog/PlanReport.ts"
-import { stepsOf } from "../../src/domain/catalog/Step.ts"
-import { dollar, ident, literal } from "../../src/domain/Quote.ts"
-import { Catalog } from "../../src/layers/Catalog.ts"
-import { Sql } from "../../src/layers/Sql.ts"
+import { changes, planReport, planText } from "../../src/domain/catalog/plan/PlanReport.ts"
+import { stepsOf } from "../../src/domain/catalog/plan/Step.ts"
+import { dollar, ident, literal } from "../../src/domain/postgres/Quote.ts"
+import { Catalog } from "../../src/layers/catalog/Catalog.ts"
+import { Sql } from "../../src/layers/sql/Sql.ts"
 import {
   type Cluster,
   database,

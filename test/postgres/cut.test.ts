@@ -6,8 +6,8 @@ import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Catalog } from "../../src/layers/Catalog.ts"
-import { Sql, SqlFailed } from "../../src/layers/Sql.ts"
+import { Catalog } from "../../src/layers/catalog/Catalog.ts"
+import { Sql, SqlFailed } from "../../src/layers/sql/Sql.ts"
 import {
   advanced,
   type Cluster,

@@ -6,9 +6,9 @@ import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { startConcurrency } from "../../src/domain/Concurrency.ts"
-import { messages, paragraph } from "../../src/domain/ErrorChain.ts"
-import { Catalog } from "../../src/layers/Catalog.ts"
+import { messages, paragraph } from "../../src/domain/observe/ErrorChain.ts"
+import { startConcurrency } from "../../src/domain/spec/Concurrency.ts"
+import { Catalog } from "../../src/layers/catalog/Catalog.ts"
 import { look, type SpecParts, specOf, startCluster, type Template, template, versions } from "./cluster.ts"
 
 interface Recorded {

@@ -6,11 +6,15 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { ComputeState } from "../../src/layers/ComputeState.ts"
-import { EndpointStorage, EndpointStorageFailed, type StorageAnswer } from "../../src/layers/EndpointStorage.ts"
-import type { Sql } from "../../src/layers/Sql.ts"
-import { Offloading, offloadPeriodically } from "../../src/programs/offload.ts"
-import { Prewarming } from "../../src/programs/prewarm.ts"
+import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
+import type { Sql } from "../../src/layers/sql/Sql.ts"
+import {
+  EndpointStorage,
+  EndpointStorageFailed,
+  type StorageAnswer
+} from "../../src/layers/storage/endpointStorage/EndpointStorage.ts"
+import { Offloading, offloadPeriodically } from "../../src/programs/run/background/offload.ts"
+import { Prewarming } from "../../src/programs/run/background/prewarm.ts"
 import { basics, counter, fake, running, scriptedSql, settle, spec, sqlFailure } from "./fakes.ts"
 
 const stored = spec({ endpoint_storage_addr: "es:1", endpoint_storage_token: "t", offload_lfc_interval_seconds: 2 })

@@ -6,9 +6,9 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { DistributionFailed } from "../../src/emulator/Distribution.ts"
 import { type Emulator, type EmulatorOptions, start } from "../../src/emulator/Emulator.ts"
-import type { ListenFailed } from "../../src/emulator/TcpServer.ts"
+import type { ListenFailed } from "../../src/emulator/peers/TcpServer.ts"
+import type { DistributionFailed } from "../../src/emulator/postgres/Distribution.ts"
 import { account, pgbin, root } from "./postgres.ts"
 
 /** A vanilla cluster on a real Postgres unless the options say otherwise. */

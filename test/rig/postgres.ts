@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { findPostgres } from "../../src/emulator/postgresBinaries.ts"
+import { findPostgres } from "../../src/emulator/postgres/postgresBinaries.ts"
 
 export const root = path.resolve(import.meta.dirname, "../..")
 

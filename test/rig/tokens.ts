@@ -1,7 +1,7 @@
 /**
  * Keys and tokens: one pair for the compute's own HTTP API, another for storage.
  */
-import * as Tokens from "../../src/emulator/Tokens.ts"
+import * as Tokens from "../../src/emulator/peers/Tokens.ts"
 
 export type KeyPair = Tokens.KeyPair
 export const makeKeys = (kid = "rig"): KeyPair => Tokens.generate(kid)

@@ -4,9 +4,9 @@
  * Source: `compute_tools/src/spec_apply.rs` (`DeleteDBRoleReferences`, `DropRoles`),
  * `compute_tools/src/sql/pre_drop_role_revoke_privileges.sql`; PostgreSQL `src/backend/catalog/{pg_shdepend,aclchk}.c`.
  */
-import { dollar, ident } from "../Quote.ts"
+import { dollar, ident } from "../postgres/Quote.ts"
 import { stored } from "./Name.ts"
-import { named, type Step, step } from "./Step.ts"
+import { named, type Step, step } from "./plan/Step.ts"
 
 /** A database in which something refers to a doomed role; objects of the whole cluster count for that of our sessions. */
 export interface Reference {

@@ -5,7 +5,7 @@
  * given twice is an error. The error texts are those of `serde`.
  */
 import * as Result from "effect/Result"
-import { excerpt } from "../../domain/Excerpt.ts"
+import { excerpt } from "../../domain/json/Excerpt.ts"
 
 export interface Param<A> {
   /** JSON Schema of the value, for the OpenAPI document. */

@@ -2,7 +2,7 @@
  * The answer of `/status/detail`.
  */
 import * as Schema from "effect/Schema"
-import { ComputeStatus } from "../../domain/ComputeStatus.ts"
+import { ComputeStatus } from "../../domain/status/ComputeStatus.ts"
 
 /** RFC 3339 with `Z`. Every time here is the compute's own clock, `now` included. */
 const Time = Schema.String

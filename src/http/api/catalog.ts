@@ -2,7 +2,7 @@
  * What is inside Postgres: databases, roles, schemas, grants, extensions, statements.
  */
 import * as Schema from "effect/Schema"
-import { ComputeSpec } from "../../domain/ComputeSpec.ts"
+import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
 

@@ -2,7 +2,7 @@
  * The life of the compute: what it is, giving it a spec, ending it.
  */
 import * as Result from "effect/Result"
-import { ConfigurationRequest } from "../../domain/ComputeConfig.ts"
+import { ConfigurationRequest } from "../../domain/spec/ComputeConfig.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
 

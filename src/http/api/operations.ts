@@ -2,8 +2,8 @@
  * Operations on a running compute: refresh, promote, the local file cache.
  */
 import * as Schema from "effect/Schema"
-import { PromoteConfig } from "../../domain/ComputeConfig.ts"
-import { FailpointConfig } from "../../domain/Failpoints.ts"
+import { FailpointConfig } from "../../domain/observe/Failpoints.ts"
+import { PromoteConfig } from "../../domain/spec/ComputeConfig.ts"
 import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
 import * as Query from "./Query.ts"
 

@@ -2,9 +2,9 @@
  * `GET /activity`.
  */
 import * as Effect from "effect/Effect"
-import { Monitor } from "../../layers/Monitor.ts"
+import { Monitor } from "../../layers/observe/Monitor.ts"
 import { activity } from "../api/activity.ts"
-import { json, route } from "../Route.ts"
+import { json, route } from "../server/Route.ts"
 
 export const routes = [
   route(activity, () =>

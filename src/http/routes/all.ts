@@ -1,7 +1,7 @@
 /**
  * Every route of both servers.
  */
-import type { Needs } from "../Route.ts"
+import type { Needs } from "../server/Route.ts"
 import * as activity from "./activity.ts"
 import * as autoscaling from "./autoscaling.ts"
 import * as catalog from "./catalog.ts"

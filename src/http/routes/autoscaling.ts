@@ -6,9 +6,9 @@
 
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { PostgresExporter } from "../../layers/PostgresExporter.ts"
+import { PostgresExporter } from "../../layers/neighbours/exporter/PostgresExporter.ts"
 import { autoscalingMetrics } from "../api/probes.ts"
-import { orStatus, route } from "../Route.ts"
+import { orStatus, route } from "../server/Route.ts"
 
 export const routes = [
   route(autoscalingMetrics, () =>

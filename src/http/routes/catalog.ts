@@ -2,14 +2,14 @@
  * What is inside Postgres.
  */
 import * as Effect from "effect/Effect"
-import type { ComputeSpec } from "../../domain/ComputeSpec.ts"
-import { planReport } from "../../domain/catalog/PlanReport.ts"
-import { type ParsedSpec, parseSpec } from "../../domain/ParsedSpec.ts"
-import { Catalog } from "../../layers/Catalog.ts"
-import { ComputeState } from "../../layers/ComputeState.ts"
-import { Reconfiguration, type ReconfigureReport } from "../../programs/reconfigure.ts"
+import { planReport } from "../../domain/catalog/plan/PlanReport.ts"
+import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
+import { type ParsedSpec, parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { Catalog } from "../../layers/catalog/Catalog.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import * as api from "../api/catalog.ts"
-import { json, orStatus, refuse, requireRunning, route, streamed } from "../Route.ts"
+import { json, orStatus, refuse, requireRunning, route, streamed } from "../server/Route.ts"
 
 const planned = (spec: ParsedSpec) =>
   Effect.flatMap(Catalog, (catalog) => catalog.plan(spec)).pipe(

@@ -2,9 +2,9 @@
  * Source: `compute_tools/src/http/routes/extension_server.rs`.
  */
 import * as Effect from "effect/Effect"
-import { Extensions } from "../../layers/Extensions.ts"
+import { Extensions } from "../../layers/extensions/Extensions.ts"
 import { extensionServer } from "../api/extensions.ts"
-import { empty, orStatus, refuse, route } from "../Route.ts"
+import { empty, orStatus, refuse, route } from "../server/Route.ts"
 
 export const routes = [
   route(extensionServer, ({ params, query }) =>

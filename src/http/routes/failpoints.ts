@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
-import { Failpoints } from "../../layers/Failpoints.ts"
+import { Failpoints } from "../../layers/compute/Failpoints.ts"
 import { configureFailpoints } from "../api/operations.ts"
-import { empty, onlyWhere, orStatus, route } from "../Route.ts"
+import { empty, onlyWhere, orStatus, route } from "../server/Route.ts"
 
 /** Outside of tests there is no such route. */
 const enabled = Effect.map(Failpoints, (failpoints) => failpoints.enabled)

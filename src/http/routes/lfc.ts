@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
-import { isSegment } from "../../domain/LfcState.ts"
-import { ComputeState } from "../../layers/ComputeState.ts"
-import { Offloading } from "../../programs/offload.ts"
-import { Prewarming } from "../../programs/prewarm.ts"
+import { isSegment } from "../../domain/status/LfcState.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { Offloading } from "../../programs/run/background/offload.ts"
+import { Prewarming } from "../../programs/run/background/prewarm.ts"
 import * as api from "../api/operations.ts"
-import { empty, json, refuse, route } from "../Route.ts"
+import { empty, json, refuse, route } from "../server/Route.ts"
 
 const state = Effect.flatMap(ComputeState, (service) => service.get)
 

@@ -2,10 +2,10 @@
  * Probes for orchestrators. They carry no token because kubelets send none, and they tell nothing about the tenant.
  */
 import * as Effect from "effect/Effect"
-import { ComputeState } from "../../layers/ComputeState.ts"
-import { Readiness } from "../../layers/Readiness.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { Readiness } from "../../layers/postgres/Readiness.ts"
 import * as api from "../api/probes.ts"
-import { json, plain, type Response, route } from "../Route.ts"
+import { json, plain, type Response, route } from "../server/Route.ts"
 
 const text = (status: number, word: string): Response => plain(status, "text/plain; charset=utf-8", `${word}\n`)
 

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
-import { parseSpec } from "../../domain/ParsedSpec.ts"
-import { ComputeState, InvalidStatus } from "../../layers/ComputeState.ts"
-import { Promotion } from "../../programs/promote.ts"
+import { parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
+import { Promotion } from "../../programs/run/background/promote.ts"
 import * as api from "../api/operations.ts"
-import { json, orStatus, route } from "../Route.ts"
+import { json, orStatus, route } from "../server/Route.ts"
 
 export const routes = [
   route(api.promote, ({ body }) =>

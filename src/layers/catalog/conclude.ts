@@ -2,14 +2,14 @@
  * How an apply ends: in the log one line per phase and one per failing object, then the report or the error.
  */
 import * as Effect from "effect/Effect"
-import type { UnplannableSpec } from "../../domain/catalog/Draft.ts"
+import type { UnplannableSpec } from "../../domain/catalog/plan/Draft.ts"
 import type { ApplyReport, PhaseReport } from "../../domain/catalog/Report.ts"
-import { configureStatementTimeouts } from "../../domain/MetricFamilies.ts"
-import type { DataDirectoryFailed } from "../DataDirectory.ts"
-import type { Metrics } from "../Metrics.ts"
+import { configureStatementTimeouts } from "../../domain/observe/MetricFamilies.ts"
+import type { Metrics } from "../observe/Metrics.ts"
+import type { DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
+import { type Failure, failureOf, type Journal } from "./apply/journal.ts"
 import { ApplyFailed } from "./errors.ts"
-import { type Failure, failureOf, type Journal } from "./journal.ts"
 
 const QUERY_CANCELED = "57014"
 

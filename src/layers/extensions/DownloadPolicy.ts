@@ -1,4 +1,4 @@
-import type { TarLimits } from "../basebackup/TarReader.ts"
+import type { TarLimits } from "../archive/TarReader.ts"
 
 /** What a single archive may take. */
 export interface ArchiveLimits extends TarLimits {

@@ -4,11 +4,11 @@
  */
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { excerpt } from "../../domain/Excerpt.ts"
-import { BadArchive } from "../basebackup/BadArchive.ts"
-import { Extraction } from "../basebackup/Extraction.ts"
-import { resolveLink, safePath } from "../basebackup/links.ts"
-import type { TarEntry, TarLink, TarSink } from "../basebackup/TarReader.ts"
+import { excerpt } from "../../domain/json/Excerpt.ts"
+import { BadArchive } from "../archive/BadArchive.ts"
+import { Extraction } from "../archive/Extraction.ts"
+import { resolveLink, safePath } from "../archive/links.ts"
+import type { TarEntry, TarLink, TarSink } from "../archive/TarReader.ts"
 
 const ROOTS = ["share/extension", "lib"] as const
 const rootOf = (path: string): (typeof ROOTS)[number] | undefined =>

@@ -5,10 +5,10 @@ import { access, mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { RemoteExtensions } from "../../domain/ComputeSpec.ts"
-import { excerpt } from "../../domain/Excerpt.ts"
-import { controlFiles, isPlainName } from "../../domain/RemoteExtensions.ts"
-import { replaceFile } from "../companion/replaceFile.ts"
+import { excerpt } from "../../domain/json/Excerpt.ts"
+import type { RemoteExtensions } from "../../domain/spec/ComputeSpec.ts"
+import { controlFiles, isPlainName } from "../../domain/spec/RemoteExtensions.ts"
+import { replaceFile } from "../machine/replaceFile.ts"
 
 export class NoControlFile extends Data.TaggedError("NoControlFile")<{ readonly message: string }> {}
 

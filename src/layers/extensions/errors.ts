@@ -1,5 +1,5 @@
 import * as Data from "effect/Data"
-import { excerpt } from "../../domain/Excerpt.ts"
+import { excerpt } from "../../domain/json/Excerpt.ts"
 
 /** `--remote-ext-base-url` was not given. */
 export class NoExtensionStore extends Data.TaggedError("NoExtensionStore") {

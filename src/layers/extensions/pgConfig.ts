@@ -6,7 +6,7 @@
 import { dirname, join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { type Children, describeEnd } from "../Child.ts"
+import { type Children, describeEnd } from "../machine/child/Children.ts"
 
 /** `pg_config` is not beside the Postgres binary, or gives no answer. */
 export class NoPgConfig extends Data.TaggedError("NoPgConfig")<{ readonly message: string }> {}

@@ -5,7 +5,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Client } from "pg"
-import { NEWEST, older, parseServerVersion, type ServerVersion } from "../../domain/SessionOptions.ts"
+import { NEWEST, older, parseServerVersion, type ServerVersion } from "../../domain/postgres/SessionOptions.ts"
 
 export interface MetVersion {
   /** The one to choose the options for. */

@@ -2,7 +2,7 @@
  * Where and as whom we connect.
  */
 import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
-import { type Circumstances, sessionOptions } from "../../domain/SessionOptions.ts"
+import { type Circumstances, sessionOptions } from "../../domain/postgres/SessionOptions.ts"
 import { keywords } from "./keywords.ts"
 import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
 

@@ -5,7 +5,7 @@
  */
 import { getSystemErrorMap } from "node:util"
 import { DatabaseError } from "pg-protocol"
-import { shortened } from "../../domain/Excerpt.ts"
+import { shortened } from "../../domain/json/Excerpt.ts"
 import { SqlFailed } from "./SqlFailed.ts"
 
 const osErrors: Readonly<Record<string, string>> = {

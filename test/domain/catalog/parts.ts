@@ -4,9 +4,9 @@
 
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ComputeSpec } from "../../../src/domain/ComputeSpec.ts"
 import type { Snapshot } from "../../../src/domain/catalog/Snapshot.ts"
-import { type ParsedSpec, parseSpec } from "../../../src/domain/ParsedSpec.ts"
+import { ComputeSpec } from "../../../src/domain/spec/ComputeSpec.ts"
+import { type ParsedSpec, parseSpec } from "../../../src/domain/spec/ParsedSpec.ts"
 
 export const TIMELINE = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
 export const SCRAM =

@@ -3,9 +3,9 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { ParsedSpec } from "../../../src/domain/ParsedSpec.ts"
-import { unpack } from "../../../src/layers/basebackup/unpack.ts"
-import { Pageserver } from "../../../src/layers/Pageserver.ts"
+import type { ParsedSpec } from "../../../src/domain/spec/ParsedSpec.ts"
+import { unpack } from "../../../src/layers/archive/unpack.ts"
+import { Pageserver } from "../../../src/layers/storage/pageserver/Pageserver.ts"
 import { LSN, storage } from "../storageRig.ts"
 
 const content = fs.readFileSync(new URL("../../golden/storage/basebackup-primary.tar.gz", import.meta.url))

@@ -1,0 +1,45 @@
+/**
+ * The catalog as it will be after the phases planned so far: each phase sees what the ones before it have changed.
+ */
+import * as Data from "effect/Data"
+import type * as Redacted from "effect/Redacted"
+import type { DatabaseRow, Snapshot } from "../Snapshot.ts"
+
+/** The spec asks for something that cannot be planned. */
+export class UnplannableSpec extends Data.TaggedError("UnplannableSpec")<{ readonly message: string }> {}
+
+export interface PlanSettings {
+  /** Matches `^[a-z_]+$` and is therefore never quoted. */
+  readonly privilegedRole: string
+  readonly lakebase: boolean
+}
+
+/** A database that the plan creates has no oid yet. */
+export type DraftDatabase = Omit<DatabaseRow, "oid"> & { readonly oid: number | null }
+
+export interface Draft {
+  readonly settings: PlanSettings
+  readonly snapshot: Snapshot
+  readonly roles: Map<string, Redacted.Redacted<string> | null>
+  readonly databases: Map<string, DraftDatabase>
+  readonly warnings: Array<string>
+  readonly refusals: Array<UnplannableSpec>
+  /** Notes that the plan cannot be made; there is nothing to run in its place. */
+  readonly refuse: (message: string) => ReadonlyArray<never>
+}
+
+export const draft = (snapshot: Snapshot, settings: PlanSettings): Draft => {
+  const refusals: Array<UnplannableSpec> = []
+  return {
+    settings,
+    snapshot,
+    roles: new Map(snapshot.roles),
+    databases: new Map(snapshot.databases.map((row) => [row.name, row])),
+    warnings: [],
+    refusals,
+    refuse: (message) => {
+      refusals.push(new UnplannableSpec({ message }))
+      return []
+    }
+  }
+}

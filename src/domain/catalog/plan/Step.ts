@@ -1,0 +1,122 @@
+/**
+ * Catalog changes as values: what would be done, to what, and why.
+ */
+import * as Redacted from "effect/Redacted"
+import { excerpt } from "../../json/Excerpt.ts"
+
+/** In the order in which they are run. */
+export const phaseNames = [
+  "drop subscriptions of databases to be deleted",
+  "privileged role",
+  "databricks roles",
+  "databricks reader timeouts",
+  "drop invalid databases",
+  "rename roles",
+  "create and alter roles",
+  "rename and delete databases",
+  "create and alter databases",
+  "grant databases",
+  "schema neon",
+  "databases",
+  "other extensions",
+  "neon extension",
+  "databricks auth extension",
+  "availability check",
+  "drop roles",
+  "databricks grants",
+  "databricks functions",
+  "record dropped subscriptions",
+  "audit"
+] as const
+export type PhaseName = (typeof phaseNames)[number]
+
+export interface RolePassword {
+  readonly role: string
+  readonly verifier: Redacted.Redacted<string>
+}
+
+export interface Step {
+  /** What it changes, as `role "alice"`. */
+  readonly object: string
+  readonly reason: string
+  /** The database it has to run in; null for the one of our own sessions. */
+  readonly database: string | null
+  /** For readers. */
+  readonly sql: string
+  readonly statement: Redacted.Redacted<string>
+  /** It cannot share a transaction, or must not share a message, with other statements. */
+  readonly alone: boolean
+  /** The database that exists once this has run. */
+  readonly creates: string | null
+  /** A role's verifier, which belongs to the statement and stands beside it: a text is shown and logged, a value is not. */
+  readonly password: RolePassword | null
+  /** The role that this drops, and that nothing may refer to any more. */
+  readonly doomed: string | null
+  /** Why it must not be run: it fails by itself, as if the server had refused it. */
+  readonly refused: string | null
+}
+
+export const step = (
+  object: string,
+  reason: string,
+  sql: string,
+  more: {
+    readonly database?: string
+    readonly statement?: string
+    readonly alone?: boolean
+    readonly creates?: string
+    readonly password?: RolePassword | null
+    readonly doomed?: string
+    readonly refused?: string
+  } = {}
+): Step => ({
+  object,
+  reason,
+  database: more.database ?? null,
+  sql,
+  statement: Redacted.make(more.statement ?? sql),
+  alone: more.alone ?? more.refused !== undefined,
+  creates: more.creates ?? null,
+  password: more.password ?? null,
+  doomed: more.doomed ?? null,
+  refused: more.refused ?? null
+})
+
+/** What is to be done inside one database. */
+export interface DatabaseWork {
+  readonly database: string
+  /** Null when the plan itself creates it. */
+  readonly oid: number | null
+  readonly owner: string
+  /** Known without looking into the database. */
+  readonly steps: ReadonlyArray<Step>
+  /** Whether to look into the database for what `perDatabase` decides. */
+  readonly inspect: boolean
+}
+
+export interface Phase {
+  readonly name: PhaseName
+  readonly steps: ReadonlyArray<Step>
+  readonly databases: ReadonlyArray<DatabaseWork>
+}
+
+export interface Plan {
+  readonly phases: ReadonlyArray<Phase>
+  /** Work that the spec asks for and that is left out on purpose. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** The steps that are certain to run, in order. */
+export const stepsOf = (plan: Plan): ReadonlyArray<Step> =>
+  plan.phases.flatMap((phase) => [...phase.steps, ...phase.databases.flatMap((work) => work.steps)])
+
+export const isEmpty = (plan: Plan): boolean =>
+  plan.phases.every((phase) => phase.steps.length === 0 && phase.databases.length === 0)
+
+/** Postgres keeps 63 bytes of a name: what is cut here is not told apart there either. */
+const LONGEST_NAME = 100
+
+/** A name for a reader, not for SQL. */
+export const quotedName = (name: string): string => JSON.stringify(excerpt(name, LONGEST_NAME))
+
+export const named = (kind: string, name: string): string => `${kind} ${quotedName(name)}`

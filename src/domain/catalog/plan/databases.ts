@@ -1,0 +1,132 @@
+/**
+ * Databases as objects of the cluster: created, given away, renamed, dropped.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`DropInvalidDatabases`, `RenameAndDeleteDatabases`, `CreateAndAlterDatabases`).
+ */
+
+import { ident } from "../../postgres/Quote.ts"
+import type { ComputeSpec, Database, GenericOption } from "../../spec/ComputeSpec.ts"
+import { stored } from "../Name.ts"
+import { INVALID } from "../Snapshot.ts"
+import { databaseClause, isPlain, options } from "./clauses.ts"
+import type { Draft } from "./Draft.ts"
+import { named, quotedName, type Step, step } from "./Step.ts"
+
+/**
+ * CREATE DATABASE cannot share a transaction with the grants that belong to it. The connection limit, as good as none,
+ * marks a database whose grants are outstanding, so that an apply cut between the two is completed by the next one.
+ */
+export const UNFINISHED = 2147483646
+
+export const dropInvalidDatabases = (draft: Draft): ReadonlyArray<Step> =>
+  [...draft.databases.values()].flatMap(({ name, limit }) => {
+    if (limit !== INVALID) return []
+    draft.databases.delete(name)
+    return [
+      step(named("database", name), "an earlier DROP of it was interrupted", `DROP DATABASE IF EXISTS ${ident(name)}`, {
+        alone: true
+      })
+    ]
+  })
+
+const dropDatabase = (name: string, template: boolean): ReadonlyArray<Step> => [
+  ...(template
+    ? [
+        step(
+          named("database", name),
+          "to be deleted, which a template cannot be",
+          `ALTER DATABASE ${ident(name)} IS_TEMPLATE false`
+        )
+      ]
+    : []),
+  step(named("database", name), "to be deleted", `DROP DATABASE IF EXISTS ${ident(name)} WITH (FORCE)`, { alone: true })
+]
+
+export const renameAndDeleteDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op) => {
+    const found = draft.databases.get(stored(op.name))
+    if (op.action === "delete_db") {
+      draft.databases.delete(stored(op.name))
+      return found === undefined ? [] : dropDatabase(op.name, found.template)
+    }
+    if (op.action !== "rename_db") return []
+    if (op.new_name === null) return draft.refuse(`rename_db of ${quotedName(op.name)} has no new_name`)
+    if (found === undefined) return []
+    const name = stored(op.new_name)
+    draft.databases.delete(found.name)
+    draft.databases.set(name, { ...found, name })
+    return [
+      step(
+        named("database", op.name),
+        `to be renamed to ${quotedName(op.new_name)}`,
+        `ALTER DATABASE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`,
+        { alone: true }
+      )
+    ]
+  })
+
+const isLimit = ({ name }: GenericOption) => /^\s*connection[\s_]+limit\b/i.test(name)
+
+const create = (database: Database): Step => {
+  const rest = database.options?.filter((option) => !isLimit(option)) ?? null
+  const clause = databaseClause({ ...database, options: rest })
+  return step(
+    named("database", database.name),
+    "missing",
+    `CREATE DATABASE ${ident(database.name)} ${clause} CONNECTION LIMIT ${UNFINISHED}`,
+    { alone: true, creates: stored(database.name) }
+  )
+}
+
+export const createAndAlterDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  spec.cluster.databases.flatMap((database) => {
+    const name = stored(database.name)
+    const owner = stored(database.owner)
+    const found = draft.databases.get(name)
+    if (found?.owner === owner) return []
+    if (found === undefined) {
+      draft.databases.set(name, {
+        oid: null,
+        name,
+        owner,
+        template: false,
+        connectable: !refusesSessions(database),
+        limit: UNFINISHED
+      })
+      return [create(database)]
+    }
+    draft.databases.set(name, { ...found, owner })
+    return [
+      step(
+        named("database", database.name),
+        `its owner is ${quotedName(found.owner)}`,
+        `ALTER DATABASE ${ident(database.name)} OWNER TO ${ident(database.owner)}`
+      )
+    ]
+  })
+
+const refusesSessions = (database: Database): boolean =>
+  (database.options ?? []).some(
+    ({ name, value }) => /^\s*allow_connections\b/i.test(name) && /^(false|off|no|f|n|0)$/i.test(value ?? "")
+  )
+
+/** Grants of databases that this plan creates, or that an interrupted one has left without. */
+export const grantDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  spec.cluster.databases.flatMap((database) => {
+    const row = draft.databases.get(stored(database.name))
+    if (row?.limit !== UNFINISHED) return []
+    draft.databases.set(row.name, { ...row, limit: -1 })
+    const limits = database.options?.filter(isLimit) ?? []
+    const name = ident(database.name)
+    return [
+      step(
+        named("database", database.name),
+        row.oid === null ? "the privileged role may use what the spec creates" : "its creation was interrupted",
+        [
+          `GRANT ALL ON DATABASE ${name} TO ${draft.settings.privilegedRole}`,
+          `ALTER DATABASE ${name} ${limits.length === 0 ? "CONNECTION LIMIT -1" : options(limits)}`
+        ].join("; "),
+        { alone: !isPlain(limits) }
+      )
+    ]
+  })

@@ -1,0 +1,82 @@
+/**
+ * What a lakebase compute has on top.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`CreateDatabricksRoles`, `AlterDatabricksRoles`, `HandleDatabricksAuthExtension`,
+ * `AddDatabricksGrants`, `CreateDatabricksMisc`), `compute_tools/src/sql/create_databricks_misc.sql`.
+ */
+import { ident, literal } from "../../postgres/Quote.ts"
+import type { Draft } from "./Draft.ts"
+import { named, type Step, step } from "./Step.ts"
+
+const monitor = named("role", "databricks_monitor")
+
+const ROLES = [
+  ["databricks_monitor", "IN ROLE pg_monitor"],
+  ["databricks_control_plane", "SUPERUSER"],
+  ["databricks_gateway", ""]
+] as const
+
+/** They are let in by the included `pg_hba` lines, not by a password. */
+export const databricksRoles = (draft: Draft): ReadonlyArray<Step> =>
+  ROLES.flatMap(([name, clause]) => {
+    if (draft.roles.has(name)) return []
+    draft.roles.set(name, null)
+    const options = clause === "" ? "" : ` ${clause}`
+    return [step(named("role", name), "missing", `CREATE ROLE ${name} LOGIN PASSWORD NULL${options}`)]
+  })
+
+const timeoutOf = (draft: Draft, role: string): string | undefined =>
+  draft.snapshot.roleTimeouts.find((found) => found.role === role)?.timeout
+
+export const readerTimeouts = (draft: Draft): ReadonlyArray<Step> => {
+  const timeout = draft.snapshot.readerTimeout
+  if (timeout === null || timeout === "" || timeout === "0") return []
+  return [...draft.roles.keys()].flatMap((role) =>
+    /^databricks_reader_\d+$/.test(role) && timeoutOf(draft, role) !== timeout
+      ? [
+          step(
+            named("role", role),
+            `readers are limited to ${timeout}`,
+            `ALTER ROLE ${ident(role)} SET statement_timeout = ${literal(timeout)}`
+          )
+        ]
+      : []
+  )
+}
+
+/** Made anew each time: the files of the image decide what it contains. */
+export const authExtension = (): ReadonlyArray<Step> => {
+  const object = named("extension", "databricks_auth")
+  return [
+    step(object, "made anew", "DROP EXTENSION IF EXISTS databricks_auth"),
+    step(object, "made anew", "CREATE EXTENSION databricks_auth WITH SCHEMA public"),
+    step(object, "for monitoring", "GRANT SELECT ON public.databricks_auth_metrics TO pg_monitor")
+  ]
+}
+
+export const databricksGrants = (): ReadonlyArray<Step> =>
+  [
+    "USAGE ON SCHEMA neon",
+    "SELECT, INSERT, UPDATE ON public.health_check",
+    "EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(pg_catalog.text)",
+    "SELECT ON neon.neon_perf_counters",
+    "EXECUTE ON FUNCTION neon.get_perf_counters()"
+  ].map((right) => step(monitor, "for monitoring", `GRANT ${right} TO databricks_monitor`))
+
+const HEALTH_CHECK = `CREATE OR REPLACE FUNCTION public.health_check_write_succeeds() RETURNS pg_catalog.int4
+LANGUAGE plpgsql AS $body$
+BEGIN
+  INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now())
+    ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at;
+  RETURN 1;
+EXCEPTION WHEN OTHERS THEN
+  RAISE EXCEPTION '[DATABRICKS_SMGR] health_check failed: [%] %', SQLSTATE, SQLERRM;
+END
+$body$`
+
+export const databricksFunctions = (draft: Draft): ReadonlyArray<Step> => [
+  ...(timeoutOf(draft, "databricks_monitor") === "60s"
+    ? []
+    : [step(monitor, "limited to 60 s", "ALTER ROLE databricks_monitor SET statement_timeout = '60s'")]),
+  step(named("function", "public.health_check_write_succeeds"), "for probes", HEALTH_CHECK)
+]

@@ -1,0 +1,81 @@
+/**
+ * From a spec and the catalog as it is to the changes that make the two agree. Nothing is dropped because the spec does
+ * not mention it: drops and renames come from delta operations only, and each may come again after it was done.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
+ */
+import * as Result from "effect/Result"
+import type { ParsedSpec } from "../../spec/ParsedSpec.ts"
+import type { Snapshot } from "../Snapshot.ts"
+import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
+import { createAndAlterDatabases, dropInvalidDatabases, grantDatabases, renameAndDeleteDatabases } from "./databases.ts"
+import { authExtension, databricksFunctions, databricksGrants, databricksRoles, readerTimeouts } from "./lakebase.ts"
+import { databaseWork, doomedSubscriptions } from "./perDatabase.ts"
+import { createAndAlterRoles, dropRoles, privilegedRole, renameRoles } from "./roles.ts"
+import type { DatabaseWork, Phase, PhaseName, Plan, Step } from "./Step.ts"
+import {
+  audit,
+  availabilityCheck,
+  neonExtension,
+  otherExtensions,
+  recordDroppedSubscriptions,
+  schemaNeon
+} from "./system.ts"
+
+const phase = (name: PhaseName, steps: ReadonlyArray<Step>, databases: ReadonlyArray<DatabaseWork> = []): Phase => ({
+  name,
+  steps,
+  databases
+})
+
+/**
+ * The order is the contract: owners before databases; renames before what is matched by the new name; subscriptions before
+ * the drop they would block; roles when nothing is going to be given to them any more; the audit last.
+ */
+export const plan = (
+  { spec }: ParsedSpec,
+  snapshot: Snapshot,
+  settings: PlanSettings,
+  settled: (row: DraftDatabase) => boolean = () => false
+): Result.Result<Plan, UnplannableSpec> => {
+  const state = draft(snapshot, settings)
+  const lakebase = (steps: () => ReadonlyArray<Step>) => (settings.lakebase ? steps() : [])
+  const phases = [
+    phase("drop subscriptions of databases to be deleted", [], doomedSubscriptions(spec, state)),
+    phase("privileged role", privilegedRole(state)),
+    phase(
+      "databricks roles",
+      lakebase(() => databricksRoles(state))
+    ),
+    phase(
+      "databricks reader timeouts",
+      lakebase(() => readerTimeouts(state))
+    ),
+    phase("drop invalid databases", dropInvalidDatabases(state)),
+    phase("rename roles", renameRoles(spec, state)),
+    phase("create and alter roles", createAndAlterRoles(spec, state)),
+    phase("rename and delete databases", renameAndDeleteDatabases(spec, state)),
+    phase("create and alter databases", createAndAlterDatabases(spec, state)),
+    phase("grant databases", grantDatabases(spec, state)),
+    phase("schema neon", schemaNeon(state)),
+    phase("databases", [], databaseWork(spec, state, settled)),
+    phase("other extensions", otherExtensions(spec, state)),
+    phase("neon extension", neonExtension(state)),
+    phase("databricks auth extension", lakebase(authExtension)),
+    phase("availability check", availabilityCheck(state)),
+    phase("drop roles", dropRoles(spec, state)),
+    phase("databricks grants", lakebase(databricksGrants)),
+    phase(
+      "databricks functions",
+      lakebase(() => databricksFunctions(state))
+    ),
+    phase("record dropped subscriptions", recordDroppedSubscriptions(spec, state)),
+    phase("audit", audit(spec, state))
+  ]
+  const [refusal] = state.refusals
+  if (refusal !== undefined) return Result.fail(refusal)
+  return Result.succeed({
+    phases: phases.filter(({ steps, databases }) => steps.length > 0 || databases.length > 0),
+    warnings: [...new Set(state.warnings)]
+  })
+}

@@ -1,0 +1,131 @@
+/**
+ * Roles: the privileged one, those of the spec, renamed and dropped ones.
+ *
+ * Source: `compute_tools/src/spec_apply.rs` (`CreatePrivilegedRole`, `RenameRoles`, `CreateAndAlterRoles`, `DropRoles`).
+ */
+
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { ident, literal } from "../../postgres/Quote.ts"
+import type { ComputeSpec, Role } from "../../spec/ComputeSpec.ts"
+import { passwordVerifier } from "../../spec/PasswordVerifier.ts"
+import { stored } from "../Name.ts"
+import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
+import type { Draft } from "./Draft.ts"
+import { named, quotedName, type Step, step } from "./Step.ts"
+
+export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
+  const { privilegedRole: name, lakebase } = draft.settings
+  if (draft.roles.has(name)) return []
+  draft.roles.set(name, null)
+  const replication = lakebase ? "" : "REPLICATION "
+  return [
+    step(
+      named("role", name),
+      "the privileged role is missing",
+      `CREATE ROLE ${name} CREATEDB CREATEROLE NOLOGIN ${replication}BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data`
+    )
+  ]
+}
+
+/** A rename clears an MD5 password, whose salt is the name; forgetting it here makes the next phase set it anew. */
+export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op): ReadonlyArray<Step> => {
+    if (op.action !== "rename_role") return []
+    if (op.new_name === null) return draft.refuse(`rename_role of ${quotedName(op.name)} has no new_name`)
+    if (!draft.roles.has(stored(op.name))) return []
+    draft.roles.delete(stored(op.name))
+    draft.roles.set(stored(op.new_name), null)
+    return [
+      step(
+        named("role", op.name),
+        `to be renamed to ${quotedName(op.new_name)}`,
+        `ALTER ROLE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`
+      )
+    ]
+  })
+
+/** Roles that local_proxy logs in after it has checked a JWT: they must stay subject to row level security. */
+const jwtRoles = (spec: ComputeSpec): ReadonlySet<string> =>
+  new Set((spec.local_proxy_config?.jwks ?? []).flatMap(({ role_names }) => role_names.map(stored)))
+
+type Password = Redacted.Redacted<string> | null
+
+/** As Postgres stores it, or why it may not be stored. */
+const passwordOf = ({ encrypted_password }: Role): Result.Result<Password, string> =>
+  encrypted_password === null
+    ? Result.succeed(null)
+    : Result.map(
+        passwordVerifier(Redacted.value(encrypted_password)),
+        (verifier): Password => (verifier === null ? null : Redacted.make(verifier))
+      )
+
+const samePassword = (wanted: Password, found: Password): boolean =>
+  wanted === null || found === null ? wanted === found : Redacted.value(wanted) === Redacted.value(found)
+
+/** Roles whose password is none that may be stored: their place in the list, their name and the reason. */
+export const refusedRoles = (
+  spec: ComputeSpec
+): ReadonlyArray<{ readonly index: number; readonly name: string; readonly reason: string }> =>
+  spec.cluster.roles.flatMap((role, index) => {
+    const password = passwordOf(role)
+    return Result.isFailure(password) ? [{ index, name: role.name, reason: password.failure }] : []
+  })
+
+/**
+ * The verifier is written where PASSWORD would write it, unchanged. As a literal it would be seen in `pg_stat_activity`,
+ * `pg_stat_statements` and the server's log; and PASSWORD costs the server some milliseconds for every role, since it runs
+ * the whole key derivation to find out whether the password is empty.
+ */
+const withPassword = (
+  head: string,
+  role: Role,
+  password: Password
+): Pick<Step, "password"> & { readonly sql: string } => {
+  const sql = roleStatement(head, role)
+  if (password === null) return { sql, password }
+  const set = `UPDATE pg_catalog.pg_authid SET rolpassword = ${HIDDEN} WHERE rolname OPERATOR(pg_catalog.=) ${literal(stored(role.name))}`
+  return { sql: `${sql}; ${set}`, password: { role: stored(role.name), verifier: password } }
+}
+
+export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
+  const jwt = jwtRoles(spec)
+  const settled = (role: Role, password: Result.Result<Password, string>) => {
+    const found = draft.roles.get(stored(role.name))
+    return found !== undefined && Result.isSuccess(password) && samePassword(password.success, found)
+  }
+  return spec.cluster.roles.flatMap((role) => {
+    const password = passwordOf(role)
+    const name = stored(role.name)
+    const found = draft.roles.get(name)
+    if (settled(role, password)) return []
+    if (Result.isFailure(password)) {
+      const head = `${found === undefined ? "CREATE" : "ALTER"} ROLE ${ident(role.name)} PASSWORD ${HIDDEN}`
+      return [step(named("role", role.name), "its password cannot be set", head, { refused: password.failure })]
+    }
+    draft.roles.set(name, password.success)
+    const written = (reason: string, head: string) => {
+      const wanted = { ...role, encrypted_password: password.success }
+      const { sql, ...more } = withPassword(head, wanted, password.success)
+      const statement = roleStatement(head, wanted)
+      return [step(named("role", role.name), reason, sql, { ...more, statement, alone: !isPlain(role.options) })]
+    }
+    if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)
+    if (jwt.has(name)) return written("missing; authenticated by JWT", `CREATE ROLE ${ident(role.name)}`)
+    return written(
+      "missing",
+      `CREATE ROLE ${ident(role.name)} INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE ${draft.settings.privilegedRole}`
+    )
+  })
+}
+
+export const dropRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op) => {
+    const name = stored(op.name)
+    if (op.action !== "delete_role" || !draft.roles.delete(name)) return []
+    // What it gave and was given is everywhere, and would be gone before the server refused.
+    const refused = name === draft.settings.privilegedRole ? { refused: "it is the privileged role" } : {}
+    return [
+      step(named("role", name), "to be deleted", `DROP ROLE IF EXISTS ${ident(name)}`, { doomed: name, ...refused })
+    ]
+  })

@@ -1,0 +1,45 @@
+/**
+ * What an operator wants to know beyond `/status`: since when, what is waited for and until when, what runs beside Postgres.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { wallMillisUnsafe } from "../../layers/compute/clock/WallClock.ts"
+import { Options } from "../../layers/compute/Options.ts"
+import { Services } from "../../layers/compute/Supervisor.ts"
+import { Waits } from "../../layers/compute/Waits.ts"
+import { type StatusDetail, toIso } from "../api/StatusDetail.ts"
+import { statusBody } from "./statusBody.ts"
+
+export const statusDetail: Effect.Effect<
+  StatusDetail,
+  never,
+  Authorization | ComputeState | Options | Services | Waits
+> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const options = yield* Options
+  const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
+  const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
+  const services = yield* Effect.flatMap(Services, ({ current }) => current)
+  const keys = yield* Effect.flatMap(Authorization, (authorization) => authorization.keys)
+  return {
+    ...statusBody(state),
+    compute_id: options.computeId,
+    now: toIso(wallMillisUnsafe(clock)),
+    since: toIso(state.since),
+    postgres_runs: state.postgresRuns,
+    keys: keys.map(({ counts, kid, since }) => ({ kid, since: toIso(since), counts })),
+    waits: waits.map(({ deadline, name, since }) => ({
+      name,
+      since: toIso(since),
+      deadline: deadline === null ? null : toIso(deadline)
+    })),
+    services: services.map(({ lastError, name, restarts, state }) => ({
+      name,
+      state,
+      restarts,
+      last_error: lastError
+    }))
+  }
+})

@@ -1,0 +1,100 @@
+/**
+ * Creates databases. Each copies a template through storage, so several are made at once, on sessions of their own; the
+ * server allows it as long as nobody is connected to the template.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { DatabaseWork } from "../../../domain/catalog/plan/Step.ts"
+import type { SqlSession } from "../../sql/Sql.ts"
+import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import { execute, type Item, isLost } from "./execute.ts"
+import type { Failure, Journal } from "./journal.ts"
+
+const SESSIONS = 4
+/** Another session costs about as much as creating a database. */
+const PER_SESSION = 4
+
+type Open = () => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
+
+/** Tells whoever waits for a database whether it has come into being. */
+export interface Births {
+  readonly of: (work: DatabaseWork) => Effect.Effect<boolean>
+  readonly told: (database: string, born: boolean) => Effect.Effect<void>
+  /** Nothing more is going to be created. */
+  readonly over: Effect.Effect<void>
+}
+
+export const makeBirths = (works: ReadonlyArray<DatabaseWork>): Effect.Effect<Births> =>
+  Effect.gen(function* () {
+    const gates = new Map<string, Deferred.Deferred<boolean>>()
+    for (const { oid, database } of works) if (oid === null) gates.set(database, yield* Deferred.make<boolean>())
+    return {
+      of: ({ database }) => {
+        const gate = gates.get(database)
+        return gate === undefined ? Effect.succeed(true) : Deferred.await(gate)
+      },
+      told: (database, born) => {
+        const gate = gates.get(database)
+        return gate === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(gate, born))
+      },
+      over: Effect.forEach(gates.values(), (gate) => Deferred.succeed(gate, false), { discard: true })
+    }
+  })
+
+/** A database may be the template of a later one of the list: then their order counts. */
+export const dependOnOrder = (items: ReadonlyArray<Item>): boolean =>
+  items.some(({ step }) => / TEMPLATE (?!"?template[01]\b)/i.test(step.sql))
+
+/** Sessions for creating, the one of the system database included. */
+export const sessionsFor = (items: ReadonlyArray<Item>, concurrency: number): number => {
+  if (dependOnOrder(items)) return 1
+  const creates = items.filter(({ step }) => step.creates !== null).length
+  return Math.max(1, Math.min(SESSIONS, concurrency, Math.floor(creates / PER_SESSION)))
+}
+
+export const createDatabases = (
+  main: SqlSession,
+  items: ReadonlyArray<Item>,
+  sessions: number,
+  open: Open,
+  births: Births,
+  journal: Journal
+): Effect.Effect<ReadonlyArray<Failure>> =>
+  Effect.gen(function* () {
+    const altered = yield* execute(
+      main,
+      items.filter(({ step }) => step.creates === null),
+      journal
+    )
+    // One that cannot be opened is done without.
+    const others = yield* Effect.forEach(Array.from({ length: sessions - 1 }), () => Effect.option(open()), {
+      concurrency: "unbounded"
+    })
+    const free = yield* Queue.unbounded<SqlSession>()
+    yield* Queue.offerAll(free, [
+      main,
+      ...others.flatMap((session) => (session._tag === "Some" ? [session.value] : []))
+    ])
+    let lost = altered.some(isLost)
+    const create = (session: SqlSession, item: Item) =>
+      Effect.gen(function* () {
+        if (lost) return []
+        const failures = yield* execute(session, [item], journal)
+        lost ||= failures.some(isLost)
+        if (item.step.creates !== null) yield* births.told(item.step.creates, failures.length === 0)
+        return failures
+      })
+    const created = yield* Effect.forEach(
+      items.filter(({ step }) => step.creates !== null),
+      (item) =>
+        Effect.acquireUseRelease(
+          Queue.take(free),
+          (session) => create(session, item),
+          (session) => Queue.offer(free, session)
+        ),
+      { concurrency: sessions }
+    )
+    return [...altered, ...created.flat()]
+  }).pipe(Effect.ensuring(births.over), Effect.scoped)

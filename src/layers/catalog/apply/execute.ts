@@ -1,0 +1,140 @@
+/**
+ * Runs steps on one session. What may share a transaction goes as one message; when that fails it was rolled back, and its
+ * steps are tried one by one, so that each has its own result.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
+import type { SqlSession } from "../../sql/Sql.ts"
+import { SqlFailed } from "../../sql/SqlFailed.ts"
+import type { Failure, Journal } from "./journal.ts"
+
+export interface Item {
+  readonly phase: PhaseName
+  readonly step: Step
+}
+
+/** One message each: consecutive steps that may share a transaction, or one that stands alone. */
+const messages = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> => {
+  const all: Array<Array<Item>> = []
+  for (const item of items) {
+    const last = all.at(-1)
+    if (last === undefined || item.step.alone || last.at(-1)?.step.alone === true) all.push([item])
+    else last.push(item)
+  }
+  return all
+}
+
+/** Several statements in one message are one transaction. */
+const text = (items: ReadonlyArray<Item>): string => items.map(({ step }) => Redacted.value(step.statement)).join(";\n")
+
+/** Parameters of a statement are not part of its text, wherever that is shown. */
+const SET_PASSWORDS = `UPDATE pg_catalog.pg_authid AS a SET rolpassword = given.verifier
+  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.name[]), pg_catalog.unnest($2::pg_catalog.text[])) AS given (role, verifier)
+  WHERE a.rolname OPERATOR(pg_catalog.=) given.role RETURNING a.rolname`
+
+const setPasswords = (session: SqlSession, items: ReadonlyArray<Item>): Effect.Effect<void, SqlFailed> => {
+  // A role that is given twice keeps the last one.
+  const passwords = new Map(
+    items.flatMap(({ step: { password } }) => (password === null ? [] : [[password.role, password]]))
+  )
+  if (passwords.size === 0) return Effect.void
+  const all = [...passwords.values()]
+  return session
+    .query(SET_PASSWORDS, [all.map(({ role }) => role), all.map(({ verifier }) => Redacted.value(verifier))])
+    .pipe(
+      Effect.filterOrFail(
+        (rows) => rows.length === all.length,
+        () =>
+          new SqlFailed({
+            message: "a role is gone whose password is to be set",
+            sqlstate: "42704",
+            hint: null,
+            detail: null
+          })
+      )
+    )
+}
+
+/** One transaction. */
+const run = (session: SqlSession, items: ReadonlyArray<Item>): Effect.Effect<void, SqlFailed> => {
+  if (items.every(({ step: { password } }) => password === null)) return session.script(text(items))
+  return session.script(`BEGIN;\n${text(items)}`).pipe(
+    Effect.andThen(setPasswords(session, items)),
+    Effect.andThen(session.script("COMMIT")),
+    Effect.tapError(() => Effect.ignore(session.script("ROLLBACK")))
+  )
+}
+
+/** Objects a span names. */
+const NAMED = 50
+
+const spanOf = (items: ReadonlyArray<Item>) => ({
+  attributes: {
+    phase: [...new Set(items.map(({ phase }) => phase))].join(", "),
+    "compute.objects": items
+      .slice(0, NAMED)
+      .map(({ step }) => step.object)
+      .join(", ")
+  }
+})
+
+const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal): Effect.Effect<void, SqlFailed> => {
+  const steps = items.map(({ step }) => step)
+  return journal
+    .began(steps)
+    .pipe(
+      Effect.andThen(Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))),
+      Effect.andThen(journal.done(steps))
+    )
+}
+
+/** In the server's words for a value that it does not take. */
+const refusalOf = ({ object }: Step, reason: string) =>
+  new SqlFailed({ message: `${object}: ${reason}`, sqlstate: "22023", hint: null, detail: null })
+
+const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>
+  (item.step.refused === null
+    ? send(session, [item], journal)
+    : Effect.andThen(journal.began([item.step]), refusalOf(item.step, item.step.refused))
+  ).pipe(
+    Effect.as([]),
+    Effect.catch((error) =>
+      Effect.as(journal.failed(item.step, error), [{ phase: item.phase, object: item.step.object, error }])
+    )
+  )
+
+/** The connection is gone; a statement that failed has a code. */
+export const isLost = ({ error }: Failure): boolean => error.sqlstate === null || error.sqlstate.startsWith("57P")
+
+/**
+ * Runs all, in order. After a failure the rest of its phase still runs, as independent objects; later phases do not.
+ * Succeeds with what failed.
+ */
+export const execute = (
+  session: SqlSession,
+  items: ReadonlyArray<Item>,
+  journal: Journal
+): Effect.Effect<ReadonlyArray<Failure>> =>
+  Effect.gen(function* () {
+    const failures: Array<Failure> = []
+    const oneByOne = (message: ReadonlyArray<Item>) =>
+      Effect.gen(function* () {
+        for (const item of message) {
+          const [first] = failures
+          if (first !== undefined && (first.phase !== item.phase || failures.some(isLost))) return
+          failures.push(...(yield* sendOne(session, item, journal)))
+        }
+      })
+    for (const message of messages(items)) {
+      if (failures.length > 0 || message.length === 1) {
+        yield* oneByOne(message)
+        continue
+      }
+      const sent = yield* Effect.result(send(session, message, journal))
+      if (sent._tag === "Success") continue
+      yield* journal.undone(message.map(({ step }) => step))
+      yield* oneByOne(message)
+    }
+    return failures
+  })

@@ -1,0 +1,32 @@
+/**
+ * Databases that this process has left as the spec wants them. As long as the same server runs and a database keeps its
+ * oid and owner, a reconfiguration does not have to open a session in it.
+ */
+import * as Effect from "effect/Effect"
+import type { DraftDatabase } from "../../../domain/catalog/plan/Draft.ts"
+
+export interface Settled {
+  /** What is known about the server that started at `started`; of an earlier server nothing is. */
+  readonly during: (started: string) => Effect.Effect<{
+    /** `circumstances`: whatever else the work depends on. */
+    readonly has: (row: Pick<DraftDatabase, "oid" | "owner">, circumstances: string) => boolean
+    readonly add: (oid: number, owner: string, circumstances: string) => Effect.Effect<void>
+  }>
+}
+
+export const makeSettled: Effect.Effect<Settled> = Effect.sync(() => {
+  const known = new Map<number, string>()
+  let server = ""
+  const key = (owner: string, circumstances: string) => `${circumstances} ${owner}`
+  return {
+    during: (started) =>
+      Effect.sync(() => {
+        if (server !== started) known.clear()
+        server = started
+        return {
+          has: ({ oid, owner }, circumstances) => oid !== null && known.get(oid) === key(owner, circumstances),
+          add: (oid, owner, circumstances) => Effect.sync(() => void known.set(oid, key(owner, circumstances)))
+        }
+      })
+  }
+})

@@ -1,0 +1,175 @@
+/**
+ * Questions and small changes that come by HTTP: one short session each.
+ *
+ * Source: `compute_tools/src/{catalog,checker}.rs`, `compute_tools/src/compute.rs` (`collect_insights`, `install_extension`,
+ * `set_role_grants`).
+ */
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import { parseControlFile } from "../../../domain/catalog/ControlFile.ts"
+import { stored } from "../../../domain/catalog/Name.ts"
+import { excerpt } from "../../../domain/json/Excerpt.ts"
+import { ident } from "../../../domain/postgres/Quote.ts"
+import { connectFailed, statementFailed } from "../../sql/failures.ts"
+import type { Sql, SqlSession } from "../../sql/Sql.ts"
+import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
+import { controlFileRows, fileText } from "../controlFile.ts"
+import { ExtensionNotInstalled, GrantsNotSet } from "../errors.ts"
+
+type Sessions = Sql["Service"]
+
+/** Rows of a question to a kept connection. */
+const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effect<ReadonlyArray<Row>, SqlFailed> =>
+  Effect.mapError(client.unsafe<Row>(text), ({ cause, message }) =>
+    message.includes("acquire connection") ? connectFailed(cause) : statementFailed(cause)
+  )
+
+const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
+const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
+  datconnlimit OPERATOR(pg_catalog.=) '-2'::pg_catalog.int4 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
+
+export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
+  Effect.gen(function* () {
+    const [roles, databases] = yield* Effect.all(
+      [
+        rowsOf<{ name: string; encrypted_password: string | null }>(client, ROLES),
+        rowsOf<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(client, DATABASES)
+      ],
+      { concurrency: 2 }
+    )
+    return {
+      roles: roles.map(({ name, encrypted_password }) => ({ name, encrypted_password, options: null })),
+      databases: databases.map(({ name, owner, restrict_conn, invalid }) => ({
+        name,
+        owner,
+        options: null,
+        restrict_conn,
+        invalid
+      }))
+    }
+  })
+
+const DISK_FULL = "53100"
+const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now())
+  ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`
+
+export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> =>
+  sql.session({ applicationName: "compute_ctl:availability_checker" }).pipe(
+    Effect.flatMap((session) => session.script(WRITE)),
+    Effect.scoped,
+    Effect.catchIf(
+      (error) => error.sqlstate === DISK_FULL,
+      () => Effect.logWarning("Tenant disk is full")
+    )
+  )
+
+/** Counters go beyond what a double holds: a row's text is passed on as the server wrote it. */
+const SLOWEST = `SELECT pg_catalog.row_to_json(s)::pg_catalog.text AS row FROM public.pg_stat_statements s
+  WHERE s.userid OPERATOR(pg_catalog.<>) (
+    SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'cloud_admin')
+  ORDER BY s.mean_exec_time OPERATOR(pg_catalog.+) s.mean_plan_time DESC LIMIT 100`
+
+/** Asked first, so that a compute without the extension does not log an error for every question. */
+const HAS_STATEMENTS = "SELECT pg_catalog.to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
+
+export const insights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
+  Effect.gen(function* () {
+    const [view] = yield* rowsOf<{ there: boolean }>(client, HAS_STATEMENTS)
+    const rows = yield* (view?.there === true ? rowsOf<{ row: string }>(client, SLOWEST) : Effect.succeed([])).pipe(
+      Effect.catchIf(
+        (error) => error.sqlstate !== null,
+        (error) => Effect.as(Effect.logDebug(`no insights: ${error.message}`), [])
+      )
+    )
+    return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(",")}]}`
+  })
+
+interface Refusal {
+  readonly message: string
+  readonly sqlstate: string | null
+}
+
+const refusal =
+  (head: string) =>
+  ({ message, sqlstate }: SqlFailed): Refusal => ({ message: `${head}: ${message}`, sqlstate })
+
+/** Connects and runs, with the step that failed in front of the cause. */
+const within = <A>(
+  sql: Sessions,
+  applicationName: string,
+  database: string,
+  use: (session: SqlSession) => Effect.Effect<A, Refusal>
+) =>
+  sql
+    .session({ applicationName, database })
+    .pipe(Effect.mapError(refusal("Failed to connect to the database")), Effect.flatMap(use), Effect.scoped)
+
+/** Characters of a statement that an error shows: its names are the client's. */
+const SHOWN = 160
+
+const run = (session: SqlSession, statement: string) =>
+  Effect.mapError(session.script(statement), refusal(`Failed to execute query: ${excerpt(statement, SHOWN)}`))
+
+const ask = <Row extends object>(session: SqlSession, statement: string, values: ReadonlyArray<string>) =>
+  Effect.mapError(session.query<Row>(statement, values), refusal("Failed to execute query"))
+
+const CONTROL_FILE = controlFileRows("$1::pg_catalog.text")
+const OTHER_FILE = `SELECT ${fileText("$1")} AS content`
+
+/**
+ * The schema that the extension's control file fixes, or that of the version; asking for another one would fail. No
+ * control file has a name with a slash in it.
+ */
+const fixedSchema = (session: SqlSession, { extension, version }: ExtensionRequest) =>
+  Effect.gen(function* () {
+    if (`${extension}${version}`.includes("/")) return undefined
+    const [found] = yield* ask<{ base: string; content: string }>(session, CONTROL_FILE, [extension])
+    if (found === undefined) return undefined
+    const control = parseControlFile(found.content)
+    const folder = control.get("directory") ?? "extension"
+    const scripts = folder.startsWith("/") ? folder : `${found.base}/${folder}`
+    const [own] = yield* ask<{ content: string | null }>(session, OTHER_FILE, [
+      `${scripts}/${extension}--${version}.control`
+    ])
+    return parseControlFile(own?.content ?? "").get("schema") ?? control.get("schema")
+  })
+
+export const installExtension = (
+  sql: Sessions,
+  request: ExtensionRequest
+): Effect.Effect<void, ExtensionNotInstalled> =>
+  within(sql, "compute_ctl:install_extension", request.database, (session) =>
+    Effect.gen(function* () {
+      const extension = ident(stored(request.extension))
+      const version = ident(stored(request.version))
+      const [installed] = yield* ask<{ version: string }>(
+        session,
+        "SELECT extversion AS version FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) $1",
+        [request.extension]
+      )
+      if (installed?.version === request.version) return
+      if (installed !== undefined) return yield* run(session, `ALTER EXTENSION ${extension} UPDATE TO ${version}`)
+      const fixed = yield* fixedSchema(session, request)
+      const schema = fixed === undefined ? "WITH SCHEMA public " : ""
+      yield* run(session, `CREATE EXTENSION IF NOT EXISTS ${extension} ${schema}VERSION ${version}`)
+    })
+  ).pipe(Effect.mapError((error) => new ExtensionNotInstalled(error)))
+
+/** Only roles that may log in are looked at. */
+const HELD = `SELECT DISTINCT x.privilege_type AS privilege
+  FROM pg_catalog.pg_namespace n
+  CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) x
+  JOIN pg_catalog.pg_user u ON u.usesysid OPERATOR(pg_catalog.=) x.grantee
+  WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND u.usename OPERATOR(pg_catalog.=) $2`
+
+export const setRoleGrants = (sql: Sessions, request: SchemaGrant): Effect.Effect<void, GrantsNotSet> =>
+  within(sql, "compute_ctl:set_role_grants", request.database, (session) =>
+    Effect.gen(function* () {
+      const held = yield* ask<{ privilege: string }>(session, HELD, [request.schema, request.role])
+      const missing = request.privileges.filter((wanted) => !held.some(({ privilege }) => privilege === wanted))
+      if (missing.length === 0) return
+      const list = [...new Set(missing)].join(", ")
+      yield* run(session, `GRANT ${list} ON SCHEMA ${ident(stored(request.schema))} TO ${ident(stored(request.role))}`)
+    })
+  ).pipe(Effect.mapError((error) => new GrantsNotSet(error)))

@@ -1,0 +1,119 @@
+/**
+ * Every wait has a name and a deadline. What is being waited for now can be asked; a slow wait is logged once; each is a span.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import { waitsExpired } from "../../domain/observe/MetricFamilies.ts"
+import { Metrics } from "../observe/Metrics.ts"
+import { toWallUnsafe } from "./clock/WallClock.ts"
+
+export interface Wait {
+  readonly name: string
+  /** Epoch milliseconds, by the wall clock of when this is asked. */
+  readonly since: number
+  /** Epoch milliseconds; null for a wait that is open-ended by nature (a spec, a request to stop). */
+  readonly deadline: number | null
+}
+
+/** A wait ran over its deadline. */
+export class WaitExpired extends Data.TaggedError("WaitExpired")<{
+  readonly wait: string
+  readonly limit: Duration.Duration
+}> {
+  override get message() {
+    return `${this.wait}: not done within ${Duration.format(this.limit)}`
+  }
+}
+
+const SLOW = Duration.seconds(5)
+
+export class Waits extends Context.Service<
+  Waits,
+  {
+    readonly current: Effect.Effect<ReadonlyArray<Wait>>
+    /** Runs `effect` under `name`; interrupts it and fails when `limit` is over. */
+    readonly within: (
+      name: string,
+      limit: Duration.Input
+    ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
+    /** For what may take for ever. */
+    readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("compute/Waits") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function* () {
+  const metrics = yield* Metrics
+  const clock = yield* Clock.Clock
+  const waits = yield* Ref.make<ReadonlyArray<Wait>>([])
+
+  const registered = <A, E, R>(name: string, limit: Duration.Duration | null, effect: Effect.Effect<A, E, R>) => {
+    const since = clock.currentTimeMillisUnsafe()
+    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit) }
+    return Effect.acquireUseRelease(
+      Ref.update(waits, (all) => [...all, wait]),
+      () => Effect.withSpan(effect, name),
+      () => Ref.update(waits, (all) => all.filter((other) => other !== wait))
+    )
+  }
+
+  const noteSlow = (name: string, limit: Duration.Duration) =>
+    Effect.logWarning(`still waiting: ${name}`).pipe(
+      Effect.annotateLogs({ limit: Duration.format(limit) }),
+      Effect.delay(SLOW)
+    )
+
+  /**
+   * None when the limit is over: then what cannot be interrupted is left to end on its own. An interruption from outside
+   * is waited for, so that whoever interrupts finds children and sockets gone.
+   */
+  const limited = <A, E, R>(effect: Effect.Effect<A, E, R>, limit: Duration.Duration) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkDetach(restore(effect))
+        const result = yield* restore(Effect.timeoutOption(Fiber.join(fiber), limit)).pipe(
+          Effect.onInterrupt(() => Fiber.interrupt(fiber))
+        )
+        if (Option.isNone(result)) fiber.interruptUnsafe()
+        return result
+      })
+    )
+
+  const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      const waiting = registered(name, limit, limited(effect, limit))
+      const result = yield* Duration.isGreaterThan(limit, SLOW)
+        ? Effect.acquireUseRelease(
+            Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
+            () => waiting,
+            Fiber.interrupt
+          )
+        : waiting
+      if (Option.isSome(result)) return result.value
+      yield* metrics.increment(waitsExpired, { wait: name })
+      return yield* new WaitExpired({ wait: name, limit })
+    })
+
+  return Waits.of({
+    current: Effect.map(Ref.get(waits), (all) =>
+      all.map(({ deadline, name, since }) => ({
+        name,
+        since: toWallUnsafe(clock, since),
+        deadline: deadline === null ? null : toWallUnsafe(clock, deadline)
+      }))
+    ),
+    openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
+    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), effect))
+  })
+})

@@ -1,0 +1,79 @@
+/**
+ * The configuration from the control plane.
+ *
+ * Source: `compute_tools/src/spec.rs` (`get_config_from_control_plane`).
+ */
+import { STATUS_CODES } from "node:http"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/api/ControlPlaneAnswer.ts"
+import { cplaneRequests } from "../../domain/observe/MetricFamilies.ts"
+import type { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
+import { inSlices } from "../compute/clock/Slices.ts"
+import type { Metrics } from "../observe/Metrics.ts"
+import { httpGet } from "./httpGet.ts"
+import { NoConfig } from "./NoConfig.ts"
+
+const LIMIT = "30 seconds"
+/** For all attempts together: a control plane that only hangs is given up in time for a restart to help. */
+const WHOLE_LIMIT = "45 seconds"
+/** Read at each request: the token may be renewed while the process runs. */
+const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
+
+const get = (url: string) =>
+  Effect.suspend(() => httpGet(url, process.env[TOKEN_VARIABLE] ?? "")).pipe(
+    Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") }),
+    Effect.map((answer) => ({
+      ...answer,
+      status: `${answer.code} ${STATUS_CODES[answer.code] ?? "<unknown status code>"}`
+    }))
+  )
+
+export const fetchConfig = (
+  base: string,
+  computeId: string,
+  metrics: Metrics["Service"]
+): Effect.Effect<ComputeConfig, NoConfig> => {
+  const count = (status: string) => metrics.increment(cplaneRequests, { rpc: "GetConfig", http_status: status })
+  const exhausted = new NoConfig({
+    message: "Exhausted all attempts to retrieve the config from the control plane"
+  })
+  const attempt: Effect.Effect<ComputeConfig, Refusal & { readonly retryAfter: string | null }> = get(
+    configUrl(base, computeId)
+  ).pipe(
+    Effect.tapError(() => count("unknown")),
+    Effect.tap(({ status }) => count(status)),
+    Effect.mapError((reason) => ({
+      message: `could not perform request to control plane: ${reason}`,
+      again: true,
+      retryAfter: null
+    })),
+    Effect.flatMap(({ code, status, body, retryAfter }) =>
+      Effect.flatMap(inSlices(interpret(code, status, body)), (answer) =>
+        Effect.fromResult(Result.mapError(answer, (refusal) => ({ ...refusal, retryAfter })))
+      )
+    )
+  )
+  return Effect.gen(function* () {
+    for (let number = 1; number <= ATTEMPTS; number++) {
+      const result = yield* Effect.result(attempt)
+      if (Result.isSuccess(result)) return result.success
+      if (!result.failure.again) return yield* new NoConfig({ message: result.failure.message })
+      yield* Effect.logError(`attempt ${number} to get config failed with: ${result.failure.message}`)
+      if (number < ATTEMPTS) yield* Effect.sleep(pauseAfter(number, result.failure.retryAfter, yield* Random.next))
+    }
+    return yield* exhausted
+  }).pipe(
+    Effect.timeoutOrElse({ duration: WHOLE_LIMIT, orElse: () => Effect.fail(exhausted) }),
+    Effect.tapError(({ message }) => Effect.logError(`cannot get response from control plane: ${message}`)),
+    Effect.mapError(
+      (cause) =>
+        new NoConfig({
+          message: "neither spec nor confirmation that compute is in the Empty state was received",
+          cause
+        })
+    ),
+    Effect.withSpan("get config from control plane")
+  )
+}

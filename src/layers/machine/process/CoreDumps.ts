@@ -1,0 +1,66 @@
+/**
+ * Core dumps that Postgres left: their backtraces go into the log before the machine goes away.
+ *
+ * Source: `compute_tools/src/compute.rs` (`check_for_core_dumps`).
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Options } from "../../compute/Options.ts"
+import { DataDirectory } from "../../postgres/dataDirectory/DataDirectory.ts"
+import { Children, type Ended } from "../child/Children.ts"
+
+export interface Debuggers {
+  readonly gdb: string
+  readonly lldb: string
+}
+
+const debuggers: Debuggers = { gdb: "gdb", lldb: "lldb" }
+
+export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Effect.Effect<void> }>()(
+  "compute/CoreDumps"
+) {
+  static readonly layerAt = (at: Debuggers) =>
+    Layer.effect(
+      this,
+      Effect.suspend(() => make(at))
+    )
+  static readonly layer = this.layerAt(debuggers)
+}
+
+/** For each dump and debugger. */
+const LIMIT = "20 seconds"
+
+const make = (at: Debuggers) =>
+  Effect.gen(function* () {
+    const children = yield* Children
+    const directory = yield* DataDirectory
+    const { pgbin } = yield* Options
+
+    const backtrace = (core: string) => {
+      const byGdb = children.run(at.gdb, { args: ["--batch", "-q", "-ex", "bt", pgbin, core], timeout: LIMIT })
+      const byLldb = children.run(at.lldb, {
+        args: ["-c", core, "--batch", "-o", "bt all", "-o", "quit"],
+        timeout: LIMIT
+      })
+      const said = ({ ended, stdout }: { readonly ended: Ended; readonly stdout: string }) =>
+        (ended._tag === "Exited" && ended.code === 0) || stdout.trim() !== ""
+      return byGdb.pipe(
+        Effect.filterOrElse(said, () => byLldb),
+        Effect.catch(() => byLldb)
+      )
+    }
+
+    const show = (core: string) =>
+      Effect.gen(function* () {
+        yield* Effect.logWarning(`core dump found: ${core}, generating backtrace`)
+        const { stdout, stderr } = yield* backtrace(core)
+        yield* Effect.logWarning(`core dump backtrace: ${stdout.trim() === "" ? stderr : stdout}`)
+      }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
+
+    return CoreDumps.of({
+      report: Effect.flatMap(directory.coreDumps, (cores) => Effect.forEach(cores, show, { discard: true })).pipe(
+        Effect.withSpan("report core dumps")
+      )
+    })
+  })

@@ -1,0 +1,103 @@
+/**
+ * local_proxy, which authenticates HTTP queries with JWTs. Init runs it; we write its configuration and have it read that.
+ * It holds a lock on its pid file for as long as it lives: an unlocked file is a leftover.
+ *
+ * Source: `compute_tools/src/local_proxy.rs`.
+ */
+import { readFile, stat } from "node:fs/promises"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
+import { fileIdentity, isFlocked } from "../../domain/postgres/ProcLocks.ts"
+import type { LocalProxyConfig, TlsConfig } from "../../domain/spec/ComputeSpec.ts"
+import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { MachineConfig } from "../compute/Options.ts"
+import { readPid, signalPid } from "../machine/pids.ts"
+import { replaceFile } from "../machine/replaceFile.ts"
+import { Metrics } from "../observe/Metrics.ts"
+
+/** Its configuration could not be written. */
+export class LocalProxyFailed extends Data.TaggedError("LocalProxyFailed")<{ readonly message: string }> {}
+
+export interface LocalProxyPlaces {
+  readonly config: string
+  readonly pidFile: string
+}
+
+const places: LocalProxyPlaces = { config: "/etc/local_proxy/config.json", pidFile: "/etc/local_proxy/pid" }
+
+export class LocalProxy extends Context.Service<
+  LocalProxy,
+  {
+    /** Writes the spec's configuration, if it has one, and tells a running local_proxy. */
+    readonly configure: (spec: ParsedSpec) => Effect.Effect<void, LocalProxyFailed>
+    readonly stop: Effect.Effect<void>
+  }
+>()("compute/LocalProxy") {
+  static readonly layerAt = (at: LocalProxyPlaces) =>
+    Layer.effect(
+      this,
+      Effect.suspend(() => make(at))
+    )
+  static readonly layer = this.layerAt(places)
+}
+
+/** Two spaces, no newline at the end; members in the order the wire names them. */
+const render = (config: LocalProxyConfig, tls: TlsConfig | null): string => {
+  const jwks = config.jwks?.map(({ id, role_names, jwks_url, provider_name, jwt_audience }) => ({
+    id,
+    role_names,
+    jwks_url,
+    provider_name,
+    jwt_audience
+  }))
+  const { key_path, cert_path } = tls ?? {}
+  return JSON.stringify({ jwks, ...(tls !== null && { tls: { key_path, cert_path } }) }, null, 2)
+}
+
+const make = (at: LocalProxyPlaces) =>
+  Effect.gen(function* () {
+    const machine = yield* MachineConfig
+    const metrics = yield* Metrics
+
+    /** The pid of a local_proxy that runs. */
+    const running = Effect.gen(function* () {
+      const pid = yield* readPid(at.pidFile)
+      if (pid === null) return null
+      const held = yield* Effect.tryPromise(async () => {
+        const [{ dev, ino }, locks] = await Promise.all([
+          stat(at.pidFile, { bigint: true }),
+          readFile("/proc/locks", "utf8")
+        ])
+        return isFlocked(locks, fileIdentity(dev, ino), pid)
+      }).pipe(Effect.orElseSucceed(() => false))
+      return held ? pid : null
+    })
+
+    const tell = (signal: NodeJS.Signals) =>
+      Effect.gen(function* () {
+        const pid = yield* running
+        if (pid === null) return
+        yield* Effect.logInfo(`sending ${signal} to local_proxy with pid ${pid}`)
+        yield* signalPid(pid, signal)
+      })
+
+    return LocalProxy.of({
+      configure: ({ spec }) =>
+        Effect.gen(function* () {
+          if (spec.local_proxy_config === null) return
+          const text = render(spec.local_proxy_config, effectiveTls(spec, machine.tls))
+          yield* Effect.mapError(
+            replaceFile(at.config, text),
+            ({ message }) => new LocalProxyFailed({ message: `could not write ${message}` })
+          )
+          yield* tell("SIGHUP")
+        }).pipe(
+          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "local_proxy" })),
+          Effect.withSpan("configure local_proxy")
+        ),
+      stop: tell("SIGTERM")
+    })
+  })

@@ -1,0 +1,177 @@
+/**
+ * The connection pooler beside Postgres. Init runs it; we write its settings, have it read them, and end it with the
+ * compute so that its clients are cut off.
+ *
+ * Source: `compute_tools/src/pg_helpers.rs` (`tune_pgbouncer`), `compute_tools/src/compute.rs` (`forward_termination_signal`).
+ */
+import { access } from "node:fs/promises"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { type BadPgBouncerSetting, mergeIni } from "../../domain/conf/PgBouncerIni.ts"
+import { neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
+import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { disconnect } from "../compute/disconnect.ts"
+import { MachineConfig, Options } from "../compute/Options.ts"
+import { Waits } from "../compute/Waits.ts"
+import { isNamed, readPid, signalPid } from "../machine/pids.ts"
+import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
+import { Metrics } from "../observe/Metrics.ts"
+
+/** The settings could not be handed to pgbouncer. */
+export class PgBouncerFailed extends Data.TaggedError("PgBouncerFailed")<{
+  readonly message: string
+  readonly cause?: Error
+}> {}
+
+/** How the admin console is reached: a host name, or the directory of its socket. */
+export interface Console {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: Redacted.Redacted<string> | null
+  /** Milliseconds, for connecting and for an answer each. */
+  readonly limit: number
+}
+
+export interface PgBouncerPlaces {
+  readonly ini: string
+  readonly pidFile: string
+  readonly processName: string
+  readonly console: Console
+}
+
+const CONSOLE_LIMIT = 5_000
+
+/** In a virtual machine pgbouncer is of our own account, which its socket recognises; in a pod it is another container. */
+const places = (isVm: boolean): PgBouncerPlaces => {
+  const common = { pidFile: "/tmp/pgbouncer.pid", processName: "pgbouncer" }
+  if (isVm) {
+    const console = { host: "/tmp", port: 6432, user: "pgbouncer", password: null, limit: CONSOLE_LIMIT }
+    return { ...common, ini: "/etc/pgbouncer.ini", console }
+  }
+  const { PGBOUNCER_PASSWORD } = process.env
+  const password = PGBOUNCER_PASSWORD === undefined ? null : Redacted.make(PGBOUNCER_PASSWORD)
+  return {
+    ...common,
+    ini: "/var/db/postgres/pgbouncer/pgbouncer.ini",
+    console: { host: "localhost", port: 6432, user: "postgres", password, limit: CONSOLE_LIMIT }
+  }
+}
+
+export class PgBouncer extends Context.Service<
+  PgBouncer,
+  {
+    /** Writes the spec's settings (and TLS, when it is on) into the ini and has a running pgbouncer read it. */
+    readonly tune: (spec: ParsedSpec) => Effect.Effect<void, PgBouncerFailed>
+    /** Kills it at once. */
+    readonly stop: Effect.Effect<void>
+  }
+>()("compute/PgBouncer") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => Effect.flatMap(Options, ({ isVm }) => make(places(isVm))))
+  )
+  static readonly layerAt = (at: PgBouncerPlaces) => Layer.effect(this, make(at))
+}
+
+const KEY_LIMIT = "60 seconds"
+
+/** One statement on the admin console. */
+const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncerFailed> =>
+  Effect.acquireUseRelease(
+    Effect.promise(() => import("pg")).pipe(
+      Effect.map(({ default: { Client } }) => {
+        const client = new Client({
+          host: console.host,
+          port: console.port,
+          database: "pgbouncer",
+          user: console.user,
+          ssl: false,
+          application_name: "compute_ctl",
+          connectionTimeoutMillis: console.limit,
+          query_timeout: console.limit,
+          ...(console.password !== null && { password: Redacted.value(console.password) })
+        })
+        // A connection that breaks when nobody waits for it must not end the process.
+        client.on("error", () => {})
+        return client
+      })
+    ),
+    (client) =>
+      Effect.tryPromise({
+        try: () => client.connect().then(() => client.query(statement)),
+        catch: (error) =>
+          new PgBouncerFailed({
+            message: `admin console at ${console.host}:${console.port}: ${error instanceof Error ? error.message : error}`
+          })
+      }),
+    (client) =>
+      Effect.promise(() => client.end().catch(() => {})).pipe(
+        Effect.interruptible,
+        disconnect,
+        Effect.timeoutOption("1 second")
+      )
+  ).pipe(Effect.asVoid)
+
+const make = (at: PgBouncerPlaces) =>
+  Effect.gen(function* () {
+    const machine = yield* MachineConfig
+    const metrics = yield* Metrics
+    const waits = yield* Waits
+    const failed = (error: FileNotWritten | BadPgBouncerSetting) => new PgBouncerFailed({ message: error.message })
+
+    /** It starts half broken, refusing TLS, when told of a key that is not there yet. */
+    const keyReadable = (path: string) =>
+      Effect.tryPromise(() => access(path)).pipe(
+        Effect.retry(Schedule.spaced("500 millis")),
+        waits.within("pgbouncer's TLS key", KEY_LIMIT),
+        Effect.mapError(() => new PgBouncerFailed({ message: `TLS key ${path} did not appear within ${KEY_LIMIT}` }))
+      )
+
+    const rewrite = (settings: Readonly<Record<string, string>>) =>
+      Effect.gen(function* () {
+        const before = yield* readText(at.ini)
+        if (before === null) return yield* new PgBouncerFailed({ message: `${at.ini}: no such file` })
+        const after = yield* Effect.fromResult(mergeIni(before, settings))
+        if (after !== before) yield* replaceFile(at.ini, after)
+      }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
+
+    const reload = ask(at.console, "RELOAD").pipe(
+      Effect.retry(Schedule.max([Schedule.recurs(3), Schedule.spaced("1 second")])),
+      waits.within("pgbouncer to reload", "30 seconds"),
+      Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
+    )
+
+    return PgBouncer.of({
+      tune: ({ spec }) =>
+        Effect.gen(function* () {
+          if (spec.pgbouncer_settings === null) return
+          const tls = effectiveTls(spec, machine.tls)
+          if (tls !== null) yield* keyReadable(tls.key_path)
+          yield* rewrite({
+            ...spec.pgbouncer_settings,
+            ...(tls !== null && {
+              client_tls_cert_file: tls.cert_path,
+              client_tls_key_file: tls.key_path,
+              client_tls_sslmode: "allow"
+            })
+          })
+          yield* reload
+        }).pipe(
+          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "pgbouncer" })),
+          Effect.withSpan("tune pgbouncer")
+        ),
+      stop: Effect.gen(function* () {
+        const pid = yield* readPid(at.pidFile)
+        if (pid === null) return
+        // pgbouncer does not lock its pid file, so another process may have got that pid since.
+        if (!(yield* isNamed(pid, at.processName))) return
+        yield* Effect.logInfo(`stopping pgbouncer with pid ${pid}`)
+        yield* signalPid(pid, "SIGKILL")
+      })
+    })
+  })

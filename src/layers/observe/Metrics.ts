@@ -1,0 +1,148 @@
+/**
+ * The Prometheus registry: counters and histograms are kept, gauges are asked at scrape time, so none is ever stale.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { type Labels, labelText, renderFamily, type Sample } from "../../domain/observe/Exposition.ts"
+import { families, type MetricFamily } from "../../domain/observe/MetricFamilies.ts"
+
+export type { Labels, Sample } from "../../domain/observe/Exposition.ts"
+
+export class Metrics extends Context.Service<
+  Metrics,
+  {
+    /** Adds to a counter; 1 by default. */
+    readonly increment: (family: MetricFamily, labels?: Labels, by?: number) => Effect.Effect<void>
+    /** Counts a value into a histogram. */
+    readonly observe: (family: MetricFamily, labels: Labels, value: number) => Effect.Effect<void>
+    /** The samples of a gauge, or of a counter that somebody else keeps, for as long as the scope is open. */
+    readonly gauge: (
+      family: MetricFamily,
+      samples: Effect.Effect<ReadonlyArray<Sample>>
+    ) => Effect.Effect<void, never, Scope.Scope>
+    /** The whole exposition, format 0.0.4. */
+    readonly render: Effect.Effect<string>
+  }
+>()("compute/Metrics") {
+  static readonly layer = Layer.sync(this, () => make())
+}
+
+interface Kept {
+  readonly labels: Labels
+  readonly counts: Array<number>
+  sum: number
+}
+
+/** What is counted of one family, and its exposition as long as nothing was counted since. */
+interface Counted {
+  readonly series: Map<string, Kept>
+  text: string | null
+}
+
+type Source = Effect.Effect<ReadonlyArray<Sample>>
+
+const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const created = create()
+  map.set(key, created)
+  return created
+}
+
+/** A source with a defect costs its own samples, not the scrape. */
+const heard = (family: MetricFamily) => (source: Source) =>
+  Effect.catchCause(source, (cause) =>
+    Effect.as(Effect.logWarning(`could not collect ${family.name}`, cause), [] as ReadonlyArray<Sample>)
+  )
+
+const make = (): Metrics["Service"] => {
+  const kept = new Map<string, Counted>()
+  const sources = new Map<string, Set<Source>>()
+
+  const counted = (family: MetricFamily): Counted =>
+    entry(kept, family.name, () => ({ series: new Map<string, Kept>(), text: null }))
+
+  /** The series to add to; its family's text is made anew at the next scrape. */
+  const series = (family: MetricFamily, labels: Labels): Kept => {
+    const all = counted(family)
+    all.text = null
+    return entry(all.series, labelText(family, labels), () => ({
+      labels,
+      counts: new Array<number>((family.buckets?.length ?? 0) + 1).fill(0),
+      sum: 0
+    }))
+  }
+
+  const exposed = (family: MetricFamily, asked: ReadonlyArray<Sample>): string => {
+    const all = [...counted(family).series.values()]
+    if (family.type === "histogram") return renderFamily({ family, samples: [], distributions: all })
+    const own = family.type === "counter" ? all.map(({ labels, sum }) => ({ labels, value: sum })) : []
+    const samples = [...asked, ...own]
+    const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
+    return renderFamily({ family, samples: [...samples, ...zero], distributions: [] })
+  }
+
+  /** Most families are only counted: nothing is asked for them, and nothing is written that did not change. */
+  const textOf = (family: MetricFamily): string | Effect.Effect<string> => {
+    const asked = sources.get(family.name)
+    if (asked !== undefined && asked.size > 0) {
+      return Effect.map(Effect.forEach(asked, heard(family)), (samples) => exposed(family, samples.flat()))
+    }
+    const all = counted(family)
+    all.text ??= exposed(family, [])
+    return all.text
+  }
+
+  const renderAll = Effect.suspend(() => {
+    const texts = families.map(textOf)
+    const asked = texts.filter((text) => typeof text !== "string")
+    return Effect.map(Effect.all(asked), (found) => {
+      const answers = found.values()
+      return texts.map((text) => (typeof text === "string" ? text : answers.next().value)).join("")
+    })
+  })
+
+  return Metrics.of({
+    increment: (family, labels = {}, by = 1) =>
+      Effect.sync(() => {
+        series(family, labels).sum += by
+      }),
+    observe: (family, labels, value) =>
+      Effect.sync(() => {
+        const { length } = family.buckets ?? []
+        const index = family.buckets?.findIndex((bound) => value <= bound) ?? -1
+        const distribution = series(family, labels)
+        const bucket = index === -1 ? length : index
+        distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1
+        distribution.sum += value
+      }),
+    gauge: (family, samples) =>
+      Effect.acquireRelease(
+        Effect.sync(() => entry(sources, family.name, () => new Set<Source>()).add(samples)),
+        () => Effect.sync(() => sources.get(family.name)?.delete(samples))
+      ),
+    render: renderAll
+  })
+}
+
+/**
+ * Observes how long `effect` takes, in seconds, whatever its end; a family with the label `outcome` gets
+ * `success`, `failure` or `interrupted`.
+ */
+export const timed =
+  (family: MetricFamily, labels: Labels = {}) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Metrics> =>
+    Effect.gen(function* () {
+      const metrics = yield* Metrics
+      const begin = yield* Clock.currentTimeNanos
+      return yield* Effect.onExit(effect, (exit) =>
+        Effect.flatMap(Clock.currentTimeNanos, (end) => {
+          const outcome = Exit.isSuccess(exit) ? "success" : Exit.hasInterrupts(exit) ? "interrupted" : "failure"
+          return metrics.observe(family, { ...labels, outcome }, Number(end - begin) / 1e9)
+        })
+      )
+    })

@@ -1,0 +1,269 @@
+/**
+ * Watches whether the compute is in use and whether Postgres answers.
+ *
+ * Source: `compute_tools/src/monitor.rs`.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import {
+  active,
+  lastActivity,
+  monitorChecks,
+  pgCurrentDowntime,
+  pgDowntimeTotal
+} from "../../domain/observe/MetricFamilies.ts"
+import {
+  type ActivityReport,
+  type ActivityState,
+  decide,
+  describeReason,
+  initial,
+  observe,
+  report,
+  rfc3339,
+  type SignalRow
+} from "../../domain/status/Activity.ts"
+import { isTerminating } from "../../domain/status/ComputeStatus.ts"
+import { ComputeState, type State } from "../compute/ComputeState.ts"
+import { wallMillis } from "../compute/clock/WallClock.ts"
+import { Sql, type SqlSession } from "../sql/Sql.ts"
+import { statement } from "./activityStatement.ts"
+import { Metrics } from "./Metrics.ts"
+
+/** Between two looks. */
+const PERIOD = Duration.millis(500)
+/** For a connection, and for a look: a Postgres that hangs is down. */
+const PATIENCE = Duration.seconds(5)
+/** Milliseconds: a connection, a look and a pause, and something for a busy machine. */
+const LONGEST_TICK = 2 * Duration.toMillis(PATIENCE) + Duration.toMillis(PERIOD) + 1500
+/** Statistics of sessions we closed may arrive this much later. */
+const SETTLING_MS = 1500
+/** While Postgres stays down, how often the log says so. */
+const REMINDER_MS = 30_000
+
+/** Postgres could not be asked, or answered something else. */
+export class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly message: string }> {}
+
+export class Monitor extends Context.Service<
+  Monitor,
+  {
+    /** The service loop. It ends when the compute terminates, and pauses while there is no Postgres to watch. */
+    readonly poll: Effect.Effect<void>
+    /** What the latest look found. */
+    readonly activity: Effect.Effect<ActivityReport>
+    /** What a look finds that begins after this was asked; the latest report if there is none within 6 s. */
+    readonly fresh: Effect.Effect<ActivityReport>
+    /** Our own work in databases of users: their statistics do not count while it runs and shortly after. */
+    readonly disregard: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("compute/Monitor") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+/** There is a Postgres that should answer. A start opens sessions everywhere, which is not use; a stop is not downtime. */
+const isWatched = ({ status, postgresRuns }: State) =>
+  postgresRuns && status !== "empty" && status !== "init" && !isTerminating(status)
+
+interface Known {
+  readonly round: number
+  readonly activity: ActivityState
+  readonly monitor: ActivityReport["monitor"]
+}
+
+const make = Effect.gen(function* () {
+  const sql = yield* Sql
+  const state = yield* ComputeState
+  const metrics = yield* Metrics
+  const known = yield* SubscriptionRef.make<Known>({ round: 0, activity: initial, monitor: "waiting" })
+  const busy = yield* Ref.make({ running: 0, until: 0 })
+  const lastSeen = yield* Ref.make<ReadonlyMap<string, number>>(new Map())
+  const uptime = { lastUp: 0, lastTick: 0, total: 0, loggedAt: Number.NEGATIVE_INFINITY, down: false }
+
+  const millis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1000n) / 1000)
+
+  const currentDowntime = Effect.map(millis, (now) => (uptime.down ? Math.trunc(now - uptime.lastUp) : 0))
+
+  yield* metrics.gauge(
+    pgCurrentDowntime,
+    Effect.map(currentDowntime, (value) => [{ labels: {}, value }])
+  )
+  yield* metrics.gauge(
+    active,
+    Effect.map(SubscriptionRef.get(known), ({ activity, monitor }) =>
+      monitor === "watching" ? activity.reasons.map(({ kind, count }) => ({ labels: { kind }, value: count })) : []
+    ).pipe(Effect.map(summed))
+  )
+  yield* metrics.gauge(
+    lastActivity,
+    Effect.map(Ref.get(lastSeen), (seen) => [...seen].map(([kind, value]) => ({ labels: { kind }, value })))
+  )
+
+  /** The time since the last look. What is more than a look can take, the machine or we stood still, and Postgres with us. */
+  const tick = (now: number): number => {
+    const gap = now - uptime.lastTick
+    const stood = Math.max(0, gap - LONGEST_TICK)
+    uptime.lastUp += stood
+    uptime.lastTick = now
+    return gap - stood
+  }
+
+  const reportUp = Effect.gen(function* () {
+    const now = yield* millis
+    tick(now)
+    if (uptime.down) yield* Effect.logInfo(`Postgres answers again after ${Math.trunc(now - uptime.lastUp)} ms`)
+    uptime.lastUp = now
+    uptime.down = false
+    uptime.loggedAt = Number.NEGATIVE_INFINITY
+    yield* metrics.increment(monitorChecks, { outcome: "success" })
+  })
+
+  const reportDown = ({ message }: Error) =>
+    Effect.gen(function* () {
+      const now = yield* millis
+      const before = { total: uptime.total, current: uptime.down ? Math.trunc(now - uptime.lastUp) : 0 }
+      const lost = Math.max(0, Math.trunc(tick(now)))
+      uptime.total += lost
+      uptime.down = true
+      yield* metrics.increment(pgDowntimeTotal, {}, lost)
+      yield* metrics.increment(monitorChecks, { outcome: "failure" })
+      yield* SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
+      if (now - uptime.loggedAt < REMINDER_MS) return
+      uptime.loggedAt = now
+      const wall = yield* wallMillis
+      const lastUp = new Date(wall - (now - uptime.lastUp)).toISOString()
+      yield* Effect.logError(`could not check Postgres: ${message}`).pipe(
+        Effect.annotateLogs(
+          "downtime_info",
+          `total_ms: ${before.total}, current_ms: ${before.current}, last_up: ${lastUp}`
+        )
+      )
+    })
+
+  const publish = (activity: ActivityState) =>
+    Effect.gen(function* () {
+      const before = (yield* SubscriptionRef.get(known)).activity
+      const { lastActive } = activity
+      // Before anybody is told of this look.
+      if (lastActive !== null && lastActive !== before.lastActive) {
+        const ago = Number((activity.checkedAt ?? lastActive) - lastActive) / 1000
+        const activeAt = (yield* Clock.currentTimeMillis) - Math.max(0, ago)
+        yield* state.update(() => ({ lastActive: rfc3339(lastActive), activeAt }))
+      }
+      yield* SubscriptionRef.update(known, ({ round }): Known => ({ round: round + 1, activity, monitor: "watching" }))
+      const seconds = Number(activity.checkedAt ?? 0n) / 1e6
+      yield* Ref.update(
+        lastSeen,
+        (seen) => new Map([...seen, ...activity.reasons.map(({ kind }) => [kind, seconds] as const)])
+      )
+      if ((before.reasons.length === 0) !== (activity.reasons.length === 0)) {
+        const reasons = report(activity, "watching").reasons.map(describeReason).join("; ")
+        yield* Effect.logDebug(reasons === "" ? "compute is idle" : `compute is active: ${reasons}`)
+      }
+    })
+
+  const check = (session: SqlSession) =>
+    Effect.gen(function* () {
+      const { spec, status } = yield* state.get
+      const statistics = spec?.spec.features.includes("activity_monitor_experimental") ?? false
+      // A reconfiguration opens sessions everywhere.
+      const atWork = status === "running" ? yield* isBusy : yield* Effect.as(stayBusy, true)
+      const rows = yield* session.query<SignalRow>(statement(statistics))
+      const seen = observe(rows)
+      if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
+      const ownWork = atWork || (yield* isBusy)
+      yield* publish(decide((yield* SubscriptionRef.get(known)).activity, seen, { statistics, ownWork }))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: PATIENCE,
+        orElse: () => Effect.fail(new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` }))
+      })
+    )
+
+  const isBusy = Effect.flatMap(Ref.get(busy), ({ running, until }) =>
+    Effect.map(millis, (now) => running > 0 || now < until)
+  )
+
+  const stayBusy = Effect.flatMap(millis, (now) =>
+    Ref.update(busy, ({ running }) => ({ running, until: now + SETTLING_MS }))
+  )
+
+  const watchOneSession = Effect.gen(function* () {
+    const session = yield* sql.session({ applicationName: "compute_ctl:compute_monitor", connectTimeout: PATIENCE })
+    yield* check(session).pipe(Effect.andThen(reportUp), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
+  }).pipe(Effect.scoped)
+
+  const watch = Effect.gen(function* () {
+    yield* Effect.withSpan(Effect.logInfo("starting compute monitor"), "compute_monitor")
+    const now = yield* millis
+    uptime.lastUp = now
+    uptime.lastTick = now
+    yield* watchOneSession.pipe(Effect.catch(reportDown), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
+  })
+
+  const stopWatching = Effect.suspend(() => {
+    uptime.down = false
+    return SubscriptionRef.update(
+      known,
+      ({ round, activity }): Known => ({
+        round: round + 1,
+        // Whatever kept the compute awake before is to be seen anew.
+        activity: { ...activity, reasons: [], activeSince: null, sums: null },
+        monitor: "waiting"
+      })
+    )
+  })
+
+  const poll = Effect.gen(function* () {
+    while (true) {
+      const found = yield* state.await((now) => isWatched(now) || isTerminating(now.status))
+      if (isTerminating(found.status)) return
+      yield* Effect.raceFirst(
+        watch,
+        state.await((now) => !isWatched(now))
+      ).pipe(Effect.ensuring(stopWatching))
+    }
+  })
+
+  const reportNow = Effect.map(SubscriptionRef.get(known), ({ activity, monitor }) => report(activity, monitor))
+
+  return Monitor.of({
+    poll,
+    activity: reportNow,
+    fresh: Effect.gen(function* () {
+      const { round } = yield* SubscriptionRef.get(known)
+      // The next look may have begun already; the one after it has not.
+      yield* SubscriptionRef.changes(known).pipe(
+        Stream.filter((now) => now.round >= round + 2 || now.monitor !== "watching"),
+        Stream.runHead,
+        Effect.timeoutOption("6 seconds")
+      )
+      return yield* reportNow
+    }),
+    disregard: (work) =>
+      Effect.acquireUseRelease(
+        Ref.update(busy, ({ running, until }) => ({ running: running + 1, until })),
+        () => work,
+        () =>
+          Effect.flatMap(millis, (now) =>
+            Ref.update(busy, ({ running }) => ({ running: running - 1, until: now + SETTLING_MS }))
+          )
+      )
+  })
+})
+
+/** One sample for each kind: sessions of several states may be of one. */
+const summed = (samples: ReadonlyArray<{ readonly labels: { readonly kind: string }; readonly value: number }>) => {
+  const sums = new Map<string, number>()
+  for (const { labels, value } of samples) sums.set(labels.kind, (sums.get(labels.kind) ?? 0) + value)
+  return [...sums].map(([kind, value]) => ({ labels: { kind }, value }))
+}

@@ -1,0 +1,80 @@
+/**
+ * Traces: off unless OpenTelemetry's variables name a collector, and then no part of the start nor of the stop waits for it.
+ *
+ * Source: `libs/tracing-utils`, `compute_tools/src/compute.rs` (`start_compute`'s parent).
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
+import { type Environment, type OtlpSettings, parseOtlpSettings } from "../../../domain/observe/OtlpSettings.ts"
+import { parseTraceParent } from "../../../domain/observe/TraceContext.ts"
+
+export class Telemetry extends Context.Service<
+  Telemetry,
+  {
+    /** The current span becomes the parent of the next start or reconfiguration: it is the request that delivered the spec. */
+    readonly remember: Effect.Effect<void>
+    /** Runs a start or reconfiguration under the remembered span, at first under `TRACEPARENT`; each is taken once. */
+    readonly underParent: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  }
+>()("compute/Telemetry") {
+  static readonly layer = (env: Environment): Layer.Layer<Telemetry> => {
+    const service = Layer.effect(
+      this,
+      Effect.suspend(() => make(env))
+    )
+    const settings = parseOtlpSettings(env)
+    return settings === null ? service : service.pipe(Layer.provideMerge(Layer.effectContext(tracerTo(settings))))
+  }
+}
+
+/** `remember`, where there is telemetry. */
+export const rememberRequest: Effect.Effect<void> = Effect.flatMap(
+  Effect.serviceOption(Telemetry),
+  Option.match({ onNone: () => Effect.void, onSome: ({ remember }) => remember })
+)
+
+/** `underParent`, where there is telemetry. */
+export const underRequest = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(
+    Effect.serviceOption(Telemetry),
+    Option.match({ onNone: () => work, onSome: ({ underParent }) => underParent(work) })
+  )
+
+const make = (env: Environment) =>
+  Effect.gen(function* () {
+    const given = parseTraceParent(env["TRACEPARENT"])
+    const next = yield* Ref.make<Option.Option<Tracer.AnySpan>>(
+      given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
+    )
+    yield* Effect.logInfo("logging and tracing started")
+    if (given !== null) yield* Effect.logInfo("got startup tracing context from env variables")
+    return Telemetry.of({
+      remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) =>
+        Option.isSome(span) ? Ref.set(next, span) : Effect.void
+      ),
+      underParent: (work) =>
+        Effect.flatMap(Ref.getAndSet(next, Option.none()), (parent) =>
+          Option.isSome(parent) ? Effect.withParentSpan(work, parent.value) : work
+        )
+    })
+  })
+
+const loadRecorder = Effect.promise(() => import("./RecordedSpan.ts"))
+const loadExporter = Effect.promise(() => import("./exporter.ts"))
+
+const tracerTo = (settings: OtlpSettings) =>
+  Effect.gen(function* () {
+    const [{ RecordedSpan }, { makeExporter }] = yield* Effect.all([loadRecorder, loadExporter], { concurrency: 2 })
+    for (const warning of settings.warnings) yield* Effect.logWarning(warning)
+    const ended = yield* makeExporter(settings)
+    const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
+    // What is logged becomes an event of its span.
+    const loggers = new Set([...(yield* References.CurrentLoggers), Logger.tracerLogger])
+    return Context.make(Tracer.Tracer, tracer).pipe(Context.add(References.CurrentLoggers, loggers))
+  })

@@ -1,0 +1,30 @@
+/**
+ * The store in which an endpoint keeps the state of its local file cache between two lives.
+ *
+ * Source: `compute_tools/src/compute_prewarm.rs`, `endpoint_storage/`.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { get, put } from "./client.ts"
+import type { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+import type { StorageAnswer, StoredObject } from "./StoredObject.ts"
+
+export { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+export type { StorageAnswer, StoredObject } from "./StoredObject.ts"
+
+export class EndpointStorage extends Context.Service<
+  EndpointStorage,
+  {
+    /** Succeeds at the end of the response's head; the connection closes with the scope. */
+    readonly get: (object: StoredObject) => Effect.Effect<StorageAnswer, EndpointStorageFailed, Scope.Scope>
+    /** Sends the chunks one by one. Succeeds with the status. */
+    readonly put: (
+      object: StoredObject,
+      body: ReadonlyArray<Uint8Array>
+    ) => Effect.Effect<Pick<StorageAnswer, "status" | "statusText">, EndpointStorageFailed>
+  }
+>()("compute/EndpointStorage") {
+  static readonly layer = Layer.sync(this, () => ({ get, put }))
+}

@@ -1,0 +1,111 @@
+/**
+ * The fast check: one query to every safekeeper at once. Where a quorum is in sync, no election has to be held before the
+ * basebackup is taken.
+ *
+ * Source: `compute_tools/src/sync_sk.rs`, `safekeeper/src/handler.rs` (`TIMELINE_STATUS`).
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { excerpt } from "../../../domain/json/Excerpt.ts"
+import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
+import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { type Answer, decide, type Verdict } from "../../../domain/storage/SafekeeperQuorum.ts"
+import * as ConnectionString from "../wire/ConnectionString.ts"
+import { open } from "../wire/Session.ts"
+import { connectFailed, unexpected } from "../wire/WireFailed.ts"
+
+/** Milliseconds for one safekeeper: connecting, authentication and query. */
+const LIMIT = 100
+/**
+ * The limit is waited for in slices, so that time in which this process was busy loading the rest of itself, and could
+ * not have read an answer, does not count against the safekeeper.
+ */
+const SLICES = 10
+const limit = Effect.repeat(Effect.sleep(LIMIT / SLICES), { times: SLICES - 1 })
+/** What single steps are held to besides. */
+const NET = 10 * LIMIT
+/** Once a quorum agrees, the others get as long again as the quorum took, within these milliseconds. */
+const GRACE = { min: 2, max: 10 }
+
+const failed = (reason: string): Answer => ({ _tag: "Failed", reason })
+
+const ask = (spec: ParsedSpec, address: string): Effect.Effect<Answer> =>
+  Effect.gen(function* () {
+    const connection = yield* Effect.fromResult(
+      Result.mapError(ConnectionString.parse(`postgresql://no_user@${address}`), connectFailed)
+    )
+    const session = yield* open({
+      connection,
+      parameters: [
+        ["client_encoding", "UTF8"],
+        ["user", "no_user"],
+        ["options", `-c timeline_id=${spec.timelineId} tenant_id=${spec.tenantId}`]
+      ],
+      password: spec.storageAuthToken,
+      connectTimeout: NET
+    })
+    const [row] = yield* session.query("TIMELINE_STATUS", NET)
+    if (row === undefined) return { _tag: "NotFound" } satisfies Answer
+    const flush = parse(row[0] ?? "")
+    const commit = parse(row[1] ?? "")
+    return Result.isSuccess(flush) && Result.isSuccess(commit)
+      ? ({ _tag: "Position", flush: flush.success, commit: commit.success } satisfies Answer)
+      : yield* unexpected("flush_lsn or commit_lsn is not an LSN")
+  }).pipe(
+    Effect.scoped,
+    Effect.raceFirst(Effect.andThen(limit, connectFailed(`no answer within ${LIMIT} ms`))),
+    Effect.catch((error) => Effect.succeed(failed(error.message))),
+    Effect.map((answer) =>
+      answer._tag === "Failed" ? failed(`safekeeper ${excerpt(address)}: ${answer.reason}`) : answer
+    )
+  )
+
+const conclude = (verdict: Verdict): Effect.Effect<Lsn | null> => {
+  if (verdict._tag === "Synced") return Effect.succeed(verdict.lsn)
+  if (verdict._tag === "Open") return Effect.succeed(verdict.enough)
+  return (
+    verdict.noQuorum
+      ? Effect.logError(`failed sync safekeepers check: ${verdict.reason}`)
+      : Effect.logInfo(`safekeepers are not in sync: ${verdict.reason}`)
+  ).pipe(Effect.as(null))
+}
+
+/** The LSN at which a quorum is in sync, or null: not in sync, or not known to be. Never fails, takes at most 100 ms. */
+export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const began = clock.currentTimeMillisUnsafe()
+    const members = spec.safekeepers.length
+    const answers: Array<Answer> = []
+    const decided = yield* Deferred.make<Verdict>()
+    // Zero means that there are none.
+    const generations = (spec.safekeepersGeneration ?? 0) > 0
+    const current = () => decide(members, answers, generations)
+    const settle = (verdict: Verdict) => Deferred.succeed(decided, verdict)
+
+    /** Waits a little for members that could spoil the agreement of the others. */
+    const grace = Effect.suspend(() => {
+      const pause = Math.min(Math.max(clock.currentTimeMillisUnsafe() - began, GRACE.min), GRACE.max)
+      return Effect.andThen(
+        Effect.sleep(pause),
+        Effect.suspend(() => settle(current()))
+      )
+    })
+
+    for (const address of spec.safekeepers) {
+      yield* Effect.forkScoped(
+        Effect.flatMap(ask(spec, address), (answer) => {
+          const before = current()
+          answers.push(answer)
+          const verdict = current()
+          if (verdict._tag !== "Open") return settle(verdict)
+          const justEnough = verdict.enough !== null && !(before._tag === "Open" && before.enough !== null)
+          return justEnough ? Effect.forkScoped(grace) : Effect.void
+        })
+      )
+    }
+    if (members === 0) yield* settle(current())
+    return yield* Effect.flatMap(Deferred.await(decided), conclude)
+  }).pipe(Effect.scoped, Effect.withSpan("check_safekeepers_synced"))

@@ -1,0 +1,116 @@
+/**
+ * `postgres --sync-safekeepers`: holds an election among the safekeepers, recovers what a quorum may lack, and prints the
+ * LSN. It evicts whoever writes, so it runs for primaries only.
+ *
+ * Source: `compute_tools/src/compute.rs` (`sync_safekeepers`), `pgxn/neon/walproposer.c`.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
+import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { Options } from "../../compute/Options.ts"
+import { Waits } from "../../compute/Waits.ts"
+import { Account } from "../../machine/Account.ts"
+import { Children, describeEnd } from "../../machine/child/Children.ts"
+import { writeLine } from "../../observe/log/StandardError.ts"
+import { inCgroup, postgresEnvironment } from "../../postgres/command.ts"
+import { reEmit } from "../../postgres/log.ts"
+import { SyncFailed } from "./SyncFailed.ts"
+
+/** Milliseconds before each further run: a change of the safekeepers' membership ends a run, and is over at once. */
+export const pauses: ReadonlyArray<number> = [0, 1100, 1210, 1331, 1464.1]
+
+/**
+ * One run. Without a quorum the child waits for one; a machine is better off restarted than waiting for longer than this.
+ */
+const RUN_LIMIT = "10 minutes"
+
+/** Characters of the output that an error repeats. */
+const SHOWN = 1000
+
+/** Said by a child that learnt of a newer membership in its election; run again, it campaigns in that one. */
+const MOVED = "restarting to adopt mconf generation"
+
+const run = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    const { postgres } = yield* Account
+    const children = yield* Children
+    const { program, args } = inCgroup(options, ["--sync-safekeepers"])
+    const child = yield* children.spawn(program, {
+      args,
+      env: { PGDATA: options.pgdata, ...postgresEnvironment(options, spec) },
+      account: postgres
+    })
+    let passing = false
+    const emit = (line: string) => {
+      if (line.includes(MOVED)) passing = true
+      writeLine(line)
+    }
+    const log = yield* Effect.forkChild(reEmit(child.stderr, emit))
+    const output = yield* Effect.forkChild(
+      Stream.runFold(
+        child.stdout,
+        () => "",
+        (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`)
+      )
+    )
+    const ended = yield* child.ended
+    const stdout = yield* Fiber.join(output)
+    yield* Fiber.join(log)
+    const lsn = parse(stdout)
+    if (ended._tag === "Exited" && ended.code === 0 && Result.isSuccess(lsn)) return lsn.success
+    const shown = stdout.slice(0, SHOWN)
+    return yield* new SyncFailed({
+      passing,
+      message:
+        ended._tag === "Exited" && ended.code === 0
+          ? `postgres --sync-safekeepers printed no LSN. stdout: ${shown}`
+          : `postgres --sync-safekeepers exited with non-zero status: ${describeEnd(ended)}. stdout: ${shown}`
+    })
+  }).pipe(Effect.scoped)
+
+const bounded = (spec: ParsedSpec) =>
+  Effect.flatMap(Waits, (waits) => waits.within("postgres --sync-safekeepers", RUN_LIMIT)(run(spec)))
+
+type Run = ReturnType<typeof bounded>
+type Requirements = Effect.Services<Run>
+
+/** A program that is not there will not be there in a second, and ten minutes without a quorum are enough. */
+const asFinal = (error: Effect.Error<Run>): SyncFailed =>
+  error._tag === "SpawnFailed"
+    ? new SyncFailed({ message: `postgres --sync-safekeepers failed to start: ${error.message}` })
+    : new SyncFailed({ message: error.message })
+
+/**
+ * One run of the child, bounded, and another for each change of the membership: any other failure may mean that somebody
+ * else writes by now, whom a further election would evict.
+ */
+export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+  Effect.retry(bounded(spec), {
+    times: pauses.length,
+    while: (error) => error._tag === "SyncFailed" && error.passing === true
+  }).pipe(Effect.mapError(asFinal))
+
+/** Up to six runs. */
+export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> => {
+  const attempt = (number: number): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+    Effect.catch(bounded(spec), (error) =>
+      Effect.gen(function* () {
+        if (error._tag !== "SyncFailed") return yield* asFinal(error)
+        const pause = pauses[number - 1]
+        if (pause === undefined) {
+          yield* Effect.logWarning(
+            `sync_safekeepers still failed after ${pauses.length} retries, giving up: ${error.message}`
+          )
+          return yield* error
+        }
+        yield* Effect.logInfo(`sync_safekeepers failed, will retry (attempt ${number - 1}): ${error.message}`)
+        yield* Effect.sleep(pause)
+        return yield* attempt(number + 1)
+      })
+    )
+  return attempt(1)
+}

@@ -1,0 +1,31 @@
+import * as Data from "effect/Data"
+import { excerpt } from "../../../domain/json/Excerpt.ts"
+
+/** A server's error, or a connection that could not be made or broke. `message` begins as the original's driver wrote it. */
+export class WireFailed extends Data.TaggedError("WireFailed")<{
+  readonly message: string
+  /** `server`: an ErrorResponse; `connect`: no session came about; `broken`: the connection ended or stalled; `protocol`: not what was expected. */
+  readonly kind: "server" | "connect" | "broken" | "protocol"
+  readonly severity: string | null
+  readonly sqlstate: string | null
+}> {}
+
+const without = (kind: WireFailed["kind"]) => (message: string) =>
+  new WireFailed({ message, kind, severity: null, sqlstate: null })
+
+export const connectFailed = (reason: string) => without("connect")(`error connecting to server: ${reason}`)
+export const broken = without("broken")
+export const unexpected = without("protocol")
+
+/** Characters of a server's text, which goes into errors and lines of the log. */
+const SHOWN = 4000
+
+export const serverError = (fields: ReadonlyMap<string, string>) => {
+  const severity = excerpt(fields.get("S") ?? "ERROR", 20)
+  return new WireFailed({
+    message: `db error: ${severity}: ${excerpt(fields.get("M") ?? "", SHOWN)}`,
+    kind: "server",
+    severity,
+    sqlstate: fields.get("C")?.slice(0, 5) ?? null
+  })
+}

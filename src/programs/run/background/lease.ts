@@ -1,0 +1,105 @@
+/**
+ * Keeps the LSN of a static compute leased, so that the pageservers do not collect the garbage under it.
+ *
+ * Source: `compute_tools/src/lsn_lease.rs`.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import { lsnLeaseExpiry, lsnLeaseRequests } from "../../../domain/observe/MetricFamilies.ts"
+import { format, type Lsn } from "../../../domain/spec/Lsn.ts"
+import { equivalence } from "../../../domain/spec/PageserverConnectionInfo.ts"
+import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { REFUSED_PAUSE, renewalPause, retryPause } from "../../../domain/storage/Lease.ts"
+import { ComputeState, type State } from "../../../layers/compute/ComputeState.ts"
+import { sleepUnlessSet, wallMillis } from "../../../layers/compute/clock/WallClock.ts"
+import { Waits } from "../../../layers/compute/Waits.ts"
+import { Metrics } from "../../../layers/observe/Metrics.ts"
+import { Pageserver } from "../../../layers/storage/pageserver/Pageserver.ts"
+
+/** One try, with all its connections. */
+const TRY_LIMIT = "30 seconds"
+
+/** A pageserver will not hold the LSN any more. */
+export class LeaseRefused extends Data.TaggedError("LeaseRefused")<{ readonly lsn: Lsn }> {
+  override get message() {
+    return "Permanent error: lease could not be obtained, LSN is behind the GC cutoff"
+  }
+}
+
+const leased = (spec: ParsedSpec | null): Lsn | null =>
+  spec !== null && typeof spec.spec.mode === "object" ? spec.spec.mode.Static : null
+
+/** Whether what a lease depends on is another one than in `spec`: where the pageservers are, or which LSN is read. */
+const moved = (spec: ParsedSpec) => (state: State) =>
+  state.spec !== null &&
+  state.spec !== spec &&
+  (leased(state.spec) !== leased(spec) || !equivalence(state.spec.pageserver, spec.pageserver))
+
+/**
+ * Runs as long as the compute does, and idles while it is not static. Failures are retried for ever; a refusal is
+ * logged, counted and asked again each minute. A spec with other pageservers is followed at once.
+ */
+export const keepLease = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const pageserver = yield* Pageserver
+  const metrics = yield* Metrics
+  const waits = yield* Waits
+  const expiry = yield* Ref.make<number | null>(null)
+  const failures = yield* Ref.make(0)
+  yield* metrics.gauge(
+    lsnLeaseExpiry,
+    Effect.map(Ref.get(expiry), (held) => (held === null ? [] : [{ labels: {}, value: held / 1000 }]))
+  )
+
+  const count = (outcome: "granted" | "refused" | "failed") => metrics.increment(lsnLeaseRequests, { outcome })
+
+  /** Succeeds with the pause until the next request. */
+  const request = (spec: ParsedSpec, lsn: Lsn) =>
+    Effect.gen(function* () {
+      const validUntil = yield* waits.within("LSN lease", TRY_LIMIT)(pageserver.leaseLsn(spec, lsn))
+      if (validUntil === null) return yield* new LeaseRefused({ lsn })
+      const pause = renewalPause(yield* wallMillis, validUntil)
+      yield* Ref.set(failures, 0)
+      yield* Ref.set(expiry, validUntil)
+      yield* count("granted")
+      yield* Effect.logInfo(`Request succeeded, sleeping for ${Math.floor(pause / 1000)} seconds`)
+      return pause
+    }).pipe(
+      Effect.catchTag("LeaseRefused", (error) =>
+        count("refused").pipe(
+          Effect.andThen(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
+          Effect.as(REFUSED_PAUSE)
+        )
+      ),
+      Effect.catch((error) =>
+        Effect.gen(function* () {
+          const attempt = yield* Ref.getAndUpdate(failures, (before) => before + 1)
+          yield* count("failed")
+          yield* Effect.logWarning(`Failed to acquire lsn lease: ${error.message} (attempt ${attempt + 1})`)
+          return retryPause(attempt)
+        })
+      )
+    )
+
+  const hold = (spec: ParsedSpec, lsn: Lsn) =>
+    Effect.raceFirst(
+      Effect.flatMap(request(spec, lsn), sleepUnlessSet),
+      state
+        .await(moved(spec))
+        .pipe(Effect.andThen(Effect.logInfo("Pageserver config changed")), Effect.andThen(Ref.set(failures, 0)))
+    ).pipe(
+      Effect.withSpan("lsn_lease_bg_task", {
+        attributes: { tenant_id: spec.tenantId, timeline_id: spec.timelineId, lsn: format(lsn) }
+      })
+    )
+
+  const turn = Effect.gen(function* () {
+    const { spec } = yield* state.await((current) => leased(current.spec) !== null)
+    const lsn = leased(spec)
+    if (spec === null || lsn === null) return
+    yield* hold(spec, lsn)
+    if (leased((yield* state.get).spec) === null) yield* Ref.set(expiry, null)
+  })
+  return yield* Effect.forever(turn)
+}).pipe(Effect.scoped)

@@ -1,0 +1,230 @@
+/**
+ * Makes a primary of a warmed-up replica: once, for everybody who asks.
+ *
+ * Source: `compute_tools/src/compute_promote.rs`.
+ */
+
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
+import { literal } from "../../../domain/postgres/Quote.ts"
+import { format, type Lsn, parse } from "../../../domain/spec/Lsn.ts"
+import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { isTerminating, kebab } from "../../../domain/status/ComputeStatus.ts"
+import type { PromoteState } from "../../../domain/status/Operations.ts"
+import { keepPort, REPLAY_POLLS, refusal, safekeepersValue } from "../../../domain/status/Promotion.ts"
+import { ComputeState } from "../../../layers/compute/ComputeState.ts"
+import { failAt } from "../../../layers/compute/Failpoints.ts"
+import { Waits } from "../../../layers/compute/Waits.ts"
+import { Postmaster } from "../../../layers/postgres/Postmaster.ts"
+import { Sql, type SqlSession } from "../../../layers/sql/Sql.ts"
+import { doing, failureText, OperationFailed } from "../OperationFailed.ts"
+import { Reconfiguration } from "../reconfigure.ts"
+import { reload } from "../reload.ts"
+
+const REPLAY_LIMIT = "60 seconds"
+/** Postgres itself waits a minute for the promotion. */
+const PROMOTE_LIMIT = "70 seconds"
+
+export interface PromotionRequest {
+  readonly spec: ParsedSpec
+  readonly walFlushLsn: Lsn
+}
+
+const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration.toMillis(duration))
+const failed = (message: string) => new OperationFailed({ message })
+
+const replayed = (session: SqlSession) =>
+  session
+    .query<{ readonly lsn: string | null }>("SELECT pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text AS lsn")
+    .pipe(
+      doing("getting last replay lsn"),
+      Effect.map((rows) => Result.getOrNull(parse(rows[0]?.lsn ?? "")))
+    )
+
+const catchUp = (session: SqlSession, target: Lsn) =>
+  Effect.gen(function* () {
+    for (let poll = 1; poll <= REPLAY_POLLS; poll++) {
+      const lsn = yield* replayed(session)
+      if (lsn !== null && lsn >= target) return
+      yield* Effect.logInfo("waiting for the replay of the primary's last write").pipe(
+        Effect.annotateLogs({ replayed: lsn === null ? "none" : format(lsn), wanted: format(target) })
+      )
+      if (poll < REPLAY_POLLS) yield* Effect.sleep("1 second")
+    }
+    return yield* failed("didn't catch up with primary in 20 retries")
+  })
+
+/** Commits of the new primary wait for its WAL proposer, and from the first one on for the right safekeepers. */
+const adoptSafekeepers = (session: SqlSession, spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const value = literal(safekeepersValue(spec.safekeepers, spec.safekeepersGeneration))
+    yield* doing("setting safekeepers")(session.query(`ALTER SYSTEM SET neon.safekeepers = ${value}`))
+    yield* doing("setting synchronous_standby_names")(
+      session.query("ALTER SYSTEM SET synchronous_standby_names = walproposer")
+    )
+    yield* doing("reloading postgres config")(reload)
+  })
+
+/** `postgresql.auto.conf` outranks `postgresql.conf`: what stays in it shadows every later configuration. */
+const resetSystem = (session: SqlSession) =>
+  Effect.andThen(
+    session.query("ALTER SYSTEM RESET neon.safekeepers"),
+    session.query("ALTER SYSTEM RESET synchronous_standby_names")
+  )
+
+/** Undoes what was set for a promotion that did not come about. */
+const forgetSafekeepers = (session: SqlSession) =>
+  Effect.gen(function* () {
+    yield* resetSystem(session)
+    const postmaster = yield* Postmaster
+    const postgres = yield* postmaster.current
+    if (postgres !== null) yield* postgres.reload
+  }).pipe(Effect.timeout("5 seconds"), Effect.ignore({ log: true }))
+
+/** An earlier try may have run into its limit, and Postgres have ended its recovery since. */
+const promotePostgres = (session: SqlSession) =>
+  Effect.gen(function* () {
+    const waits = yield* Waits
+    yield* failAt("compute-promotion", (message) => new OperationFailed({ message }))
+    const rows = yield* doing("pg_promote")(
+      waits.within(
+        "pg_promote",
+        PROMOTE_LIMIT
+      )(
+        session.query<{ readonly done: boolean }>(
+          "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote() ELSE true END AS done"
+        )
+      )
+    )
+    if (rows[0]?.done !== true) return yield* failed("pg_promote() failed")
+    const shown = yield* doing("getting transaction_read_only")(
+      session.query<{ readonly transaction_read_only: string }>("SHOW transaction_read_only")
+    )
+    if (shown[0]?.transaction_read_only === "on") {
+      return yield* failed("replica in read only mode after promotion")
+    }
+  })
+
+export class Promotion extends Context.Service<
+  Promotion,
+  {
+    /**
+     * Joins the promotion that runs, or gives the result of the one that succeeded; otherwise tries. The work goes on when
+     * the caller is gone.
+     */
+    readonly promote: (request: PromotionRequest) => Effect.Effect<PromoteState>
+  }
+>()("compute/Promotion") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const state = yield* ComputeState
+  const reconfiguration = yield* Reconfiguration
+  const context = yield* Effect.context<Postmaster | Sql | Waits>()
+  const lock = yield* Semaphore.make(1)
+  const current = yield* Ref.make<Deferred.Deferred<PromoteState> | null>(null)
+  /** Postgres is a primary already, but its configuration did not get through: the next request goes on from here. */
+  const promoted = yield* Ref.make<{ readonly lsnWait: number; readonly pgPromote: number } | null>(null)
+
+  const checked = ({ spec: wanted }: PromotionRequest) =>
+    Effect.gen(function* () {
+      const { spec, prewarm } = yield* state.get
+      if (spec === null) return yield* failed("the compute has no spec yet")
+      const reason = refusal(spec.spec, prewarm, wanted.spec)
+      if (reason !== null) return yield* failed(reason)
+      if (prewarm.status === "failed") yield* Effect.logWarning(`promoting after a failed prewarm: ${prewarm.error}`)
+      return { ...wanted, spec: keepPort(spec.spec, wanted.spec) } satisfies ParsedSpec
+    })
+
+  const session = Effect.flatMap(Sql, (sql) =>
+    doing("connecting to postgres")(sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true }))
+  )
+
+  /** From a replica to a Postgres that takes writes, and a state that says so. */
+  const becomePrimary = (request: PromotionRequest) =>
+    Effect.gen(function* () {
+      const waits = yield* Waits
+      const wanted = yield* checked(request)
+      const own = yield* session
+      const [lsnWait] = yield* Effect.timed(
+        waits.within("replay of the primary's WAL", REPLAY_LIMIT)(catchUp(own, request.walFlushLsn))
+      )
+      const [pgPromote] = yield* Effect.andThen(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
+        Effect.onError(() => forgetSafekeepers(own)),
+        Effect.timed
+      )
+      const times = { lsnWait: wholeMillis(lsnWait), pgPromote: wholeMillis(pgPromote) }
+      yield* Ref.set(promoted, times)
+      yield* state.update(() => ({ spec: wanted }))
+      return times
+    }).pipe(Effect.scoped)
+
+  const promotion = (request: PromotionRequest) =>
+    reconfiguration.exclusive((run) =>
+      Effect.gen(function* () {
+        const times = (yield* Ref.get(promoted)) ?? (yield* becomePrimary(request))
+        const afterConf = Effect.flatMap(session, resetSystem).pipe(
+          Effect.scoped,
+          Effect.catch((error) =>
+            Effect.logError(`settings of the promotion stay in postgresql.auto.conf: ${error.message}`)
+          ),
+          Effect.provide(context)
+        )
+        const [took] = yield* Effect.timed(run({ afterConf }))
+        return {
+          status: "completed",
+          lsn_wait_time_ms: times.lsnWait,
+          pg_promote_time_ms: times.pgPromote,
+          reconfigure_time_ms: wholeMillis(took)
+        } as const
+      })
+    )
+
+  const ending = Effect.flatMap(
+    state.await(({ status }) => isTerminating(status)),
+    ({ status }) => failed(`invalid compute status: ${kebab(status)}`)
+  )
+
+  const attempt = (request: PromotionRequest): Effect.Effect<PromoteState> =>
+    Effect.raceFirst(promotion(request), ending).pipe(
+      Effect.catchCause((cause) =>
+        Effect.gen(function* () {
+          yield* Effect.logError("promotion failed", cause)
+          return { status: "failed", error: failureText(cause) } as const
+        })
+      ),
+      Effect.withSpan("promote"),
+      Effect.provide(context)
+    )
+
+  const begin = (request: PromotionRequest) =>
+    Effect.gen(function* () {
+      const joined = yield* Ref.get(current)
+      if (joined !== null) return joined
+      const result = yield* Deferred.make<PromoteState>()
+      yield* Ref.set(current, result)
+      yield* Effect.interruptible(attempt(request)).pipe(
+        Effect.onInterrupt(() =>
+          Deferred.succeed(result, { status: "failed", error: "the compute ended during the promotion" })
+        ),
+        // Only success stays: whatever failed is looked at anew.
+        Effect.tap((settled) => (settled.status === "completed" ? Effect.void : Ref.set(current, null))),
+        Effect.flatMap((settled) => Deferred.succeed(result, settled)),
+        Effect.forkIn(scope)
+      )
+      return result
+    }).pipe(lock.withPermits(1), Effect.uninterruptible)
+
+  return Promotion.of({ promote: (request) => Effect.flatMap(begin(request), Deferred.await) })
+})

@@ -1,0 +1,154 @@
+/**
+ * Makes a running compute follow its current spec, without a restart.
+ *
+ * Source: `compute_tools/src/compute.rs` (`reconfigure`).
+ */
+
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { excerpt } from "../../domain/json/Excerpt.ts"
+import { reconfigureSeconds } from "../../domain/observe/MetricFamilies.ts"
+import { reconfigureConcurrency } from "../../domain/spec/Concurrency.ts"
+import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { Catalog } from "../../layers/catalog/Catalog.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { MachineConfig } from "../../layers/compute/Options.ts"
+import type { Waits } from "../../layers/compute/Waits.ts"
+import { Certificates } from "../../layers/neighbours/Certificates.ts"
+import type { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
+import type { PgBouncer } from "../../layers/neighbours/PgBouncer.ts"
+import { Rsyslog } from "../../layers/neighbours/Rsyslog.ts"
+import { Metrics } from "../../layers/observe/Metrics.ts"
+import { underRequest } from "../../layers/observe/trace/Telemetry.ts"
+import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
+import type { Postmaster } from "../../layers/postgres/Postmaster.ts"
+import type { Sql } from "../../layers/sql/Sql.ts"
+import { refuseUnreadable } from "../start/prepare.ts"
+import { tellNeighbours } from "./neighbours.ts"
+import { failureText, OperationFailed } from "./OperationFailed.ts"
+import { type Reloaded, reload } from "./reload.ts"
+import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
+
+export interface ReconfigureReport extends Reloaded {
+  readonly operation: string | null
+  /** Milliseconds. */
+  readonly tookMs: number
+  /** Null for a success. */
+  readonly error: string | null
+}
+
+export interface ReconfigureOptions {
+  /** Runs when the new `postgresql.conf` is in place, right before Postgres is told. */
+  readonly afterConf?: Effect.Effect<void, Error>
+}
+
+type Run = (options?: ReconfigureOptions) => Effect.Effect<ReconfigureReport, Error>
+
+export class Reconfiguration extends Context.Service<
+  Reconfiguration,
+  {
+    /** One reconfiguration with the current spec; waits while another one is at work. */
+    readonly run: Run
+    /** Keeps others out for as long as `use` takes; `use` gets a `run` that does not wait. */
+    readonly exclusive: <A, E, R>(use: (run: Run) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /** What the last one came to; null before the first. */
+    readonly last: Effect.Effect<ReconfigureReport | null>
+    /** Digest of the certificate that the last successful one put in place; null when there was none. */
+    readonly certificate: Effect.Effect<string | null>
+  }
+>()("compute/Reconfiguration") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
+}
+
+const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
+  Effect.gen(function* () {
+    const directory = yield* DataDirectory
+    const rsyslog = yield* Rsyslog
+    const catalog = yield* Catalog
+    const appliesCatalog = !spec.spec.skip_pg_catalog_updates && spec.spec.mode === "Primary"
+    const dropsSubscriptions = spec.spec.drop_subscriptions_before_start && spec.spec.mode === "Primary"
+
+    yield* refuseUnreadable(spec)
+    yield* tellNeighbours(spec)
+    const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
+    const conf = Effect.andThen(
+      directory.writeConf(spec),
+      dropped ? directory.ensureConfLine(SUBSCRIBERS_ON) : Effect.void
+    )
+    yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
+    if (afterConf !== undefined) yield* afterConf
+    const reloaded = yield* reload
+    if (reloaded.pendingRestart.length > 0) {
+      yield* Effect.logWarning(`settings that wait for a restart: ${reloaded.pendingRestart.join(", ")}`)
+    }
+    if (!appliesCatalog) return reloaded
+    yield* catalog.apply(spec, { concurrency: reconfigureConcurrency(spec.spec), phase: "reconfigure" })
+    if (dropsSubscriptions && !dropped && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
+    return reloaded
+  })
+
+const make = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const machine = yield* MachineConfig
+  const certificates = yield* Certificates
+  const metrics = yield* Metrics
+  const lock = yield* Semaphore.make(1)
+  const last = yield* Ref.make<ReconfigureReport | null>(null)
+  const certificate = yield* Ref.make<string | null>(null)
+  const scope = yield* Effect.scope
+  const context = yield* Effect.context<
+    Catalog | DataDirectory | LocalProxy | PgBouncer | Postmaster | Rsyslog | Sql | Waits
+  >()
+
+  /** Read before the key pair is copied: a change in between costs one reconfiguration more, never a missed one. */
+  const digest =
+    machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
+
+  const record = (spec: ParsedSpec, took: Duration.Duration, exit: Exit.Exit<Reloaded, Error>) => {
+    const outcome = Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
+    const report: ReconfigureReport = {
+      operation: spec.spec.operation_uuid,
+      tookMs: Math.floor(Duration.toMillis(took)),
+      ...(Exit.isSuccess(exit)
+        ? { ...exit.value, error: null }
+        : { confirmed: false, pendingRestart: [], error: failureText(exit.cause) })
+    }
+    return Effect.andThen(
+      metrics.observe(reconfigureSeconds, { outcome }, Duration.toSeconds(took)),
+      Effect.as(Ref.set(last, report), report)
+    )
+  }
+
+  const run: Run = (options = {}) =>
+    Effect.gen(function* () {
+      const { spec } = yield* state.get
+      if (spec === null) return yield* new OperationFailed({ message: "the compute has no spec yet" })
+      const found = yield* digest
+      const work = Effect.provide(steps(spec, options), context)
+      const [took, exit] = yield* Effect.timed(Effect.exit(Effect.provideService(work, Scope.Scope, scope)))
+      const report = yield* record(spec, took, exit)
+      yield* exit
+      if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
+      yield* Effect.logInfo(
+        `finished reconfiguration of compute node for operation ${excerpt(spec.spec.operation_uuid ?? "None")}`
+      )
+      return report
+    }).pipe(Effect.withSpan("reconfigure"), underRequest)
+
+  return Reconfiguration.of({
+    run: (options) => lock.withPermits(1)(run(options)),
+    exclusive: (use) => lock.withPermits(1)(use(run)),
+    last: Ref.get(last),
+    certificate: Ref.get(certificate)
+  })
+})

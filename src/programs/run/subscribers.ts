@@ -1,0 +1,37 @@
+/**
+ * The switch that keeps the apply workers of logical replication down until subscriptions inherited from the parent
+ * branch are dropped.
+ *
+ * Source: `compute_tools/src/compute.rs`, `compute_tools/src/spec_apply.rs` (`FinalizeDropLogicalSubscriptions`).
+ */
+import * as Effect from "effect/Effect"
+import { Waits } from "../../layers/compute/Waits.ts"
+import { Sql } from "../../layers/sql/Sql.ts"
+
+/** Stands after the generated part of `postgresql.conf`, so that it wins. */
+export const SUBSCRIBERS_ON = "neon.disable_logical_replication_subscribers=false"
+
+const LIMIT = "3 seconds"
+
+/** Whether the drop has been recorded for this timeline. False also when nobody could say so in time. */
+export const subscriptionsDropped = (timelineId: string) =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const waits = yield* Waits
+    return yield* Effect.gen(function* () {
+      const session = yield* sql.session({ applicationName: "compute_ctl:apply_config" })
+      const table = yield* session.query<{ readonly there: boolean }>(
+        "SELECT pg_catalog.to_regclass('neon.drop_subscriptions_done') IS NOT NULL AS there"
+      )
+      if (table[0]?.there !== true) return false
+      const rows = yield* session.query(
+        "SELECT 1 FROM neon.drop_subscriptions_done WHERE timeline_id OPERATOR(pg_catalog.=) $1",
+        [timelineId]
+      )
+      return rows.length > 0
+    }).pipe(Effect.scoped, waits.within("record of dropped subscriptions", LIMIT))
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.as(Effect.logWarning(`could not see whether subscriptions were dropped: ${error.message}`), false)
+    )
+  )

@@ -1,0 +1,65 @@
+/**
+ * The data directory of a start: configuration, the LSN to start at, the basebackup. What does not depend on each other
+ * runs together: the safekeepers are asked while the directory is made.
+ *
+ * Source: `compute_tools/src/compute.rs` (`prepare_pgdata`).
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { type InvalidConf, withoutValue } from "../../domain/conf/PostgresConf.ts"
+import { format, type Lsn, zero } from "../../domain/spec/Lsn.ts"
+import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
+import { Safekeepers, type SyncFailed } from "../../layers/storage/safekeepers/Safekeepers.ts"
+import { connectForBasebackup } from "./basebackup.ts"
+import { phase } from "./phase.ts"
+import { asIs, step } from "./StartFailed.ts"
+
+/** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
+const startLsn = (
+  spec: ParsedSpec,
+  confWritten: Effect.Effect<void>
+): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
+  Effect.gen(function* () {
+    const mode = spec.spec.mode
+    if (mode === "Replica") {
+      yield* Effect.logInfo("Initializing standby from latest Pageserver LSN")
+      return zero
+    }
+    if (mode !== "Primary") {
+      yield* Effect.logInfo(`Starting read-only node at static LSN ${format(mode.Static)}`)
+      return mode.Static
+    }
+    const safekeepers = yield* Safekeepers
+    const state = yield* ComputeState
+    const synced = yield* safekeepers.syncedLsn(spec, confWritten)
+    yield* state.update(({ metrics }) => ({
+      metrics: { ...metrics, sync_sk_check_ms: synced.checkMs, sync_safekeepers_ms: synced.syncMs }
+    }))
+    yield* Effect.logInfo(`safekeepers synced at LSN ${format(synced.lsn)}`)
+    return synced.lsn
+  })
+
+/** Postgres would end at its first look at the file, and say which line but not whose. */
+export const refuseUnreadable = ({ spec }: ParsedSpec): Effect.Effect<void, InvalidConf> =>
+  Effect.suspend(() => withoutValue(spec) ?? Effect.void)
+
+export const prepareDataDirectory = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const directory = yield* DataDirectory
+    const confWritten = yield* Deferred.make<void>()
+    const takeBasebackup = yield* connectForBasebackup(spec)
+    const write = directory.create.pipe(
+      Effect.andThen(directory.writeConf(spec)),
+      Effect.andThen(refuseUnreadable(spec)),
+      Effect.andThen(Deferred.succeed(confWritten, undefined)),
+      asIs
+    )
+    const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(
+      step("failed to sync safekeepers")
+    )
+    const [lsn] = yield* Effect.all([sync, write], { concurrency: "unbounded" })
+    yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
+    yield* asIs(directory.finish(spec))
+  }).pipe(Effect.scoped, phase("data directory", "prepare_pgdata"))

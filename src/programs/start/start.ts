@@ -1,0 +1,134 @@
+/**
+ * From a spec to a compute that serves. A customer waits for this: everything that does not need another step's result
+ * runs together, and nothing is here that could come later.
+ *
+ * Source: `compute_tools/src/compute.rs` (`start_compute`).
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { MachineConfig, Options } from "../../layers/compute/Options.ts"
+import { Services } from "../../layers/compute/Supervisor.ts"
+import { Waits } from "../../layers/compute/Waits.ts"
+import { Extensions } from "../../layers/extensions/Extensions.ts"
+import { DiskQuota } from "../../layers/machine/DiskQuota.ts"
+import { Swap } from "../../layers/machine/Swap.ts"
+import { Certificates } from "../../layers/neighbours/Certificates.ts"
+import { Rsyslog } from "../../layers/neighbours/Rsyslog.ts"
+import { Postmaster, type RunningPostgres } from "../../layers/postgres/Postmaster.ts"
+import { tellNeighbours } from "../run/neighbours.ts"
+import { configurePrimary } from "./configurePrimary.ts"
+import { phase } from "./phase.ts"
+import { prepareDataDirectory } from "./prepare.ts"
+import { asIs, StartFailed, step } from "./StartFailed.ts"
+
+const HOST_LIMIT = "60 seconds"
+
+/** The parts of the machine a spec may resize; each needs the spec's value and the process's flag. */
+const resizeHost = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    const swap = yield* Swap
+    const quota = yield* DiskQuota
+    const waits = yield* Waits
+    const { swap_size_bytes, disk_quota_bytes } = spec.spec
+    const resizeSwap =
+      swap_size_bytes !== null && options.resizeSwapOnBind
+        ? step("failed to resize swap")(waits.within("swap to be resized", HOST_LIMIT)(swap.resize(swap_size_bytes)))
+        : Effect.void
+    const setQuota =
+      disk_quota_bytes !== null && options.setDiskQuotaForFs !== null
+        ? step("failed to set disk quota")(
+            waits.within("disk quota to be set", HOST_LIMIT)(quota.set(disk_quota_bytes, options.setDiskQuotaForFs))
+          )
+        : Effect.void
+    yield* Effect.all([resizeSwap, setQuota], { concurrency: 2, discard: true })
+  })
+
+/** Preload libraries have to be there before Postgres loads them. */
+const loadExtensions = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    if (spec.spec.remote_extensions === null) return
+    const extensions = yield* Extensions
+    const state = yield* ComputeState
+    const loaded = yield* phase("load extensions")(asIs(extensions.prepare(spec)))
+    yield* state.update(({ metrics }) => ({
+      metrics: {
+        ...metrics,
+        load_ext_ms: loaded.loadExtMs,
+        num_ext_downloaded: loaded.numDownloaded,
+        largest_ext_size: loaded.largest,
+        total_ext_download_size: loaded.total
+      }
+    }))
+  })
+
+const shipLogs = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const rsyslog = yield* Rsyslog
+    const services = yield* Services
+    const audited = !["Disabled", "Log", "Base"].includes(spec.spec.audit_log_level)
+    if (audited) {
+      yield* asIs(rsyslog.audit(spec))
+      yield* services.run("audit log cleaning", rsyslog.auditGarbage)
+    }
+    yield* asIs(rsyslog.exportLogs(spec))
+  })
+
+const awaitCertificates = Effect.gen(function* () {
+  const machine = yield* MachineConfig
+  if (machine.tls === null) return
+  const certificates = yield* Certificates
+  yield* asIs(certificates.ready)
+})
+
+const startPostgres = (spec: ParsedSpec) =>
+  Effect.gen(function* () {
+    const postmaster = yield* Postmaster
+    const state = yield* ComputeState
+    const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
+    const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres", "start_postgres")(started)))
+    yield* state.update(({ metrics }) => ({
+      postgresRuns: true,
+      metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }
+    }))
+    return postgres
+  })
+
+/**
+ * Runs every step up to the last one before the status `running`. `listening` gates Postgres: a process that cannot
+ * serve its API must not have started one. Postgres is stopped when the scope closes.
+ */
+export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const state = yield* ComputeState
+    yield* tellNeighbours(spec)
+    yield* Effect.all(
+      [
+        prepareDataDirectory(spec),
+        awaitCertificates,
+        loadExtensions(spec),
+        resizeHost(spec),
+        shipLogs(spec),
+        listening
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
+    const postgres: RunningPostgres = yield* startPostgres(spec)
+    yield* Effect.logInfo("PostgreSQL is now running, continuing to configure it").pipe(
+      Effect.annotateLogs({ postmaster_pid: postgres.pid })
+    )
+    const configuring = spec.spec.mode === "Primary" ? configurePrimary(spec) : Effect.void
+    const ended = Effect.flatMap(postgres.ended, () =>
+      Effect.fail(new StartFailed({ message: "Postgres ended while it was being configured" }))
+    )
+    const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
+    yield* state.update(({ metrics }) => ({
+      metrics: { ...metrics, config_ms: Math.floor(Duration.toMillis(took)) }
+    }))
+    return postgres
+  })
+
+export type StartRequirements = Exclude<Effect.Services<ReturnType<typeof start>>, Scope.Scope>

@@ -1,0 +1,147 @@
+/**
+ * The end of a compute, as a written sequence of named steps, each with its limit. A step that fails or overruns is
+ * logged and the next one runs: the answer of `/terminate` and the exit code must come in any case.
+ *
+ * Source: `compute_tools/src/bin/compute_ctl.rs` (`wait_postgres`, `cleanup_after_postgres_exit`, `delay_exit`).
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { format } from "../../domain/spec/Lsn.ts"
+import { isTerminating } from "../../domain/status/ComputeStatus.ts"
+import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { Options } from "../../layers/compute/Options.ts"
+import { type StopReason, StopRequests } from "../../layers/compute/StopRequests.ts"
+import { Waits } from "../../layers/compute/Waits.ts"
+import { type Ended, exitCode } from "../../layers/machine/child/Children.ts"
+import { CoreDumps } from "../../layers/machine/process/CoreDumps.ts"
+import { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
+import { PgBouncer } from "../../layers/neighbours/PgBouncer.ts"
+import type { RunningPostgres } from "../../layers/postgres/Postmaster.ts"
+import { Safekeepers } from "../../layers/storage/safekeepers/Safekeepers.ts"
+
+const NEIGHBOURS_LIMIT = "5 seconds"
+const SYNC_LIMIT = "30 seconds"
+const CORES_LIMIT = "60 seconds"
+/** How long the API answers on, so that the control plane can read how it went. */
+const LINGER_LONG = Duration.seconds(30)
+const LINGER_SHORT = Duration.millis(300)
+
+/** Runs a step to its end or its limit; never fails. */
+const bounded = <A, R>(name: string, limit: Duration.Input, effect: Effect.Effect<A, Error, R>) =>
+  Effect.flatMap(Waits, (waits) => waits.within(name, limit)(effect)).pipe(
+    Effect.tapCause((cause) => Effect.logWarning(`shutdown step failed: ${name}`, cause)),
+    Effect.option
+  )
+
+/** A pooler left alone would keep clients connected to a Postgres that is gone. */
+const stopNeighbours = (reason: StopReason) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    if (options.dev && reason._tag === "Signal") return
+    const pgbouncer = yield* PgBouncer
+    const localProxy = yield* LocalProxy
+    yield* bounded(
+      "neighbours to be stopped",
+      NEIGHBOURS_LIMIT,
+      Effect.all([pgbouncer.stop, localProxy.stop], { concurrency: 2, discard: true })
+    )
+  })
+
+const isSignal = (reason: StopReason): boolean => reason._tag === "Signal"
+const isImmediate = (reason: StopReason): boolean => reason._tag === "Signal" && reason.immediate
+
+/** Runs a step until it is done or somebody asks to stop in a way that does not leave it the time. */
+const unless = <R>(hurry: (reason: StopReason) => boolean, step: Effect.Effect<unknown, never, R>) =>
+  Effect.flatMap(StopRequests, (stops) =>
+    Effect.raceFirst(Effect.asVoid(step), Effect.asVoid(stops.awaitMatching(hurry)))
+  )
+
+/** Stops Postgres; a second, more urgent request shortens the way. */
+export const stopPostgres = (postgres: RunningPostgres, reason: StopReason) =>
+  Effect.gen(function* () {
+    const stops = yield* StopRequests
+    yield* stopNeighbours(reason)
+    if (isImmediate(reason)) return yield* postgres.stop("immediate")
+    const escalated = Effect.andThen(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
+    return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
+  }).pipe(Effect.withSpan("stop postgres"))
+
+/** Brings the safekeepers level, so that the next start finds them in sync; its LSN is the answer of `/terminate`. */
+const finalSync = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const { spec } = yield* state.get
+  if (spec?.spec.mode !== "Primary") {
+    yield* Effect.logInfo("not primary, not syncing safekeepers")
+    return
+  }
+  const safekeepers = yield* Safekeepers
+  yield* Effect.logInfo("syncing safekeepers on shutdown")
+  const synced = yield* bounded("safekeepers to be synced on shutdown", SYNC_LIMIT, safekeepers.finalSync(spec))
+  if (Option.isNone(synced)) return
+  yield* Effect.logInfo(`synced safekeepers at LSN ${format(synced.value.lsn)}`)
+  yield* state.update(({ metrics }) => ({
+    terminateFlushLsn: synced.value.lsn,
+    metrics: { ...metrics, sync_safekeepers_ms: synced.value.syncMs }
+  }))
+})
+
+const settle = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const { status } = yield* state.get
+  if (isTerminating(status)) yield* Effect.ignore(state.transition("shut down"), { log: true })
+})
+
+/** True when a signal cut it short: the process then ends as one does by a signal. */
+const linger = (duration: Duration.Duration) =>
+  Effect.gen(function* () {
+    const stops = yield* StopRequests
+    if (Duration.isGreaterThan(duration, LINGER_SHORT)) {
+      yield* Effect.logInfo(
+        `giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`
+      )
+    }
+    const signalled = stops.awaitMatching(isSignal)
+    return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
+  })
+
+/** What is left to do once Postgres is gone. `services` ends what watched it. */
+export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const state = yield* ComputeState
+    const stops = yield* StopRequests
+    const coreDumps = yield* CoreDumps
+    const code = exitCode(ended)
+    yield* Effect.logInfo(
+      `Postgres exited with code ${ended._tag === "Exited" ? ended.code : ended.signal}, shutting down`
+    )
+    yield* state.update(() => ({ postgresRuns: false }))
+    yield* bounded("services to end", "5 seconds", services)
+    const isLeaving = (asked: StopReason | null) => asked !== null && asked._tag !== "Terminate"
+    if (!isLeaving(yield* stops.current)) yield* unless(isSignal, finalSync)
+    yield* settle
+    yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+    const reason = yield* stops.current
+    if (isLeaving(reason)) return 1
+    const cut = yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
+    return cut ? 1 : code
+  }).pipe(Effect.withSpan("shutdown"))
+
+/** A start that failed: the status says why for a while, then the process ends. */
+export const afterFailedStart = (services: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const coreDumps = yield* CoreDumps
+    yield* bounded("services to end", "5 seconds", services)
+    yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+    yield* linger(LINGER_LONG)
+    return 1
+  })
+
+/** `/terminate` before there ever was a Postgres. */
+export const afterEmptyTermination = Effect.gen(function* () {
+  const options = yield* Options
+  yield* settle
+  // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
+  const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
+  return cut ? 1 : 0
+})

@@ -1,0 +1,93 @@
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { check, summary } from "../../../src/domain/conf/Check.ts"
+import { runProgram } from "../../rig/compute.ts"
+import { tempDir } from "../../rig/postgres.ts"
+
+const context = {
+  internalHttpPort: 3081,
+  tls: false,
+  strictOvercommit: false,
+  privilegedRole: "neon_superuser",
+  lakebase: null
+}
+const spec = {
+  format_version: 1,
+  suspend_timeout_seconds: -1,
+  cluster: { roles: [], databases: [], settings: [] },
+  tenant_id: "b0554b632bd4d547a63b86c3630317e8",
+  timeline_id: "1e8a3f1d2c4b5a69788796a5b4c3d2e1",
+  pageserver_connstring: "postgresql://no_user:hidden@ps:6400",
+  safekeeper_connstrings: ["a:1", "b:2", "c:3"],
+  storage_auth_token: "secret-token"
+}
+const config = (more: object = {}) =>
+  JSON.stringify({ spec: { ...spec, ...more }, compute_ctl_config: { jwks: { keys: [] } } })
+
+const run = (verb: string, text: string) =>
+  Effect.gen(function* () {
+    const dir = yield* tempDir("check-")
+    const file = path.join(dir, "config.json")
+    fs.writeFileSync(file, text)
+    const running = yield* runProgram([verb, "--config", file])
+    return { code: (yield* running.ended).code, output: running.log() }
+  })
+
+describe("check", () => {
+  it("names every fault with its path", () => {
+    const text = JSON.stringify({
+      spec: { ...spec, mode: "X", cluster: { roles: [{}], databases: [] } },
+      compute_ctl_config: {}
+    })
+    const paths = Result.getOrThrow(Result.flip(check("config", text, context))).map(({ path }) => path)
+    assert.includeMembers(paths, ["spec.mode", "spec.cluster.roles[0]", "compute_ctl_config"])
+  })
+
+  it("names every role whose password is no verifier, without the password", () => {
+    const roles = ["0123456789abcdef0123456789abcdef", "hunter2", "", "SCRAM-SHA-256$4096:c2FsdA==$c3Q=:c3Y="]
+    const cluster = {
+      ...spec.cluster,
+      roles: roles.map((encrypted_password, index) => ({ name: `r${index}`, encrypted_password }))
+    }
+    const faults = Result.getOrThrow(Result.flip(check("config", config({ cluster }), context)))
+    assert.deepStrictEqual(
+      faults.map(({ path }) => path),
+      ["spec.cluster.roles[1].encrypted_password", "spec.cluster.roles[3].encrypted_password"]
+    )
+    assert.match(faults[0]?.message ?? "", /^role "r1": encrypted_password is no password verifier/)
+    assert.notMatch(JSON.stringify(faults), /hunter2|c2FsdA/)
+  })
+
+  it("shows what would run, without a secret", () => {
+    const lines = summary(Result.getOrThrow(check("config", config(), context)))
+      .map((line) => line.join(" "))
+      .join("\n")
+    assert.match(lines, /mode primary/)
+    assert.match(lines, /pageservers libpq: postgresql:\/\/no_user@ps:6400/)
+    assert.notMatch(lines, /hidden|secret-token/)
+  })
+
+  it.live("from outside: 0 for what could be run, 1 for what could not", () =>
+    Effect.gen(function* () {
+      const good = yield* run("check", config())
+      assert.strictEqual(good.code, 0, good.output)
+      const bad = yield* run("check", config({ safekeeper_connstrings: ["a:1", "a:1"] }))
+      assert.strictEqual(bad.code, 1)
+      assert.include(bad.output, "spec.safekeeper_connstrings: duplicate entry in safekeeper_connstrings: a:1!")
+    })
+  )
+})
+
+describe("conf", () => {
+  it.live("prints the file, and nothing else", () =>
+    Effect.gen(function* () {
+      const { code, output } = yield* run("conf", config())
+      assert.strictEqual(code, 0)
+      assert.isTrue(output.startsWith("# Neon storage settings\n"))
+      assert.isTrue(output.endsWith("include_if_exists = 'compute_ctl_temp_override.conf'\n"))
+    })
+  )
+})

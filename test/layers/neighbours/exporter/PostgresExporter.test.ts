@@ -1,0 +1,158 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { createServer, type RequestListener } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { Client } from "pg"
+import { type ComputeOptions, Options } from "../../../../src/layers/compute/Options.ts"
+import { PostgresExporter } from "../../../../src/layers/neighbours/exporter/PostgresExporter.ts"
+import { Sql } from "../../../../src/layers/sql/Sql.ts"
+import { parseExposition } from "../../../rig/strictExposition.ts"
+import { throwAwayPostgres, versions } from "../../throwAwayPostgres.ts"
+
+const directory = (depth = "") =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const root = mkdtempSync(join(tmpdir(), "exporter-"))
+      const pgdata = join(root, depth, "pgdata")
+      mkdirSync(pgdata, { recursive: true })
+      return { root, pgdata }
+    }),
+    ({ root }) => Effect.sync(() => rmSync(root, { recursive: true, force: true }))
+  )
+
+/** Bound by a relative path, as Postgres does, which has no limit of its own. */
+const serve = (pgdata: string, listener: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.promise(
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer(listener)
+          const home = process.cwd()
+          process.chdir(pgdata)
+          server.listen("neon-communicator.socket", () => resolve(server))
+          process.chdir(home)
+        })
+    ),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  )
+
+const ask = (
+  pgdata: string,
+  options: Partial<ComputeOptions> = {},
+  connstr = "postgresql://nobody@127.0.0.1:1/postgres"
+) =>
+  Effect.gen(function* () {
+    const { status, contentType, body } = yield* (yield* PostgresExporter).autoscaling
+    const chunks = yield* Stream.runCollect(body)
+    return { status, contentType, text: Buffer.concat([...chunks]).toString() }
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      PostgresExporter.layer.pipe(
+        Layer.provide(Sql.layerTo(connstr)),
+        Layer.provide(Layer.succeed(Options, { pgdata, ...options } as ComputeOptions))
+      )
+    )
+  )
+
+describe("PostgresExporter", () => {
+  it.live("passes status, content type and body on", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      const seen: Array<string> = []
+      yield* serve(pgdata, (request, response) => {
+        seen.push(`${request.method} ${request.url} ${request.headers.host}`)
+        response.writeHead(203, { "content-type": "application/text", "x-other": "1" }).end("lfc_hits 1\n")
+      })
+      assert.deepStrictEqual(yield* ask(pgdata), { status: 203, contentType: "application/text", text: "lfc_hits 1\n" })
+      assert.deepStrictEqual(seen, ["GET /autoscaling_metrics localhost"])
+    })
+  )
+
+  it.live("reaches a socket deeper than the kernel's limit, and leaves no link behind", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory(join("d".repeat(60), "e".repeat(60)))
+      yield* serve(pgdata, (_, response) => response.end("deep"))
+      assert.strictEqual((yield* ask(pgdata)).text, "deep")
+      assert.deepStrictEqual(
+        readdirSync(tmpdir()).filter((name) => name.startsWith(`compute_ctl.short-socket.${process.pid}.`)),
+        []
+      )
+    })
+  )
+
+  it.live("says that nobody listens in the words clients know", () =>
+    Effect.gen(function* () {
+      for (const depth of ["", "d".repeat(100)]) {
+        const { pgdata } = yield* directory(depth)
+        const error = yield* Effect.flip(ask(pgdata))
+        assert.strictEqual(
+          error.message,
+          "connecting to communicator control socket: No such file or directory (os error 2)"
+        )
+      }
+    })
+  )
+
+  it.live("gives a server that never answers up, and notices one that breaks off", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      let hangs = true
+      yield* serve(pgdata, (_, response) => {
+        if (!hangs) response.socket?.destroy()
+      })
+      const begin = performance.now()
+      const timedOut = yield* Effect.flip(ask(pgdata))
+      assert.match(timedOut.message, /^fetching metrics from Postgres metrics service: /)
+      assert.isBelow(performance.now() - begin, 20_000)
+      hangs = false
+      assert.match((yield* Effect.flip(ask(pgdata))).message, /^fetching metrics from Postgres metrics service: /)
+    })
+  )
+})
+
+describe.each(versions)("PostgresExporter on Postgres $version", ({ bin }) => {
+  it.live("answers from SQL when the flag is on and there is no socket", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      const postgres = yield* throwAwayPostgres(bin, { "neon.file_cache_size_limit": "64MB" })
+      const names = (text: string) =>
+        parseExposition(text).map(({ name, samples }) => [name, samples.length, samples[0]?.value])
+      const flag = { autoscalingMetricsFromSql: true }
+
+      const vanilla = yield* ask(pgdata, flag, postgres.connstr)
+      assert.deepStrictEqual(names(vanilla.text), [["lfc_cache_size_limit", 1, 67108864]])
+
+      yield* Effect.promise(async () => {
+        const client = new Client({ connectionString: postgres.connstr })
+        await client.connect()
+        await client.query(`
+          create schema neon;
+          create view neon.neon_lfc_stats(lfc_key, lfc_value) as values ('file_cache_misses', 7::bigint),
+            ('file_cache_hits', 9), ('file_cache_used', 3), ('file_cache_writes', null), ('file_cache_size', 1);
+          create function neon.approximate_working_set_size_seconds(duration integer default null) returns integer
+            language sql return duration * 2`)
+        await client.end()
+      })
+      const full = yield* ask(pgdata, flag, postgres.connstr)
+      assert.strictEqual(full.status, 200)
+      assert.strictEqual(full.contentType, "application/text")
+      assert.deepStrictEqual(names(full.text), [
+        ["lfc_cache_size_limit", 1, 67108864],
+        ["lfc_hits", 1, 9],
+        ["lfc_misses", 1, 7],
+        ["lfc_used", 1, 3],
+        ["lfc_approximate_working_set_size_windows", 60, 2040]
+      ])
+      assert.match((yield* Effect.flip(ask(pgdata, {}, postgres.connstr))).message, /^connecting to communicator/)
+    })
+  )
+})

@@ -1,0 +1,68 @@
+import type { AddressInfo } from "node:net"
+import * as net from "node:net"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { defaultServer, ping } from "../../../src/layers/observe/ServerPing.ts"
+
+const AUTHENTICATION_OK = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0])
+const errorResponse = (code: string, text: string) => {
+  const body = Buffer.from(`SFATAL\0C${code}\0M${text}\0\0`)
+  const head = Buffer.from([0x45, 0, 0, 0, 0])
+  head.writeInt32BE(4 + body.length, 1)
+  return Buffer.concat([head, body])
+}
+
+/** Answers a startup packet with these parts, or never. */
+const server = (parts: ReadonlyArray<Buffer> | "close") =>
+  Effect.acquireRelease(
+    Effect.callback<net.Server>((resume) => {
+      const listening = net.createServer((socket) => {
+        socket.on("error", () => undefined)
+        socket.once("data", async () => {
+          if (parts === "close") return socket.destroy()
+          for (const part of parts) {
+            socket.write(part)
+            await new Promise((resolve) => setTimeout(resolve, 10))
+          }
+        })
+      })
+      listening.listen(0, "127.0.0.1", () => resume(Effect.succeed(listening)))
+    }),
+    (listening) => Effect.sync(() => listening.close())
+  ).pipe(Effect.map((listening) => ({ host: "127.0.0.1", port: (listening.address() as AddressInfo).port })))
+
+const outcome = (parts: ReadonlyArray<Buffer> | "close") =>
+  Effect.flatMap(server(parts), (address) =>
+    ping({ server: address, user: "u", database: "d", options: "" }).pipe(
+      Effect.as("accepting"),
+      Effect.catch((error) => Effect.succeed(error.message))
+    )
+  )
+
+describe("ping of a server", () => {
+  it.live("takes a request to authenticate, or a refusal, for an answer", () =>
+    Effect.gen(function* () {
+      expect(yield* outcome([AUTHENTICATION_OK])).toBe("accepting")
+      const refusal = errorResponse("28000", 'role "u" does not exist')
+      expect(yield* outcome([refusal.subarray(0, 7), refusal.subarray(7)])).toBe("accepting")
+    })
+  )
+
+  it.live("does not take a server that starts or stops for one that accepts", () =>
+    Effect.gen(function* () {
+      const text = "the database system is starting up"
+      expect(yield* outcome([errorResponse("57P03", text)])).toBe(text)
+      expect(yield* outcome([Buffer.from("HTTP/1.1 400 Bad Request\r\n")])).toBe("the answer is not Postgres'")
+      expect(yield* outcome("close")).toContain("closed")
+    })
+  )
+
+  it.live("does not wait for ever", () => Effect.map(outcome([]), (text) => expect(text).toBe("no answer within 3 s")))
+
+  it("looks where the binaries' own clients look", () => {
+    expect(defaultServer("/usr/lib/postgresql/15/bin/postgres", 5432).server).toEqual({
+      path: "/var/run/postgresql/.s.PGSQL.5432"
+    })
+    expect(defaultServer("/usr/local/bin/postgres", 1).server).toEqual({ path: "/tmp/.s.PGSQL.1" })
+  })
+})

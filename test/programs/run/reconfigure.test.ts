@@ -1,0 +1,238 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import type { ParsedSpec } from "../../../src/domain/spec/ParsedSpec.ts"
+import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
+import { StopRequests } from "../../../src/layers/compute/StopRequests.ts"
+import { SpecSource } from "../../../src/layers/controlPlane/SpecSource.ts"
+import { Reconfiguration } from "../../../src/programs/run/reconfigure.ts"
+import { Refresh } from "../../../src/programs/run/refresh.ts"
+import { basics, fake, machinery, reloads, running, scriptedSql, settle, spec } from "../fakes.ts"
+
+type Answers = Parameters<typeof scriptedSql>[1]
+
+const world = (log: Array<string>, answers: Answers = reloads) =>
+  Reconfiguration.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(basics, machinery(log))),
+    Layer.provideMerge(scriptedSql(log, answers))
+  )
+
+const reconfigured = (parsed: ParsedSpec, log: Array<string>, answers?: Answers) =>
+  Effect.gen(function* () {
+    yield* running(parsed)
+    const reconfiguration = yield* Reconfiguration
+    const report = yield* reconfiguration.run()
+    return report
+  }).pipe(Effect.provide(world(log, answers)))
+
+const ORDER = (entry: string) => !entry.startsWith("SELECT")
+
+describe("reconfiguration", () => {
+  it.effect("writes, reloads, and only then applies the catalog", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const report = yield* reconfigured(spec(), log)
+      expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP", "catalog"])
+      expect(report).toMatchObject({ confirmed: true, pendingRestart: [], error: null })
+    })
+  )
+
+  it.effect("leaves the catalog alone with the skip flag and on standbys", () =>
+    Effect.gen(function* () {
+      for (const members of [{ skip_pg_catalog_updates: true }, { mode: "Replica" }, { mode: { Static: "0/1" } }]) {
+        const log: Array<string> = []
+        yield* reconfigured(spec(members), log)
+        expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP"])
+      }
+    })
+  )
+
+  it.effect("sends the signal before it opens a session, and waits until the files were read", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      let polls = 0
+      const answers: Answers = [
+        ["pg_conf_load_time", Effect.sync(() => [{ loaded: ++polls > 3 }])],
+        ["pending_restart", [{ name: "max_connections" }]]
+      ]
+      const fiber = yield* Effect.forkChild(reconfigured(spec(), log, answers))
+      yield* settle
+      expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP"])
+      expect(log.findIndex((entry) => entry.startsWith("SELECT"))).toBeGreaterThan(log.indexOf("SIGHUP"))
+      yield* TestClock.adjust("1 second")
+      const report = yield* Fiber.join(fiber)
+      expect(polls).toBe(4)
+      expect(log.at(-1)).toBe("catalog")
+      expect(report.pendingRestart).toEqual(["max_connections"])
+    })
+  )
+
+  it.effect("fails with the fault of a file that Postgres refused", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const fault = { file: "/d/postgresql.conf", line: 7, name: null, error: "syntax error" }
+      const answers: Answers = [
+        ["pg_conf_load_time", [{ loaded: false }]],
+        ["pg_file_settings", [fault]]
+      ]
+      const fiber = yield* Effect.forkChild(Effect.flip(reconfigured(spec(), log, answers)))
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      const error = yield* Fiber.join(fiber)
+      expect(error.message).toBe("Postgres refused the new configuration: syntax error (/d/postgresql.conf:7)")
+      expect(log).not.toContain("catalog")
+    })
+  )
+
+  it.effect("goes on when nobody can see the reload within its limit", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const fiber = yield* Effect.forkChild(reconfigured(spec(), log, [["pg_conf_load_time", [{ loaded: false }]]]))
+      yield* settle
+      yield* TestClock.adjust("11 seconds")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ confirmed: false })
+      expect(log).toContain("catalog")
+    })
+  )
+
+  it.effect("keeps subscribers on when inherited subscriptions are known to be dropped", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const answers: Answers = [["to_regclass", [{ there: true }]], ["SELECT 1 FROM neon", [{}]], ...reloads]
+      yield* reconfigured(spec({ drop_subscriptions_before_start: true }), log, answers)
+      expect(log.filter(ORDER)).toEqual([
+        "conf",
+        "line neon.disable_logical_replication_subscribers=false",
+        "rsyslog",
+        "SIGHUP",
+        "catalog"
+      ])
+    })
+  )
+
+  it.effect("turns subscribers on after the catalog has dropped inherited subscriptions", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      yield* reconfigured(spec({ drop_subscriptions_before_start: true }), log)
+      expect(log.filter(ORDER)).toEqual([
+        ...["conf", "rsyslog", "SIGHUP", "catalog"],
+        "line neon.disable_logical_replication_subscribers=false",
+        "SIGHUP"
+      ])
+    })
+  )
+
+  it.effect("does not wait for neighbours", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      yield* reconfigured(spec({ pgbouncer_settings: { pool_mode: "session" }, local_proxy_config: {} }), log)
+      expect(log).toContain("pgbouncer")
+      expect(log).toContain("local_proxy")
+    })
+  )
+
+  it.effect("runs one at a time", () => {
+    const log: Array<string> = []
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    return Effect.gen(function* () {
+      yield* running(spec())
+      const reconfiguration = yield* Reconfiguration
+      const first = yield* Effect.forkChild(
+        reconfiguration.exclusive((run) =>
+          Effect.andThen(
+            Effect.promise(() => gate),
+            run()
+          )
+        )
+      )
+      yield* settle
+      const second = yield* Effect.forkChild(reconfiguration.run())
+      yield* settle
+      expect(log).toEqual([])
+      release()
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      expect(log.filter((entry) => entry === "SIGHUP")).toHaveLength(2)
+    }).pipe(Effect.provide(world(log)))
+  })
+})
+
+describe("refresh", () => {
+  const refreshing = <A, E>(
+    fetched: ReadonlyArray<ParsedSpec | null>,
+    test: (log: ReadonlyArray<string>) => Effect.Effect<A, E, Refresh | ComputeState | StopRequests>,
+    answers?: Answers
+  ) => {
+    const log: Array<string> = []
+    let turn = 0
+    const source = fake(SpecSource, {
+      refetch: Effect.sync(() => {
+        const next = fetched[Math.min(turn++, fetched.length - 1)] ?? null
+        return { spec: next?.spec ?? null, compute_ctl_config: { jwks: { keys: [] }, tls: null } }
+      })
+    })
+    return Effect.andThen(running(spec()), test(log)).pipe(
+      Effect.provide(Refresh.layer.pipe(Layer.provideMerge(world(log, answers)), Layer.provideMerge(source)))
+    )
+  }
+  const run = Effect.flatMap(Refresh, (refresh) => refresh.run)
+  const moved = spec({ pageserver_connstring: "postgresql://ps-b" })
+
+  it.effect("touches nothing when the pageservers are the same", () =>
+    refreshing([spec({ safekeeper_connstrings: ["other:1"] })], (log) =>
+      Effect.gen(function* () {
+        expect(yield* run).toBe("unchanged")
+        expect(log).toEqual([])
+      })
+    )
+  )
+
+  it.effect("reconfigures with moved pageservers", () =>
+    refreshing([moved], (log) =>
+      Effect.gen(function* () {
+        expect(yield* run).toBe("reconfigured")
+        expect(log).toContain("SIGHUP")
+        const state = yield* ComputeState
+        expect((yield* state.get).spec?.pageserver).toEqual(moved.pageserver)
+        expect(yield* run).toBe("unchanged")
+      })
+    )
+  )
+
+  it.effect("does not take an adopted spec for an applied one", () => {
+    let fail = true
+    return refreshing(
+      [moved],
+      (log) =>
+        Effect.gen(function* () {
+          const first = yield* Effect.forkChild(Effect.flip(run))
+          yield* settle
+          yield* TestClock.adjust("1 second")
+          expect((yield* Fiber.join(first)).message).toContain("refused")
+          fail = false
+          expect(yield* run).toBe("reconfigured")
+          expect(log.filter((entry) => entry === "SIGHUP")).toHaveLength(2)
+        }),
+      [
+        ["pg_conf_load_time", Effect.sync(() => [{ loaded: !fail }])],
+        ["pg_file_settings", [{ file: "f", line: 1, name: "x", error: "bad" }]],
+        ["pending_restart", []]
+      ]
+    )
+  })
+
+  it.effect("asks to stop when the compute has been detached", () =>
+    refreshing([null], () =>
+      Effect.gen(function* () {
+        expect(yield* run).toBe("detached")
+        const stops = yield* StopRequests
+        expect(yield* stops.current).toEqual({ _tag: "Detached" })
+      })
+    )
+  )
+})
