@@ -64,6 +64,14 @@ describe("compute_ctl emulate", () => {
       })
       const asked = yield* http({ port: portOf(addresses.control), path: "/asked?peer=control" })
       assert.deepStrictEqual(JSON.parse(asked.body)[0].detail, { authorization: "Bearer secret-token" })
+      // The log is written beside what is answered.
+      yield* Effect.sync(running.log).pipe(
+        Effect.repeat({
+          until: (log) => log.includes("control 0 request: GET"),
+          schedule: Schedule.spaced("10 millis")
+        }),
+        Effect.timeout("20 seconds")
+      )
       assert.include(running.log(), "safekeeper 0 query: TIMELINE_STATUS")
       assert.include(running.log(), "control 0 request: GET /compute/api/v2/computes/any/spec")
       assert.notInclude(running.log(), "secret-token")

@@ -32,6 +32,7 @@ const snapshot = JSON.stringify({
     healthCheck: true,
     extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true }]
   }),
+  neonControl: null,
   roles: { names: ["neon_superuser", "u"], passwords: [null, null] }
 })
 const inspection = JSON.stringify({
