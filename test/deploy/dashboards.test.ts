@@ -2,7 +2,14 @@ import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { families } from "../../src/domain/observe/MetricFamilies.ts"
+import {
+  descriptorShortages,
+  families,
+  httpConnectionsClosed,
+  logLinesDropped,
+  uncaughtErrors,
+  waitsExpired
+} from "../../src/domain/observe/MetricFamilies.ts"
 
 const file = (name: string) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
 const rules = readFileSync(file("prometheus-rules.yaml"), "utf8")
@@ -56,6 +63,19 @@ describe("deploy", () => {
         [...shown].some((metric) => familyOf(metric) === family),
         family.name
       )
+    }
+  })
+
+  it("warns of what nobody would look for by himself", () => {
+    const warned = [...rules.matchAll(/^\s+expr: (.*)$/gm)].flatMap(([, expression = ""]) => metricsIn(expression))
+    for (const { name } of [
+      httpConnectionsClosed,
+      descriptorShortages,
+      logLinesDropped,
+      uncaughtErrors,
+      waitsExpired
+    ]) {
+      assert.include(warned, name)
     }
   })
 
