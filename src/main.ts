@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
 import { endProcess } from "./layers/machine/process/EndOfProcess.ts"
 import { hideFromLibraries, hideFromRuntime } from "./layers/machine/process/Environment.ts"
+import { runUnderInit } from "./layers/machine/process/ProcessOne.ts"
 import { divert } from "./layers/observe/log/divert.ts"
 import { writeLine } from "./layers/observe/log/StandardError.ts"
 
@@ -26,6 +27,7 @@ const main = () => {
   divert("stderr")
   const [first = "", ...rest] = process.argv.slice(2)
   const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
+  if (verb === undefined || first === "dev" || first === "emulate") runUnderInit()
   const program =
     verb === undefined
       ? run(process.argv.slice(2), process.env)

@@ -16,7 +16,9 @@ import { handleReload, handleSignals } from "../layers/compute/Signals.ts"
 import { StopRequests } from "../layers/compute/StopRequests.ts"
 import { SpecSource } from "../layers/controlPlane/SpecSource.ts"
 import { removeCoreLimit } from "../layers/machine/process/CoreLimit.ts"
+import { comeLast } from "../layers/machine/process/OutOfMemory.ts"
 import { nameProcess } from "../layers/machine/process/ProcessName.ts"
+import { isProcessOne } from "../layers/machine/process/ProcessOne.ts"
 import { Uncaught } from "../layers/machine/process/Uncaught.ts"
 import { divert } from "../layers/observe/log/divert.ts"
 import { Log } from "../layers/observe/log/Log.ts"
@@ -104,8 +106,17 @@ const configured = (given: Arguments) =>
     )
   })
 
+/** Only said where there was neither an init nor a shell to be one. */
+const warnOfOrphans = Effect.when(
+  Effect.logError(
+    "running as process 1 without an init: processes whose parent has ended stay as zombies. Start compute_ctl under tini"
+  ),
+  Effect.sync(isProcessOne)
+)
+
 const compute = (given: Arguments) =>
   Effect.gen(function* () {
+    yield* warnOfOrphans
     yield* handleReload
     const options = yield* Options
     yield* Effect.logInfo(`compute build_tag: ${options.buildTag}`)
@@ -141,6 +152,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
   if (Result.isFailure(fit)) return Effect.as(complain(`Error: ${fit.failure.message}`), 1)
   const given: Arguments = { ...parsed.success, options: fit.success }
   divert("stdout")
+  comeLast()
   // Signals first: from here on nothing that was started is left behind by one.
   return handleSignals.pipe(
     Effect.tap(() => nameProcess),

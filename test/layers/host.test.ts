@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -134,13 +135,14 @@ describe("CoreDumps.report", () => {
   it.live("logs what gdb says of each dump", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      script(join(path, "gdb"), `echo "#0 abort"; printf '%s|' "$@"`)
+      script(join(path, "gdb"), `echo "#0 abort"; printf '%s|' "$@"; echo "no symbols in $0" >&2`)
       const lines: Array<string> = []
       yield* report(path, ["/data/core", "/data/core.7"], lines)
       const text = lines.join("\n")
-      assert.include(text, "core dump found: /data/core, generating backtrace")
+      assert.include(text, "core dump found: /data/core, collecting backtrace")
       assert.include(text, "core dump backtrace: #0 abort\n--batch|-q|-ex|bt|/pg/bin/postgres|/data/core|")
       assert.include(text, "|/data/core.7|")
+      assert.include(text, `debugger stderr: no symbols in ${join(path, "gdb")}`)
     })
   )
 
@@ -153,6 +155,33 @@ describe("CoreDumps.report", () => {
       script(join(path, "lldb"), `printf '%s|' "$@"`)
       yield* report(path, ["/data/core"], lines)
       assert.include(lines.join("\n"), "core dump backtrace: -c|/data/core|--batch|-o|bt all|-o|quit|")
+    })
+  )
+
+  it.effect("gives a debugger the minutes that a large dump takes", () =>
+    Effect.gen(function* () {
+      const limits: Array<number> = []
+      const children = fake(Children, {
+        run: (_program, options) =>
+          Effect.sync(() => {
+            limits.push(Duration.toMinutes(options?.timeout ?? 0))
+            return { ended: { _tag: "Exited", code: 0 }, stdout: "#0 abort", stderr: "" } as const
+          })
+      })
+      yield* Effect.flatMap(CoreDumps, (dumps) => dumps.report).pipe(
+        Effect.provide(
+          CoreDumps.layer.pipe(
+            Layer.provide(
+              Layer.mergeAll(
+                children,
+                options({ pgbin: "/pg/bin/postgres" }),
+                fake(DataDirectory, { coreDumps: Effect.succeed(["/data/core"]) })
+              )
+            )
+          )
+        )
+      )
+      assert.deepStrictEqual(limits, [10])
     })
   )
 

@@ -99,7 +99,8 @@ export const runProgram = (
       Effect.gen(function* () {
         if (child.exitCode === null && child.signalCode === null) {
           child.kill("SIGTERM")
-          yield* Deferred.await(ended).pipe(Effect.timeout("15 seconds"), Effect.ignore)
+          // A finalizer cannot be interrupted, and a wait in it would never time out.
+          yield* Deferred.await(ended).pipe(Effect.timeout("15 seconds"), Effect.interruptible, Effect.ignore)
           child.kill("SIGKILL")
         }
         child.stdout?.destroy()
@@ -319,7 +320,7 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         running.signal("SIGTERM")
-        yield* running.ended.pipe(Effect.timeout("15 seconds"), Effect.ignore)
+        yield* running.ended.pipe(Effect.timeout("15 seconds"), Effect.interruptible, Effect.ignore)
         running.signal("SIGKILL")
         yield* killProcesses(dir)
       })

@@ -16,6 +16,7 @@ import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Account, type PostgresAccount } from "../machine/Account.ts"
 import { type Child, Children, type Ended } from "../machine/child/Children.ts"
+import { backendScore } from "../machine/process/OutOfMemory.ts"
 import { writeLine } from "../observe/log/StandardError.ts"
 import { awaitReady } from "./awaitReady.ts"
 import { inCgroup, serverEnvironment } from "./command.ts"
@@ -108,7 +109,8 @@ const make = Effect.gen(function* () {
         .spawn(program, {
           args,
           account,
-          env: serverEnvironment(options, spec),
+          env: { ...serverEnvironment(options, spec), ...backendScore() },
+          vital: true,
           stdout: "inherit",
           ladder: [IMMEDIATE, KILL]
         })

@@ -22,7 +22,8 @@ import { Safekeepers } from "../../layers/storage/safekeepers/Safekeepers.ts"
 
 const NEIGHBOURS_LIMIT = "5 seconds"
 const SYNC_LIMIT = "30 seconds"
-const CORES_LIMIT = "60 seconds"
+/** Whoever cannot wait for debuggers says so by a signal. */
+const CORES_LIMIT = "30 minutes"
 /** How long the API answers on, so that the control plane can read how it went. */
 const LINGER_LONG = Duration.seconds(30)
 const LINGER_SHORT = Duration.millis(300)

@@ -11,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../../domain/postgres/ChildEnvironment.ts"
-import { workingDirectory } from "../../child/workingDirectory.ts"
+import { workingDirectory } from "../../machine/child/workingDirectory.ts"
 import { inherited } from "../../machine/process/Environment.ts"
+import { comeEarlier } from "../../machine/process/OutOfMemory.ts"
 import type { Sql } from "../../sql/Sql.ts"
 import { DatabaseMissing, DumpFailed } from "../errors.ts"
 
@@ -44,6 +45,7 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
         cwd: workingDirectory(),
         stdio: ["ignore", "pipe", "pipe"]
       })
+      if (process.pid !== undefined) comeEarlier(process.pid)
       const said: Dump["said"] = { stderr: "", fault: null }
       process.on("error", (error) => {
         said.fault = error.message

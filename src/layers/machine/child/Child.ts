@@ -32,6 +32,8 @@ export interface ChildOptions {
   readonly stderr?: "pipe" | "inherit" | "ignore" | "log"
   /** A process group of its own: a Ctrl-C at the terminal does not reach it. */
   readonly detached?: boolean
+  /** The compute ends without it: when memory runs out it is as late to be ended as we are. */
+  readonly vital?: boolean
   /** Another account to run as; only root can. */
   readonly account?: { readonly uid: number; readonly gid: number } | null
   /** What the scope does when it closes while the process runs. Default: SIGTERM 5 s, SIGKILL. */

@@ -12,13 +12,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../../domain/postgres/ChildEnvironment.ts"
-import { workingDirectory } from "../../child/workingDirectory.ts"
 import { writeLine } from "../../observe/log/StandardError.ts"
 import { inherited } from "../process/Environment.ts"
+import { comeEarlier } from "../process/OutOfMemory.ts"
 import { makeBacklog } from "./Backlog.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
 import { splitLines } from "./lines.ts"
 import { SpawnFailed } from "./SpawnFailed.ts"
+import { workingDirectory } from "./workingDirectory.ts"
 
 /** Characters kept of an output that is collected. */
 const MOST_COLLECTED = 1024 * 1024
@@ -83,6 +84,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
         process.once("close", () => clearTimeout(drain))
       })
       const pid = yield* started(process, program)
+      if (options.vital !== true) comeEarlier(pid)
 
       const signal = (name: NodeJS.Signals) => Effect.sync(() => void process.kill(name))
       const awaitEnd = Deferred.await(ended)

@@ -28,8 +28,8 @@ export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Eff
   static readonly layer = this.layerAt(debuggers)
 }
 
-/** For each dump and debugger. */
-const LIMIT = "20 seconds"
+/** For each dump and debugger: the memory of a large Postgres is read, and its symbols, perhaps from a slow disk. */
+const LIMIT = "10 minutes"
 
 const make = (at: Debuggers) =>
   Effect.gen(function* () {
@@ -53,9 +53,10 @@ const make = (at: Debuggers) =>
 
     const show = (core: string) =>
       Effect.gen(function* () {
-        yield* Effect.logWarning(`core dump found: ${core}, generating backtrace`)
+        yield* Effect.logWarning(`core dump found: ${core}, collecting backtrace`)
         const { stdout, stderr } = yield* backtrace(core)
-        yield* Effect.logWarning(`core dump backtrace: ${stdout.trim() === "" ? stderr : stdout}`)
+        yield* Effect.logWarning(`core dump backtrace: ${stdout}`)
+        yield* Effect.logWarning(`debugger stderr: ${stderr}`)
       }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
 
     return CoreDumps.of({
