@@ -59,6 +59,7 @@ const objects: ReadonlyArray<readonly [database: string, texts: ReadonlyArray<st
       "CREATE RULE read_too AS ON INSERT TO public.orders DO ALSO SELECT canary.trip('rule')",
       "CREATE TRIGGER every BEFORE INSERT OR UPDATE OR DELETE ON public.orders FOR EACH ROW EXECUTE FUNCTION canary.on_trigger()",
       "CREATE TABLE public.legacy (id pg_catalog.int4); ALTER TABLE public.legacy OWNER TO doomed",
+      "GRANT SELECT, TRIGGER ON public.orders TO doomed WITH GRANT OPTION",
       "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO doomed",
       `CREATE SUBSCRIPTION inherited ${subscription}`
     ]
@@ -83,6 +84,30 @@ export const wanted = {
     { action: "rename_role", name: "old_name", new_name: "new_name" }
   ]
 }
+
+/** What a tenant would put on the tables that we write to; what he may not is left out. */
+export const traps: ReadonlyArray<string> = [
+  "public.health_check",
+  "neon.drop_subscriptions_done",
+  "neon_migration.migration_id"
+].flatMap((table) => [
+  `CREATE TRIGGER trap BEFORE INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION canary.on_trigger()`,
+  `CREATE RULE trap AS ON UPDATE TO ${table} DO ALSO SELECT canary.trip('rule')`,
+  `CREATE INDEX ON ${table} ((canary.trip('index')))`,
+  `ALTER TABLE ${table} ADD CHECK (canary.trip('constraint'))`
+])
+
+/** As each of these roles, one after the other. */
+export const setTraps = (port: number, roles: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    for (const user of roles) {
+      const client = new pg.Client({ host: "127.0.0.1", port, database: "postgres", user })
+      client.on("error", () => undefined)
+      await client.connect()
+      for (const text of traps) await client.query(text).catch(() => undefined)
+      await client.end()
+    }
+  })
 
 const lsn = Result.getOrThrow(parse("0/1800000"))
 

@@ -10,7 +10,7 @@ relocatable = true
 export const script = `
 CREATE FUNCTION get_local_cache_state(max_chunks integer DEFAULT NULL) RETURNS bytea
   LANGUAGE sql STABLE
-  AS $$ SELECT pg_catalog.decode('fcfcfcfc0a000000' || pg_catalog.repeat('00', 32), 'hex') $$;
+  AS $$ SELECT pg_catalog.decode(pg_catalog.concat('fcfcfcfc0a000000', pg_catalog.repeat('00', 32)), 'hex') $$;
 
 CREATE FUNCTION prewarm_local_cache(state bytea, n_workers integer DEFAULT 1) RETURNS void
   LANGUAGE sql VOLATILE
@@ -23,7 +23,7 @@ CREATE FUNCTION get_prewarm_info(
 
 CREATE FUNCTION get_perf_counters(OUT metric text, OUT bucket_le float8, OUT value float8)
   RETURNS SETOF record LANGUAGE sql STABLE
-  AS $$ VALUES ('getpage_wait_seconds_count', NULL::float8, 0::float8) $$;
+  AS $$ VALUES ('getpage_wait_seconds_count', NULL::pg_catalog.float8, 0::pg_catalog.float8) $$;
 
 CREATE VIEW neon_perf_counters AS SELECT metric, bucket_le, value FROM get_perf_counters();
 

