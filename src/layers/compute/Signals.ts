@@ -11,10 +11,17 @@ import { Postmaster } from "../postgres/Postmaster.ts"
 import { onRealTimeSignals } from "./realTime.ts"
 import { StopRequests } from "./StopRequests.ts"
 
-const on = (signal: NodeJS.Signals, handler: (signal: NodeJS.Signals, number: number) => void) =>
+type Handler = (signal: NodeJS.Signals, number: number) => void
+
+const on = (signals: ReadonlyArray<NodeJS.Signals>, handler: Handler) =>
   Effect.acquireRelease(
-    Effect.sync(() => process.on(signal, handler)),
-    () => Effect.sync(() => process.off(signal, handler))
+    Effect.sync(() => {
+      for (const signal of signals) process.on(signal, handler)
+    }),
+    () =>
+      Effect.sync(() => {
+        for (const signal of signals) process.off(signal, handler)
+      })
   )
 
 /**
@@ -56,10 +63,10 @@ export const handleSignals = Effect.gen(function* () {
     ignored.add(number)
     run(Effect.logInfo(`received signal ${number}, which has no meaning here`))
   }
-  yield* Effect.forEach(STOPPING, (signal) => on(signal, onStop), { discard: true })
-  yield* Effect.forEach(MEANINGLESS, (signal) => on(signal, (_, number) => ignore(number)), { discard: true })
+  yield* on(STOPPING, onStop)
+  yield* on(MEANINGLESS, (_, number) => ignore(number))
   // A reload is for a Postgres; before there is one, and after, the signal must not end us.
-  yield* on("SIGHUP", () => undefined)
+  yield* on(["SIGHUP"], () => undefined)
   yield* Effect.acquireRelease(
     Effect.sync(() => onRealTimeSignals(ignore)),
     (stop) => Effect.sync(() => stop?.())
@@ -70,7 +77,7 @@ export const handleSignals = Effect.gen(function* () {
 export const handleReload = Effect.gen(function* () {
   const postmaster = yield* Postmaster
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  yield* on("SIGHUP", () =>
+  yield* on(["SIGHUP"], () =>
     run(Effect.flatMap(postmaster.current, (postgres) => (postgres === null ? Effect.void : postgres.reload)))
   )
 })
