@@ -13,6 +13,7 @@ import { fullPgbin, tempDir } from "../rig/postgres.ts"
 const LIMIT = 180_000
 
 const hostile = {
+  PGHOST: "/nowhere",
   PGHOSTADDR: "192.0.2.1",
   PGPORT: "1",
   PGDATABASE: "nosuch",

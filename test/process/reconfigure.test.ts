@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { defaultServer } from "../../src/layers/observe/ServerPing.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { makeConfig, type SpecJson, setting } from "../rig/spec.ts"
@@ -137,7 +138,7 @@ describe("a reconfiguration", () => {
 
 describe("the liveness probe of lakebase", () => {
   it.live(
-    "asks Postgres on its socket, where PGHOST says",
+    "asks Postgres on its socket, where its own tools look, whatever PGHOST says",
     () =>
       Effect.gen(function* () {
         const emulator = yield* startEmulator()
@@ -148,6 +149,9 @@ describe("the liveness probe of lakebase", () => {
           emulator,
           dir,
           spec: { skip_pg_catalog_updates: true },
+          settings: [
+            setting("unix_socket_directories", path.dirname(defaultServer(emulator.addresses.pgbin, 1).server.path))
+          ],
           env: { PGHOST: path.join(dir, "sock") }
         })
         yield* seen.waitFor("running", 60_000)

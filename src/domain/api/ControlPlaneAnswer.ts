@@ -6,6 +6,7 @@
 import * as Result from "effect/Result"
 import { decodeSteps } from "../json/Decode.ts"
 import type { Steps } from "../json/Json.ts"
+import { utf8Steps } from "../json/Utf8.ts"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "../spec/ComputeConfig.ts"
 import { withoutSlashes } from "./BaseUrl.ts"
 
@@ -37,14 +38,19 @@ const isPassing = (code: number): boolean => code === 408 || code === 429 || cod
 const refuse = (message: string, again: boolean) => Result.fail<Refusal>({ message, again })
 
 /** `status` is the code with its reason, as in `404 Not Found`. */
-export function* interpret(code: number, status: string, body: string): Steps<Result.Result<ComputeConfig, Refusal>> {
+export function* interpret(
+  code: number,
+  status: string,
+  body: Uint8Array
+): Steps<Result.Result<ComputeConfig, Refusal>> {
   if (code === 503) return refuse("control plane is temporarily unavailable", true)
   if (code === 502) return refuse("control plane request failed with 502", true)
   if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, isPassing(code))
-  const decoded = yield* decodeSteps(ControlPlaneConfigResponse, body)
-  if (Result.isFailure(decoded)) {
-    return refuse(`could not deserialize control plane response: ${decoded.failure.message}`, true)
-  }
+  const misread = (reason: string) => refuse(`could not deserialize control plane response: ${reason}`, true)
+  const text = yield* utf8Steps(body)
+  if (text === undefined) return misread("invalid unicode code point")
+  const decoded = yield* decodeSteps(ControlPlaneConfigResponse, text)
+  if (Result.isFailure(decoded)) return misread(decoded.failure.message)
   const { status: attachment, spec, compute_ctl_config } = decoded.success
   return attachment === "attached" && spec === null
     ? refuse("compute is attached, but spec is empty", false)

@@ -5,6 +5,7 @@
  */
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
+import { excerpt } from "../json/Excerpt.ts"
 
 /** `message` is the text clients know, where there is one. */
 export class BadSyslogAddress extends Data.TaggedError("BadSyslogAddress")<{ readonly message: string }> {}
@@ -51,7 +52,7 @@ export const auditAddress = (endpoint: string, tlsEndpoint: string): Result.Resu
   return address === undefined
     ? Result.fail(
         new BadSyslogAddress({
-          message: `AUDIT_LOGGING_${tls ? "TLS_" : ""}ENDPOINT is not host:port: ${JSON.stringify(given)}`
+          message: `AUDIT_LOGGING_${tls ? "TLS_" : ""}ENDPOINT is not host:port: ${JSON.stringify(excerpt(given))}`
         })
       )
     : Result.succeed({ ...address, tls })

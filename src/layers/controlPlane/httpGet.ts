@@ -8,7 +8,7 @@ import { readBody } from "../http/readBody.ts"
 
 export interface Answer {
   readonly code: number
-  readonly body: string
+  readonly body: Uint8Array
   /** The header's text. */
   readonly retryAfter: string | null
 }
@@ -130,7 +130,7 @@ const follow = (
   Effect.suspend(() => {
     if (!REDIRECTING.has(code) || location === undefined || !URL.canParse(location, url)) {
       return Effect.tryPromise({ try: () => readBody(body, LONGEST_BODY), catch: reasonOf }).pipe(
-        Effect.map((bytes) => ({ code, body: bytes.toString("utf8"), retryAfter: retryAfter ?? null }))
+        Effect.map((bytes) => ({ code, body: bytes, retryAfter: retryAfter ?? null }))
       )
     }
     close()

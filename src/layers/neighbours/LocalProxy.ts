@@ -4,7 +4,7 @@
  *
  * Source: `compute_tools/src/local_proxy.rs`.
  */
-import { readFile, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -15,6 +15,7 @@ import type { LocalProxyConfig, TlsConfig } from "../../domain/spec/ComputeSpec.
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig } from "../compute/Options.ts"
 import { readPid, signalPid } from "../machine/pids.ts"
+import { limits, readText } from "../machine/RegularFile.ts"
 import { replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
 
@@ -66,11 +67,9 @@ const make = (at: LocalProxyPlaces) =>
     const running = Effect.gen(function* () {
       const pid = yield* readPid(at.pidFile)
       if (pid === null) return null
-      const held = yield* Effect.tryPromise(async () => {
-        const [{ dev, ino }, locks] = await Promise.all([
-          stat(at.pidFile, { bigint: true }),
-          readFile("/proc/locks", "utf8")
-        ])
+      const held = yield* Effect.gen(function* () {
+        const { dev, ino } = yield* Effect.tryPromise(() => stat(at.pidFile, { bigint: true }))
+        const locks = yield* readText("/proc/locks", limits.document)
         return isFlocked(locks, fileIdentity(dev, ino), pid)
       }).pipe(Effect.orElseSucceed(() => false))
       return held ? pid : null

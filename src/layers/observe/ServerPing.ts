@@ -17,10 +17,10 @@ const LONGEST = 64 * 1024
 /** As long as `pg_isready` waits. */
 const LIMIT = "3 seconds"
 
-/** Where a client looks that is told a port only: `PGHOST`, else the socket directory the binaries were built with. */
-export const defaultServer = (pgbin: string, port: number): { readonly server: Server } => {
-  const host = process.env["PGHOST"] || (pgbin.startsWith("/usr/lib/postgresql/") ? "/var/run/postgresql" : "/tmp")
-  return { server: host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port } }
+/** Where a client looks that is told a port only: the socket directory the binaries were built with. */
+export const defaultServer = (pgbin: string, port: number): { readonly server: { readonly path: string } } => {
+  const directory = pgbin.startsWith("/usr/lib/postgresql/") ? "/var/run/postgresql" : "/tmp"
+  return { server: { path: `${directory}/.s.PGSQL.${port}` } }
 }
 
 const startup = (parameters: Readonly<Record<string, string>>): Buffer => {

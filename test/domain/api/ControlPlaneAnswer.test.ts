@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import { configUrl, interpret, pauseAfter } from "../../../src/domain/api/ControlPlaneAnswer.ts"
 import { run } from "../../../src/domain/json/Json.ts"
 
+const bytes = (text: string) => new TextEncoder().encode(text)
 const config = '"compute_ctl_config":{"jwks":{"keys":[]}}'
 
 describe("an answer of the control plane", () => {
@@ -21,15 +22,23 @@ describe("an answer of the control plane", () => {
   ]
   for (const [code, status, body, again, text] of refusals) {
     it(`${status} ${body.slice(0, 24)}: ${again ? "ask again" : "the end"}`, () => {
-      const refusal = Result.getOrThrow(Result.flip(run(interpret(code, status, body))))
+      const refusal = Result.getOrThrow(Result.flip(run(interpret(code, status, bytes(body)))))
       assert.strictEqual(refusal.again, again)
       assert.match(refusal.message, text)
     })
   }
 
   it("that the compute is empty is a configuration", () => {
-    const answer = run(interpret(200, "200 OK", `{"status":"empty","spec":null,${config}}`))
+    const answer = run(interpret(200, "200 OK", bytes(`{"status":"empty","spec":null,${config}}`)))
     assert.strictEqual(Result.getOrThrow(answer).spec, null)
+  })
+
+  it("that is not UTF-8 is not read with other characters in its place", () => {
+    const answer = bytes(`{"note":"?","status":"empty","spec":null,${config}}`)
+    answer[answer.indexOf(0x3f)] = 0xff
+    const refusal = Result.getOrThrow(Result.flip(run(interpret(200, "200 OK", answer))))
+    assert.isTrue(refusal.again)
+    assert.strictEqual(refusal.message, "could not deserialize control plane response: invalid unicode code point")
   })
 })
 

@@ -13,7 +13,11 @@ describe("the environment of a child", () => {
       OTEL_EXPORTER_OTLP_HEADERS: "x",
       OTEL_EXPORTER_OTLP_TRACES_HEADERS: "x",
       FAILPOINTS: "x",
-      NODE_OPTIONS: "x"
+      NODE_OPTIONS: "x",
+      OPENSSL_CONF: "x",
+      OPENSSL_MODULES: "x",
+      LD_PRELOAD: "x",
+      LD_AUDIT: "x"
     }
     assert.deepStrictEqual(childEnvironment(own, { NEON_AUTH_TOKEN: "t", PATH: "/other" }), {
       PATH: "/other",

@@ -23,6 +23,17 @@ describe("isFlocked", () => {
     it(what, () => assert.strictEqual(isFlocked(LOCKS, file, pid), expected))
   }
 
+  it("is not kept by the locks of everybody else", () => {
+    const others = Array.from(
+      { length: 300_000 },
+      (_, index) => `${index}: FLOCK  ADVISORY  WRITE 9 08:01:${index} 0 EOF\n`
+    )
+    const locks = [...others, LOCKS].join("")
+    const before = performance.now()
+    assert.isTrue(isFlocked(locks, at(8, 1, 131074), 1234))
+    assert.isBelow(performance.now() - before, 200)
+  })
+
   it("unpacks device numbers as glibc packs them", () => {
     assert.deepStrictEqual(fileIdentity(0x801n, 7n), at(8, 1, 7))
     assert.deepStrictEqual(fileIdentity(((0x102n & ~0xffn) << 12n) | 0x02n | 0xfd00n, 7n), at(0xfd, 0x102, 7))

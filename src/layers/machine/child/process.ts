@@ -65,7 +65,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
             stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
             env: childEnvironment(inherited(), options.env),
             detached: options.detached ?? false,
-            cwd: options.cwd ?? workingDirectory(),
+            cwd: options.cwd ?? workingDirectory(options.account),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })
           }),
         catch: (error) => new SpawnFailed({ program, reason: error instanceof Error ? error.message : "refused" })

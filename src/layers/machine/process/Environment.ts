@@ -8,8 +8,8 @@
  * runtime reads some of them before any of our code runs.
  */
 const RUNTIME = /^(?:NODE_|UV_)|^WATCH_REPORT_DEPENDENCIES$/
-/** Of the drivers: whom to connect to, how, and what to trace. `PGHOST` is read for a documented purpose of ours. */
-const DRIVERS = /^(?:PG(?!HOST$|BOUNCER_)|GRPC_|UNDICI_|WS_NO_)|^(?:no_)?grpc_proxy$/
+/** Of the drivers: whom to connect to, how, and what to trace. */
+const DRIVERS = /^(?:PG(?!BOUNCER_)|GRPC_|UNDICI_|WS_NO_)|^(?:no_)?grpc_proxy$/
 /**
  * Threads for calls that block. Two may be in one that never returns: a log that nobody reads, a file that is a pipe. The
  * others have to do with the rest.

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
+import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { vmMonitorRequests } from "../../../domain/observe/MetricFamilies.ts"
 import {
   decideDownscale,
@@ -40,6 +41,9 @@ import type { AgentSocket } from "./listen.ts"
 const SETUP = Duration.seconds(4)
 /** For an answer, below the agent's 5 s. */
 const ANSWER = Duration.seconds(4)
+
+/** Characters of what the agent has to tell that are logged. */
+const LONGEST_REPORT = 200
 
 /** The conversation cannot go on. */
 class Dropped extends Data.TaggedError("Dropped")<{ readonly message: string }> {}
@@ -167,7 +171,9 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
         case "InternalError":
           return Effect.andThen(
             count(message.type, "ok"),
-            Effect.logWarning(`the autoscaling agent reports ${message.type}: ${message.content.error}`)
+            Effect.logWarning(
+              `the autoscaling agent reports ${message.type}: ${excerpt(message.content.error, LONGEST_REPORT)}`
+            )
           )
       }
     }

@@ -19,6 +19,8 @@ const PATH_LIMIT = 100
 const CONNECT_TIMEOUT = "2 seconds"
 const ANSWER_TIMEOUT = "5 seconds"
 const STALL_TIMEOUT = "10 seconds"
+/** Bytes of an answer; a real one has some thousand. */
+const LONGEST = 8 * 1024 * 1024
 
 /** The words of the operating system, as the original's clients know them. */
 const osError = (error: NodeJS.ErrnoException): string => {
@@ -70,6 +72,14 @@ const ask = (socket: net.Socket, path: string) =>
     return Effect.sync(() => request.destroy())
   }).pipe(Effect.timeoutOrElse({ duration: ANSWER_TIMEOUT, orElse: () => Effect.fail(fetchFailed("timed out")) }))
 
+const within = (limit: number) => {
+  let size = 0
+  return (piece: Uint8Array): Effect.Effect<Uint8Array, ExporterFailed> => {
+    size += piece.length
+    return size > limit ? Effect.fail(fetchFailed(`more than ${limit} bytes`)) : Effect.succeed(piece)
+  }
+}
+
 /** The connection closes with the scope. */
 export const request = (pgdata: string, path: string): Effect.Effect<Exported, ExporterFailed, Scope.Scope> =>
   Effect.gen(function* () {
@@ -82,6 +92,9 @@ export const request = (pgdata: string, path: string): Effect.Effect<Exported, E
       contentType: response.headers["content-type"] ?? null,
       body: Stream.fromAsyncIterable<Uint8Array, ExporterFailed>(response, (error) =>
         fetchFailed(error instanceof Error ? error.message : String(error))
-      ).pipe(Stream.timeoutOrElse({ duration: STALL_TIMEOUT, orElse: () => Stream.fail(fetchFailed("stalled")) }))
+      ).pipe(
+        Stream.mapEffect(within(LONGEST)),
+        Stream.timeoutOrElse({ duration: STALL_TIMEOUT, orElse: () => Stream.fail(fetchFailed("stalled")) })
+      )
     }
   })

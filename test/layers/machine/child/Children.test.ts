@@ -1,3 +1,5 @@
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { assert, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -5,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { run, spawn } from "../../../../src/layers/machine/child/process.ts"
+import { account, tempDir } from "../../../rig/postgres.ts"
 
 const sh = (script: string) => ({ args: ["-c", script] })
 const alive = (pid: number) => {
@@ -28,6 +31,21 @@ it.live("a program that is not there names itself", () =>
     const error = yield* Effect.flip(run("/nowhere/postgres"))
     assert.match(error.message, /could not run \/nowhere\/postgres: .*ENOENT/)
   })
+)
+
+it.live.runIf(account !== null)("a child of another account starts where that account may be", () =>
+  Effect.gen(function* () {
+    const below = path.join(yield* tempDir("private-"), "private", "below")
+    fs.mkdirSync(below, { recursive: true })
+    const home = process.cwd()
+    yield* Effect.addFinalizer(() => Effect.sync(() => process.chdir(home)))
+    process.chdir(below)
+    const where = Effect.map(run("/bin/pwd", { account }), ({ stdout }) => stdout)
+    fs.chmodSync(path.dirname(below), 0o755)
+    assert.strictEqual(yield* where, below)
+    fs.chmodSync(path.dirname(below), 0o700)
+    assert.strictEqual(yield* where, "/")
+  }).pipe(Effect.scoped)
 )
 
 it.live("output beyond a pipe's size never blocks a child whose output nobody reads", () =>

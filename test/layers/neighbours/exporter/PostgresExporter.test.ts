@@ -102,6 +102,21 @@ describe("PostgresExporter", () => {
     })
   )
 
+  it.live("breaks an answer off that has no end", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      const piece = Buffer.alloc(64 * 1024, "#")
+      yield* serve(pgdata, (_, response) => {
+        const more = () => {
+          while (response.writable && response.write(piece));
+        }
+        response.on("drain", more)
+        more()
+      })
+      assert.match((yield* Effect.flip(ask(pgdata))).message, /^fetching metrics from .*: more than 8388608 bytes$/)
+    })
+  )
+
   it.live("gives a server that never answers up, and notices one that breaks off", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory()
