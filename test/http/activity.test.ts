@@ -28,7 +28,8 @@ const watching = Layer.succeed(Monitor, {
   poll: Effect.void,
   activity: Effect.succeed(report),
   fresh: Effect.succeed(report),
-  disregard: (work) => work
+  disregard: (work) => work,
+  disregarding: Effect.void
 })
 
 const rig = (pgdata: string) =>

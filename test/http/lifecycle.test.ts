@@ -146,7 +146,8 @@ describe("/terminate", () => {
       poll: Effect.void,
       activity: Effect.succeed(busy),
       fresh: Effect.succeed(busy),
-      disregard: (work) => work
+      disregard: (work) => work,
+      disregarding: Effect.void
     })
     return served(
       Effect.gen(function* () {

@@ -161,7 +161,8 @@ const monitor = Layer.succeed(Monitor, {
   poll: Effect.void,
   activity: Effect.succeed(idle),
   fresh: Effect.succeed(idle),
-  disregard: (work) => work
+  disregard: (work) => work,
+  disregarding: Effect.void
 })
 
 const services = Layer.succeed(Services, {

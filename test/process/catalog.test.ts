@@ -65,7 +65,7 @@ it.live("shows the last apply and plans, and says which object failed", () =>
     ).phases.flatMap((phase: { steps: ReadonlyArray<object> }) => phase.steps)
     const state = (object: string) => steps.find((step) => step.object === object)?.state
     assert.deepStrictEqual([state('database "orphan"'), state('database "fine"')], ["failed", "done"])
-    assert.match(compute.log(), /catalog: database "orphan": db error: ERROR: role "ghost" does not exist/)
+    yield* compute.waitForLog(/catalog: database "orphan": db error: ERROR: role "ghost" does not exist/)
     assert.notMatch(compute.log(), /SCRAM-SHA-256\$/)
   })
 )

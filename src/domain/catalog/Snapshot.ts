@@ -75,6 +75,8 @@ export interface Snapshot extends Omit<Document, "roles" | "neonControl"> {
   /** The version of the neon extension that the files on disk would install; null when there are none. */
   readonly neonAvailable: string | null
   readonly roles: ReadonlyMap<string, Redacted.Redacted<string> | null>
+  /** Oids of databases whose inherited subscriptions this process has dropped, or that had none. */
+  readonly cleaned?: ReadonlySet<number>
   /** By name, for databases that somebody has looked into. */
   readonly inspections: ReadonlyMap<string, Inspection>
 }

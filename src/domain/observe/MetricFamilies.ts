@@ -116,6 +116,11 @@ export const applySeconds = family(
   ["outcome", "phase"],
   { buckets: durations }
 )
+export const failedDatabases = family(
+  "gauge",
+  "compute_ctl_failed_databases",
+  "Databases in which the last apply could not do its work; the next one tries again"
+)
 export const reconfigureSeconds = family(
   "histogram",
   "compute_ctl_reconfigure_seconds",
@@ -279,6 +284,7 @@ export const families: ReadonlyArray<MetricFamily> = [
   statusChanges,
   startPhaseSeconds,
   applySeconds,
+  failedDatabases,
   reconfigureSeconds,
   syncSeconds,
   basebackupSeconds,

@@ -8,6 +8,9 @@ import { ComputeStatus } from "../../domain/status/ComputeStatus.ts"
 const Time = Schema.String
 const nullable = <A, I>(schema: Schema.Codec<A, I>) => Schema.NullOr(schema)
 
+/** A member that computes of an older build do not send. */
+const later = <A, I>(schema: Schema.Codec<A, I>) => Schema.optional(schema)
+
 export const Status = Schema.Struct({
   start_time: Time,
   tenant: nullable(Schema.String),
@@ -33,7 +36,14 @@ export const StatusDetail = Schema.Struct({
       counts: Schema.Literals(["always", "newest", "until the next set"])
     })
   ),
-  waits: Schema.Array(Schema.Struct({ name: Schema.String, since: Time, deadline: nullable(Time) })),
+  waits: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      since: Time,
+      deadline: nullable(Time),
+      detail: later(nullable(Schema.String))
+    })
+  ),
   services: Schema.Array(
     Schema.Struct({
       name: Schema.String,
@@ -41,6 +51,17 @@ export const StatusDetail = Schema.Struct({
       restarts: Schema.Number,
       last_error: nullable(Schema.String)
     })
+  ),
+  /** In which databases the last apply could not do its work; the next one tries again. */
+  failed_databases: later(
+    Schema.Array(
+      Schema.Struct({
+        /** Null: an object of the whole cluster. */
+        database: nullable(Schema.String),
+        object: Schema.String,
+        error: Schema.String
+      })
+    )
   )
 })
 export type StatusDetail = typeof StatusDetail.Type

@@ -32,6 +32,8 @@ export const checkWritability = endpoint("check_writability", {
   method: "POST",
   path: "/check_writability",
   summary: "Whether a write reaches the safekeepers",
+  // A write that waits is of no use to anybody when the one who asked is gone.
+  onDisconnect: "cancel",
   failures: [412, 500]
 })
 

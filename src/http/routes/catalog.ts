@@ -7,12 +7,16 @@ import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { type ParsedSpec, parseSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import * as api from "../api/catalog.ts"
 import { json, orStatus, refuse, requireRunning, route, streamed } from "../server/Route.ts"
 
+/** A session of ours in a database of a user is no use of it. */
+const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.flatMap(Monitor, ({ disregard }) => disregard(work))
+
 const planned = (spec: ParsedSpec) =>
-  Effect.flatMap(Catalog, (catalog) => catalog.plan(spec)).pipe(
+  unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.plan(spec))).pipe(
     Effect.map((plan) => json(200, planReport(plan))),
     orStatus(500)
   )
@@ -47,7 +51,9 @@ export const routes = [
     )
   ),
   route(api.databaseSchema, ({ query }) =>
-    Effect.flatMap(Catalog, (catalog) => catalog.schemaDump(query.database)).pipe(
+    // Until the response has been sent.
+    Effect.flatMap(Monitor, ({ disregarding }) => disregarding).pipe(
+      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.schemaDump(query.database))),
       Effect.map((sql) => streamed(200, "application/json", sql)),
       Effect.catchTags({
         DatabaseMissing: ({ message }) => refuse(404, message),
@@ -73,14 +79,14 @@ export const routes = [
   ),
   route(api.installExtension, ({ body }) =>
     requireRunning.pipe(
-      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body))),
+      Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body)))),
       Effect.as(json(201, { extension: body.extension, version: body.version })),
       orStatus(500, "failed to install extension: ")
     )
   ),
   route(api.setRoleGrants, ({ body }) =>
     requireRunning.pipe(
-      Effect.andThen(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body))),
+      Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body)))),
       Effect.as(
         json(201, { database: body.database, schema: body.schema, privileges: body.privileges, role: body.role })
       ),

@@ -3,6 +3,8 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { wallMillisUnsafe } from "../../layers/compute/clock/WallClock.ts"
@@ -23,6 +25,9 @@ export const statusDetail: Effect.Effect<
   const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
   const services = yield* Effect.flatMap(Services, ({ current }) => current)
   const keys = yield* Effect.flatMap(Authorization, (authorization) => authorization.keys)
+  // Whoever has no catalog has no failed databases either.
+  const catalog = yield* Effect.serviceOption(Catalog)
+  const failed = Option.isSome(catalog) ? yield* catalog.value.failedDatabases : []
   return {
     ...statusBody(state),
     compute_id: options.computeId,
@@ -30,16 +35,18 @@ export const statusDetail: Effect.Effect<
     since: toIso(state.since),
     postgres_runs: state.postgresRuns,
     keys: keys.map(({ counts, kid, since }) => ({ kid, since: toIso(since), counts })),
-    waits: waits.map(({ deadline, name, since }) => ({
+    waits: waits.map(({ deadline, detail, name, since }) => ({
       name,
       since: toIso(since),
-      deadline: deadline === null ? null : toIso(deadline)
+      deadline: deadline === null ? null : toIso(deadline),
+      detail
     })),
     services: services.map(({ lastError, name, restarts, state }) => ({
       name,
       state,
       restarts,
       last_error: lastError
-    }))
+    })),
+    failed_databases: failed.map(({ database, object, error }) => ({ database, object, error: error.message }))
   }
 })

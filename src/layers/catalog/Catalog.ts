@@ -6,15 +6,17 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { UnplannableSpec } from "../../domain/catalog/plan/Draft.ts"
 import type { Plan } from "../../domain/catalog/plan/Step.ts"
-import type { ApplyReport } from "../../domain/catalog/Report.ts"
+import type { ApplyReport, FailedDatabase } from "../../domain/catalog/Report.ts"
+import { failedDatabases } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import type { Options } from "../compute/Options.ts"
 import type { Waits } from "../compute/Waits.ts"
-import type { Metrics } from "../observe/Metrics.ts"
+import { Metrics } from "../observe/Metrics.ts"
 import type { DataDirectory, DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
 import type { Postmaster } from "../postgres/Postmaster.ts"
 import type { Sql, SqlFailed } from "../sql/Sql.ts"
@@ -33,6 +35,8 @@ export interface ApplyOptions {
   /** Databases worked on at once; at least one. The session of the system database comes on top. */
   readonly concurrency: number
   readonly phase: "start" | "reconfigure"
+  /** Whether what tenants have put in the way is told, and fails nothing. Default: it fails. */
+  readonly forgiving?: boolean
 }
 
 /** Every role and database, in the form of `/dbs_and_roles`. */
@@ -88,6 +92,8 @@ export class Catalog extends Context.Service<
     readonly plan: (spec: ParsedSpec) => Effect.Effect<Plan, SqlFailed | UnplannableSpec>
     /** The apply that runs, or the last one; null before the first. */
     readonly lastApply: Effect.Effect<ApplyReport | null>
+    /** What the last apply could not do in databases, and the next one tries again. */
+    readonly failedDatabases: Effect.Effect<ReadonlyArray<FailedDatabase>>
     /** Applies outstanding migrations; stops at the first that fails, and counts it. */
     readonly migrate: (spec: ParsedSpec) => Effect.Effect<void, MigrationFailed | DataDirectoryFailed | SqlFailed>
     readonly updateNeonExtension: Effect.Effect<void, SqlFailed>
@@ -123,8 +129,15 @@ export class Catalog extends Context.Service<
 const make = (faults: { readonly failMigrationAt?: number }) =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Waits | Scope.Scope>()
+    const failed = yield* Ref.make<ReadonlyArray<FailedDatabase>>([])
+    yield* Effect.flatMap(Metrics, (metrics) =>
+      metrics.gauge(
+        failedDatabases,
+        Effect.map(Ref.get(failed), ({ length }) => [{ labels: {}, value: length }])
+      )
+    )
     const live = yield* Effect.promise(() => import("./live.ts")).pipe(
-      Effect.flatMap((module) => module.make(faults)),
+      Effect.flatMap((module) => module.make(faults, failed)),
       Effect.provide(context),
       Effect.uninterruptible,
       Effect.cached
@@ -133,6 +146,7 @@ const make = (faults: { readonly failMigrationAt?: number }) =>
       apply: (spec, options) => Effect.flatMap(live, (catalog) => catalog.apply(spec, options)),
       plan: (spec) => Effect.flatMap(live, (catalog) => catalog.plan(spec)),
       lastApply: Effect.flatMap(live, (catalog) => catalog.lastApply),
+      failedDatabases: Ref.get(failed),
       migrate: (spec) => Effect.flatMap(live, (catalog) => catalog.migrate(spec)),
       updateNeonExtension: Effect.flatMap(live, (catalog) => catalog.updateNeonExtension),
       installedExtensions: Effect.flatMap(live, (catalog) => catalog.installedExtensions),

@@ -1,13 +1,15 @@
 /**
- * How an apply ends: in the log one line per phase and one per failing object, then the report or the error.
+ * How an apply ends: in the log one line per phase and one per failing object or database, then the report or the error.
  */
 import * as Effect from "effect/Effect"
 import type { UnplannableSpec } from "../../domain/catalog/plan/Draft.ts"
-import type { ApplyReport, PhaseReport } from "../../domain/catalog/Report.ts"
+import { named } from "../../domain/catalog/plan/Step.ts"
+import type { ApplyReport, FailedDatabase, PhaseReport } from "../../domain/catalog/Report.ts"
 import { configureStatementTimeouts } from "../../domain/observe/MetricFamilies.ts"
 import type { Metrics } from "../observe/Metrics.ts"
 import type { DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
 import type { SqlFailed } from "../sql/SqlFailed.ts"
+import type { Applied } from "./apply/apply.ts"
 import { type Failure, failureOf, type Journal } from "./apply/journal.ts"
 import { ApplyFailed } from "./errors.ts"
 
@@ -16,7 +18,7 @@ const QUERY_CANCELED = "57014"
 const count = (phase: PhaseReport, state: string) => phase.steps.filter((step) => step.state === state).length
 
 const phaseLine = (phase: PhaseReport): string => {
-  const parts = (["done", "failed", "pending"] as const).flatMap((state) => {
+  const parts = (["done", "failed", "skipped"] as const).flatMap((state) => {
     const steps = count(phase, state)
     return steps === 0 ? [] : [`${steps} ${state}`]
   })
@@ -26,24 +28,59 @@ const phaseLine = (phase: PhaseReport): string => {
 /** The driver's text without its own prefix, as the original gives it for the cause. */
 const bare = (message: string): string => message.replace(/^db error: /, "")
 
+const failedDatabase = ({ phase, object, database, error }: Failure): FailedDatabase => ({
+  database,
+  object,
+  phase,
+  error: failureOf(error)
+})
+
+const shutDatabase = (database: string): FailedDatabase => ({
+  database,
+  object: named("database", database),
+  phase: "databases",
+  error: { sqlstate: "55000", message: "it does not accept connections", detail: null, hint: null }
+})
+
+/** One of each database: what went wrong first in it. */
+const firstOfEach = (failures: ReadonlyArray<FailedDatabase>): ReadonlyArray<FailedDatabase> =>
+  failures.filter(
+    ({ database }, index) => database === null || failures.findIndex((other) => other.database === database) === index
+  )
+
 export const makeConclude = (metrics: Metrics["Service"]) => {
-  const log = (report: ApplyReport, failures: ReadonlyArray<Failure>) =>
+  const complain = (database: string | null, object: string, phase: string, error: FailedDatabase["error"]) => {
+    const where = database === null || object === named("database", database) ? "" : `${named("database", database)}: `
+    return Effect.logError(`catalog: ${where}${object}: ${error.message}`).pipe(
+      Effect.annotateLogs({ phase, sqlstate: error.sqlstate ?? "", hint: error.hint ?? "" })
+    )
+  }
+
+  const log = (report: ApplyReport, fatal: ReadonlyArray<Failure>, failures: ReadonlyArray<Failure>) =>
     Effect.gen(function* () {
       for (const phase of report.phases) yield* Effect.logInfo(phaseLine(phase))
-      for (const { phase, object, error } of failures) {
-        yield* Effect.logError(`catalog: ${object}: ${error.message}`).pipe(
-          Effect.annotateLogs({ phase, sqlstate: error.sqlstate ?? "", hint: error.hint ?? "" })
-        )
+      for (const { phase, object, error } of fatal) yield* complain(null, object, phase, failureOf(error))
+      for (const { database, object, phase, error } of firstOfEach(report.failed_databases)) {
+        yield* complain(database, object, phase, error)
+      }
+      for (const { error } of failures) {
         if (error.sqlstate === QUERY_CANCELED) yield* metrics.increment(configureStatementTimeouts)
       }
     })
 
-  const finished = (journal: Journal, failures: ReadonlyArray<Failure>) =>
+  /** `forgiving`: what tenants have put in the way is told, and fails nothing. */
+  const finished = (journal: Journal, { failures, shut, subscriptionsPending }: Applied, forgiving: boolean) =>
     Effect.gen(function* () {
-      const [first] = failures
-      yield* journal.closed(first === undefined ? "done" : "failed", first?.error.message ?? null)
+      const alone = failures.filter((failure) => failure.alone)
+      const others = failures.filter((failure) => !failure.alone)
+      const [first] = forgiving ? others : failures
+      const told = first ?? failures[0]
+      yield* journal.closed(told === undefined ? "done" : "failed", told?.error.message ?? null, {
+        failed_databases: firstOfEach([...alone.map(failedDatabase), ...shut.map(shutDatabase)]),
+        subscriptions_pending: subscriptionsPending
+      })
       const report = yield* journal.report
-      yield* log(report, failures)
+      yield* log(report, others, failures)
       if (first === undefined) return report
       const { error, object, phase } = first
       const state = error.sqlstate === null ? "" : `, SQLSTATE ${error.sqlstate}`
@@ -55,6 +92,7 @@ export const makeConclude = (metrics: Metrics["Service"]) => {
         sqlstate: error.sqlstate,
         hint: error.hint,
         failures: failures.map((failure) => failureOf(failure.error)),
+        subscriptionsPending,
         cause: new Error(`${bare(error.message)}\n(${object}, in phase "${phase}"${state}${more})`)
       })
     })
@@ -70,7 +108,8 @@ export const makeConclude = (metrics: Metrics["Service"]) => {
         object: null,
         sqlstate,
         hint: error._tag === "SqlFailed" ? error.hint : null,
-        failures: error._tag === "SqlFailed" ? [failureOf(error)] : []
+        failures: error._tag === "SqlFailed" ? [failureOf(error)] : [],
+        subscriptionsPending: true
       })
     })
 

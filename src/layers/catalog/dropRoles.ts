@@ -11,8 +11,10 @@ import { stored } from "../../domain/catalog/Name.ts"
 import { named, type PhaseName, type Step, step } from "../../domain/catalog/plan/Step.ts"
 import type { SqlSession } from "../sql/Sql.ts"
 import { SqlFailed } from "../sql/SqlFailed.ts"
-import { execute, type Item, isLost } from "./apply/execute.ts"
-import type { Failure, Journal } from "./apply/journal.ts"
+import { type Execution, execute, type Item, isLost, LOST } from "./apply/execute.ts"
+import { fails } from "./apply/failure.ts"
+import type { Failure } from "./apply/journal.ts"
+import type { MainSession } from "./apply/mainSession.ts"
 
 const PHASE: PhaseName = "drop roles"
 /** A session of a doomed role may make something new between the look and the drop. */
@@ -57,11 +59,12 @@ export const references = ({ session, privilegedRole }: Asking, roles: ReadonlyA
   session.query<Reference>(REFERENCES, [roles, privilegedRole])
 
 export interface RoleDrops {
-  readonly main: SqlSession
-  /** The database of `main`, where objects of the whole cluster are cleared. */
-  readonly system: string
+  /** In its database objects of the whole cluster are cleared. */
+  readonly main: MainSession
+  /** Runs before other databases are entered. */
+  readonly pause: Effect.Effect<void>
   readonly open: (database: string) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
-  readonly journal: Journal
+  readonly execution: Execution
   readonly concurrency: number
   readonly privilegedRole: string
   /** `server_version_num`. */
@@ -90,14 +93,14 @@ const shut = ({ database, role }: Reference) =>
   })
 
 export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Failure>> => {
-  const { journal, main, open, privilegedRole, system, version } = drops
-  const asking = { session: main, privilegedRole }
+  const { execution, main, open, privilegedRole, version } = drops
+  const { journal, system } = execution
+  const asking = Effect.map(main.get, (session) => ({ session, privilegedRole }))
 
-  const failed = (one: Step, error: SqlFailed): Effect.Effect<ReadonlyArray<Failure>> =>
-    Effect.as(journal.failed(one, error), [{ phase: PHASE, object: one.object, error }])
+  const failed = (one: Step, error: SqlFailed) => fails(execution, { phase: PHASE, step: one }, error)
 
   const run = (session: SqlSession, steps: ReadonlyArray<Step>) =>
-    Effect.andThen(journal.found(PHASE, steps), execute(session, itemsOf(steps), journal))
+    Effect.andThen(journal.found(PHASE, steps), execute(session, itemsOf(steps), execution))
 
   const clearIn = (database: string, found: ReadonlyArray<Reference>): Effect.Effect<ReadonlyArray<Failure>> => {
     const unentered = (error: (reference: Reference) => SqlFailed) =>
@@ -111,8 +114,7 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
         session,
         found.map((reference) => clearRole(reference, version))
       )
-    if (database === system) return clear(main)
-    return open(stored(database)).pipe(
+    return (database === system ? main.get : open(stored(database))).pipe(
       Effect.flatMap(clear),
       Effect.scoped,
       Effect.catch((error) => unentered(() => error)),
@@ -122,22 +124,39 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
 
   const clear = (roles: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Failure>, SqlFailed> =>
     Effect.gen(function* () {
-      const owned = yield* ownedDatabases(asking, roles)
-      const given = yield* run(main, owned.map(giveAway))
+      const owned = yield* Effect.flatMap(asking, (asked) => ownedDatabases(asked, roles))
+      const given = yield* run(yield* main.get, owned.map(giveAway))
       if (given.some(isLost)) return given
-      const found = byDatabase(yield* references(asking, roles))
+      const found = byDatabase(yield* Effect.flatMap(asking, (asked) => references(asked, roles)))
       // Objects of the whole cluster first, and by one session: others would run into its changes.
       const here = yield* Effect.forEach(
         found.filter(([database]) => database === system),
         ([database, all]) => clearIn(database, all)
       )
-      const there = yield* Effect.forEach(
-        found.filter(([database]) => database !== system),
-        ([database, all]) => clearIn(database, all),
-        { concurrency: Math.max(1, drops.concurrency) }
-      )
+      const elsewhere = found.filter(([database]) => database !== system)
+      if (elsewhere.length > 0) yield* drops.pause
+      const there = yield* Effect.forEach(elsewhere, ([database, all]) => clearIn(database, all), {
+        concurrency: Math.max(1, drops.concurrency)
+      })
       return [...given, ...here.flat(), ...there.flat()]
     })
+
+  const dropAll = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Failure>> => {
+    const [first, ...rest] = items
+    if (first === undefined) return Effect.succeed([])
+    return main.get.pipe(
+      Effect.flatMap((session) => execute(session, items, execution)),
+      Effect.catch((error) =>
+        Effect.andThen(
+          journal.skipped(
+            rest.map(({ step: one }) => one),
+            LOST
+          ),
+          failed(first.step, error)
+        )
+      )
+    )
+  }
 
   const round = (left: ReadonlyArray<Item>, rounds: number): Effect.Effect<ReadonlyArray<Failure>> =>
     Effect.gen(function* () {
@@ -149,8 +168,11 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
         )
       )
       // DROP ROLE would only say once more that something is left.
-      const ready = left.filter(({ step: { object } }) => !uncleared.some((failure) => failure.object === object))
-      const undropped = yield* execute(main, ready, journal)
+      const isCleared = ({ step: { object } }: Item) => !uncleared.some((failure) => failure.object === object)
+      const ready = left.filter(isCleared)
+      const others = left.filter((item) => !isCleared(item)).map(({ step: one }) => one)
+      yield* journal.skipped(others, "something of it is left in a database")
+      const undropped = yield* dropAll(ready)
       const again = ready.filter(({ step: { object } }) =>
         undropped.some(
           (failure) => failure.object === object && failure.error.sqlstate === DEPENDENT_OBJECTS_STILL_EXIST
@@ -158,8 +180,8 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
       )
       if (again.length === 0 || rounds <= 1) return [...uncleared, ...undropped]
       yield* journal.undone(again.map(({ step: one }) => one))
-      const others = undropped.filter(({ object }) => !again.some((item) => item.step.object === object))
-      return [...uncleared, ...others, ...(yield* round(again, rounds - 1))]
+      const final = undropped.filter(({ object }) => !again.some((item) => item.step.object === object))
+      return [...uncleared, ...final, ...(yield* round(again, rounds - 1))]
     })
 
   return items.length === 0 ? Effect.succeed([]) : round(items, ROUNDS)

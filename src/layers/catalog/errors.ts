@@ -12,6 +12,8 @@ export class ApplyFailed extends Data.TaggedError("ApplyFailed")<{
   readonly sqlstate: string | null
   readonly hint: string | null
   readonly failures: ReadonlyArray<StepFailure>
+  /** Inherited subscriptions are still to be dropped in some database, or nobody knows. */
+  readonly subscriptionsPending: boolean
   readonly cause?: Error
 }> {}
 

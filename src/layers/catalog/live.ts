@@ -2,13 +2,12 @@
  * The catalog service: one apply at a time, one memory of what is settled, one lift of the size limit for all.
  */
 
-import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as RcRef from "effect/RcRef"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
+import type { FailedDatabase } from "../../domain/catalog/Report.ts"
 import { applySeconds } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Failpoints } from "../compute/Failpoints.ts"
@@ -26,23 +25,19 @@ import { makeConclude } from "./conclude.ts"
 import { dryRun } from "./look/dryRun.ts"
 import { makeInstalledExtensions } from "./look/installedExtensions.ts"
 import { checkWritability, insights, installExtension, objects, setRoleGrants } from "./look/requests.ts"
-import { schemaDump } from "./look/schemaDump.ts"
-
-/** A client for what is asked over HTTP again and again; it is opened by the first question and closed some time after the last. */
-const makeQuestions = (sql: Sql["Service"], applicationName: string) =>
-  Effect.map(
-    RcRef.make({ acquire: sql.pool({ applicationName }), idleTimeToLive: "30 seconds" }),
-    (client) =>
-      <A, E>(ask: (client: PgClient) => Effect.Effect<A, E>) =>
-        Effect.scoped(Effect.flatMap(RcRef.get(client), ask))
-  )
+import { makeDumps } from "./look/schemaDump.ts"
+import { shared } from "./look/shared.ts"
+import { makeTurns } from "./look/turns.ts"
 
 /** What a test says through its failpoint. */
 const migrationToFail = Effect.flatMap(Failpoints, ({ hit }) =>
   Effect.map(hit("compute-migration"), Option.match({ onNone: () => null, onSome: Number }))
 )
 
-export const make = (faults: { readonly failMigrationAt?: number }) =>
+const WAIT = "catalog to match the spec"
+
+/** `failed`: what the last apply could not do in databases. */
+export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const metrics = yield* Metrics
@@ -55,16 +50,20 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
     const oneAtATime = yield* Semaphore.make(1)
     const conclude = makeConclude(metrics)
     const settings = { privilegedRole, lakebase: lakebaseMode }
-    const parts: ApplyParts = { sql, settings, settled, sizeLimit }
+    const parts: ApplyParts = { sql, settings, settled, sizeLimit, note: waits.note(WAIT) }
 
-    const askObjects = yield* makeQuestions(sql, "compute_ctl:get_dbs_and_roles")
-    const askInsights = yield* makeQuestions(sql, "compute_ctl:collect_insights")
+    const askObjects = yield* shared(objects(sql))
+    const askInsights = yield* shared(insights(sql))
+    const askWritability = yield* shared(checkWritability(sql))
+    const onePlan = yield* Semaphore.make(1)
+    const inDatabase = makeTurns()
+    const dumps = yield* makeDumps(sql, pgbin)
 
     const apply = (spec: ParsedSpec, options: ApplyOptions) =>
       Effect.gen(function* () {
         const journal = yield* makeJournal(options.phase)
         yield* Ref.set(last, journal)
-        const failures = yield* runApply(spec, options, journal, parts).pipe(
+        const applied = yield* runApply(spec, options, journal, parts).pipe(
           Effect.scoped,
           Effect.onExit((exit) =>
             exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
@@ -73,34 +72,38 @@ export const make = (faults: { readonly failMigrationAt?: number }) =>
           ),
           Effect.catch((error) => conclude.broken(journal, error))
         )
-        return yield* conclude.finished(journal, failures)
+        const forgiving = options.forgiving ?? false
+        return yield* conclude
+          .finished(journal, applied, forgiving)
+          .pipe(Effect.ensuring(Effect.flatMap(journal.report, (report) => Ref.set(failed, report.failed_databases))))
       }).pipe(
         timed(applySeconds, { phase: options.phase }),
         Effect.provideService(Metrics, metrics),
         oneAtATime.withPermits(1),
-        waits.openEnded("catalog to match the spec"),
+        waits.openEnded(WAIT),
         Effect.withSpan("apply_spec_sql", { attributes: { trigger: options.phase } })
       )
 
-    const service: Catalog["Service"] = {
+    const service: Omit<Catalog["Service"], "failedDatabases"> = {
       apply,
-      plan: (spec) => dryRun(sql, settings, spec),
+      plan: (spec) => onePlan.withPermits(1)(dryRun(sql, settings, spec)),
       lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
       migrate: () =>
         Effect.flatMap(migrationToFail, (id) =>
           migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? id)
         ),
-      updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config" }).pipe(
+      updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config", purpose: "change" }).pipe(
         Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
         Effect.scoped
       ),
       installedExtensions,
-      objects: askObjects(objects),
-      schemaDump: (database) => schemaDump(sql, pgbin, database),
-      checkWritability: checkWritability(sql),
-      insights: askInsights(insights),
-      installExtension: (request) => installExtension(sql, request),
-      setRoleGrants: (request) => setRoleGrants(sql, request)
+      objects: askObjects,
+      schemaDump: dumps,
+      checkWritability: askWritability,
+      insights: askInsights,
+      // What waits for a lock in one database keeps nobody else's waiting.
+      installExtension: (request) => inDatabase(request.database)(installExtension(sql, request)),
+      setRoleGrants: (request) => inDatabase(request.database)(setRoleGrants(sql, request))
     }
     return service
   })

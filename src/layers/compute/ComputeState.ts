@@ -32,6 +32,8 @@ export interface State {
   /** Error chain of the last failure: head, blank line, `Caused by:` list. */
   readonly error: string | null
   readonly spec: ParsedSpec | null
+  /** Nobody waits for what becomes of a configuration that is pending: the machine itself has asked for it. */
+  readonly unasked: boolean
   /** Whether a postmaster of ours is up. */
   readonly postgresRuns: boolean
   readonly metrics: StartupMetrics
@@ -80,6 +82,7 @@ const initial = (clock: Clock.Clock): State => ({
   activeAt: null,
   error: null,
   spec: null,
+  unasked: false,
   postgresRuns: false,
   metrics: zero,
   prewarm: { status: "not_prewarmed" },

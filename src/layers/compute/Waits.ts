@@ -20,6 +20,8 @@ export interface Wait {
   readonly since: number
   /** Epoch milliseconds; null for a wait that is open-ended by nature (a spec, a request to stop). */
   readonly deadline: number | null
+  /** What is known about it: whom it waits for, what failed last. */
+  readonly detail: string | null
 }
 
 /** A wait ran over its deadline. */
@@ -43,6 +45,8 @@ export class Waits extends Context.Service<
       name: string,
       limit: Duration.Input
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
+    /** Tells more about the waits of this name that go on. */
+    readonly note: (name: string) => (detail: string | null) => Effect.Effect<void>
     /** For what may take for ever. */
     readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
@@ -56,15 +60,16 @@ export class Waits extends Context.Service<
 const make = Effect.gen(function* () {
   const metrics = yield* Metrics
   const clock = yield* Clock.Clock
-  const waits = yield* Ref.make<ReadonlyArray<Wait>>([])
+  const waits = yield* Ref.make<ReadonlyMap<symbol, Wait>>(new Map())
 
   const registered = <A, E, R>(name: string, limit: Duration.Duration | null, effect: Effect.Effect<A, E, R>) => {
     const since = clock.currentTimeMillisUnsafe()
-    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit) }
+    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit), detail: null }
+    const id = Symbol(name)
     return Effect.acquireUseRelease(
-      Ref.update(waits, (all) => [...all, wait]),
+      Ref.update(waits, (all) => new Map([...all, [id, wait]])),
       () => Effect.withSpan(effect, name),
-      () => Ref.update(waits, (all) => all.filter((other) => other !== wait))
+      () => Ref.update(waits, (all) => new Map([...all].filter(([other]) => other !== id)))
     )
   }
 
@@ -107,12 +112,17 @@ const make = Effect.gen(function* () {
 
   return Waits.of({
     current: Effect.map(Ref.get(waits), (all) =>
-      all.map(({ deadline, name, since }) => ({
-        name,
+      [...all.values()].map(({ deadline, since, ...wait }) => ({
+        ...wait,
         since: toWallUnsafe(clock, since),
         deadline: deadline === null ? null : toWallUnsafe(clock, deadline)
       }))
     ),
+    note: (name) => (detail) =>
+      Ref.update(
+        waits,
+        (all) => new Map([...all].map(([id, wait]) => [id, wait.name === name ? { ...wait, detail } : wait] as const))
+      ),
     openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
     within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), effect))
   })

@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import {
@@ -62,6 +63,8 @@ export class Monitor extends Context.Service<
     readonly fresh: Effect.Effect<ActivityReport>
     /** Our own work in databases of users: their statistics do not count while it runs and shortly after. */
     readonly disregard: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    /** The same for as long as the scope is open. */
+    readonly disregarding: Effect.Effect<void, never, Scope.Scope>
   }
 >()("compute/Monitor") {
   static readonly layer = Layer.effect(
@@ -193,12 +196,21 @@ const make = Effect.gen(function* () {
     Effect.map(millis, (now) => running > 0 || now < until)
   )
 
+  const beginWork = Ref.update(busy, ({ running, until }) => ({ running: running + 1, until }))
+  const endWork = Effect.flatMap(millis, (now) =>
+    Ref.update(busy, ({ running }) => ({ running: running - 1, until: now + SETTLING_MS }))
+  )
+
   const stayBusy = Effect.flatMap(millis, (now) =>
     Ref.update(busy, ({ running }) => ({ running, until: now + SETTLING_MS }))
   )
 
   const watchOneSession = Effect.gen(function* () {
-    const session = yield* sql.session({ applicationName: "compute_ctl:compute_monitor", connectTimeout: PATIENCE })
+    const session = yield* sql.session({
+      applicationName: "compute_ctl:compute_monitor",
+      purpose: "probe",
+      connectTimeout: PATIENCE
+    })
     yield* check(session).pipe(Effect.andThen(reportUp), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
   }).pipe(Effect.scoped)
 
@@ -251,13 +263,11 @@ const make = Effect.gen(function* () {
     }),
     disregard: (work) =>
       Effect.acquireUseRelease(
-        Ref.update(busy, ({ running, until }) => ({ running: running + 1, until })),
+        beginWork,
         () => work,
-        () =>
-          Effect.flatMap(millis, (now) =>
-            Ref.update(busy, ({ running }) => ({ running: running - 1, until: now + SETTLING_MS }))
-          )
-      )
+        () => endWork
+      ),
+    disregarding: Effect.acquireRelease(beginWork, () => endWork)
   })
 })
 

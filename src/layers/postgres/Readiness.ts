@@ -74,7 +74,11 @@ export class Readiness extends Context.Service<
       const ask = Effect.gen(function* () {
         const { postgresRuns, status } = yield* state.get
         if (!postgresRuns) return yield* new NotReady({ message: `Postgres does not run: ${kebab(status)}` })
-        const session = yield* sql.session({ applicationName: "compute_ctl:readiness", connectTimeout: PATIENCE })
+        const session = yield* sql.session({
+          applicationName: "compute_ctl:readiness",
+          purpose: "probe",
+          connectTimeout: PATIENCE
+        })
         const [row] = yield* session.query<Row>(QUERY)
         if (row === undefined) return yield* new NotReady({ message: "Postgres gave no answer" })
         return describe(row)

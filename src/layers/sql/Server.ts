@@ -2,6 +2,7 @@
  * The server that the sessions of one service are for, as far as their options depend on it.
  */
 import type * as Effect from "effect/Effect"
+import type { Places } from "./places.ts"
 import type { MetVersion } from "./ServerVersion.ts"
 
 export interface Server {
@@ -9,4 +10,5 @@ export interface Server {
   readonly met: MetVersion
   /** What its configuration says about commits; null when nobody knows it. */
   readonly commit: Effect.Effect<string | null>
+  readonly places: Places
 }

@@ -8,10 +8,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
 import { synchronousCommit } from "../../domain/postgres/SessionOptions.ts"
 import { ComputeState } from "../compute/ComputeState.ts"
 import { Options } from "../compute/Options.ts"
 import type { ClientConfig as Target } from "./connection.ts"
+import { makePlaces } from "./places.ts"
 import type { Server } from "./Server.ts"
 import { meetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
@@ -25,8 +27,10 @@ export class Sql extends Context.Service<
   {
     /** Opens a connection that closes with the scope; the driver is loaded at the first call. */
     readonly session: (options: SessionOptions) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
-    /** A client for what asks again and again: connections are kept for a while and made anew when they break. */
+    /** A client for a question or a few; its connections close with the scope. */
     readonly pool: (options: PoolOptions) => Effect.Effect<PgClient, SqlFailed, Scope.Scope>
+    /** A place among our sessions for one that somebody else opens; given back with the scope. */
+    readonly place: (purpose: Purpose) => Effect.Effect<void, never, Scope.Scope>
     /** Where, as whom and with which options a session would be opened: for what speaks to the server itself. */
     readonly target: (options: SessionOptions) => Effect.Effect<Target>
   }
@@ -45,15 +49,18 @@ export class Sql extends Context.Service<
   static readonly layerTo = (connstr: string) =>
     Layer.sync(this, () => Sql.to({ connstr, met: meetVersion(null), commit: Effect.succeed(null) }))
 
-  private static readonly to = (server: Server) =>
-    Sql.of({
+  private static readonly to = (given: Omit<Server, "places">) => {
+    const server: Server = { ...given, places: makePlaces(() => performance.now()) }
+    return Sql.of({
       session: (options) => Effect.flatMap(loadSession, ({ open }) => open(server, options)),
       pool: (options) => Effect.flatMap(loadPool, ({ open }) => open(server, options)),
+      place: server.places.place,
       target: (options) =>
         Effect.zipWith(loadConnection, server.commit, ({ clientConfig }, commit) =>
           clientConfig(server.connstr, options, { version: server.met.expected(), commit })
         )
     })
+  }
 }
 
 const loadSession = Effect.promise(() => import("./session.ts"))

@@ -4,6 +4,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { Client } from "pg"
+import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 
 export interface SqlSession {
@@ -26,10 +27,11 @@ export interface SessionOptions {
   readonly database?: string
   /**
    * Maintenance session: falls back to `zenith_admin` on clusters without `cloud_admin`, switches `neon.forward_ddl` off,
-   * because the control plane already knows what we are about to change, waits for a lock at most a minute, and tries
-   * again for ten seconds while the server starts up or has no free slot.
+   * because the control plane already knows what we are about to change, and tries again while the server starts up.
    */
   readonly maintenance?: boolean
+  /** Decides how long it waits for locks, answers and connections. Default: `apply` for maintenance, else `question`. */
+  readonly purpose?: Purpose
   /** Statements are written as they are issued, without waiting for the answers to earlier ones. Excludes cursors and COPY. */
   readonly pipeline?: boolean
   /** `-c name=value ...`, after our own options and before those of `--connstr`. */
@@ -39,6 +41,9 @@ export interface SessionOptions {
 }
 
 export interface PoolOptions extends Omit<SessionOptions, "maintenance" | "pipeline"> {
-  /** Default: 2, so that a cancel request never waits for the connection it is to free. */
+  /** Default: 1. */
   readonly maxConnections?: number
 }
+
+export const purposeOf = ({ maintenance, purpose }: SessionOptions): Purpose =>
+  purpose ?? (maintenance === true ? "apply" : "question")

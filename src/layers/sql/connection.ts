@@ -2,9 +2,10 @@
  * Where and as whom we connect.
  */
 import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
+import { limitOptions } from "../../domain/postgres/SessionLimits.ts"
 import { type Circumstances, sessionOptions } from "../../domain/postgres/SessionOptions.ts"
 import { keywords } from "./keywords.ts"
-import type { PoolOptions, SessionOptions } from "./SqlSession.ts"
+import { purposeOf, type SessionOptions } from "./SqlSession.ts"
 
 /**
  * Password verifiers must not get into the log of Postgres, neither with a statement nor as its parameter, nor what we do
@@ -22,7 +23,13 @@ const UNLOGGED = [
 ]
   .map((setting) => `-c ${setting}`)
   .join(" ")
-const MAINTENANCE = `-c neon.forward_ddl=false -c lock_timeout=60000 ${UNLOGGED}`
+const MAINTENANCE = `-c neon.forward_ddl=false ${UNLOGGED}`
+
+/**
+ * A statement whose client is gone, ours killed or a program of libpq's, would wait for its lock for ever. Not every system
+ * can tell the server, and one that cannot refuses the setting.
+ */
+const NOTICES_GONE = process.platform === "linux" ? ["-c client_connection_check_interval=2000"] : []
 
 /** No TLS unless the URI asks for it: the server is our own and on this machine. */
 const tlsOf = ({ ssl, sslmode }: ParsedUri) => {
@@ -53,23 +60,26 @@ const parsed = (connstr: string): ParsedUri => {
 }
 
 /**
- * What the driver's client, its pool and libpq's programs understand. `user`: the old superuser in place of the one of the
+ * What the driver's client and libpq's programs understand. `user`: the old superuser in place of the one of the
  * connection string.
  */
 export const clientConfig = (
   connstr: string,
-  options: SessionOptions | PoolOptions,
+  options: SessionOptions,
   circumstances: Circumstances,
   superuser?: "zenith_admin"
 ) => {
   const target = parsed(options.connstr ?? connstr)
-  const maintenance = "maintenance" in options && options.maintenance === true
   const user = superuser ?? (target.user || "cloud_admin")
   // Whoever else is named for a purpose of its own need not be a member of our role, or there is none.
   const role = superuser ?? (options.connstr === undefined || user === "cloud_admin" ? "cloud_admin" : "none")
+  const purpose = purposeOf(options)
   const given = [
     sessionOptions(role, circumstances),
-    ...(maintenance ? [MAINTENANCE] : []),
+    limitOptions("question"),
+    ...NOTICES_GONE,
+    ...(options.maintenance === true ? [MAINTENANCE] : []),
+    ...(purpose === "question" ? [] : [limitOptions(purpose)]),
     ...(options.moreOptions === undefined ? [] : [options.moreOptions]),
     ...(typeof target.options === "string" ? [target.options] : [])
   ]

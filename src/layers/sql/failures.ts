@@ -36,7 +36,36 @@ const osText = (error: Error): string => {
   return number === undefined ? known : `${known} (os error ${-number})`
 }
 
-const databaseError = (error: DatabaseError): SqlFailed => {
+interface ServerError {
+  readonly message: string
+  readonly severity?: string | undefined
+  readonly code?: string | undefined
+  readonly detail?: string | undefined
+  readonly hint?: string | undefined
+}
+
+const textAt = (error: Error, name: string): string | undefined => {
+  const value: unknown = Reflect.get(error, name)
+  return typeof value === "string" ? value : undefined
+}
+
+/** What the server answered: either driver puts the fields of the message onto an error. */
+const answered = (error: unknown): ServerError | null => {
+  if (error instanceof DatabaseError) return error
+  if (!(error instanceof Error)) return null
+  const severity = textAt(error, "severity")
+  if (severity === undefined) return null
+  const { message } = error
+  return {
+    message,
+    severity,
+    code: textAt(error, "code"),
+    detail: textAt(error, "detail"),
+    hint: textAt(error, "hint")
+  }
+}
+
+const databaseError = (error: ServerError): SqlFailed => {
   const detail = error.detail === undefined ? null : shortened(error.detail)
   const hint = error.hint === undefined ? null : shortened(error.hint)
   const lines = [
@@ -51,7 +80,8 @@ const other = (message: string) => new SqlFailed({ message, sqlstate: null, hint
 
 /** A connection attempt failed. */
 export const connectFailed = (error: unknown): SqlFailed => {
-  if (error instanceof DatabaseError) return databaseError(error)
+  const answer = answered(error)
+  if (answer !== null) return databaseError(answer)
   return other(`error connecting to server: ${error instanceof Error ? osText(error) : "unknown"}`)
 }
 
@@ -59,7 +89,8 @@ export const connectTimedOut = other("error connecting to server: connection tim
 
 /** A statement failed, or its connection broke. */
 export const statementFailed = (error: unknown): SqlFailed => {
-  if (error instanceof DatabaseError) return databaseError(error)
+  const answer = answered(error)
+  if (answer !== null) return databaseError(answer)
   const text = error instanceof Error ? osText(error) : "unknown"
   return other(
     /terminated|not queryable/.test(text) ? "connection closed" : `error communicating with the server: ${text}`

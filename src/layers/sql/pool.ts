@@ -9,9 +9,10 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { clientConfig } from "./connection.ts"
 import { connectFailed } from "./failures.ts"
+import { entering } from "./patience.ts"
 import type { Server } from "./Server.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
-import type { PoolOptions } from "./SqlSession.ts"
+import { type PoolOptions, purposeOf } from "./SqlSession.ts"
 import { open as openSession } from "./session.ts"
 
 const poolTo = ({ commit, connstr, met }: Server, options: PoolOptions) =>
@@ -27,7 +28,7 @@ const poolTo = ({ commit, connstr, met }: Server, options: PoolOptions) =>
       applicationName: config.application_name,
       startupOptions: config.options,
       ssl: config.ssl,
-      maxConnections: options.maxConnections ?? 2,
+      maxConnections: options.maxConnections ?? 1,
       connectTimeout: options.connectTimeout ?? "10 seconds"
     })
   })
@@ -36,10 +37,17 @@ const poolTo = ({ commit, connstr, met }: Server, options: PoolOptions) =>
 const meet = (server: Server, options: PoolOptions) =>
   server.met.isKnown() ? Effect.void : Effect.scoped(Effect.asVoid(openSession(server, options)))
 
-export const open = (server: Server, options: PoolOptions): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
-  Effect.suspend(() => meet(server, options)).pipe(
-    Effect.andThen(Effect.suspend(() => poolTo(server, options))),
+/** The first connection is there when it succeeds: a server that has none is known then, and waited for. */
+const build = (server: Server, options: PoolOptions) =>
+  Effect.suspend(() => poolTo(server, options)).pipe(
     Effect.flatMap(Layer.build),
     Effect.map((context) => Context.get(context, PgClient.PgClient)),
-    Effect.mapError((error) => (error._tag === "SqlFailed" ? error : connectFailed(error.reason.cause)))
+    Effect.tap((client) => client.unsafe("SELECT 1")),
+    Effect.mapError((error) => connectFailed(error.reason.cause))
+  )
+
+export const open = (server: Server, options: PoolOptions): Effect.Effect<PgClient.PgClient, SqlFailed, Scope.Scope> =>
+  Effect.andThen(
+    Effect.suspend(() => meet(server, options)),
+    entering(server.places, purposeOf(options), build(server, options))
   )

@@ -4,16 +4,16 @@
 import * as net from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Client } from "pg"
 import type { ServerVersion } from "../../domain/postgres/SessionOptions.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
 import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
+import { entering } from "./patience.ts"
 import type { Server } from "./Server.ts"
 import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
-import type { SessionOptions, SqlSession } from "./SqlSession.ts"
+import { purposeOf, type SessionOptions, type SqlSession } from "./SqlSession.ts"
 
 const CANCEL_REQUEST = 80877102
 const CONNECT_TIMEOUT = Duration.seconds(10)
@@ -44,10 +44,13 @@ const streamOf = (client: Client): net.Socket | undefined => {
 }
 
 const backendKey = (client: Client): BackendKey => {
-  const pid: unknown = Reflect.get(client, "processID")
-  const key: unknown = Reflect.get(client, "secretKey")
+  const pid: unknown = Reflect.get(Object(client), "processID")
+  const key: unknown = Reflect.get(Object(client), "secretKey")
   return { processID: typeof pid === "number" ? pid : null, secretKey: typeof key === "number" ? key : null }
 }
+
+/** The process id of a session's backend; null when the server did not tell. */
+export const backendOf = ({ client }: SqlSession): number | null => backendKey(client).processID
 
 /** A cancel request travels on a connection of its own. */
 const cancelInServer = (client: Client, { host, port }: ClientConfig): Promise<void> => {
@@ -176,18 +179,12 @@ const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): C
   return (superuser) => Effect.suspend(() => attempt(met.expected(), superuser))
 }
 
-/** `cannot_connect_now`, `too_many_connections`: over soon. */
-const passes = (error: SqlFailed) => error.sqlstate === "57P03" || error.sqlstate === "53300"
-
-const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
-  Schedule.upTo({ duration: "10 seconds" })
-)
+/** `cannot_connect_now`: over soon. */
+const isStarting = (error: SqlFailed) => error.sqlstate === "57P03"
 
 export const open = (server: Server, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
   const connect = connectTo(server, options)
-  if (options.maintenance !== true) return connect()
-  return connect().pipe(
-    Effect.catchIf(lacksAdmin, () => Effect.andThen(createAdmin(connect), connect())),
-    Effect.retry({ schedule: patience, while: passes })
-  )
+  if (options.maintenance !== true) return entering(server.places, purposeOf(options), connect())
+  const attempt = Effect.catchIf(connect(), lacksAdmin, () => Effect.andThen(createAdmin(connect), connect()))
+  return entering(server.places, purposeOf(options), attempt, isStarting)
 }

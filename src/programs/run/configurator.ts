@@ -63,7 +63,9 @@ export const configurator = Effect.gen(function* () {
     Effect.gen(function* () {
       const begun = yield* Effect.option(state.transition("reconfiguration begins"))
       if (begun._tag === "None") return
-      const exit = yield* restore(unlessTerminating(reconfiguration.run())).pipe(
+      // A tenant's database must not keep a new certificate, or the next one, from being used.
+      const forgiving = begun.value.unasked
+      const exit = yield* restore(unlessTerminating(reconfiguration.run({ forgiving }))).pipe(
         Effect.onInterrupt(() => become("reconfiguration failed", "Postgres ended while it was being reconfigured"))
       )
       if (exit === null) return

@@ -35,7 +35,7 @@ export const configure = Effect.fn("configure")(function* <R = never>(
   const parsed = yield* Effect.fromResult(parseSpec(spec))
   const { status } = yield* state.get
   yield* rememberRequest
-  yield* state.transition("configure", () => ({ spec: parsed }))
+  yield* state.transition("configure", () => ({ spec: parsed, unasked: false }))
   yield* accepted
   // Once there was a Postgres, nobody acts on a configuration that finds it gone.
   const settled = yield* state.await((now) => isAnswer(now) || (status !== "empty" && !now.postgresRuns))

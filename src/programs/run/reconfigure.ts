@@ -47,6 +47,8 @@ export interface ReconfigureReport extends Reloaded {
 export interface ReconfigureOptions {
   /** Runs when the new `postgresql.conf` is in place, right before Postgres is told. */
   readonly afterConf?: Effect.Effect<void, Error>
+  /** Whether what tenants have put in the way of the catalog is told, and fails nothing. Default: it fails. */
+  readonly forgiving?: boolean
 }
 
 type Run = (options?: ReconfigureOptions) => Effect.Effect<ReconfigureReport, Error>
@@ -70,7 +72,7 @@ export class Reconfiguration extends Context.Service<
   )
 }
 
-const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
+const steps = (spec: ParsedSpec, { afterConf, forgiving }: ReconfigureOptions) =>
   Effect.gen(function* () {
     const directory = yield* DataDirectory
     const rsyslog = yield* Rsyslog
@@ -92,8 +94,19 @@ const steps = (spec: ParsedSpec, { afterConf }: ReconfigureOptions) =>
       yield* Effect.logWarning(`settings that wait for a restart: ${reloaded.pendingRestart.join(", ")}`)
     }
     if (!appliesCatalog) return reloaded
-    yield* catalog.apply(spec, { concurrency: reconfigureConcurrency(spec.spec), phase: "reconfigure" })
-    if (dropsSubscriptions && !dropped && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
+    const applied = yield* Effect.result(
+      catalog.apply(spec, {
+        concurrency: reconfigureConcurrency(spec.spec),
+        phase: "reconfigure",
+        ...(forgiving !== undefined && { forgiving })
+      })
+    )
+    const pending =
+      applied._tag === "Success" ? applied.success.subscriptions_pending : applied.failure.subscriptionsPending
+    // Whatever else has failed, those that were left are users' own.
+    const switchesOn = dropsSubscriptions && !dropped && !pending
+    if (switchesOn && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
+    yield* Effect.fromResult(applied)
     return reloaded
   })
 

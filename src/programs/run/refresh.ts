@@ -78,7 +78,7 @@ const make = Effect.gen(function* () {
     }
     yield* Ref.set(owed, true)
     yield* state.update(() => ({ spec: fetched }))
-    yield* reconfiguration.run()
+    yield* reconfiguration.run({ forgiving: true })
     yield* Ref.set(owed, false)
     return "reconfigured" as const
   }).pipe(Effect.withSpan("refresh configuration"))

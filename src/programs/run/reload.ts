@@ -104,7 +104,7 @@ export const reload = Effect.gen(function* () {
   const sent = yield* sentAt
   if (postgres === null || !(yield* postgres.reload)) return yield* new NoPostgres()
   return yield* Effect.gen(function* () {
-    const session = yield* sql.session({ applicationName: "compute_ctl:reload" })
+    const session = yield* sql.session({ applicationName: "compute_ctl:reload", purpose: "probe" })
     yield* watch(session, sent)
     return { confirmed: true, pendingRestart: yield* pendingRestart(session) } satisfies Reloaded
   }).pipe(

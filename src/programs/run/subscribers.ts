@@ -19,7 +19,7 @@ export const subscriptionsDropped = (timelineId: string) =>
     const sql = yield* Sql
     const waits = yield* Waits
     return yield* Effect.gen(function* () {
-      const session = yield* sql.session({ applicationName: "compute_ctl:apply_config" })
+      const session = yield* sql.session({ applicationName: "compute_ctl:apply_config", purpose: "probe" })
       const table = yield* session.query<{ readonly there: boolean }>(
         "SELECT pg_catalog.to_regclass('neon.drop_subscriptions_done') IS NOT NULL AS there"
       )

@@ -29,7 +29,9 @@ export const configurePrimary = Effect.fn("configure_as_primary")(function* (spe
   if (!spec.spec.skip_pg_catalog_updates) {
     const directory = yield* DataDirectory
     const localProxy = yield* LocalProxy
-    yield* catalog.apply(spec, { concurrency: startConcurrency(spec.spec), phase: "start" })
+    // A database that its owner has broken is no reason to keep all the others down.
+    const concurrency = startConcurrency(spec.spec)
+    const applied = yield* catalog.apply(spec, { concurrency, phase: "start", forgiving: true })
     if (spec.spec.local_proxy_config !== null) {
       // A neighbour that cannot be told is no reason to keep the customer's database down.
       yield* Effect.catch(localProxy.configure(spec), (error) =>
@@ -37,7 +39,8 @@ export const configurePrimary = Effect.fn("configure_as_primary")(function* (spe
       )
     }
     yield* inBackground("migrations", "Failed to run migrations", catalog.migrate(spec))
-    if (yield* directory.ensureConfLine(SUBSCRIBERS_ON)) {
+    // A subscription that is still there would use up the slot of the parent's subscriber.
+    if (!applied.subscriptions_pending && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) {
       const postgres = yield* Effect.flatMap(Postmaster, (postmaster) => postmaster.current)
       if (postgres !== null) yield* postgres.reload
     }

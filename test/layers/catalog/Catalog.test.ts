@@ -32,7 +32,7 @@ const snapshot = JSON.stringify({
     healthCheck: true,
     extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true }]
   }),
-  neonControl: null,
+  neonControl: "default_version = '1.0'",
   roles: { names: ["neon_superuser", "u"], passwords: [null, null] }
 })
 const inspection = JSON.stringify({
@@ -53,7 +53,8 @@ const failure = (message: string) => new SqlFailed({ message, sqlstate: "53400",
 
 const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   Layer.succeed(Sql, {
-    pool: () => failure("not here"),
+    pool: () => Effect.fail(failure("not here")),
+    place: () => Effect.void,
     target: () => Effect.die(new Error("not here")),
     session: ({ database: name = "postgres" }) =>
       Effect.acquireRelease(

@@ -36,7 +36,8 @@ const asked = (seconds: number, report: Partial<ActivityReport>, running = true)
           poll: Effect.void,
           activity: Effect.succeed(quiet),
           fresh: Effect.succeed({ ...quiet, ...report }),
-          disregard: (work) => work
+          disregard: (work) => work,
+          disregarding: Effect.void
         })
       )
     ),

@@ -28,9 +28,10 @@ const list = (name: string, lines: ReadonlyArray<string>): ReadonlyArray<string>
   lines.length === 0 ? [row(name, "none")] : lines.map((line, index) => row(index === 0 ? name : "", line))
 
 const waitLines = ({ now, waits }: StatusDetail): ReadonlyArray<string> =>
-  waits.map(({ deadline, name, since }) => {
+  waits.map(({ deadline, detail, name, since }) => {
     const left = deadline === null ? "no deadline" : `${duration(Date.parse(deadline) - Date.parse(now))} left`
-    return `${name}: for ${duration(Date.parse(now) - Date.parse(since))}, ${left}`
+    const more = detail ? `, ${detail}` : ""
+    return `${name}: for ${duration(Date.parse(now) - Date.parse(since))}, ${left}${more}`
   })
 
 const serviceLines = ({ services }: StatusDetail): ReadonlyArray<string> => {
@@ -44,6 +45,12 @@ const serviceLines = ({ services }: StatusDetail): ReadonlyArray<string> => {
     })
   ]
 }
+
+const databaseLines = ({ failed_databases }: StatusDetail): ReadonlyArray<string> =>
+  (failed_databases ?? []).map(({ database, object, error }) => {
+    const where = database === null ? "" : `${JSON.stringify(database)}: `
+    return `failed: ${where}${object}: ${error.replaceAll("\n", " ")}`
+  })
 
 const isDetail = (status: Status | StatusDetail): status is StatusDetail => "waits" in status
 
@@ -63,7 +70,8 @@ export const statusText = (status: Status | StatusDetail, now: number): string =
       ? [
           row("postgres", status.postgres_runs ? "runs" : "does not run"),
           ...list("waits for", waitLines(status)),
-          ...list("services", serviceLines(status))
+          ...list("services", serviceLines(status)),
+          ...((status.failed_databases ?? []).length === 0 ? [] : list("databases", databaseLines(status)))
         ]
       : []),
     ...(status.error === null ? [] : list("error", status.error.split("\n")))

@@ -23,6 +23,8 @@ export interface Draft {
   readonly roles: Map<string, Redacted.Redacted<string> | null>
   readonly databases: Map<string, DraftDatabase>
   readonly warnings: Array<string>
+  /** As in the plan. */
+  readonly shut: Array<string>
   readonly refusals: Array<UnplannableSpec>
   /** Notes that the plan cannot be made; there is nothing to run in its place. */
   readonly refuse: (message: string) => ReadonlyArray<never>
@@ -36,6 +38,7 @@ export const draft = (snapshot: Snapshot, settings: PlanSettings): Draft => {
     roles: new Map(snapshot.roles),
     databases: new Map(snapshot.databases.map((row) => [row.name, row])),
     warnings: [],
+    shut: [],
     refusals,
     refuse: (message) => {
       refusals.push(new UnplannableSpec({ message }))

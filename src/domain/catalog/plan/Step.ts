@@ -54,6 +54,15 @@ export interface Step {
   readonly doomed: string | null
   /** Why it must not be run: it fails by itself, as if the server had refused it. */
   readonly refused: string | null
+  /** The database that CREATE DATABASE copies, and that nobody may be connected to meanwhile. */
+  readonly source: string | null
+  /** The database that is gone once this has run. */
+  readonly drops: string | null
+  /** It locks what all databases share until its end: several at once would only wait for each other. */
+  readonly serial: boolean
+  /** What has to have come about, and what comes about by this. What nobody provides is there already. */
+  readonly needs: ReadonlyArray<string>
+  readonly provides: ReadonlyArray<string>
 }
 
 export const step = (
@@ -68,6 +77,11 @@ export const step = (
     readonly password?: RolePassword | null
     readonly doomed?: string
     readonly refused?: string
+    readonly source?: string
+    readonly drops?: string
+    readonly serial?: boolean
+    readonly needs?: ReadonlyArray<string>
+    readonly provides?: ReadonlyArray<string>
   } = {}
 ): Step => ({
   object,
@@ -79,7 +93,12 @@ export const step = (
   creates: more.creates ?? null,
   password: more.password ?? null,
   doomed: more.doomed ?? null,
-  refused: more.refused ?? null
+  refused: more.refused ?? null,
+  source: more.source ?? null,
+  drops: more.drops ?? null,
+  serial: more.serial ?? false,
+  needs: more.needs ?? [],
+  provides: more.provides ?? []
 })
 
 /** What is to be done inside one database. */
@@ -92,6 +111,8 @@ export interface DatabaseWork {
   readonly steps: ReadonlyArray<Step>
   /** Whether to look into the database for what `perDatabase` decides. */
   readonly inspect: boolean
+  /** As of a step, for whatever is done in it. */
+  readonly needs: ReadonlyArray<string>
 }
 
 export interface Phase {
@@ -104,6 +125,8 @@ export interface Plan {
   readonly phases: ReadonlyArray<Phase>
   /** Work that the spec asks for and that is left out on purpose. */
   readonly warnings: ReadonlyArray<string>
+  /** Databases of the spec that cannot be entered, although the spec does not shut them. */
+  readonly shut: ReadonlyArray<string>
 }
 
 /** The steps that are certain to run, in order. */

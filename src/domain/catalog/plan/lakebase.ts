@@ -6,6 +6,7 @@
  */
 import { ident, literal } from "../../postgres/Quote.ts"
 import type { Draft } from "./Draft.ts"
+import * as Outcome from "./Outcome.ts"
 import { named, type Step, step } from "./Step.ts"
 
 const monitor = named("role", "databricks_monitor")
@@ -22,7 +23,11 @@ export const databricksRoles = (draft: Draft): ReadonlyArray<Step> =>
     if (draft.roles.has(name)) return []
     draft.roles.set(name, null)
     const options = clause === "" ? "" : ` ${clause}`
-    return [step(named("role", name), "missing", `CREATE ROLE ${name} LOGIN PASSWORD NULL${options}`)]
+    return [
+      step(named("role", name), "missing", `CREATE ROLE ${name} LOGIN PASSWORD NULL${options}`, {
+        provides: [Outcome.role(name)]
+      })
+    ]
   })
 
 const timeoutOf = (draft: Draft, role: string): string | undefined =>
@@ -37,7 +42,8 @@ export const readerTimeouts = (draft: Draft): ReadonlyArray<Step> => {
           step(
             named("role", role),
             `readers are limited to ${timeout}`,
-            `ALTER ROLE ${ident(role)} SET statement_timeout = ${literal(timeout)}`
+            `ALTER ROLE ${ident(role)} SET statement_timeout = ${literal(timeout)}`,
+            { needs: [Outcome.role(role)] }
           )
         ]
       : []
@@ -48,20 +54,29 @@ export const readerTimeouts = (draft: Draft): ReadonlyArray<Step> => {
 export const authExtension = (): ReadonlyArray<Step> => {
   const object = named("extension", "databricks_auth")
   return [
-    step(object, "made anew", "DROP EXTENSION IF EXISTS databricks_auth"),
-    step(object, "made anew", "CREATE EXTENSION databricks_auth WITH SCHEMA public"),
-    step(object, "for monitoring", "GRANT SELECT ON public.databricks_auth_metrics TO pg_monitor")
+    step(object, "made anew", "DROP EXTENSION IF EXISTS databricks_auth", { provides: [Outcome.freed(object)] }),
+    step(object, "made anew", "CREATE EXTENSION databricks_auth WITH SCHEMA public", {
+      needs: [Outcome.freed(object)],
+      provides: [object]
+    }),
+    step(object, "for monitoring", "GRANT SELECT ON public.databricks_auth_metrics TO pg_monitor", { needs: [object] })
   ]
 }
 
 export const databricksGrants = (): ReadonlyArray<Step> =>
-  [
-    "USAGE ON SCHEMA neon",
-    "SELECT, INSERT, UPDATE ON public.health_check",
-    "EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(pg_catalog.text)",
-    "SELECT ON neon.neon_perf_counters",
-    "EXECUTE ON FUNCTION neon.get_perf_counters()"
-  ].map((right) => step(monitor, "for monitoring", `GRANT ${right} TO databricks_monitor`))
+  (
+    [
+      ["USAGE ON SCHEMA neon", Outcome.schema("neon")],
+      ["SELECT, INSERT, UPDATE ON public.health_check", Outcome.table("public.health_check")],
+      ["EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(pg_catalog.text)", null],
+      ["SELECT ON neon.neon_perf_counters", Outcome.extension("neon")],
+      ["EXECUTE ON FUNCTION neon.get_perf_counters()", Outcome.extension("neon")]
+    ] as const
+  ).map(([right, on]) =>
+    step(monitor, "for monitoring", `GRANT ${right} TO databricks_monitor`, {
+      needs: on === null ? [monitor] : [monitor, on]
+    })
+  )
 
 const HEALTH_CHECK = `CREATE OR REPLACE FUNCTION public.health_check_write_succeeds() RETURNS pg_catalog.int4
 LANGUAGE plpgsql AS $body$
@@ -77,6 +92,10 @@ $body$`
 export const databricksFunctions = (draft: Draft): ReadonlyArray<Step> => [
   ...(timeoutOf(draft, "databricks_monitor") === "60s"
     ? []
-    : [step(monitor, "limited to 60 s", "ALTER ROLE databricks_monitor SET statement_timeout = '60s'")]),
+    : [
+        step(monitor, "limited to 60 s", "ALTER ROLE databricks_monitor SET statement_timeout = '60s'", {
+          needs: [monitor]
+        })
+      ]),
   step(named("function", "public.health_check_write_succeeds"), "for probes", HEALTH_CHECK)
 ]

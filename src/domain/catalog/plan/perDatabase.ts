@@ -11,6 +11,8 @@ import type { Inspection } from "../Inspection.ts"
 import { stored } from "../Name.ts"
 import { INVALID } from "../Snapshot.ts"
 import type { Draft, DraftDatabase } from "./Draft.ts"
+import { refusesSessions } from "./databases.ts"
+import * as Outcome from "./Outcome.ts"
 import { type DatabaseWork, named, type Step, step } from "./Step.ts"
 
 /** The owner that databases keep until the spec says otherwise. */
@@ -44,12 +46,13 @@ export const dropSubscriptions = (database: string): Step => {
       "  END LOOP;",
       "END"
     ]),
-    { database }
+    // That lock is one for the whole cluster, and kept to the end of the transaction.
+    { database, alone: true, serial: true, provides: [Outcome.withoutSubscriptions(database)] }
   )
 }
 
-/** A database the plan may enter; says so when it may not. */
-const enterable = (draft: Draft, name: string): DraftDatabase | null => {
+/** A database the plan may enter; says so when it may not. `wanted`: whether the spec means it to be entered. */
+const enterable = (draft: Draft, name: string, wanted: boolean): DraftDatabase | null => {
   const row = draft.databases.get(stored(name))
   if (row === undefined) {
     draft.warnings.push(`${named("database", name)} does not exist: skipped`)
@@ -57,6 +60,7 @@ const enterable = (draft: Draft, name: string): DraftDatabase | null => {
   }
   if (row.connectable && row.limit !== INVALID) return row
   draft.warnings.push(`${named("database", name)} does not accept connections: skipped`)
+  if (wanted) draft.shut.push(row.name)
   return null
 }
 
@@ -66,10 +70,10 @@ const hasSubscriptions = (draft: Draft, name: string) => draft.snapshot.subscrib
 export const doomedSubscriptions = (spec: ComputeSpec, draft: Draft): ReadonlyArray<DatabaseWork> =>
   (spec.delta_operations ?? []).flatMap((op) => {
     if (op.action !== "delete_db" || !hasSubscriptions(draft, stored(op.name))) return []
-    const row = enterable(draft, op.name)
+    const row = enterable(draft, op.name, false)
     if (row === null) return []
     const { oid, owner } = row
-    return [{ database: row.name, oid, owner, steps: [dropSubscriptions(row.name)], inspect: false }]
+    return [{ database: row.name, oid, owner, steps: [dropSubscriptions(row.name)], inspect: false, needs: [] }]
   })
 
 /** Whether subscriptions inherited from the parent branch are still to be dropped on this timeline. */
@@ -77,6 +81,10 @@ export const subscriptionsPending = (spec: ComputeSpec, draft: Draft): boolean =
   spec.drop_subscriptions_before_start &&
   (draft.snapshot.subscriptionsDroppedFor === null ||
     draft.snapshot.subscriptionsDroppedFor !== draft.snapshot.timeline)
+
+/** What was created since belongs to users: the apply comes again when another database could not be entered. */
+const isCleaned = (draft: Draft, { oid }: DraftDatabase): boolean =>
+  oid !== null && draft.snapshot.cleaned?.has(oid) === true
 
 /** The name a database had when it was looked at: a rename of this very plan does not move its subscriptions. */
 const foundName = (draft: Draft, row: DraftDatabase): string =>
@@ -92,14 +100,24 @@ export const publicRights = (owner: string, database: string, found: Inspection,
       schema,
       `what our own role creates in it is for the privileged role, too: ${kind.toLowerCase()}`,
       `ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON ${kind} TO ${privilegedRole} WITH GRANT OPTION`,
-      { database }
+      { database, needs: [Outcome.role(privilegedRole)] }
     )
   return [
     ...(ADMINS.includes(found.publicOwner) && owner !== found.publicOwner
-      ? [step(schema, "belongs to the database's owner", `ALTER SCHEMA public OWNER TO ${ident(owner)}`, { database })]
+      ? [
+          step(schema, "belongs to the database's owner", `ALTER SCHEMA public OWNER TO ${ident(owner)}`, {
+            database,
+            needs: [Outcome.role(owner), Outcome.ownerOf(database)]
+          })
+        ]
       : []),
     ...(found.webAccess === false && draft.snapshot.version >= 150_000
-      ? [step(schema, "web_access creates in it", "GRANT CREATE ON SCHEMA public TO web_access", { database })]
+      ? [
+          step(schema, "web_access creates in it", "GRANT CREATE ON SCHEMA public TO web_access", {
+            database,
+            needs: [Outcome.role("web_access")]
+          })
+        ]
       : []),
     ...(found.tablesGranted ? [] : [defaults("TABLES")]),
     ...(found.sequencesGranted ? [] : [defaults("SEQUENCES")])
@@ -115,14 +133,17 @@ export const databaseWork = (
   const pending = subscriptionsPending(spec, draft)
   const seen = new Set<string>()
   return spec.cluster.databases.flatMap((database): ReadonlyArray<DatabaseWork> => {
-    const row = enterable(draft, database.name)
+    const row = enterable(draft, database.name, !refusesSessions(database))
     if (row === null || seen.has(row.name)) return []
     seen.add(row.name)
     const before = foundName(draft, row)
-    const known = pending && hasSubscriptions(draft, before) ? [dropSubscriptions(row.name)] : []
+    const inherited = pending && hasSubscriptions(draft, before) && !isCleaned(draft, row)
+    const known = inherited ? [dropSubscriptions(row.name)] : []
     const found = draft.snapshot.inspections.get(before)
     const steps = found === undefined ? known : [...known, ...publicRights(row.owner, row.name, found, draft)]
     const inspect = found === undefined && !settled(row)
-    return inspect || steps.length > 0 ? [{ database: row.name, oid: row.oid, owner: row.owner, steps, inspect }] : []
+    if (!inspect && steps.length === 0) return []
+    const needs = [Outcome.database(row.name)]
+    return [{ database: row.name, oid: row.oid, owner: row.owner, steps, inspect, needs }]
   })
 }

@@ -76,6 +76,7 @@ export const plan = (
   if (refusal !== undefined) return Result.fail(refusal)
   return Result.succeed({
     phases: phases.filter(({ steps, databases }) => steps.length > 0 || databases.length > 0),
-    warnings: [...new Set(state.warnings)]
+    warnings: [...new Set(state.warnings)],
+    shut: [...new Set(state.shut)]
   })
 }

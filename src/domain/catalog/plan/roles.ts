@@ -12,6 +12,7 @@ import { passwordVerifier } from "../../spec/PasswordVerifier.ts"
 import { stored } from "../Name.ts"
 import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
 import type { Draft } from "./Draft.ts"
+import * as Outcome from "./Outcome.ts"
 import { named, quotedName, type Step, step } from "./Step.ts"
 
 export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
@@ -23,7 +24,8 @@ export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
     step(
       named("role", name),
       "the privileged role is missing",
-      `CREATE ROLE ${name} CREATEDB CREATEROLE NOLOGIN ${replication}BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data`
+      `CREATE ROLE ${name} CREATEDB CREATEROLE NOLOGIN ${replication}BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data`,
+      { provides: [Outcome.role(name)] }
     )
   ]
 }
@@ -34,15 +36,19 @@ export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step
     if (op.action !== "rename_role") return []
     if (op.new_name === null) return draft.refuse(`rename_role of ${quotedName(op.name)} has no new_name`)
     if (!draft.roles.has(stored(op.name))) return []
+    const from = Outcome.role(op.name)
+    const to = Outcome.role(op.new_name)
+    const rename = step(
+      named("role", op.name),
+      `to be renamed to ${quotedName(op.new_name)}`,
+      `ALTER ROLE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`,
+      { needs: [from], provides: [to, Outcome.freed(from)] }
+    )
+    // The server is going to refuse it, and both stay what they are.
+    if (draft.roles.has(stored(op.new_name))) return [{ ...rename, provides: [] }]
     draft.roles.delete(stored(op.name))
     draft.roles.set(stored(op.new_name), null)
-    return [
-      step(
-        named("role", op.name),
-        `to be renamed to ${quotedName(op.new_name)}`,
-        `ALTER ROLE ${ident(op.name)} RENAME TO ${ident(op.new_name)}`
-      )
-    ]
+    return [rename]
   })
 
 /** Roles that local_proxy logs in after it has checked a JWT: they must stay subject to row level security. */
@@ -99,23 +105,34 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyAr
     const name = stored(role.name)
     const found = draft.roles.get(name)
     if (settled(role, password)) return []
+    const own = Outcome.role(role.name)
+    const made = { needs: [Outcome.freed(own)], provides: [own] }
+    const changed = { needs: [own], provides: [] }
     if (Result.isFailure(password)) {
       const head = `${found === undefined ? "CREATE" : "ALTER"} ROLE ${ident(role.name)} PASSWORD ${HIDDEN}`
-      return [step(named("role", role.name), "its password cannot be set", head, { refused: password.failure })]
+      return [
+        step(named("role", role.name), "its password cannot be set", head, {
+          refused: password.failure,
+          ...(found === undefined ? made : changed)
+        })
+      ]
     }
     draft.roles.set(name, password.success)
-    const written = (reason: string, head: string) => {
+    const written = (reason: string, head: string, outcomes: Pick<Step, "needs" | "provides">) => {
       const wanted = { ...role, encrypted_password: password.success }
       const { sql, ...more } = withPassword(head, wanted, password.success)
       const statement = roleStatement(head, wanted)
-      return [step(named("role", role.name), reason, sql, { ...more, statement, alone: !isPlain(role.options) })]
+      const alone = !isPlain(role.options)
+      return [step(named("role", role.name), reason, sql, { ...more, statement, alone, ...outcomes })]
     }
-    if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`)
-    if (jwt.has(name)) return written("missing; authenticated by JWT", `CREATE ROLE ${ident(role.name)}`)
-    return written(
-      "missing",
-      `CREATE ROLE ${ident(role.name)} INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE ${draft.settings.privilegedRole}`
-    )
+    const create = `CREATE ROLE ${ident(role.name)}`
+    if (found !== undefined) return written("its password differs", `ALTER ROLE ${ident(role.name)}`, changed)
+    if (jwt.has(name)) return written("missing; authenticated by JWT", create, made)
+    const { privilegedRole } = draft.settings
+    return written("missing", `${create} INHERIT CREATEROLE CREATEDB BYPASSRLS REPLICATION IN ROLE ${privilegedRole}`, {
+      ...made,
+      needs: [...made.needs, Outcome.role(privilegedRole)]
+    })
   })
 }
 

@@ -7,13 +7,18 @@
  */
 import { type ComputeSpec, findSetting } from "../../spec/ComputeSpec.ts"
 import type { Draft } from "./Draft.ts"
+import * as Outcome from "./Outcome.ts"
 import { subscriptionsPending } from "./perDatabase.ts"
 import { named, quotedName, type Step, step } from "./Step.ts"
 
 export const schemaNeon = (draft: Draft): ReadonlyArray<Step> =>
   draft.snapshot.schemaNeon
     ? []
-    : [step(named("schema", "neon"), "missing", "CREATE SCHEMA IF NOT EXISTS neon AUTHORIZATION cloud_admin")]
+    : [
+        step(named("schema", "neon"), "missing", "CREATE SCHEMA IF NOT EXISTS neon AUTHORIZATION cloud_admin", {
+          provides: [Outcome.schema("neon")]
+        })
+      ]
 
 const installed = (draft: Draft, name: string) => draft.snapshot.extensions.find((found) => found.name === name)
 
@@ -32,7 +37,15 @@ export const otherExtensions = (spec: ComputeSpec, draft: Draft): ReadonlyArray<
 export const neonExtension = (draft: Draft): ReadonlyArray<Step> => {
   const object = named("extension", "neon")
   const found = installed(draft, "neon")
-  if (found === undefined) return [step(object, "missing", "CREATE EXTENSION IF NOT EXISTS neon WITH SCHEMA neon")]
+  if (found === undefined) {
+    return [
+      step(object, "missing", "CREATE EXTENSION IF NOT EXISTS neon WITH SCHEMA neon", {
+        needs: [Outcome.schema("neon")],
+        provides: [Outcome.extension("neon")]
+      })
+    ]
+  }
+  const relocatable = `${object} to be relocatable`
   return [
     ...(found.relocatable
       ? []
@@ -40,12 +53,17 @@ export const neonExtension = (draft: Draft): ReadonlyArray<Step> => {
           step(
             object,
             "not marked relocatable",
-            "UPDATE pg_catalog.pg_extension SET extrelocatable = true WHERE extname OPERATOR(pg_catalog.=) 'neon' AND NOT extrelocatable"
+            "UPDATE pg_catalog.pg_extension SET extrelocatable = true WHERE extname OPERATOR(pg_catalog.=) 'neon' AND NOT extrelocatable",
+            { provides: [relocatable] }
           )
         ]),
     ...(found.schema === "neon"
       ? []
-      : [step(object, `it is in schema ${quotedName(found.schema)}`, "ALTER EXTENSION neon SET SCHEMA neon")]),
+      : [
+          step(object, `it is in schema ${quotedName(found.schema)}`, "ALTER EXTENSION neon SET SCHEMA neon", {
+            needs: [Outcome.schema("neon"), relocatable]
+          })
+        ]),
     ...(found.version === draft.snapshot.neonAvailable
       ? []
       : [
@@ -71,7 +89,8 @@ export const availabilityCheck = (draft: Draft): ReadonlyArray<Step> =>
               "updated_at pg_catalog.timestamptz DEFAULT pg_catalog.now())",
             "INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now()) " +
               "ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at"
-          ].join("; ")
+          ].join("; "),
+          { provides: [Outcome.table("public.health_check")] }
         )
       ]
 
@@ -88,7 +107,13 @@ export const recordDroppedSubscriptions = (spec: ComputeSpec, draft: Draft): Rea
             "INSERT INTO neon.drop_subscriptions_done (id, timeline_id) " +
               "VALUES (1, pg_catalog.current_setting('neon.timeline_id')) " +
               "ON CONFLICT (id) DO UPDATE SET timeline_id = excluded.timeline_id"
-          ].join("; ")
+          ].join("; "),
+          {
+            needs: [
+              Outcome.schema("neon"),
+              ...spec.cluster.databases.map(({ name }) => Outcome.withoutSubscriptions(name))
+            ]
+          }
         )
       ]
     : []

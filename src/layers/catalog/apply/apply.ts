@@ -1,14 +1,16 @@
 /**
  * From a spec to a catalog that matches it: look, plan, run in stages. Nothing is opened or lifted when nothing is to do.
+ * What fails keeps nothing from being done that does not depend on it.
  *
  * Source: `compute_tools/src/compute.rs` (`apply_spec_sql`).
  */
 import * as Effect from "effect/Effect"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { draft } from "../../../domain/catalog/plan/Draft.ts"
+import * as Outcome from "../../../domain/catalog/plan/Outcome.ts"
 import { publicRights } from "../../../domain/catalog/plan/perDatabase.ts"
 import { plan } from "../../../domain/catalog/plan/plan.ts"
-import { isEmpty, type PhaseName, type Plan, phaseNames } from "../../../domain/catalog/plan/Step.ts"
+import { type DatabaseWork, isEmpty, type PhaseName, type Plan, phaseNames } from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
@@ -17,21 +19,32 @@ import { dropRoles } from "../dropRoles.ts"
 import { readSnapshot } from "../look/read.ts"
 import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./create.ts"
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
-import { execute, type Item, isLost } from "./execute.ts"
+import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
+import { fails } from "./failure.ts"
 import type { Failure, Journal } from "./journal.ts"
+import { lookAgain } from "./lookAgain.ts"
+import { makeMainSession } from "./mainSession.ts"
+import { makeObstacles } from "./obstacles.ts"
 import type { Settled } from "./settled.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
+import { freeSlots } from "./slots.ts"
 
 export interface ApplyParts {
   readonly sql: Sql["Service"]
   readonly settings: PlanSettings
   readonly settled: Settled
   readonly sizeLimit: SizeLimit
+  /** Shows in the wait for the apply whom it waits for. */
+  readonly note: (text: string | null) => Effect.Effect<void>
 }
 
 const APPLICATION = "compute_ctl:apply_config"
+/** Nobody has had the time to come by a lock that is worth waiting for. */
+const START = "-c lock_timeout=15000"
 /** A statement that takes this long there means that the pageserver is in trouble. */
 const LAKEBASE_START = "-c statement_timeout=2min"
+
+const ADMINS: ReadonlyArray<string | undefined> = ["cloud_admin", "zenith_admin"]
 
 const at = (name: PhaseName) => phaseNames.indexOf(name)
 
@@ -47,17 +60,27 @@ const worksOf = (whole: Plan, name: PhaseName) => whole.phases.find((phase) => p
 const circumstancesOf = ({ spec }: ParsedSpec, snapshot: Snapshot) =>
   snapshot.roles.has("web_access") || spec.cluster.roles.some(({ name }) => name === "web_access") ? "web" : "plain"
 
+/** Whether our own database belongs to a tenant, or is about to. */
+const isShared = ({ spec }: ParsedSpec, { databases, system }: Snapshot): boolean =>
+  [
+    databases.find(({ name }) => name === system)?.owner,
+    ...spec.cluster.databases.flatMap(({ name, owner }) => (name === system ? [owner] : []))
+  ].some((owner) => owner !== undefined && !ADMINS.includes(owner))
+
 type Stage = Effect.Effect<ReadonlyArray<Failure>>
 
-/** A stage that fails is the last. */
+/** All of them, unless our own session is lost: what it had still to do would only fail in its turn. */
 const inOrder = (stages: ReadonlyArray<Stage>): Stage =>
   Effect.gen(function* () {
+    const failures: Array<Failure> = []
     for (const stage of stages) {
-      const failures = yield* stage
-      if (failures.length > 0) return failures
+      if (failures.some(endsAll)) return failures
+      failures.push(...(yield* stage))
     }
-    return []
+    return failures
   })
+
+const endsAll = (failure: Failure): boolean => isLost(failure) && !failure.alone
 
 /** Both come to their end. */
 const together = (one: Stage, other: Stage): Stage =>
@@ -67,69 +90,114 @@ const together = (one: Stage, other: Stage): Stage =>
 const overlaps = (whole: Plan, creates: ReadonlyArray<Item>): boolean =>
   !dependOnOrder(creates) && worksOf(whole, "databases").every(({ database }) => !/^template[01]$/.test(database))
 
+/** How many sessions may work in databases at once; `tight`: there is only one, with none beside it. */
+const roomFor = (whole: Plan, { concurrency }: ApplyOptions, main: SqlSession) =>
+  whole.phases.every(({ name, databases }) => databases.length === 0 && name !== "drop roles")
+    ? Effect.succeed({ concurrency, tight: false })
+    : Effect.map(freeSlots(main), (free) => ({
+        concurrency: Math.max(1, Math.min(concurrency, free)),
+        tight: free < 1
+      }))
+
 export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
   Effect.gen(function* () {
     const { sql, settings, sizeLimit } = parts
+    const moreOptions =
+      options.phase === "start" ? [START, ...(settings.lakebase ? [LAKEBASE_START] : [])].join(" ") : ""
     const open = (database?: string) =>
       sql.session({
         applicationName: APPLICATION,
         maintenance: true,
         ...(database !== undefined && { database }),
-        ...(settings.lakebase && options.phase === "start" && { moreOptions: LAKEBASE_START })
+        ...(moreOptions !== "" && { moreOptions })
       })
-    const main: SqlSession = yield* open()
-    const snapshot = yield* readSnapshot(main, spec)
+    const main = yield* makeMainSession(open())
+    const first = yield* main.get
+    const snapshot = yield* readSnapshot(first, spec)
     const settled = yield* parts.settled.during(snapshot.started)
-    const circumstances = circumstancesOf(spec, snapshot)
-    let skipped = 0
-    const whole = yield* Effect.fromResult(
-      plan(spec, snapshot, settings, (row) => {
-        const known = options.phase === "reconfigure" && settled.has(row, circumstances)
-        if (known) skipped += 1
-        return known
-      })
-    )
-    yield* journal.planned(whole, skipped)
+    const found: Snapshot = { ...snapshot, cleaned: settled.cleaned }
+    const circumstances = circumstancesOf(spec, found)
+    const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
+
+    const unseen = yield* Effect.fromResult(plan(spec, found, settings))
+    const { concurrency, tight } = yield* roomFor(unseen, options, first)
+    const pause = tight ? main.giveUp : Effect.void
+    const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency, pause, ...settings })
+    const whole = seen === found ? unseen : yield* Effect.fromResult(plan(spec, seen, settings))
+    yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
     yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
-    if (isEmpty(whole)) return []
+    if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }
 
     yield* sizeLimit.lifted
-    yield* sizeLimit.seenBy(main)
+    yield* Effect.flatMap(main.get, sizeLimit.seenBy)
+    const look = sql.session({ applicationName: APPLICATION, purpose: "probe", connectTimeout: "2 seconds" })
+    const obstacles = yield* makeObstacles(journal, look, parts.note)
+    const execution: Execution = { journal, obstacles, system: found.system, shared: isShared(spec, found) }
     const births = yield* makeBirths(worksOf(whole, "databases"))
     const visits: DatabaseVisits = {
       open,
-      journal,
+      execution,
       privilegedRole: settings.privilegedRole,
       born: births.of,
       mayBeGone: false,
-      decide: (work, found) => publicRights(work.owner, work.database, found, draft(snapshot, settings)),
-      succeeded: (work, found) => settled.add(found.oid, work.owner, circumstances)
+      decide: (work, inside) => publicRights(work.owner, work.database, inside, draft(found, settings)),
+      succeeded: (work, inside) => settled.add(inside.oid, work.owner, circumstances)
     }
-    const visiting = (phase: PhaseName, concurrency: number, mayBeGone = false) =>
-      visitDatabases(phase, worksOf(whole, phase), concurrency, { ...visits, mayBeGone })
-    const system = (from: PhaseName, to: PhaseName) => execute(main, between(whole, from, to), journal)
+    const visiting = (phase: PhaseName, sessions: number, mayBeGone = false): Stage => {
+      const works = worksOf(whole, phase)
+      if (works.length === 0) return Effect.succeed([])
+      return Effect.andThen(pause, visitDatabases(phase, works, sessions, { ...visits, mayBeGone }))
+    }
+    const onMain = (items: ReadonlyArray<Item>, use: typeof execute = execute): Stage => {
+      const [head, ...rest] = items
+      if (head === undefined) return Effect.succeed([])
+      return main.get.pipe(
+        Effect.matchEffect({
+          onSuccess: (session) => use(session, items, execution),
+          onFailure: (error) =>
+            Effect.andThen(
+              journal.skipped(
+                rest.map(({ step }) => step),
+                LOST
+              ),
+              fails(execution, head, error)
+            )
+        })
+      )
+    }
+    const system = (from: PhaseName, to: PhaseName) => onMain(between(whole, from, to))
     const creates = between(whole, "create and alter databases", "create and alter databases")
-    const sessions = sessionsFor(creates, options.concurrency)
-    // What was created gets its grants even when another database could not be created.
-    const creating = Effect.flatMap(createDatabases(main, creates, sessions, open, births, journal), (failures) => {
-      if (failures.some(isLost)) return Effect.succeed(failures)
-      const exists = ({ step }: Item) => !failures.some(({ object }) => object === step.object)
-      const granting = execute(main, between(whole, "grant databases", "grant databases").filter(exists), journal)
-      return Effect.map(granting, (more) => [...failures, ...more])
-    })
+    const sessions = sessionsFor(creates, concurrency)
+    const creating = Effect.ensuring(
+      onMain(creates, (session, items) => createDatabases(session, items, sessions, open, births, execution)),
+      births.over
+    )
+    const granting = system("grant databases", "grant databases")
     const preparing = system("schema neon", "schema neon")
     const remaining = system("other extensions", "availability check")
 
-    const early = visiting("drop subscriptions of databases to be deleted", options.concurrency, true)
+    const early = visiting("drop subscriptions of databases to be deleted", concurrency, true)
     const cluster = system("privileged role", "rename and delete databases")
-    const { privilegedRole } = settings
     const dropping = dropRoles(
-      { main, open, journal, privilegedRole, ...snapshot, concurrency: options.concurrency },
+      { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
       between(whole, "drop roles", "drop roles")
     )
-    const late = inOrder([dropping, system("databricks grants", "audit")])
-    const middle = overlaps(whole, creates)
-      ? [together(visiting("databases", options.concurrency - sessions + 1), inOrder([creating, preparing, remaining]))]
-      : [creating, preparing, together(visiting("databases", options.concurrency), remaining)]
-    return yield* inOrder([early, cluster, ...middle, late])
+    const late = system("databricks grants", "audit")
+    const making = [creating, granting, preparing]
+    const middle = tight
+      ? [...making, remaining, visiting("databases", 1)]
+      : overlaps(whole, creates)
+        ? [together(visiting("databases", concurrency - sessions + 1), inOrder([...making, remaining]))]
+        : [...making, together(visiting("databases", concurrency), remaining)]
+    const failures = yield* inOrder([early, cluster, ...middle, dropping, late])
+
+    const record = between(whole, "record dropped subscriptions", "record dropped subscriptions")
+    const cleaned = found.databases.filter(
+      ({ name }) => journal.obstacle([Outcome.withoutSubscriptions(name)]) === null
+    )
+    if (record.length > 0) yield* settled.clean(cleaned.map(({ oid }) => oid))
+    return { failures, shut: whole.shut, subscriptionsPending: !record.every(({ step }) => journal.isDone(step)) }
   })
+
+/** What an apply came to. */
+export type Applied = Effect.Success<ReturnType<typeof runApply>>

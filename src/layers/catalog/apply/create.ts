@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import type { DatabaseWork } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import type { SqlFailed } from "../../sql/SqlFailed.ts"
-import { execute, type Item, isLost } from "./execute.ts"
-import type { Failure, Journal } from "./journal.ts"
+import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
+import type { Failure } from "./journal.ts"
 
 const SESSIONS = 4
 /** Another session costs about as much as creating a database. */
@@ -18,34 +18,34 @@ const PER_SESSION = 4
 
 type Open = () => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
 
-/** Tells whoever waits for a database whether it has come into being. */
+/** Tells whoever waits for a database that its creation was tried. */
 export interface Births {
-  readonly of: (work: DatabaseWork) => Effect.Effect<boolean>
-  readonly told: (database: string, born: boolean) => Effect.Effect<void>
+  readonly of: (work: DatabaseWork) => Effect.Effect<void>
+  readonly told: (database: string) => Effect.Effect<void>
   /** Nothing more is going to be created. */
   readonly over: Effect.Effect<void>
 }
 
 export const makeBirths = (works: ReadonlyArray<DatabaseWork>): Effect.Effect<Births> =>
   Effect.gen(function* () {
-    const gates = new Map<string, Deferred.Deferred<boolean>>()
-    for (const { oid, database } of works) if (oid === null) gates.set(database, yield* Deferred.make<boolean>())
+    const gates = new Map<string, Deferred.Deferred<void>>()
+    for (const { oid, database } of works) if (oid === null) gates.set(database, yield* Deferred.make<void>())
     return {
       of: ({ database }) => {
         const gate = gates.get(database)
-        return gate === undefined ? Effect.succeed(true) : Deferred.await(gate)
+        return gate === undefined ? Effect.void : Deferred.await(gate)
       },
-      told: (database, born) => {
+      told: (database) => {
         const gate = gates.get(database)
-        return gate === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(gate, born))
+        return gate === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(gate, undefined))
       },
-      over: Effect.forEach(gates.values(), (gate) => Deferred.succeed(gate, false), { discard: true })
+      over: Effect.forEach(gates.values(), (gate) => Deferred.succeed(gate, undefined), { discard: true })
     }
   })
 
 /** A database may be the template of a later one of the list: then their order counts. */
 export const dependOnOrder = (items: ReadonlyArray<Item>): boolean =>
-  items.some(({ step }) => / TEMPLATE (?!"?template[01]\b)/i.test(step.sql))
+  items.some(({ step }) => step.source !== null && !/^template[01]$/.test(step.source))
 
 /** Sessions for creating, the one of the system database included. */
 export const sessionsFor = (items: ReadonlyArray<Item>, concurrency: number): number => {
@@ -60,13 +60,13 @@ export const createDatabases = (
   sessions: number,
   open: Open,
   births: Births,
-  journal: Journal
+  execution: Execution
 ): Effect.Effect<ReadonlyArray<Failure>> =>
   Effect.gen(function* () {
     const altered = yield* execute(
       main,
       items.filter(({ step }) => step.creates === null),
-      journal
+      execution
     )
     // One that cannot be opened is done without.
     const others = yield* Effect.forEach(Array.from({ length: sessions - 1 }), () => Effect.option(open()), {
@@ -80,10 +80,10 @@ export const createDatabases = (
     let lost = altered.some(isLost)
     const create = (session: SqlSession, item: Item) =>
       Effect.gen(function* () {
-        if (lost) return []
-        const failures = yield* execute(session, [item], journal)
+        if (lost) return yield* Effect.as(execution.journal.skipped([item.step], LOST), [])
+        const failures = yield* execute(session, [item], execution)
         lost ||= failures.some(isLost)
-        if (item.step.creates !== null) yield* births.told(item.step.creates, failures.length === 0)
+        if (item.step.creates !== null) yield* births.told(item.step.creates)
         return failures
       })
     const created = yield* Effect.forEach(

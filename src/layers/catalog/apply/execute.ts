@@ -7,11 +7,23 @@ import * as Redacted from "effect/Redacted"
 import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
+import { fails } from "./failure.ts"
 import type { Failure, Journal } from "./journal.ts"
+import type { Obstacles } from "./obstacles.ts"
 
 export interface Item {
   readonly phase: PhaseName
   readonly step: Step
+}
+
+/** What executing needs beside a session. */
+export interface Execution {
+  readonly journal: Journal
+  /** Our own database. */
+  readonly system: string
+  /** It has been given to a tenant, and is one of his like any other. */
+  readonly shared: boolean
+  readonly obstacles: Obstacles
 }
 
 /** One message each: consecutive steps that may share a transaction, or one that stands alone. */
@@ -79,59 +91,69 @@ const spanOf = (items: ReadonlyArray<Item>) => ({
   }
 })
 
-const send = (session: SqlSession, items: ReadonlyArray<Item>, journal: Journal): Effect.Effect<void, SqlFailed> => {
+const send = (session: SqlSession, items: ReadonlyArray<Item>, { journal, obstacles }: Execution) => {
   const steps = items.map(({ step }) => step)
-  return journal
-    .began(steps)
-    .pipe(
-      Effect.andThen(Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))),
-      Effect.andThen(journal.done(steps))
-    )
+  const sent = Effect.withSpan(run(session, items), "db_apply_changes", spanOf(items))
+  return Effect.andThen(journal.began(steps), obstacles.around(session, steps, sent)).pipe(
+    Effect.andThen(journal.done(steps))
+  )
 }
 
 /** In the server's words for a value that it does not take. */
 const refusalOf = ({ object }: Step, reason: string) =>
   new SqlFailed({ message: `${object}: ${reason}`, sqlstate: "22023", hint: null, detail: null })
 
-const sendOne = (session: SqlSession, item: Item, journal: Journal): Effect.Effect<ReadonlyArray<Failure>> =>
+const sendOne = (session: SqlSession, item: Item, execution: Execution): Effect.Effect<ReadonlyArray<Failure>> =>
   (item.step.refused === null
-    ? send(session, [item], journal)
-    : Effect.andThen(journal.began([item.step]), refusalOf(item.step, item.step.refused))
+    ? send(session, [item], execution)
+    : Effect.andThen(execution.journal.began([item.step]), refusalOf(item.step, item.step.refused))
   ).pipe(
     Effect.as([]),
-    Effect.catch((error) =>
-      Effect.as(journal.failed(item.step, error), [{ phase: item.phase, object: item.step.object, error }])
-    )
+    Effect.catch((error) => fails(execution, item, error))
   )
 
 /** The connection is gone; a statement that failed has a code. */
-export const isLost = ({ error }: Failure): boolean => error.sqlstate === null || error.sqlstate.startsWith("57P")
+export const isLost = ({ error }: { readonly error: SqlFailed }): boolean =>
+  error.sqlstate === null || error.sqlstate.startsWith("57P")
+
+export const LOST = "the connection was lost"
 
 /**
- * Runs all, in order. After a failure the rest of its phase still runs, as independent objects; later phases do not.
- * Succeeds with what failed.
+ * Runs all, in order, but what depends on something that failed before, here or in another session. Ends when the
+ * connection is lost. Succeeds with what failed.
  */
 export const execute = (
   session: SqlSession,
   items: ReadonlyArray<Item>,
-  journal: Journal
+  execution: Execution
 ): Effect.Effect<ReadonlyArray<Failure>> =>
   Effect.gen(function* () {
+    const { journal } = execution
     const failures: Array<Failure> = []
-    const oneByOne = (message: ReadonlyArray<Item>) =>
-      Effect.gen(function* () {
-        for (const item of message) {
-          const [first] = failures
-          if (first !== undefined && (first.phase !== item.phase || failures.some(isLost))) return
-          failures.push(...(yield* sendOne(session, item, journal)))
-        }
+    /** Those that nothing stands in the way of. */
+    const ready = (message: ReadonlyArray<Item>) =>
+      Effect.filter(message, ({ step }) => {
+        const because = failures.some(isLost) ? LOST : journal.obstacle(step.needs)
+        return because === null ? Effect.succeed(true) : Effect.as(journal.skipped([step], because), false)
       })
-    for (const message of messages(items)) {
-      if (failures.length > 0 || message.length === 1) {
+    const oneByOne = (message: ReadonlyArray<Item>) =>
+      Effect.forEach(
+        message,
+        (item) =>
+          Effect.flatMap(ready([item]), (alone) =>
+            Effect.forEach(alone, (one) =>
+              Effect.map(sendOne(session, one, execution), (failed) => failures.push(...failed))
+            )
+          ),
+        { discard: true }
+      )
+    for (const whole of messages(items)) {
+      const message = yield* ready(whole)
+      if (message.length <= 1) {
         yield* oneByOne(message)
         continue
       }
-      const sent = yield* Effect.result(send(session, message, journal))
+      const sent = yield* Effect.result(send(session, message, execution))
       if (sent._tag === "Success") continue
       yield* journal.undone(message.map(({ step }) => step))
       yield* oneByOne(message)

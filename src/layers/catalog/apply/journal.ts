@@ -3,24 +3,25 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Blocker } from "../../../domain/catalog/Blocker.ts"
 import { type PhaseName, type Plan, phaseNames, type Step } from "../../../domain/catalog/plan/Step.ts"
-import type { ApplyReport, PhaseReport, StepFailure, StepReport } from "../../../domain/catalog/Report.ts"
+import type { ApplyReport, StepFailure } from "../../../domain/catalog/Report.ts"
 import { wallMillisUnsafe } from "../../compute/clock/WallClock.ts"
 import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import { type Entry, phaseReport } from "./phaseReport.ts"
 
 export interface Failure {
   readonly phase: PhaseName
   readonly object: string
+  /** The one it was in the way of, or that was worked in; null for the cluster and our own database. */
+  readonly database: string | null
   readonly error: SqlFailed
+  /** It concerns nothing but what a tenant has in his hands, and stops no start. */
+  readonly alone: boolean
 }
 
-interface Entry {
-  readonly step: Step
-  state: StepReport["state"]
-  began: number | null
-  ended: number | null
-  error: StepFailure | null
-}
+/** What is to be done before other things, or depends on them. */
+export type Outcomes = Pick<Step, "needs" | "provides">
 
 export interface Journal {
   readonly planned: (plan: Plan, settled: number) => Effect.Effect<void>
@@ -28,11 +29,23 @@ export interface Journal {
   readonly found: (phase: PhaseName, steps: ReadonlyArray<Step>) => Effect.Effect<void>
   readonly visited: Effect.Effect<void>
   readonly began: (steps: ReadonlyArray<Step>) => Effect.Effect<void>
+  /** Who holds a lock that the steps wait for. Kept when they fail. */
+  readonly blocked: (steps: ReadonlyArray<Step>, by: ReadonlyArray<Blocker>) => Effect.Effect<void>
+  readonly blockersOf: (step: Step) => ReadonlyArray<Blocker>
   /** Back to pending: a transaction was rolled back and its steps are tried one by one. */
   readonly undone: (steps: ReadonlyArray<Step>) => Effect.Effect<void>
   readonly done: (steps: ReadonlyArray<Step>) => Effect.Effect<void>
   readonly failed: (step: Step, error: SqlFailed) => Effect.Effect<void>
-  readonly closed: (state: ApplyReport["state"], error: string | null) => Effect.Effect<void>
+  readonly skipped: (steps: ReadonlyArray<Step>, because: string) => Effect.Effect<void>
+  /** Why something cannot be done any more: what it needs has not come about. Null when nothing stands in its way. */
+  readonly obstacle: (needs: ReadonlyArray<string>) => string | null
+  readonly isDone: (step: Step) => boolean
+  /** What was not run by now is skipped. */
+  readonly closed: (
+    state: ApplyReport["state"],
+    error: string | null,
+    outcome?: Pick<ApplyReport, "failed_databases" | "subscriptions_pending">
+  ) => Effect.Effect<void>
   readonly report: Effect.Effect<ApplyReport>
 }
 
@@ -43,36 +56,11 @@ export const failureOf = ({ sqlstate, message, detail, hint }: SqlFailed): StepF
   hint
 })
 
-const stepReport = ({ step, state, began, ended, error }: Entry): StepReport => ({
-  object: step.object,
-  reason: step.reason,
-  database: step.database,
-  sql: step.sql,
-  state,
-  duration_ms: began === null || ended === null ? null : ended - began,
-  error
-})
-
-const phaseState = (entries: ReadonlyArray<Entry>): PhaseReport["state"] => {
-  if (entries.some(({ state }) => state === "failed")) return "failed"
-  if (entries.every(({ state }) => state === "done")) return "done"
-  return entries.some(({ began }) => began !== null) ? "running" : "pending"
-}
-
-// Not as arguments of one call: there is a step for each role, and a call takes some hundred thousand.
-const latest = (times: ReadonlyArray<number>) => times.reduce((one, other) => Math.max(one, other))
-const earliest = (times: ReadonlyArray<number>) => times.reduce((one, other) => Math.min(one, other))
-
-const phaseReport = (phase: PhaseName, entries: ReadonlyArray<Entry>): PhaseReport => {
-  const began = entries.flatMap((entry) => (entry.began === null ? [] : [entry.began]))
-  const ended = entries.flatMap((entry) => (entry.ended === null ? [] : [entry.ended]))
-  const open = began.length === 0 || ended.length < entries.length
-  return {
-    phase,
-    state: phaseState(entries),
-    duration_ms: open ? null : latest(ended) - earliest(began),
-    steps: entries.map(stepReport)
-  }
+const NOT_REACHED: Readonly<Record<ApplyReport["state"], string>> = {
+  running: "",
+  done: "there was nothing to do",
+  failed: "the apply ended before",
+  interrupted: "the apply was interrupted"
 }
 
 export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Journal> =>
@@ -82,9 +70,15 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
     const startedAt = new Date(wallMillisUnsafe(clock)).toISOString()
     const phases = new Map<PhaseName, Array<Entry>>()
     const entries = new Map<Step, Entry>()
+    /** What has not come about, and why. */
+    const missing = new Map<string, string>()
     let warnings: ReadonlyArray<string> = []
     let settledDatabases = 0
     let visitedDatabases = 0
+    let outcome: Pick<ApplyReport, "failed_databases" | "subscriptions_pending"> = {
+      failed_databases: [],
+      subscriptions_pending: false
+    }
     let state: ApplyReport["state"] = "running"
     let ended: number | null = null
     let error: string | null = null
@@ -93,7 +87,15 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
       const all = phases.get(phase) ?? []
       phases.set(phase, all)
       for (const step of steps) {
-        const entry: Entry = { step, state: "pending", began: null, ended: null, error: null }
+        const entry: Entry = {
+          step,
+          state: "pending",
+          began: null,
+          ended: null,
+          error: null,
+          because: null,
+          blockers: []
+        }
         all.push(entry)
         entries.set(step, entry)
       }
@@ -106,6 +108,14 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           if (entry !== undefined) change(entry, time)
         }
       })
+    const miss = ({ object, provides }: Step, how: string) => {
+      for (const outcome of provides) if (!missing.has(outcome)) missing.set(outcome, `${object} ${how}`)
+    }
+    const skip = (entry: Entry, because: string) => {
+      entry.state = "skipped"
+      entry.because = because
+      miss(entry.step, "was skipped")
+    }
 
     return {
       planned: (plan, settled) =>
@@ -124,29 +134,53 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
         update(steps, (entry, time) => {
           entry.began ??= time
         }),
+      blocked: (steps, by) =>
+        update(steps, (entry) => {
+          entry.blockers = by
+        }),
+      blockersOf: (step) => entries.get(step)?.blockers ?? [],
       undone: (steps) =>
         update(steps, (entry) => {
           entry.state = "pending"
           entry.began = null
           entry.ended = null
           entry.error = null
+          entry.blockers = []
         }),
       done: (steps) =>
         update(steps, (entry, time) => {
           entry.state = "done"
           entry.ended = time
+          entry.blockers = []
         }),
       failed: (step, cause) =>
         update([step], (entry, time) => {
           entry.state = "failed"
           entry.ended = time
           entry.error = failureOf(cause)
+          miss(step, "failed")
         }),
-      closed: (how, message) =>
+      skipped: (steps, because) =>
+        update(steps, (entry) => {
+          if (entry.state === "pending") skip(entry, because)
+        }),
+      obstacle: (needs) => {
+        const lacking = needs.find((outcome) => missing.has(outcome))
+        if (lacking === undefined) return null
+        const why = missing.get(lacking) ?? ""
+        return why.startsWith(lacking) ? `it depends on ${why}` : `it depends on ${lacking}: ${why}`
+      },
+      isDone: (step) => entries.get(step)?.state === "done",
+      closed: (how, message, found = outcome) =>
         Effect.sync(() => {
           state = how
           error = message
+          outcome = found
           ended = now()
+          for (const entry of entries.values()) {
+            if (entry.state !== "pending") continue
+            skip(entry, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran")
+          }
         }),
       report: Effect.sync(() => ({
         trigger,
@@ -155,6 +189,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
         duration_ms: ended === null ? null : ended - started,
         databases_settled: settledDatabases,
         databases_visited: visitedDatabases,
+        ...outcome,
         phases: phaseNames.flatMap((name) => {
           const found = phases.get(name)
           return found === undefined || found.length === 0 ? [] : [phaseReport(name, found)]

@@ -33,7 +33,7 @@ export const migrate = (
   failAt: number | null
 ) =>
   Effect.gen(function* () {
-    const session = yield* sql.session({ applicationName: "compute_ctl:migrations" })
+    const session = yield* sql.session({ applicationName: "compute_ctl:migrations", purpose: "change" })
     const all = migrations(privilegedRole)
     const last = yield* lastApplied(session)
     if (last !== null && last >= all.length) return

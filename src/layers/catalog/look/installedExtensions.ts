@@ -14,7 +14,7 @@ import type { InstalledExtension } from "../Catalog.ts"
 const APPLICATION = "compute_ctl:get_installed_extensions"
 const DATABASES = 500
 /** Sessions at once; enough to hide the latency of storage, few enough to leave the clients theirs. */
-const CONCURRENCY = 4
+const CONCURRENCY = 3
 /** The bootstrap superuser. */
 const SUPERUSER = 10
 

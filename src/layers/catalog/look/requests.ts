@@ -1,42 +1,59 @@
 /**
- * Questions and small changes that come by HTTP: one short session each.
+ * Questions and small changes that come by HTTP: one short session each, that ends with the question.
  *
  * Source: `compute_tools/src/{catalog,checker}.rs`, `compute_tools/src/compute.rs` (`collect_insights`, `install_extension`,
  * `set_role_grants`).
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { parseControlFile } from "../../../domain/catalog/ControlFile.ts"
 import { stored } from "../../../domain/catalog/Name.ts"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { ident } from "../../../domain/postgres/Quote.ts"
-import { connectFailed, statementFailed } from "../../sql/failures.ts"
+import { statementFailed } from "../../sql/failures.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import { SqlFailed } from "../../sql/SqlFailed.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
 import { controlFileRows, fileText } from "../controlFile.ts"
 import { ExtensionNotInstalled, GrantsNotSet } from "../errors.ts"
 
 type Sessions = Sql["Service"]
 
-/** Rows of a question to a kept connection. */
+/** For all of a question, the wait for a connection too: a commit may hang where no limit of the server's counts. */
+const PATIENCE: Duration.Input = "45 seconds"
+
+const inTime = <A, E>(work: Effect.Effect<A, E>) =>
+  Effect.timeoutOrElse(work, {
+    duration: PATIENCE,
+    orElse: () =>
+      Effect.fail(
+        new SqlFailed({
+          message: "error communicating with the server: no answer in time",
+          sqlstate: null,
+          hint: null,
+          detail: null
+        })
+      )
+  })
+
+/** Rows of a question to a client of its own. */
 const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effect<ReadonlyArray<Row>, SqlFailed> =>
-  Effect.mapError(client.unsafe<Row>(text), ({ cause, message }) =>
-    message.includes("acquire connection") ? connectFailed(cause) : statementFailed(cause)
-  )
+  Effect.mapError(client.unsafe<Row>(text), ({ reason }) => statementFailed(reason.cause))
+
+const asking = <A>(sql: Sessions, applicationName: string, ask: (client: PgClient) => Effect.Effect<A, SqlFailed>) =>
+  inTime(Effect.scoped(Effect.flatMap(sql.pool({ applicationName }), ask)))
 
 const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
 const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
   datconnlimit OPERATOR(pg_catalog.=) '-2'::pg_catalog.int4 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
 
-export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
+const readObjects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
   Effect.gen(function* () {
-    const [roles, databases] = yield* Effect.all(
-      [
-        rowsOf<{ name: string; encrypted_password: string | null }>(client, ROLES),
-        rowsOf<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(client, DATABASES)
-      ],
-      { concurrency: 2 }
+    const roles = yield* rowsOf<{ name: string; encrypted_password: string | null }>(client, ROLES)
+    const databases = yield* rowsOf<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(
+      client,
+      DATABASES
     )
     return {
       roles: roles.map(({ name, encrypted_password }) => ({ name, encrypted_password, options: null })),
@@ -50,6 +67,8 @@ export const objects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFail
     }
   })
 
+export const objects = (sql: Sessions) => asking(sql, "compute_ctl:get_dbs_and_roles", readObjects)
+
 const DISK_FULL = "53100"
 const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now())
   ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`
@@ -58,6 +77,7 @@ export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> 
   sql.session({ applicationName: "compute_ctl:availability_checker" }).pipe(
     Effect.flatMap((session) => session.script(WRITE)),
     Effect.scoped,
+    inTime,
     Effect.catchIf(
       (error) => error.sqlstate === DISK_FULL,
       () => Effect.logWarning("Tenant disk is full")
@@ -73,7 +93,7 @@ const SLOWEST = `SELECT pg_catalog.row_to_json(s)::pg_catalog.text AS row FROM p
 /** Asked first, so that a compute without the extension does not log an error for every question. */
 const HAS_STATEMENTS = "SELECT pg_catalog.to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
 
-export const insights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
+const readInsights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
   Effect.gen(function* () {
     const [view] = yield* rowsOf<{ there: boolean }>(client, HAS_STATEMENTS)
     const rows = yield* (view?.there === true ? rowsOf<{ row: string }>(client, SLOWEST) : Effect.succeed([])).pipe(
@@ -84,6 +104,8 @@ export const insights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
     )
     return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(",")}]}`
   })
+
+export const insights = (sql: Sessions) => asking(sql, "compute_ctl:collect_insights", readInsights)
 
 interface Refusal {
   readonly message: string
@@ -102,7 +124,7 @@ const within = <A>(
   use: (session: SqlSession) => Effect.Effect<A, Refusal>
 ) =>
   sql
-    .session({ applicationName, database })
+    .session({ applicationName, database, purpose: "change" })
     .pipe(Effect.mapError(refusal("Failed to connect to the database")), Effect.flatMap(use), Effect.scoped)
 
 /** Characters of a statement that an error shows: its names are the client's. */

@@ -4,20 +4,38 @@
  *
  * Source: `compute_tools/src/catalog.rs` (`get_database_schema`).
  */
+
 import * as childProcess from "node:child_process"
 import * as path from "node:path"
 import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { childEnvironment } from "../../../domain/postgres/ChildEnvironment.ts"
+import { limits } from "../../../domain/postgres/SessionLimits.ts"
 import { workingDirectory } from "../../machine/child/workingDirectory.ts"
 import { inherited } from "../../machine/process/Environment.ts"
 import { comeEarlier } from "../../machine/process/OutOfMemory.ts"
 import type { Sql } from "../../sql/Sql.ts"
 import { DatabaseMissing, DumpFailed } from "../errors.ts"
 
+const APPLICATION = "compute_ctl:get_database_schema"
 const STDERR_KEPT = 4096
+/** Each has a session as long as it lasts. */
+const AT_ONCE = 2
+/** For another one to end, and for the first output: the whole catalog of the database is read before it. */
+const QUEUE_LIMIT = "1 minute"
+const FIRST_LIMIT = "10 minutes"
+/** Chunks of at most 64 KiB: a reader that is slow, or stalls, does not keep the session open. */
+const AHEAD = 256
+/** For `pg_dump` to cancel what it asks of the server. */
+const FAREWELL_MILLIS = 1000
+/** For the server to free a connection. */
+const RETRIES = 10
 
 interface Dump {
   readonly process: childProcess.ChildProcessByStdio<null, Readable, Readable>
@@ -35,6 +53,20 @@ const ended = ({ process, said }: Dump) =>
     }
     if (process.exitCode !== null || process.signalCode !== null) judge(process.exitCode, process.signalCode)
     else process.once("close", judge)
+  })
+
+/** On SIGTERM it cancels its statement in the server before it goes; the server ends one that is killed two seconds later. */
+const stop = (process: Dump["process"]) =>
+  Effect.callback<void>((resume) => {
+    if (process.exitCode !== null || process.signalCode !== null || process.pid === undefined)
+      return resume(Effect.void)
+    const killing = setTimeout(() => process.kill("SIGKILL"), FAREWELL_MILLIS)
+    process.once("exit", () => {
+      clearTimeout(killing)
+      resume(Effect.void)
+    })
+    process.stdout.destroy()
+    process.kill("SIGTERM")
   })
 
 const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) =>
@@ -55,11 +87,11 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
       })
       return { process, said }
     }),
-    ({ process }) => Effect.sync(() => process.kill("SIGKILL"))
+    ({ process }) => stop(process)
   )
 
 const exists = (sql: Sql["Service"], database: string) =>
-  sql.session({ applicationName: "compute_ctl:get_database_schema" }).pipe(
+  sql.session({ applicationName: APPLICATION }).pipe(
     Effect.flatMap((session) =>
       session.query<{ found: boolean }>(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1) AS found",
@@ -70,16 +102,27 @@ const exists = (sql: Sql["Service"], database: string) =>
     Effect.scoped
   )
 
-export const schemaDump = (sql: Sql["Service"], pgbin: string, database: string) =>
+const tooSlow = (what: string) => new DumpFailed({ reason: `${what}: not in time` })
+
+/** Nobody can enter while tenants hold all connections and another of our sessions the reserved ones. */
+const isFull = ({ reason }: DumpFailed) =>
+  /too many clients already|remaining connection slots are reserved/.test(reason)
+
+/** The process and its output, from the first on. `own` is the scope of the process, within that of the reader. */
+const begin = (sql: Sql["Service"], pgbin: string, database: string, own: Scope.Closeable, reader: Scope.Scope) =>
   Effect.gen(function* () {
-    if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
-    if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
-    const { host, port, user, password, options } = yield* sql.target({ applicationName: "pg_dump" })
+    yield* sql.place("question")
+    const { host, port, user, password, options } = yield* sql.target({ applicationName: APPLICATION })
     const dump = yield* spawn(
       path.join(path.dirname(pgbin), "pg_dump"),
-      ["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
+      [
+        ...["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
+        // It switches the limits of its session off and has one of its own for the locks it takes.
+        `--lock-wait-timeout=${limits.question.lock}`
+      ],
       // As an argument the name would be taken for a connection string when it has a `=` in it.
       childEnvironment(inherited(), {
+        PGAPPNAME: APPLICATION,
         PGDATABASE: database,
         PGOPTIONS: options,
         PGCONNECT_TIMEOUT: "10",
@@ -92,11 +135,47 @@ export const schemaDump = (sql: Sql["Service"], pgbin: string, database: string)
       const complete = new DumpFailed({ reason: text === "" ? error.reason : text })
       return Effect.andThen(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
     }
+    // Its session has ended with it, however long the rest of its output takes to be read.
+    const over = Effect.andThen(Effect.catch(ended(dump), told), Scope.close(own, Exit.void))
     const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
       dump.process.stdout,
       (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
-    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(Effect.catch(ended(dump), told)))))
-    const pull = yield* Stream.toPull(output)
-    const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" })))
+    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(over))), Stream.buffer({ capacity: AHEAD }))
+    const pull = yield* Scope.provide(Stream.toPull(output), reader)
+    const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" }))).pipe(
+      Effect.timeoutOrElse({ duration: FIRST_LIMIT, orElse: () => Effect.fail(tooSlow("first output")) })
+    )
     return Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
+  })
+
+export const makeDumps = (sql: Sql["Service"], pgbin: string) =>
+  Effect.map(Semaphore.make(AT_ONCE), (numbers) => {
+    const number = Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(
+        restore(
+          Effect.timeoutOrElse(numbers.take(1), {
+            duration: QUEUE_LIMIT,
+            orElse: () => Effect.fail(tooSlow("other dumps to end"))
+          })
+        ),
+        Effect.addFinalizer(() => numbers.release(1))
+      )
+    )
+    return (database: string) =>
+      Effect.gen(function* () {
+        if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
+        if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
+        const reader = yield* Effect.scope
+        const attempt = Effect.gen(function* () {
+          const own = yield* Scope.fork(reader)
+          return yield* Effect.andThen(number, begin(sql, pgbin, database, own, reader)).pipe(
+            Scope.provide(own),
+            Effect.onError(() => Scope.close(own, Exit.void))
+          )
+        })
+        return yield* Effect.retry(attempt, {
+          while: (error) => error._tag === "DumpFailed" && isFull(error),
+          schedule: Schedule.max([Schedule.spaced("500 millis"), Schedule.recurs(RETRIES)])
+        })
+      })
   })

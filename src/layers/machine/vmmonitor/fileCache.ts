@@ -26,7 +26,7 @@ const inTime = (what: string) =>
 
 const connect = (sql: Sql["Service"], connstr: string) =>
   sql
-    .session({ connstr, applicationName: "vm-monitor", connectTimeout: PATIENCE })
+    .session({ connstr, applicationName: "vm-monitor", purpose: "probe", connectTimeout: PATIENCE })
     .pipe(Effect.mapError(failed("failed to connect to Postgres")))
 
 const bytesOf = (setting: "neon.file_cache_size_limit" | "neon.max_file_cache_size") => (session: SqlSession) =>

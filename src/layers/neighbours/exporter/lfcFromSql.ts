@@ -70,7 +70,7 @@ const read = Effect.gen(function* () {
   const session = yield* sql.session({
     applicationName: "compute_ctl:autoscaling_metrics",
     connectTimeout: "2 seconds",
-    moreOptions: "-c statement_timeout=4000"
+    purpose: "probe"
   })
   const [present] = yield* session.query<Present>(probe)
   const found = new Map(

@@ -39,7 +39,7 @@ export const watchCertificates = Effect.gen(function* () {
         )
         if (yield* isApplied(digest)) return
         // Something else may have come first: then its end is waited for.
-        const begun = yield* Effect.option(state.transition("certificate changed"))
+        const begun = yield* Effect.option(state.transition("certificate changed", () => ({ unasked: true })))
         if (Option.isNone(begun)) continue
         yield* Effect.logInfo("TLS certificate has changed, reconfiguring")
         // Whatever comes of it, the next try is due to the next change.

@@ -30,7 +30,7 @@ const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration
 const queryState = Effect.gen(function* () {
   const sql = yield* Sql
   const session = yield* doing("connecting to postgres")(
-    sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true })
+    sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
   )
   const rows = yield* doing("querying LFC state")(
     session.query<{ readonly state: Uint8Array | null }>("SELECT neon.get_local_cache_state() AS state")

@@ -64,7 +64,7 @@ const load = (bytes: Uint8Array) =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const session = yield* doing("connecting to postgres")(
-      sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true })
+      sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
     )
     const loaded = session.query("SELECT neon.prewarm_local_cache($1::pg_catalog.bytea)", [bytes])
     const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))

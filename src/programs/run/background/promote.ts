@@ -148,7 +148,9 @@ const make = Effect.gen(function* () {
     })
 
   const session = Effect.flatMap(Sql, (sql) =>
-    doing("connecting to postgres")(sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true }))
+    doing("connecting to postgres")(
+      sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
+    )
   )
 
   /** From a replica to a Postgres that takes writes, and a state that says so. */
@@ -181,7 +183,7 @@ const make = Effect.gen(function* () {
           ),
           Effect.provide(context)
         )
-        const [took] = yield* Effect.timed(run({ afterConf }))
+        const [took] = yield* Effect.timed(run({ afterConf, forgiving: true }))
         return {
           status: "completed",
           lsn_wait_time_ms: times.lsnWait,

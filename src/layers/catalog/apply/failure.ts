@@ -1,0 +1,61 @@
+/**
+ * Which failures are a tenant's doing. They fail alone: the rest goes on, a start becomes `running`, and the next apply
+ * tries again. What the spec asks of roles and databases and Postgres refuses is the spec's fault, and fails a start.
+ *
+ * Source: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
+ */
+import * as Effect from "effect/Effect"
+import type { PhaseName } from "../../../domain/catalog/plan/Step.ts"
+import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import type { Execution, Item } from "./execute.ts"
+import type { Failure } from "./journal.ts"
+
+export const LOCK_NOT_AVAILABLE = "55P03"
+/** A session, a slot, a prepared transaction or a subscription uses the database. */
+export const OBJECT_IN_USE = "55006"
+const DEADLOCK_DETECTED = "40P01"
+const SERIALIZATION_FAILURE = "40001"
+
+/** What others hold at this moment. */
+const HELD: ReadonlySet<string | null> = new Set([
+  LOCK_NOT_AVAILABLE,
+  OBJECT_IN_USE,
+  DEADLOCK_DETECTED,
+  SERIALIZATION_FAILURE
+])
+
+/** Their objects are in our own database, where its owner may have some of the same name. */
+const WITHIN: ReadonlySet<PhaseName> = new Set([
+  "schema neon",
+  "databases",
+  "other extensions",
+  "neon extension",
+  "databricks auth extension",
+  "availability check",
+  "databricks grants",
+  "databricks functions",
+  "record dropped subscriptions",
+  "audit"
+])
+
+/** A connection that breaks is nobody's doing: the server has gone, or its machine is in trouble. */
+const isAnswer = ({ sqlstate }: SqlFailed) => sqlstate !== null && !sqlstate.startsWith("57P")
+
+/** Records a failed step. */
+export const fails = (
+  { journal, system, shared }: Execution,
+  { phase, step }: Item,
+  error: SqlFailed
+): Effect.Effect<ReadonlyArray<Failure>> =>
+  Effect.as(journal.failed(step, error), [
+    {
+      phase,
+      object: step.object,
+      database: step.database ?? step.drops ?? step.creates,
+      error,
+      alone:
+        (step.database !== null && step.database !== system) ||
+        HELD.has(error.sqlstate) ||
+        (shared && isAnswer(error) && (WITHIN.has(phase) || step.database === system))
+    }
+  ])
