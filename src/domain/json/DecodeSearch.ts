@@ -48,6 +48,8 @@ const containerOf = (whole: AST.AST): AST.Objects | AST.Arrays | null => {
   }
 }
 
+const isStruct = (ast: AST.AST | null): boolean => ast !== null && AST.isObjects(ast)
+
 /** Whether a container is right when all that is in it is. */
 const isPlain = (whole: AST.AST): boolean => {
   if (!passes(whole)) return false
@@ -75,6 +77,9 @@ const byObject = (duplicates: ReadonlyArray<JsonDuplicate>): ReadonlyMap<JsonVal
   return found
 }
 
+/** Stands for any number with a fraction. */
+const FRACTION = 0.5
+
 class Search {
   readonly shapes: Array<ShapeFault> = []
   readonly repeated: Array<Repeated> = []
@@ -93,8 +98,10 @@ class Search {
     return this.shapes.length >= this.most
   }
 
-  *visit(ast: AST.AST, value: JsonValue, keys: Keys): Steps<void> {
+  *visit(ast: AST.AST, given: JsonValue, keys: Keys): Steps<void> {
     if (++this.visited % STEP === 0) yield
+    // To a schema it is an object, whose members stand nowhere in the text.
+    const value = given instanceof JsonFloat && isStruct(containerOf(ast)) ? FRACTION : given
     const isContainer = typeof value === "object" && value !== null && !(value instanceof JsonFloat)
     // A container that is right need not be gone through, unless a member of it came twice.
     const goesInside = isContainer && (this.duplicates.size > 0 || this.json.large.has(value))

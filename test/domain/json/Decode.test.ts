@@ -104,6 +104,17 @@ describe("Decode", () => {
     }
   })
 
+  it("takes a number that was written with a fraction for no object", () => {
+    for (const number of ["1.0", "1e300", "1.5"]) {
+      expect(decodeJson(ComputeConfig, `{"compute_ctl_config":${number}}`)).toMatchObject({
+        failure: {
+          path: "compute_ctl_config",
+          message: expect.stringContaining("invalid type: floating point, expected an object")
+        }
+      })
+    }
+  })
+
   it("refuses whole floats where an integer is asked for, and takes any number as format version", () => {
     const text = (member: string) => `{"cluster":{"roles":[],"databases":[]},${member}}`
     expect(Result.isSuccess(decodeJson(ComputeSpec, text('"format_version":1.0,"suspend_timeout_seconds":1')))).toBe(
