@@ -22,6 +22,10 @@ export interface Draft {
   readonly snapshot: Snapshot
   readonly roles: Map<string, Redacted.Redacted<string> | null>
   readonly databases: Map<string, DraftDatabase>
+  /** Names that databases were found with, by oid. */
+  readonly names: ReadonlyMap<number, string>
+  /** Names of databases that have subscriptions. */
+  readonly subscribers: ReadonlySet<string>
   readonly warnings: Array<string>
   /** As in the plan. */
   readonly shut: Array<string>
@@ -37,6 +41,8 @@ export const draft = (snapshot: Snapshot, settings: PlanSettings): Draft => {
     snapshot,
     roles: new Map(snapshot.roles),
     databases: new Map(snapshot.databases.map((row) => [row.name, row])),
+    names: new Map(snapshot.databases.map(({ oid, name }) => [oid, name])),
+    subscribers: new Set(snapshot.subscribers),
     warnings: [],
     shut: [],
     refusals,

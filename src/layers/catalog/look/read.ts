@@ -3,10 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
-import { decodeInspection } from "../../../domain/catalog/Inspection.ts"
-import { decodeSnapshot, type Snapshot } from "../../../domain/catalog/Snapshot.ts"
+import { inspectionSteps } from "../../../domain/catalog/Inspection.ts"
+import { type Snapshot, snapshotSteps } from "../../../domain/catalog/Snapshot.ts"
+import type { JsonRejected } from "../../../domain/json/Decode.ts"
+import type { Steps } from "../../../domain/json/Json.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { inSlices } from "../../compute/clock/Slices.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
 import { controlFileRows } from "../controlFile.ts"
@@ -83,12 +85,14 @@ const misread = (what: string, reason: string) =>
 const answered = <A>(
   what: string,
   rows: ReadonlyArray<{ readonly answer: string }>,
-  decode: (json: string) => Result.Result<A, Schema.SchemaError>
+  decode: (json: string) => Steps<Result.Result<A, JsonRejected>>
 ): Effect.Effect<A, SqlFailed> => {
   const [row] = rows
   if (row === undefined) return Effect.fail(misread(what, "no row"))
   // A parse error prints what it parsed, and that holds password verifiers.
-  return Effect.mapError(Effect.fromResult(decode(row.answer)), () => misread(what, "not of the expected form"))
+  return Effect.mapError(Effect.flatMap(inSlices(decode(row.answer)), Effect.fromResult), () =>
+    misread(what, "not of the expected form")
+  )
 }
 
 /** The table exists only on timelines that were cleaned, or whose parent was. */
@@ -109,7 +113,7 @@ const droppedFor = (session: SqlSession) =>
 export const readSnapshot = (session: SqlSession, spec: ParsedSpec): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {
     const rows = yield* session.query<{ answer: string }>(SNAPSHOT)
-    const snapshot = yield* answered("the catalog", rows, decodeSnapshot)
+    const snapshot = yield* answered("the catalog", rows, snapshotSteps)
     if (!spec.spec.drop_subscriptions_before_start) return snapshot
     return { ...snapshot, subscriptionsDroppedFor: yield* droppedFor(session) }
   })
@@ -117,5 +121,5 @@ export const readSnapshot = (session: SqlSession, spec: ParsedSpec): Effect.Effe
 /** Looks into the database of the session. */
 export const inspect = (session: SqlSession, privilegedRole: string) =>
   Effect.flatMap(session.query<{ answer: string }>(INSPECTION, [privilegedRole]), (rows) =>
-    answered("a database", rows, decodeInspection)
+    answered("a database", rows, inspectionSteps)
   )
