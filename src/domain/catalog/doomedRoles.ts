@@ -93,6 +93,17 @@ const kindOf = (type: string): string =>
   `CASE ${KINDS.map(([from, to]) => `WHEN ${type} OPERATOR(pg_catalog.=) '${from}' THEN '${to}'`).join(" ")} ELSE 'TABLE' END`
 
 /**
+ * Neon lets the privileged role make event triggers, and calls them in the name of everybody but superusers: a giver's name
+ * would do, and what they call can take our own role back. Our sessions switch them off on 17 and newer; the extension's own
+ * switch works on all. Without the extension there is no such setting, and none but superusers make them before 17.
+ *
+ * Source: `pgxn/neon`, the setting `neon.event_triggers` and `neon_fmgr_hook`.
+ */
+const NO_EVENT_TRIGGERS = `IF pg_catalog.current_setting('neon.event_triggers', true) IS NOT NULL THEN
+    PERFORM pg_catalog.set_config('neon.event_triggers', 'off', true);
+  END IF;`
+
+/**
  * Privileges that somebody other than the object's owner has given to the role. DROP OWNED acts as the owner and leaves
  * them, with everything that the role has given on. Only their giver can take them back, and must be able to name the
  * object: where it lacks USAGE on a schema it has it for this moment.
@@ -107,6 +118,7 @@ DECLARE
   space pg_catalog.name;
   lent pg_catalog.name[];
 BEGIN
+  ${NO_EVENT_TRIGGERS}
   FOR held IN WITH mine AS (
     SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_shdepend AS d
       JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) d.refobjid
