@@ -10,10 +10,10 @@ import * as Schedule from "effect/Schedule"
 import type { Emulator } from "../../src/emulator/Emulator.ts"
 import { versionOf } from "../../src/emulator/postgres/Distribution.ts"
 import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.ts"
-import { startEmulator } from "../rig/emulator.ts"
+import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, setting } from "../rig/spec.ts"
-import { addDatabricksAuth, asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
+import { asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
 import { trips } from "./shadows.ts"
 
 const LIMIT = 400_000
@@ -110,6 +110,29 @@ const canaryLives = (compute: Compute, major: number) =>
     }
   })
 
+/** A standby on the same content, looked at and made a primary. Nobody confirms commits here but the machine itself. */
+const promoted = (emulator: Emulator, options: Partial<ComputeOptions>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const settings = [setting("synchronous_commit", "local")]
+      const compute = yield* startCompute({
+        emulator,
+        settings,
+        spec: { ...cache(emulator), mode: "Replica" },
+        ...options
+      })
+      yield* compute.waitFor("running")
+      assert.strictEqual((yield* compute.http({ path: "/readyz" })).status, 200)
+      assert.strictEqual((yield* post(compute, "/lfc/prewarm")).status, 202)
+      yield* settled(compute, "/lfc/prewarm")
+      const primary = { ...merge(compute.spec, wanted), mode: "Primary" }
+      const answer = yield* post(compute, "/promote", { spec: primary, wal_flush_lsn: "0/1" })
+      assert.include(answer.body, '"status":"completed"', compute.log().slice(-3000))
+      assert.include((yield* compute.http({ path: "/dbs_and_roles" })).body, '"made"')
+      untripped(compute, "a promotion")
+    })
+  )
+
 const cache = ({ addresses }: Emulator) => ({
   endpoint_id: "ep-1",
   endpoint_storage_addr: addresses.endpoint_storage,
@@ -128,7 +151,7 @@ for (const pgbin of servers.slice(0, 2)) {
         Effect.gen(function* () {
           const emulator = yield* startEmulator({ pgbin })
           const major = Number.parseInt(yield* versionOf(pgbin), 10)
-          yield* addDatabricksAuth(emulator)
+          yield* makeAuthExtension(emulator)
           yield* poison(emulator, major)
           const settings = [
             setting("shared_preload_libraries", "pg_stat_statements"),
@@ -136,6 +159,7 @@ for (const pgbin of servers.slice(0, 2)) {
             setting("autovacuum", "off", "bool")
           ]
           for (const [named, options] of Object.entries(paths)) {
+            yield* promoted(emulator, options)
             for (const lakebase of [false, true]) {
               yield* Effect.scoped(
                 Effect.gen(function* () {

@@ -2,8 +2,6 @@
  * A cluster with a canary behind every name, as the content of the emulator's timeline: what starts on it meets the traps
  * in its own database, in template1 and in every database made from that.
  */
-import * as fs from "node:fs"
-import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import pg from "pg"
@@ -134,18 +132,3 @@ export const poison = (emulator: Emulator, major: number) =>
       yield* keep(emulator, compute)
     })
   )
-
-/** The files of an extension that lakebase computes have. */
-export const addDatabricksAuth = (emulator: Emulator) =>
-  Effect.sync(() => {
-    const share = path.join(emulator.addresses.dir, "real")
-    const control = fs
-      .readdirSync(share, { recursive: true, encoding: "utf8" })
-      .find((file) => file.endsWith("extension/neon.control"))
-    const folder = path.join(share, path.dirname(control ?? ""))
-    fs.writeFileSync(path.join(folder, "databricks_auth.control"), "default_version = '1.0'\nrelocatable = true\n")
-    fs.writeFileSync(
-      path.join(folder, "databricks_auth--1.0.sql"),
-      "CREATE VIEW databricks_auth_metrics AS SELECT 1 AS n;"
-    )
-  })

@@ -48,6 +48,29 @@ describe("ping of a server", () => {
     })
   )
 
+  it.live("opens with the options that protect a session: who is trusted gets it before it says goodbye", () =>
+    Effect.gen(function* () {
+      const packets: Array<string> = []
+      const listening = yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const made = net.createServer((socket) => {
+            socket.on("error", () => undefined)
+            socket.once("data", (packet) => {
+              packets.push(packet.toString().slice(8))
+              socket.end(AUTHENTICATION_OK)
+            })
+          })
+          made.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
+        }),
+        (made) => Effect.sync(() => made.close())
+      )
+      const { port } = listening.address() as AddressInfo
+      const options = "-c search_path= -c event_triggers=off"
+      yield* ping({ server: { host: "127.0.0.1", port }, user: "u", database: "d", options })
+      expect(packets).toEqual([`user\0u\0database\0d\0application_name\0compute_ctl:liveness\0options\0${options}\0\0`])
+    })
+  )
+
   it.live("does not take a server that starts or stops for one that accepts", () =>
     Effect.gen(function* () {
       const text = "the database system is starting up"
