@@ -16,7 +16,7 @@ import { merge, setting } from "../rig/spec.ts"
 import { asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
 import { trips } from "./shadows.ts"
 
-const LIMIT = 400_000
+const LIMIT = 900_000
 
 /** The options of the connection string have the last word: the second path is what our own is there to prevent. */
 const paths: Readonly<Record<string, Partial<ComputeOptions>>> = {
@@ -43,6 +43,7 @@ const everything = (compute: Compute, dumps: boolean) =>
   Effect.gen(function* () {
     const well = (status: number, answer: { status: number; body: string }) =>
       assert.strictEqual(answer.status, status, `${answer.body}\n${compute.log().slice(-3000)}`)
+    assert.include((yield* compute.http({ path: "/apply" })).body, '"failed_databases":[]')
     yield* compute.waitForLog(/Finished migration id=12/)
     yield* compute.waitForLog("[NEON_EXT_STAT]")
     for (const where of [
