@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type Compute, startCompute } from "../rig/compute.ts"
-import { startFakeEmulator } from "../rig/emulator.ts"
+import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { beside } from "../rig/probe.ts"
+import { isKnown, peakMemory } from "../rig/resources.ts"
 import { makeConfig, merge, type SpecJson } from "../rig/spec.ts"
 
 const LIMIT = 240_000
@@ -35,6 +36,43 @@ const roles = (count: number) =>
   }))
 
 describe("a large spec", () => {
+  it.live(
+    "is applied, planned and reported while probes are answered, and in little memory",
+    () =>
+      Effect.gen(function* () {
+        const count = 100_000
+        const emulator = yield* startEmulator()
+        const compute = yield* startCompute({ emulator })
+        yield* compute.waitFor("running", 60_000)
+        const config = JSON.stringify(makeConfig(merge(compute.spec, { cluster: { roles: roles(count) } })))
+        const before = peakMemory(compute.pid)
+        const waits: Array<number> = []
+        const waiting = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+          Effect.map(beside(compute, work), ({ longest, value }) => {
+            waits.push(Math.round(longest))
+            return value
+          })
+        const post = { method: "POST", path: "/configure", headers: { "content-type": "application/json" } }
+        const configured = yield* waiting(compute.http({ ...post, body: config, limit: LIMIT }))
+        assert.strictEqual(configured.status, 200, configured.body.slice(0, 300))
+        assert.strictEqual(
+          yield* compute.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'role@_%' ESCAPE '@'"),
+          `${count}`
+        )
+        const applied = yield* waiting(compute.http({ path: "/apply", limit: LIMIT }))
+        const { phases } = JSON.parse(applied.body)
+        const steps = phases.flatMap((phase: { steps: ReadonlyArray<{ state: string }> }) => phase.steps)
+        assert.strictEqual(steps.length, count)
+        assert.isTrue(steps.every(({ state }: { state: string }) => state === "done"))
+        const planned = yield* waiting(compute.http({ path: "/plan", limit: LIMIT }))
+        assert.strictEqual(planned.body, '{"phases":[],"warnings":[]}')
+        const memory = peakMemory(compute.pid) - before
+        assert.isBelow(Math.max(...waits), 1000)
+        if (isKnown) assert.isBelow(memory, 700)
+      }),
+    LIMIT
+  )
+
   it.live(
     "is taken while probes are answered",
     () =>

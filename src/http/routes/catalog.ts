@@ -10,14 +10,14 @@ import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import * as api from "../api/catalog.ts"
-import { json, orStatus, refuse, requireRunning, route, streamed } from "../server/Route.ts"
+import { json, largeJson, orStatus, refuse, requireRunning, route, streamed } from "../server/Route.ts"
 
 /** A session of ours in a database of a user is no use of it. */
 const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.flatMap(Monitor, ({ disregard }) => disregard(work))
 
 const planned = (spec: ParsedSpec) =>
   unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.plan(spec))).pipe(
-    Effect.map((plan) => json(200, planReport(plan))),
+    Effect.flatMap((plan) => largeJson(200, planReport(plan))),
     orStatus(500)
   )
 
@@ -46,7 +46,7 @@ const shown = (last: ReconfigureReport | null) =>
 export const routes = [
   route(api.dbsAndRoles, () =>
     Effect.flatMap(Catalog, (catalog) => catalog.objects).pipe(
-      Effect.map((objects) => json(200, objects)),
+      Effect.flatMap((objects) => largeJson(200, objects)),
       orStatus(500)
     )
   ),
@@ -97,7 +97,7 @@ export const routes = [
     Effect.gen(function* () {
       const apply = yield* Effect.flatMap(Catalog, (catalog) => catalog.lastApply)
       const last = yield* Effect.flatMap(Reconfiguration, (reconfiguration) => reconfiguration.last)
-      return json(200, apply === null && last === null ? null : { ...apply, reconfiguration: shown(last) })
+      return yield* largeJson(200, apply === null && last === null ? null : { ...apply, reconfiguration: shown(last) })
     })
   ),
   route(api.plan, () => requireRunning.pipe(Effect.andThen(current), Effect.flatMap(planned))),

@@ -28,8 +28,10 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
+import { textSteps } from "../../domain/json/JsonText.ts"
 import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
+import { inSlices } from "../../layers/compute/clock/Slices.ts"
 import type { Described, Endpoint, PathParams } from "../api/Endpoint.ts"
 import { decodeBody } from "./body.ts"
 import { Rejection } from "./Rejection.ts"
@@ -55,6 +57,19 @@ export const plain = (status: number, contentType: string, text: string): Respon
 /** Compact JSON; members in the order of the object. */
 export const json = (status: number, value: object | string | number | boolean | null): Response =>
   plain(status, "application/json", JSON.stringify(value))
+
+/** As `json`, for what may be large: made in slices, and sent piece by piece. */
+export const largeJson = (status: number, value: object | null): Effect.Effect<Response> =>
+  Effect.map(inSlices(textSteps(value)), (texts) => {
+    const [first, ...others] = texts
+    if (first !== undefined && others.length === 0) return plain(status, "application/json", first)
+    const pieces = texts.map((text) => Buffer.from(text))
+    return HttpServerResponse.stream(Stream.fromIterable(pieces), {
+      status,
+      contentType: "application/json",
+      contentLength: pieces.reduce((sum, { length }) => sum + length, 0)
+    })
+  })
 
 export const empty = (status: number): Response => HttpServerResponse.empty({ status })
 

@@ -43,10 +43,15 @@ const shutDatabase = (database: string): FailedDatabase => ({
 })
 
 /** One of each database: what went wrong first in it. */
-const firstOfEach = (failures: ReadonlyArray<FailedDatabase>): ReadonlyArray<FailedDatabase> =>
-  failures.filter(
-    ({ database }, index) => database === null || failures.findIndex((other) => other.database === database) === index
-  )
+const firstOfEach = (failures: ReadonlyArray<FailedDatabase>): ReadonlyArray<FailedDatabase> => {
+  const seen = new Set<string>()
+  return failures.filter(({ database }) => {
+    if (database === null) return true
+    const isFirst = !seen.has(database)
+    seen.add(database)
+    return isFirst
+  })
+}
 
 export const makeConclude = (metrics: Metrics["Service"]) => {
   const complain = (database: string | null, object: string, phase: string, error: FailedDatabase["error"]) => {

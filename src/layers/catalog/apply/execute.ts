@@ -26,13 +26,25 @@ export interface Execution {
   readonly obstacles: Obstacles
 }
 
+/** Steps of a message and characters of their statements: a hundred thousand roles are neither one text nor one transaction. */
+const MOST_STEPS = 1000
+const MOST_TEXT = 1024 * 1024
+
 /** One message each: consecutive steps that may share a transaction, or one that stands alone. */
 const messages = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> => {
   const all: Array<Array<Item>> = []
+  let length = 0
   for (const item of items) {
     const last = all.at(-1)
-    if (last === undefined || item.step.alone || last.at(-1)?.step.alone === true) all.push([item])
-    else last.push(item)
+    const added = Redacted.value(item.step.statement).length
+    const isFull = last !== undefined && (last.length >= MOST_STEPS || length + added > MOST_TEXT)
+    if (last === undefined || isFull || item.step.alone || last.at(-1)?.step.alone === true) {
+      all.push([item])
+      length = added
+    } else {
+      last.push(item)
+      length += added
+    }
   }
   return all
 }
@@ -130,10 +142,17 @@ export const execute = (
   Effect.gen(function* () {
     const { journal } = execution
     const failures: Array<Failure> = []
+    let lost = false
+    const add = (failed: ReadonlyArray<Failure>) => {
+      for (const failure of failed) {
+        failures.push(failure)
+        lost ||= isLost(failure)
+      }
+    }
     /** Those that nothing stands in the way of. */
     const ready = (message: ReadonlyArray<Item>) =>
       Effect.filter(message, ({ step }) => {
-        const because = failures.some(isLost) ? LOST : journal.obstacle(step.needs)
+        const because = lost ? LOST : journal.obstacle(step.needs)
         return because === null ? Effect.succeed(true) : Effect.as(journal.skipped([step], because), false)
       })
     const oneByOne = (message: ReadonlyArray<Item>) =>
@@ -141,9 +160,7 @@ export const execute = (
         message,
         (item) =>
           Effect.flatMap(ready([item]), (alone) =>
-            Effect.forEach(alone, (one) =>
-              Effect.map(sendOne(session, one, execution), (failed) => failures.push(...failed))
-            )
+            Effect.forEach(alone, (one) => Effect.map(sendOne(session, one, execution), add))
           ),
         { discard: true }
       )
