@@ -84,7 +84,7 @@ const watch = (compute: Compute, seen: Ref.Ref<ReadonlySet<string>>) =>
   )
 
 /** Changes of roles wait; who only looks at them does not. */
-const heldRoles = <A, E>(compute: Compute, work: Effect.Effect<A, E>) =>
+const heldRoles = <A, E>(compute: Compute, until: Effect.Effect<boolean>, work: Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(
     Effect.promise(async () => {
       const { postgres: port } = compute.ports
@@ -99,7 +99,7 @@ const heldRoles = <A, E>(compute: Compute, work: Effect.Effect<A, E>) =>
         const fiber = yield* Effect.forkChild(work)
         const waiting = `select count(*) from pg_stat_activity where application_name = 'compute_ctl:apply_config'
           and wait_event_type = 'Lock'`
-        while ((yield* compute.sql(waiting)) === "0") yield* Effect.sleep("10 millis")
+        while ((yield* compute.sql(waiting)) === "0" || !(yield* until)) yield* Effect.sleep("10 millis")
         yield* Effect.promise(() => client.query("rollback"))
         return yield* Fiber.join(fiber)
       }),
@@ -139,7 +139,11 @@ for (const pgbin of servers) {
             const seen = yield* Ref.make<ReadonlySet<string>>(new Set())
             const watcher = yield* Effect.forkChild(watch(compute, seen))
             const roles = (more: ReadonlyArray<object>) => merge(compute.spec, { cluster: { roles: more } })
-            const fine = yield* heldRoles(compute, compute.configure(roles(many(VERIFIER, "later"))))
+            const fine = yield* heldRoles(
+              compute,
+              Effect.map(Ref.get(seen), (all) => [...all].some((query) => query.includes('"later0"'))),
+              compute.configure(roles(many(VERIFIER, "later")))
+            )
             assert.strictEqual(fine.status, 200, fine.body)
             const refused = yield* compute.configure(roles([...broken, role("pg_no", VERIFIER), ...many(MD5, "later")]))
             assert.strictEqual(refused.status, 500)

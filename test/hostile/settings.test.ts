@@ -42,7 +42,7 @@ const TAKEN = "SELECT name FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_
 /** Of each kind of work something, with pauses in which a session is idle and a transaction open. */
 const work = (session: SqlSession) =>
   Effect.gen(function* () {
-    yield* readSnapshot(session, spec)
+    yield* readSnapshot(session, spec, { privilegedRole: "privileged", lakebase: false })
     yield* inspect(session, "privileged")
     yield* session.script(Redacted.value(dropSubscriptions("d").statement))
     const [, memberAttributes] = migrations("privileged")

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Catalog, type Privilege } from "../../src/layers/catalog/Catalog.ts"
 import { Metrics } from "../../src/layers/observe/Metrics.ts"
+import { Sql, SqlFailed } from "../../src/layers/sql/Sql.ts"
 import { fullPgbin, tempDir } from "../rig/postgres.ts"
 import { type Cluster, database, role, specOf, startCluster, type Template, template, versions } from "./cluster.ts"
 
@@ -30,6 +31,23 @@ const dumped = (name: string) =>
     const chunks = yield* Stream.runCollect(stream)
     return Buffer.concat(chunks).toString()
   }).pipe(Effect.scoped)
+
+/** Sessions whose scripts with this text fail. */
+const refusing = (text: string, sqlstate: string) =>
+  Layer.effect(
+    Sql,
+    Effect.map(Sql, (sql) => ({
+      ...sql,
+      session: (options) =>
+        Effect.map(sql.session(options), (session) => ({
+          ...session,
+          script: (script: string) =>
+            script.includes(text)
+              ? new SqlFailed({ message: "over the limit", sqlstate, hint: null, detail: null })
+              : session.script(script)
+        }))
+    }))
+  )
 
 const migrationId = (cluster: Cluster) => cluster.sql("postgres", "select id from neon_migration.migration_id")
 
@@ -184,14 +202,11 @@ for (const server of versions) {
             databases.find(({ name }) => name === "template0"),
             { name: "template0", owner: "cloud_admin", options: null, restrict_conn: true, invalid: false }
           )
-          yield* cluster.sql(
-            "postgres",
-            `create function refuse() returns trigger language plpgsql as
-               $$ begin raise exception using errcode = '53100', message = 'over the limit'; end $$;
-             create trigger t before insert on public.health_check execute function refuse()`
-          )
-          yield* catalog.checkWritability
         }).pipe(Effect.provide(cluster.layer()))
+        // A full disk is the tenant's affair.
+        yield* Effect.flatMap(Catalog, (catalog) => catalog.checkWritability).pipe(
+          Effect.provide(cluster.layerOver(refusing("INSERT INTO public.health_check", "53100")))
+        )
       })
     )
 

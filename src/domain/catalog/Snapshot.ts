@@ -5,11 +5,9 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { decodeSteps, type JsonRejected } from "../json/Decode.ts"
-import type { Steps } from "../json/Json.ts"
-import { flatMapSteps } from "../json/Steps.ts"
 import { parseControlFile } from "./ControlFile.ts"
 import type { Inspection } from "./Inspection.ts"
+import { RoleMark } from "./RoleMark.ts"
 
 /** `pg_database.datconnlimit` of a database whose DROP was interrupted: nobody can connect, only dropping again helps. */
 export const INVALID = -2
@@ -28,8 +26,38 @@ const Extension = Schema.Struct({
   name: Schema.String,
   version: Schema.String,
   schema: Schema.String,
-  relocatable: Schema.Boolean
+  relocatable: Schema.Boolean,
+  /** A superuser has made it. */
+  ours: Schema.Boolean
 })
+
+/** Why objects of our names are not ours, as text to stand behind the name; null when they are, or when there are none. */
+export const Faults = Schema.Struct({
+  schemaNeon: Schema.NullOr(Schema.String),
+  healthCheck: Schema.NullOr(Schema.String),
+  /** Triggers on it, and roles with rights on it; null for all roles. */
+  healthCheckTriggers: Schema.Array(Schema.String),
+  healthCheckGrantees: Schema.Array(Schema.NullOr(Schema.String)),
+  subscriptionsDone: Schema.NullOr(Schema.String),
+  /** `public.pg_stat_statements`. */
+  statements: Schema.NullOr(Schema.String),
+  perfCounters: Schema.NullOr(Schema.String),
+  writeFunction: Schema.NullOr(Schema.String)
+})
+export type Faults = typeof Faults.Type
+
+export const NO_FAULTS: Faults = {
+  schemaNeon: null,
+  healthCheck: null,
+  healthCheckTriggers: [],
+  healthCheckGrantees: [],
+  subscriptionsDone: null,
+  statements: null,
+  perfCounters: null,
+  writeFunction: null
+}
+
+export const decodeFaults = Schema.decodeResult(Schema.fromJsonString(Faults))
 
 const Document = Schema.Struct({
   /** `server_version_num`. */
@@ -38,6 +66,8 @@ const Document = Schema.Struct({
   started: Schema.String,
   /** The database of our own sessions. */
   system: Schema.String,
+  /** Whether we act as a superuser. */
+  superuser: Schema.Boolean,
   /** `neon.timeline_id`. */
   timeline: Schema.NullOr(Schema.String),
   /** The timeline for which inherited subscriptions have been dropped; null when none has, or nobody asked. */
@@ -65,6 +95,10 @@ const Document = Schema.Struct({
   neonControl: Schema.NullOr(Schema.String),
   schemaNeon: Schema.Boolean,
   healthCheck: Schema.Boolean,
+  /** It is a superuser's table, nobody else has rights on it, and it has neither triggers nor rules. */
+  healthCheckPlain: Schema.Boolean,
+  /** Of roles that we give rights to by their name, as far as there are any. */
+  marks: Schema.Array(RoleMark),
   /** Settings of database `postgres`, as `name=value`. */
   postgresSettings: Schema.Array(Schema.String),
   /** `databricks.reader_statement_timeout`. */
@@ -80,23 +114,24 @@ export interface Snapshot extends Omit<Document, "roles" | "neonControl"> {
   readonly roles: ReadonlyMap<string, Redacted.Redacted<string> | null>
   /** Oids of databases whose inherited subscriptions this process has dropped, or that had none. */
   readonly cleaned?: ReadonlySet<number>
+  readonly faults: Faults
   /** By name, for databases that somebody has looked into. */
   readonly inspections: ReadonlyMap<string, Inspection>
 }
 
+const decodeDocument = Schema.decodeResult(Schema.fromJsonString(Document))
+
 /** Reads the answer of the server; anything unexpected in it is an error, because a lost row leads to "already exists". */
-export function* snapshotSteps(json: string): Steps<Result.Result<Snapshot, JsonRejected>> {
-  const decoded = yield* decodeSteps(Document, json, { trailing: "refuse" })
-  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
-  const { neonControl, roles, ...rest } = decoded.success
-  const found = yield* flatMapSteps(roles.names, (name, index) => {
-    const password = roles.passwords[index] ?? null
-    return [[name, password === null ? null : Redacted.make(password)] as const]
-  })
-  return Result.succeed({
+export const decodeSnapshot = (json: string): Result.Result<Snapshot, Schema.SchemaError> =>
+  Result.map(decodeDocument(json), ({ neonControl, roles, ...rest }) => ({
     ...rest,
     neonAvailable: neonControl === null ? null : (parseControlFile(neonControl).get("default_version") ?? null),
-    roles: new Map(found),
+    faults: NO_FAULTS,
+    roles: new Map(
+      roles.names.map((name, index) => {
+        const password = roles.passwords[index] ?? null
+        return [name, password === null ? null : Redacted.make(password)] as const
+      })
+    ),
     inspections: new Map<string, Inspection>()
-  })
-}
+  }))

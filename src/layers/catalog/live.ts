@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
+import { anyFault, extensionFault, schemaFault } from "../../domain/catalog/Ownership.ts"
+import { named } from "../../domain/catalog/plan/Step.ts"
 import type { FailedDatabase } from "../../domain/catalog/Report.ts"
 import { applySeconds } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -28,6 +30,10 @@ import { checkWritability, insights, installExtension, objects, setRoleGrants } 
 import { makeDumps } from "./look/schemaDump.ts"
 import { shared } from "./look/shared.ts"
 import { makeTurns } from "./look/turns.ts"
+import { ensureOurs } from "./ours.ts"
+
+/** Its script runs with our rights, and finds what is in its schema. */
+const NEON = anyFault(extensionFault("neon"), schemaFault("neon"))
 
 /** What a test says through its failpoint. */
 const migrationToFail = Effect.flatMap(Failpoints, ({ hit }) =>
@@ -93,6 +99,7 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
           migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? id)
         ),
       updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config", purpose: "change" }).pipe(
+        Effect.tap((session) => ensureOurs(session, named("extension", "neon"), NEON)),
         Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
         Effect.scoped
       ),

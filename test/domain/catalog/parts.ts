@@ -4,7 +4,8 @@
 
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Snapshot } from "../../../src/domain/catalog/Snapshot.ts"
+import type { RoleMark } from "../../../src/domain/catalog/RoleMark.ts"
+import { NO_FAULTS, type Snapshot } from "../../../src/domain/catalog/Snapshot.ts"
 import { ComputeSpec } from "../../../src/domain/spec/ComputeSpec.ts"
 import { type ParsedSpec, parseSpec } from "../../../src/domain/spec/ParsedSpec.ts"
 
@@ -50,10 +51,23 @@ export const database = (name: string, owner: string, options: ReadonlyArray<obj
   options
 })
 
+/** A role that a superuser has made without further ado. */
+export const mark = (name: string, more: Partial<RoleMark> = {}): RoleMark => ({
+  name,
+  superuser: false,
+  login: false,
+  given: false,
+  monitor: false,
+  created: false,
+  shared: false,
+  ...more
+})
+
 /** A fresh cluster of version 17, but for what is given. */
 export const snapshotOf = (found: Partial<Snapshot>): Snapshot => ({
   version: 170_000,
   started: "1",
+  superuser: true,
   system: "postgres",
   timeline: null,
   subscriptionsDroppedFor: null,
@@ -64,6 +78,9 @@ export const snapshotOf = (found: Partial<Snapshot>): Snapshot => ({
   neonAvailable: "1.0",
   schemaNeon: false,
   healthCheck: false,
+  healthCheckPlain: true,
+  faults: NO_FAULTS,
+  marks: [],
   postgresSettings: [],
   readerTimeout: null,
   roleTimeouts: [],

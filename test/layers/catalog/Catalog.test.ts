@@ -6,6 +6,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import { NO_FAULTS } from "../../../src/domain/catalog/Snapshot.ts"
 import { Catalog } from "../../../src/layers/catalog/Catalog.ts"
 import { type ComputeOptions, Options } from "../../../src/layers/compute/Options.ts"
 import { Waits } from "../../../src/layers/compute/Waits.ts"
@@ -30,7 +31,7 @@ const snapshot = JSON.stringify({
     })),
     schemaNeon: true,
     healthCheck: true,
-    extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true }]
+    extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true, ours: true }]
   }),
   neonControl: "default_version = '1.0'",
   roles: { names: ["neon_superuser", "u"], passwords: [null, null] }
@@ -38,6 +39,7 @@ const snapshot = JSON.stringify({
 const inspection = JSON.stringify({
   oid: 1,
   publicOwner: "pg_database_owner",
+  publicOfSuperuser: false,
   webAccess: null,
   tablesGranted: false,
   sequencesGranted: true
@@ -61,8 +63,12 @@ const sessions = (counted: Counted, fails: (database: string) => boolean) =>
         Effect.sync((): SqlSession => {
           counted.open += 1
           counted.most = Math.max(counted.most, counted.open)
-          const answer = (text: string) =>
-            text.includes("'publicOwner'") ? inspection : text.includes("'started'") ? snapshot : "-1"
+          const answers = [
+            ["'publicOwner'", inspection],
+            ["'started'", snapshot],
+            ["'writeFunction'", JSON.stringify(NO_FAULTS)]
+          ] as const
+          const answer = (text: string) => answers.find(([part]) => text.includes(part))?.[1] ?? "-1"
           return {
             client: undefined as never,
             query: (text) => Effect.as(Effect.sleep("1 millis"), [{ answer: answer(text), limit: "-1" } as never]),

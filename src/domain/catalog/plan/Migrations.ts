@@ -62,15 +62,17 @@ export const migrations = (role: string): ReadonlyArray<Migration> =>
     `GRANT pg_signal_backend TO ${role} WITH ADMIN OPTION`
   ].map((sql, index) => ({ id: index + 1, sql }))
 
-/** Creates the memory of migrations; changes nothing when it is there. */
-export const memory = [
-  "CREATE SCHEMA IF NOT EXISTS neon_migration",
+/** Creates the memory of migrations; `schema`: whether there is one. A schema that somebody makes meanwhile is not taken. */
+export const memory = (schema: boolean): string =>
+  [...(schema ? [] : ["CREATE SCHEMA neon_migration"]), ...MEMORY].join("; ")
+
+const MEMORY = [
   "CREATE TABLE IF NOT EXISTS neon_migration.migration_id (" +
     "key pg_catalog.int4 NOT NULL PRIMARY KEY, id pg_catalog.int8 NOT NULL DEFAULT 0)",
   "INSERT INTO neon_migration.migration_id (key, id) VALUES (0, 0) ON CONFLICT DO NOTHING",
   "ALTER SCHEMA neon_migration OWNER TO cloud_admin",
   "REVOKE ALL ON SCHEMA neon_migration FROM PUBLIC"
-].join("; ")
+]
 
 /** One migration and the memory of it: several statements in one message are one transaction. */
 export const transaction = ({ id, sql }: Migration): string =>

@@ -5,7 +5,6 @@
  * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
  */
 import * as Result from "effect/Result"
-import { run, type Steps } from "../../json/Json.ts"
 import type { ParsedSpec } from "../../spec/ParsedSpec.ts"
 import type { Snapshot } from "../Snapshot.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
@@ -33,16 +32,16 @@ const phase = (name: PhaseName, steps: ReadonlyArray<Step>, databases: ReadonlyA
  * The order is the contract: owners before databases; renames before what is matched by the new name; subscriptions before
  * the drop they would block; roles when nothing is going to be given to them any more; the audit last.
  */
-export function* planSteps(
+export const plan = (
   { spec }: ParsedSpec,
   snapshot: Snapshot,
   settings: PlanSettings,
   settled: (row: DraftDatabase) => boolean = () => false
-): Steps<Result.Result<Plan, UnplannableSpec>> {
-  const state = draft(snapshot, settings)
+): Result.Result<Plan, UnplannableSpec> => {
+  const state = draft(spec, snapshot, settings)
   const lakebase = (steps: () => ReadonlyArray<Step>) => (settings.lakebase ? steps() : [])
   const phases = [
-    phase("drop subscriptions of databases to be deleted", [], yield* doomedSubscriptions(spec, state)),
+    phase("drop subscriptions of databases to be deleted", [], doomedSubscriptions(spec, state)),
     phase("privileged role", privilegedRole(state)),
     phase(
       "databricks roles",
@@ -52,20 +51,26 @@ export function* planSteps(
       "databricks reader timeouts",
       lakebase(() => readerTimeouts(state))
     ),
-    phase("drop invalid databases", yield* dropInvalidDatabases(state)),
-    phase("rename roles", yield* renameRoles(spec, state)),
-    phase("create and alter roles", yield* createAndAlterRoles(spec, state)),
-    phase("rename and delete databases", yield* renameAndDeleteDatabases(spec, state)),
-    phase("create and alter databases", yield* createAndAlterDatabases(spec, state)),
-    phase("grant databases", yield* grantDatabases(spec, state)),
+    phase("drop invalid databases", dropInvalidDatabases(state)),
+    phase("rename roles", renameRoles(spec, state)),
+    phase("create and alter roles", createAndAlterRoles(spec, state)),
+    phase("rename and delete databases", renameAndDeleteDatabases(spec, state)),
+    phase("create and alter databases", createAndAlterDatabases(spec, state)),
+    phase("grant databases", grantDatabases(spec, state)),
     phase("schema neon", schemaNeon(state)),
-    phase("databases", [], yield* databaseWork(spec, state, settled)),
+    phase("databases", [], databaseWork(spec, state, settled)),
     phase("other extensions", otherExtensions(spec, state)),
     phase("neon extension", neonExtension(state)),
-    phase("databricks auth extension", lakebase(authExtension)),
+    phase(
+      "databricks auth extension",
+      lakebase(() => authExtension(state))
+    ),
     phase("availability check", availabilityCheck(state)),
-    phase("drop roles", yield* dropRoles(spec, state)),
-    phase("databricks grants", lakebase(databricksGrants)),
+    phase("drop roles", dropRoles(spec, state)),
+    phase(
+      "databricks grants",
+      lakebase(() => databricksGrants(state))
+    ),
     phase(
       "databricks functions",
       lakebase(() => databricksFunctions(state))
@@ -81,7 +86,3 @@ export function* planSteps(
     shut: [...new Set(state.shut)]
   })
 }
-
-/** In one go. */
-export const plan = (...given: Parameters<typeof planSteps>): Result.Result<Plan, UnplannableSpec> =>
-  run(planSteps(...given))

@@ -6,19 +6,23 @@
 
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { Steps } from "../../json/Json.ts"
-import { flatMapSteps } from "../../json/Steps.ts"
 import { ident, literal } from "../../postgres/Quote.ts"
 import type { ComputeSpec, Role } from "../../spec/ComputeSpec.ts"
 import { passwordVerifier } from "../../spec/PasswordVerifier.ts"
 import { stored } from "../Name.ts"
+import { isPrivileged } from "../RoleMark.ts"
 import { HIDDEN, isPlain, roleStatement } from "./clauses.ts"
-import type { Draft } from "./Draft.ts"
+import { type Draft, markOf } from "./Draft.ts"
 import * as Outcome from "./Outcome.ts"
 import { named, quotedName, type Step, step } from "./Step.ts"
 
 export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
   const { privilegedRole: name, lakebase } = draft.settings
+  if (!draft.snapshot.superuser) return draft.refuse("the role of our own sessions is no superuser in this cluster")
+  const mark = markOf(draft.snapshot, name)
+  if (mark !== undefined && !isPrivileged(mark)) {
+    return draft.refuse(`${named("role", name)} is not ours: a tenant has made it, so it cannot be the privileged role`)
+  }
   if (draft.roles.has(name)) return []
   draft.roles.set(name, null)
   const replication = lakebase ? "" : "REPLICATION "
@@ -33,8 +37,8 @@ export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
 }
 
 /** A rename clears an MD5 password, whose salt is the name; forgetting it here makes the next phase set it anew. */
-export const renameRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
-  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<Step> => {
+export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op): ReadonlyArray<Step> => {
     if (op.action !== "rename_role") return []
     if (op.new_name === null) return draft.refuse(`rename_role of ${quotedName(op.name)} has no new_name`)
     if (!draft.roles.has(stored(op.name))) return []
@@ -96,13 +100,13 @@ const withPassword = (
   return { sql: `${sql}; ${set}`, password: { role: stored(role.name), verifier: password } }
 }
 
-export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> => {
+export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const jwt = jwtRoles(spec)
   const settled = (role: Role, password: Result.Result<Password, string>) => {
     const found = draft.roles.get(stored(role.name))
     return found !== undefined && Result.isSuccess(password) && samePassword(password.success, found)
   }
-  return flatMapSteps(spec.cluster.roles, (role): ReadonlyArray<Step> => {
+  return spec.cluster.roles.flatMap((role) => {
     const password = passwordOf(role)
     const name = stored(role.name)
     const found = draft.roles.get(name)
@@ -138,8 +142,8 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): Steps<Read
   })
 }
 
-export const dropRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
-  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<Step> => {
+export const dropRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
+  (spec.delta_operations ?? []).flatMap((op) => {
     const name = stored(op.name)
     if (op.action !== "delete_role" || !draft.roles.delete(name)) return []
     // What it gave and was given is everywhere, and would be gone before the server refused.

@@ -6,14 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
-import { draft } from "../../../domain/catalog/plan/Draft.ts"
+import { draft, webAccess } from "../../../domain/catalog/plan/Draft.ts"
 import * as Outcome from "../../../domain/catalog/plan/Outcome.ts"
 import { publicRights } from "../../../domain/catalog/plan/perDatabase.ts"
-import { planSteps } from "../../../domain/catalog/plan/plan.ts"
+import { plan } from "../../../domain/catalog/plan/plan.ts"
 import { type DatabaseWork, isEmpty, type PhaseName, type Plan, phaseNames } from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { inSlices } from "../../compute/clock/Slices.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import type { ApplyOptions } from "../Catalog.ts"
 import { dropRoles } from "../dropRoles.ts"
@@ -57,9 +56,8 @@ const between = (whole: Plan, from: PhaseName, to: PhaseName): ReadonlyArray<Ite
 
 const worksOf = (whole: Plan, name: PhaseName) => whole.phases.find((phase) => phase.name === name)?.databases ?? []
 
-/** Whether `web_access` exists decides about rights in every database. */
-const circumstancesOf = ({ spec }: ParsedSpec, snapshot: Snapshot) =>
-  snapshot.roles.has("web_access") || spec.cluster.roles.some(({ name }) => name === "web_access") ? "web" : "plain"
+/** Whether `web_access` is given rights decides about the work in every database. */
+const circumstancesOf = ({ spec }: ParsedSpec, snapshot: Snapshot) => (webAccess(spec, snapshot) ? "web" : "plain")
 
 /** Whether our own database belongs to a tenant, or is about to. */
 const isShared = ({ spec }: ParsedSpec, { databases, system }: Snapshot): boolean =>
@@ -115,18 +113,17 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
       })
     const main = yield* makeMainSession(open())
     const first = yield* main.get
-    const snapshot = yield* readSnapshot(first, spec)
+    const snapshot = yield* readSnapshot(first, spec, settings)
     const settled = yield* parts.settled.during(snapshot.started)
     const found: Snapshot = { ...snapshot, cleaned: settled.cleaned }
     const circumstances = circumstancesOf(spec, found)
     const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
 
-    const planned = (known: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, known, settings)), Effect.fromResult)
-    const unseen = yield* planned(found)
+    const unseen = yield* Effect.fromResult(plan(spec, found, settings))
     const { concurrency, tight } = yield* roomFor(unseen, options, first)
     const pause = tight ? main.giveUp : Effect.void
     const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency, pause, ...settings })
-    const whole = seen === found ? unseen : yield* planned(seen)
+    const whole = seen === found ? unseen : yield* Effect.fromResult(plan(spec, seen, settings))
     yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
     yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }
@@ -143,7 +140,7 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
       privilegedRole: settings.privilegedRole,
       born: births.of,
       mayBeGone: false,
-      decide: (work, inside) => publicRights(work.owner, work.database, inside, draft(found, settings)),
+      decide: (work, inside) => publicRights(work.owner, work.database, inside, draft(spec.spec, found, settings)),
       succeeded: (work, inside) => settled.add(inside.oid, work.owner, circumstances)
     }
     const visiting = (phase: PhaseName, sessions: number, mayBeGone = false): Stage => {

@@ -4,25 +4,38 @@
  * Source: `compute_tools/src/migration.rs`.
  */
 import * as Effect from "effect/Effect"
+import { anyFault, migrationId, schemaFault, tableName, writeFault } from "../../../domain/catalog/Ownership.ts"
 import { memory, migrations, transaction } from "../../../domain/catalog/plan/Migrations.ts"
+import { named } from "../../../domain/catalog/plan/Step.ts"
 import { dbMigrationFailed } from "../../../domain/observe/MetricFamilies.ts"
 import type { Metrics } from "../../observe/Metrics.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import { MigrationFailed } from "../errors.ts"
+import { notOurs } from "../ours.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
 
-/** The id of the last migration applied to this timeline; null before the first. */
+const MEMORY = `SELECT pg_catalog.to_regnamespace('neon_migration') IS NOT NULL AS schema,
+  pg_catalog.to_regclass('neon_migration.migration_id') IS NOT NULL AS table,
+  ${anyFault(schemaFault("neon_migration"), writeFault(migrationId))} AS fault`
+
+interface Memory {
+  readonly schema: boolean
+  readonly table: boolean
+  readonly fault: string | null
+}
+
+/** The id of the last migration applied to this timeline; null before the first. `schema`: whether it has its schema. */
 const lastApplied = (session: SqlSession) =>
   Effect.gen(function* () {
     // Asked first: a question for what is not there would stand as an error in the log of every new timeline.
-    const [table] = yield* session.query<{ there: boolean }>(
-      "SELECT pg_catalog.to_regclass('neon_migration.migration_id') IS NOT NULL AS there"
-    )
-    if (table?.there !== true) return null
+    const [memory] = yield* session.query<Memory>(MEMORY)
+    if (memory === undefined || !memory.schema) return { last: null, schema: false }
+    if (memory.fault !== null) return yield* notOurs(named("table", tableName(migrationId)), memory.fault)
+    if (!memory.table) return { last: null, schema: true }
     const [row] = yield* session.query<{ id: string }>(
       "SELECT id FROM neon_migration.migration_id WHERE key OPERATOR(pg_catalog.=) 0"
     )
-    return row === undefined ? null : Number(row.id)
+    return { last: row === undefined ? null : Number(row.id), schema: true }
   })
 
 export const migrate = (
@@ -35,11 +48,11 @@ export const migrate = (
   Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:migrations", purpose: "change" })
     const all = migrations(privilegedRole)
-    const last = yield* lastApplied(session)
+    const { last, schema } = yield* lastApplied(session)
     if (last !== null && last >= all.length) return
     yield* sizeLimit.lifted
     yield* sizeLimit.seenBy(session)
-    if (last === null) yield* session.script(memory)
+    if (last === null) yield* session.script(memory(schema))
     for (const migration of all.slice(last ?? 0)) {
       const { id } = migration
       yield* Effect.logInfo(`${migration.sql === null ? "Skipping" : "Running"} migration id=${id}`)

@@ -3,12 +3,25 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
-import { inspectionSteps } from "../../../domain/catalog/Inspection.ts"
-import { type Snapshot, snapshotSteps } from "../../../domain/catalog/Snapshot.ts"
-import type { JsonRejected } from "../../../domain/json/Decode.ts"
-import type { Steps } from "../../../domain/json/Json.ts"
+import type * as Schema from "effect/Schema"
+import { decodeInspection } from "../../../domain/catalog/Inspection.ts"
+import {
+  anyFault,
+  functionFault,
+  granteesOf,
+  healthCheck,
+  partOf,
+  schemaFault,
+  subscriptionsDone,
+  tableFault,
+  triggersOf,
+  viewFault,
+  writeFault
+} from "../../../domain/catalog/Ownership.ts"
+import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
+import { wantsStatements } from "../../../domain/catalog/plan/system.ts"
+import { decodeFaults, decodeSnapshot, type Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { inSlices } from "../../compute/clock/Slices.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
 import { controlFileRows } from "../controlFile.ts"
@@ -21,8 +34,9 @@ const list = (expression: string, rest: string) =>
   `(SELECT coalesce(pg_catalog.json_agg(${expression}), '[]'::pg_catalog.json) FROM ${rest})`
 
 const extensionsNow = list(
-  "pg_catalog.json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname, 'relocatable', e.extrelocatable)",
-  "pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
+  "pg_catalog.json_build_object('name', e.extname, 'version', e.extversion, 'schema', n.nspname, 'relocatable', e.extrelocatable, 'ours', o.rolsuper)",
+  `pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+    JOIN pg_catalog.pg_authid o ON o.oid OPERATOR(pg_catalog.=) e.extowner`
 )
 
 const databasesNow = list(
@@ -35,10 +49,38 @@ const databasesNow = list(
 const rolesNow = `(SELECT pg_catalog.json_build_object('names', pg_catalog.json_agg(rolname ORDER BY oid),
     'passwords', pg_catalog.json_agg(rolpassword ORDER BY oid)) FROM pg_catalog.pg_authid)`
 
+/** Columns of later versions are asked for by way of JSON. */
+const creates = (row: string) =>
+  ["inherit_option", "set_option"]
+    .map((column) => `pg_catalog.to_jsonb(${row}) OPERATOR(pg_catalog.->>) '${column}' OPERATOR(pg_catalog.=) 'false'`)
+    .join(" AND ")
+
+const exists = (condition: string) => `EXISTS (
+    SELECT FROM pg_catalog.pg_auth_members a
+      JOIN pg_catalog.pg_authid g ON g.oid OPERATOR(pg_catalog.=) a.grantor
+      JOIN pg_catalog.pg_authid m ON m.oid OPERATOR(pg_catalog.=) a.member
+      WHERE ${condition})`
+
+const marksNow = list(
+  `pg_catalog.json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'login', r.rolcanlogin,
+    'given', ${exists("m.oid OPERATOR(pg_catalog.=) r.oid AND g.rolsuper")},
+    'monitor', ${exists("m.oid OPERATOR(pg_catalog.=) r.oid AND g.rolsuper AND a.roleid OPERATOR(pg_catalog.=) 'pg_monitor'::pg_catalog.regrole")},
+    'created', ${exists(`a.roleid OPERATOR(pg_catalog.=) r.oid AND a.admin_option AND NOT m.rolsuper AND ${creates("a")}`)},
+    'shared', ${exists("a.roleid OPERATOR(pg_catalog.=) r.oid AND NOT g.rolsuper")})`,
+  "pg_catalog.pg_authid r WHERE r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])"
+)
+
+const healthCheckPlain = `(SELECT COALESCE(pg_catalog.bool_and(o.rolsuper AND c.relkind OPERATOR(pg_catalog.=) 'r'
+      AND NOT c.relhastriggers AND NOT c.relhasrules
+      AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) x WHERE x.grantee OPERATOR(pg_catalog.<>) c.relowner)), true)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_authid o ON o.oid OPERATOR(pg_catalog.=) c.relowner
+    WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('public.health_check'))`
+
 const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
   'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text,
   'system', pg_catalog.current_database(),
+  'superuser', (SELECT rolsuper FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) current_user),
   'timeline', pg_catalog.current_setting('neon.timeline_id', true),
   'subscriptionsDroppedFor', NULL,
   'roles', ${rolesNow},
@@ -48,9 +90,26 @@ const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'neonControl', (SELECT content FROM (${controlFileRows("'neon'")}) one),
   'schemaNeon', pg_catalog.to_regnamespace('neon') IS NOT NULL,
   'healthCheck', pg_catalog.to_regclass('public.health_check') IS NOT NULL,
+  'healthCheckPlain', ${healthCheckPlain},
+  'marks', ${marksNow},
   'postgresSettings', ${list("c", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, pg_catalog.unnest(s.setconfig) c WHERE d.datname OPERATOR(pg_catalog.=) 'postgres' AND s.setrole OPERATOR(pg_catalog.=) '0'::pg_catalog.oid")},
   'readerTimeout', pg_catalog.current_setting('databricks.reader_statement_timeout', true),
   'roleTimeouts', ${list("pg_catalog.json_build_object('role', r.rolname, 'timeout', pg_catalog.substr(c, 19))", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.setrole, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase OPERATOR(pg_catalog.=) '0'::pg_catalog.oid AND pg_catalog.starts_with(c, 'statement_timeout=')")}
+)::pg_catalog.text AS answer`
+
+/** Asked only where something depends on it: it goes through many catalogs. */
+const FAULTS = `SELECT pg_catalog.json_build_object(
+  'schemaNeon', ${schemaFault("neon")},
+  'healthCheck', ${tableFault(healthCheck)},
+  'healthCheckTriggers', ${triggersOf(healthCheck)},
+  'healthCheckGrantees', ${granteesOf(healthCheck)},
+  'subscriptionsDone', ${writeFault(subscriptionsDone)},
+  'statements', ${viewFault("public", "pg_stat_statements", partOf("pg_stat_statements"))},
+  'perfCounters', ${anyFault(
+    viewFault("neon", "neon_perf_counters", partOf("neon")),
+    functionFault("neon", "get_perf_counters", partOf("neon"))
+  )},
+  'writeFunction', ${functionFault("public", "health_check_write_succeeds", { extension: null, superuser: true })}
 )::pg_catalog.text AS answer`
 
 const granted = (kind: "r" | "S", acl: "r" | "s") => `(
@@ -69,6 +128,9 @@ const INSPECTION = `SELECT pg_catalog.json_build_object(
     WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
   'publicOwner', (SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace
     WHERE nspname OPERATOR(pg_catalog.=) 'public'),
+  'publicOfSuperuser', EXISTS (
+    SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND r.rolsuper),
   'webAccess', (
     SELECT EXISTS (
       SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) x
@@ -85,13 +147,25 @@ const misread = (what: string, reason: string) =>
 const answered = <A>(
   what: string,
   rows: ReadonlyArray<{ readonly answer: string }>,
-  decode: (json: string) => Steps<Result.Result<A, JsonRejected>>
+  decode: (json: string) => Result.Result<A, Schema.SchemaError>
 ): Effect.Effect<A, SqlFailed> => {
   const [row] = rows
   if (row === undefined) return Effect.fail(misread(what, "no row"))
   // A parse error prints what it parsed, and that holds password verifiers.
-  return Effect.mapError(Effect.flatMap(inSlices(decode(row.answer)), Effect.fromResult), () =>
-    misread(what, "not of the expected form")
+  return Effect.mapError(Effect.fromResult(decode(row.answer)), () => misread(what, "not of the expected form"))
+}
+
+/** Whether a plan will do anything in which something of our names is relied on. */
+const relies = (snapshot: Snapshot, { spec }: ParsedSpec, { lakebase }: PlanSettings): boolean => {
+  const neon = snapshot.extensions.find(({ name }) => name === "neon")
+  const settled = neon?.schema === "neon" && neon.relocatable && neon.version === snapshot.neonAvailable
+  return (
+    lakebase ||
+    !settled ||
+    !snapshot.healthCheck ||
+    !snapshot.healthCheckPlain ||
+    spec.drop_subscriptions_before_start ||
+    (wantsStatements(spec) && !snapshot.extensions.some(({ name }) => name === "pg_stat_statements"))
   )
 }
 
@@ -110,16 +184,27 @@ const droppedFor = (session: SqlSession) =>
       Effect.map(([row]) => row?.timeline_id ?? null)
     )
 
-export const readSnapshot = (session: SqlSession, spec: ParsedSpec): Effect.Effect<Snapshot, SqlFailed> =>
+/** Roles that are given rights, or spared them, by their name. */
+const namedRoles = ({ privilegedRole }: PlanSettings) => [privilegedRole, "web_access", "databricks_monitor"]
+
+export const readSnapshot = (
+  session: SqlSession,
+  spec: ParsedSpec,
+  settings: PlanSettings
+): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {
-    const rows = yield* session.query<{ answer: string }>(SNAPSHOT)
-    const snapshot = yield* answered("the catalog", rows, snapshotSteps)
-    if (!spec.spec.drop_subscriptions_before_start) return snapshot
-    return { ...snapshot, subscriptionsDroppedFor: yield* droppedFor(session) }
+    const rows = yield* session.query<{ answer: string }>(SNAPSHOT, [namedRoles(settings)])
+    const snapshot = yield* answered("the catalog", rows, decodeSnapshot)
+    if (!relies(snapshot, spec, settings)) return snapshot
+    const found = yield* session.query<{ answer: string }>(FAULTS)
+    const faults = yield* answered("objects of our names", found, decodeFaults)
+    const record = faults.schemaNeon === null && faults.subscriptionsDone === null
+    if (!spec.spec.drop_subscriptions_before_start || !record) return { ...snapshot, faults }
+    return { ...snapshot, faults, subscriptionsDroppedFor: yield* droppedFor(session) }
   })
 
 /** Looks into the database of the session. */
 export const inspect = (session: SqlSession, privilegedRole: string) =>
   Effect.flatMap(session.query<{ answer: string }>(INSPECTION, [privilegedRole]), (rows) =>
-    answered("a database", rows, inspectionSteps)
+    answered("a database", rows, decodeInspection)
   )

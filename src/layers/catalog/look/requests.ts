@@ -17,6 +17,8 @@ import { SqlFailed } from "../../sql/SqlFailed.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
 import { controlFileRows, fileText } from "../controlFile.ts"
 import { ExtensionNotInstalled, GrantsNotSet } from "../errors.ts"
+import { slowest } from "./insights.ts"
+import { write } from "./writability.ts"
 
 type Sessions = Sql["Service"]
 
@@ -70,12 +72,9 @@ const readObjects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed>
 export const objects = (sql: Sessions) => asking(sql, "compute_ctl:get_dbs_and_roles", readObjects)
 
 const DISK_FULL = "53100"
-const WRITE = `INSERT INTO public.health_check (id, updated_at) VALUES (1, pg_catalog.now())
-  ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`
-
 export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> =>
   sql.session({ applicationName: "compute_ctl:availability_checker" }).pipe(
-    Effect.flatMap((session) => session.script(WRITE)),
+    Effect.flatMap(write),
     Effect.scoped,
     inTime,
     Effect.catchIf(
@@ -84,28 +83,8 @@ export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> 
     )
   )
 
-/** Counters go beyond what a double holds: a row's text is passed on as the server wrote it. */
-const SLOWEST = `SELECT pg_catalog.row_to_json(s)::pg_catalog.text AS row FROM public.pg_stat_statements s
-  WHERE s.userid OPERATOR(pg_catalog.<>) (
-    SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'cloud_admin')
-  ORDER BY s.mean_exec_time OPERATOR(pg_catalog.+) s.mean_plan_time DESC LIMIT 100`
-
-/** Asked first, so that a compute without the extension does not log an error for every question. */
-const HAS_STATEMENTS = "SELECT pg_catalog.to_regclass('public.pg_stat_statements') IS NOT NULL AS there"
-
-const readInsights = (client: PgClient): Effect.Effect<string, SqlFailed> =>
-  Effect.gen(function* () {
-    const [view] = yield* rowsOf<{ there: boolean }>(client, HAS_STATEMENTS)
-    const rows = yield* (view?.there === true ? rowsOf<{ row: string }>(client, SLOWEST) : Effect.succeed([])).pipe(
-      Effect.catchIf(
-        (error) => error.sqlstate !== null,
-        (error) => Effect.as(Effect.logDebug(`no insights: ${error.message}`), [])
-      )
-    )
-    return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(",")}]}`
-  })
-
-export const insights = (sql: Sessions) => asking(sql, "compute_ctl:collect_insights", readInsights)
+export const insights = (sql: Sessions): Effect.Effect<string, SqlFailed> =>
+  inTime(Effect.scoped(Effect.flatMap(sql.session({ applicationName: "compute_ctl:collect_insights" }), slowest)))
 
 interface Refusal {
   readonly message: string

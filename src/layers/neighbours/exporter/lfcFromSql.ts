@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { anyFault, functionFault, schemaFault, viewFault } from "../../../domain/catalog/Ownership.ts"
 import { render, type Sample } from "../../../domain/observe/Exposition.ts"
 import type { MetricFamily } from "../../../domain/observe/MetricFamilies.ts"
 import { Sql, type SqlSession } from "../../sql/Sql.ts"
@@ -41,11 +42,20 @@ interface Present {
   readonly windows: boolean
 }
 
-/** Which of the sources there are; asked before use, since a missing one is an error of the whole statement. */
+/** Where there is no extension a superuser may have made them by hand, in a schema that nobody else creates in. */
+const ORIGIN = { extension: "neon", superuser: true }
+
+/**
+ * Which of the sources there are, and are nobody's but a superuser's; asked before use, since a missing one is an error of the
+ * whole statement.
+ */
 const probe = `
 select pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit', true))::pg_catalog.text as "limit",
-  pg_catalog.to_regclass('neon.neon_lfc_stats') is not null as stats,
-  pg_catalog.to_regprocedure('neon.approximate_working_set_size_seconds(pg_catalog.int4)') is not null as windows`
+  pg_catalog.to_regclass('neon.neon_lfc_stats') is not null
+    and ${anyFault(schemaFault("neon"), viewFault("neon", "neon_lfc_stats", ORIGIN))} is null as stats,
+  pg_catalog.to_regprocedure('neon.approximate_working_set_size_seconds(pg_catalog.int4)') is not null
+    and ${anyFault(schemaFault("neon"), functionFault("neon", "approximate_working_set_size_seconds", ORIGIN))} is null
+    as windows`
 
 const statistics = `select lfc_key as key, lfc_value::pg_catalog.text as value from neon.neon_lfc_stats`
 

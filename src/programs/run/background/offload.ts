@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import { lfcOffloadErrors, lfcOffloads } from "../../../domain/observe/MetricFamilies.ts"
 import { lfcStateObject, mayOffload } from "../../../domain/status/LfcState.ts"
 import type { LfcOffloadState } from "../../../domain/status/Operations.ts"
+import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState, type State } from "../../../layers/compute/ComputeState.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Metrics } from "../../../layers/observe/Metrics.ts"
@@ -32,6 +33,7 @@ const queryState = Effect.gen(function* () {
   const session = yield* doing("connecting to postgres")(
     sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
   )
+  yield* doing("querying LFC state")(ensureNeonFunctions(session, "get_local_cache_state"))
   const rows = yield* doing("querying LFC state")(
     session.query<{ readonly state: Uint8Array | null }>("SELECT neon.get_local_cache_state() AS state")
   )

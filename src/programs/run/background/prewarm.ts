@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import { lfcPrewarmErrors, lfcPrewarms } from "../../../domain/observe/MetricFamilies.ts"
 import { lfcStateObject } from "../../../domain/status/LfcState.ts"
 import type { LfcPrewarmState } from "../../../domain/status/Operations.ts"
+import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
@@ -65,6 +66,9 @@ const load = (bytes: Uint8Array) =>
     const sql = yield* Sql
     const session = yield* doing("connecting to postgres")(
       sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
+    )
+    yield* doing("loading LFC state into postgres")(
+      ensureNeonFunctions(session, "prewarm_local_cache", "get_prewarm_info")
     )
     const loaded = session.query("SELECT neon.prewarm_local_cache($1::pg_catalog.bytea)", [bytes])
     const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))

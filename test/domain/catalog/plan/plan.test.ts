@@ -5,8 +5,8 @@ import { stored } from "../../../../src/domain/catalog/Name.ts"
 import { changes, planReport, planText } from "../../../../src/domain/catalog/plan/PlanReport.ts"
 import { plan } from "../../../../src/domain/catalog/plan/plan.ts"
 import { type PhaseName, type Plan, stepsOf } from "../../../../src/domain/catalog/plan/Step.ts"
-import type { Snapshot } from "../../../../src/domain/catalog/Snapshot.ts"
-import { database, role, SCRAM, type SpecParts, snapshotOf, specOf, TIMELINE } from "../parts.ts"
+import { NO_FAULTS, type Snapshot } from "../../../../src/domain/catalog/Snapshot.ts"
+import { database, mark, role, SCRAM, type SpecParts, snapshotOf, specOf, TIMELINE } from "../parts.ts"
 
 const settings = { privilegedRole: "neon_superuser", lakebase: false }
 
@@ -240,21 +240,22 @@ describe("inside databases", () => {
     const inspection = {
       oid: 16386,
       publicOwner: "cloud_admin",
+      publicOfSuperuser: true,
       webAccess: false,
       tablesGranted: false,
       sequencesGranted: true
     }
     const inspected = { databases: [db("d1", "o")], inspections: new Map([["d1", inspection]]) }
-    assert.deepStrictEqual(of(planned({ dbs: [database("d1", "o")] }, inspected), "databases"), [
+    const dbs = [database("d1", "o")]
+    assert.deepStrictEqual(of(planned({ roles: [role("web_access")], dbs }, inspected), "databases"), [
       'ALTER SCHEMA public OWNER TO "o"',
       "GRANT CREATE ON SCHEMA public TO web_access",
       "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO neon_superuser WITH GRANT OPTION"
     ])
     const none = new Map([["d1", { ...inspection, publicOwner: null }]])
-    assert.deepStrictEqual(
-      of(planned({ dbs: [database("d1", "o")] }, { ...inspected, inspections: none }), "databases"),
-      []
-    )
+    assert.deepStrictEqual(of(planned({ dbs }, { ...inspected, inspections: none }), "databases"), [])
+    const theirs = new Map([["d1", { ...inspection, publicOfSuperuser: false, tablesGranted: true }]])
+    assert.deepStrictEqual(of(planned({ dbs }, { ...inspected, inspections: theirs }), "databases"), [])
   })
 })
 
@@ -285,7 +286,7 @@ describe("the system database", () => {
   })
 
   it("brings the neon extension to its schema and version", () => {
-    const extensions = [{ name: "neon", version: "1.0", schema: "public", relocatable: false }]
+    const extensions = [{ name: "neon", version: "1.0", schema: "public", relocatable: false, ours: true }]
     assert.deepStrictEqual(
       of(planned({}, { extensions, neonAvailable: "1.6" }), "neon extension").map((text) =>
         text.split(" ", 3).join(" ")
@@ -301,12 +302,142 @@ describe("the system database", () => {
         roles: roles(["neon_superuser", null]),
         schemaNeon: true,
         healthCheck: true,
-        extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true }]
+        extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true, ours: true }]
       }
     )
     assert.deepStrictEqual(whole.phases, [])
     assert.strictEqual(changes(planReport(whole)), 0)
     assert.strictEqual(planText(planReport(whole)), "nothing to do")
+  })
+})
+
+describe("what tenants have made under a name of ours", () => {
+  const warned = (parts: SpecParts, found: Partial<Snapshot>, more: Partial<typeof settings> = {}) => {
+    const whole = planned(parts, found, more)
+    return [whole.warnings, stepsOf(whole).map(({ sql }) => sql)] as const
+  }
+  const settled = {
+    roles: roles(["neon_superuser", null]),
+    marks: [mark("neon_superuser", { given: true })],
+    schemaNeon: true,
+    healthCheck: true,
+    extensions: [{ name: "neon", version: "1.0", schema: "neon", relocatable: true, ours: true }]
+  }
+
+  it("is not the privileged role", () => {
+    const refusal = (more: object) => {
+      const found = { ...settled, marks: [mark("neon_superuser", more)] }
+      return plan(specOf({}), snapshotOf(found), settings)
+    }
+    for (const more of [{ created: true }, { login: true }, { shared: true }]) {
+      const refused = refusal(more)
+      assert.match(Result.isFailure(refused) ? refused.failure.message : "", /"neon_superuser" is not ours: a tenant/)
+      assert.ok(Result.isSuccess(refusal({ ...more, given: true })))
+    }
+    assert.ok(Result.isSuccess(refusal({})))
+    const powerless = plan(specOf({}), snapshotOf({ ...settled, superuser: false }), settings)
+    assert.match(Result.isFailure(powerless) ? powerless.failure.message : "", /is no superuser/)
+  })
+
+  it("is not web_access, unless the spec lists it", () => {
+    const inspection = {
+      ...{ oid: 16386, publicOwner: "pg_database_owner", publicOfSuperuser: false, webAccess: false },
+      ...{ tablesGranted: true, sequencesGranted: true }
+    }
+    const given = (listed: boolean, more: object) => {
+      const found = {
+        ...settled,
+        roles: roles(["neon_superuser", null], ["web_access", SCRAM]),
+        marks: [...settled.marks, mark("web_access", more)],
+        databases: [db("d1", "o")],
+        inspections: new Map([["d1", inspection]])
+      }
+      return warned({ roles: listed ? [role("web_access")] : [], dbs: [database("d1", "o")] }, found)[1]
+    }
+    const grant = ["GRANT CREATE ON SCHEMA public TO web_access"]
+    assert.deepStrictEqual([given(false, {}), given(false, { given: true })], [[], grant])
+    assert.deepStrictEqual(
+      [given(true, {}), given(true, { created: true }), given(true, { shared: true })],
+      [grant, [], []]
+    )
+  })
+
+  it("is left alone, and named", () => {
+    const theirs = "it belongs to role alice"
+    const faulty = (faults: object, more: Partial<Snapshot> = {}) => ({
+      ...settled,
+      faults: { ...NO_FAULTS, ...faults },
+      ...more
+    })
+    const table = (name: string) => `table "${name}" is not ours: ${theirs}; it is left alone`
+    assert.deepStrictEqual(warned({}, faulty({ healthCheck: theirs })), [[table("public.health_check")], []])
+    const inTheirs = `it is in schema "neon", and ${theirs}`
+    assert.deepStrictEqual(warned({}, faulty({ schemaNeon: theirs }, { extensions: [], healthCheck: false }))[1], [])
+    const extra = { drop_subscriptions_before_start: true }
+    const timeline = TIMELINE
+    assert.deepStrictEqual(warned({ extra }, faulty({ schemaNeon: theirs }, { timeline }))[0], [
+      `extension "neon" is not ours: ${inTheirs}; it is left alone`,
+      `table "neon.drop_subscriptions_done" is not ours: ${inTheirs}; it is left alone`
+    ])
+    assert.deepStrictEqual(warned({ extra }, faulty({ subscriptionsDone: theirs }, { timeline })), [
+      [table("neon.drop_subscriptions_done")],
+      []
+    ])
+    const preload = [{ name: "shared_preload_libraries", value: "pg_stat_statements", vartype: "string" }]
+    assert.deepStrictEqual(warned({ settings: preload }, faulty({ statements: theirs }))[1], [])
+    for (const name of ["neon", "pg_stat_statements", "pgaudit"]) {
+      const extensions = [{ name, version: "0.1", schema: "s", relocatable: false, ours: false }]
+      const parts = { settings: preload, extra: { audit_log_level: "Base" } }
+      const [warnings, steps] = warned(parts, { ...settled, extensions })
+      assert.include(warnings.join(), `extension "${name}" is not ours`)
+      assert.ok(!steps.some((sql) => /EXTENSION/.test(sql) && new RegExp(`\\b${name} `).test(sql)))
+    }
+  })
+
+  it("is taken off our table", () => {
+    const faults = { ...NO_FAULTS, healthCheckGrantees: [null, 'a"b'], healthCheckTriggers: ["t"] }
+    assert.deepStrictEqual(warned({}, { ...settled, faults })[1], [
+      'REVOKE ALL ON TABLE public.health_check FROM PUBLIC, "a""b" CASCADE; DROP TRIGGER IF EXISTS "t" ON public.health_check'
+    ])
+  })
+
+  it("is audited in database postgres, too, where that is a tenant's", () => {
+    const parts = { dbs: [database("postgres", "alice")], extra: { audit_log_level: "Base" } }
+    const databases = [db("postgres", "alice")]
+    assert.ok(
+      !warned(parts, { ...settled, databases })[1]
+        .join()
+        .includes("pgaudit.log")
+    )
+    const before = warned(parts, { ...settled, databases, postgresSettings: ["pgaudit.log=none"] })
+    assert.include(before[1].join(), "ALTER DATABASE postgres RESET pgaudit.log")
+  })
+
+  it("gets nothing in a lakebase compute either", () => {
+    const lakebase = { lakebase: true }
+    const found = {
+      ...settled,
+      roles: roles(["neon_superuser", null], ["databricks_monitor", null]),
+      marks: [...settled.marks, mark("databricks_monitor", { login: true, created: true })]
+    }
+    const [warnings, steps] = warned({}, found, lakebase)
+    assert.include(warnings.join(), 'role "databricks_monitor" is not ours')
+    assert.notMatch(steps.join(), /TO databricks_monitor|ALTER ROLE databricks_monitor/)
+    const theirs = "it belongs to role alice"
+    const faults = {
+      ...NO_FAULTS,
+      writeFunction: theirs,
+      perfCounters: theirs,
+      healthCheck: theirs,
+      schemaNeon: theirs
+    }
+    const extensions = [
+      ...settled.extensions,
+      { name: "databricks_auth", version: "1", schema: "s", relocatable: true, ours: false }
+    ]
+    const none = warned({}, { ...settled, faults, extensions }, lakebase)[1].join()
+    assert.notMatch(none, /neon|health_check|databricks_auth/)
+    assert.match(none, /pg_ls_dir/)
   })
 })
 
