@@ -277,6 +277,9 @@ const until = <A>(
   ).pipe(Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(failed(`not within ${limit} ms`)) }))
 }
 
+/** Milliseconds to wait for what has to come: a net for what never does, and no promise of how soon. */
+const NET = 90_000
+
 /** Starts a compute on the emulator; with the scope it and all it started are gone. */
 export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -340,12 +343,12 @@ export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, ne
       connstr,
       http: api,
       status,
-      waitFor: (statuses, limit = 30_000) => {
+      waitFor: (statuses, limit = NET) => {
         const wanted = [statuses].flat()
         const check = Effect.map(status, (body) => (body !== null && wanted.includes(body["status"]) ? body : null))
         return until(limit, check, running, `status ${wanted.join(" or ")}`)
       },
-      waitForLog: (text, limit = 30_000) => {
+      waitForLog: (text, limit = NET) => {
         const check = Effect.sync(() => {
           const log = running.log()
           return (typeof text === "string" ? log.includes(text) : text.test(log)) ? true : null
