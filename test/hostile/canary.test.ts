@@ -99,8 +99,8 @@ const canaryLives = (compute: Compute, major: number) =>
       "SELECT DISTINCT grantor FROM information_schema.role_table_grants WHERE table_schema = 'public'"
     ]
     const { postgres } = compute.ports
-    const tries = texts.map((text) => [text, asAdmin(postgres, major, "shop", [text], old)] as const)
-    const login = ["a login", compute.sql("SELECT 1", { database: "shop" })] as const
+    const tries = texts.map((text) => [text, Effect.asVoid(asAdmin(postgres, major, "shop", [text], old))] as const)
+    const login = ["a login", Effect.asVoid(compute.sql("SELECT 1", { database: "shop" }))] as const
     for (const [text, statement] of [...tries, ...(major >= 17 ? [login] : [])]) {
       const before = trips(compute.log()).length
       yield* Effect.ignore(Effect.sandbox(statement))
