@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
+import { canMount, volumeAt } from "../rig/volume.ts"
 
 const LIMIT = 120_000
 
@@ -181,6 +182,42 @@ describe("a reader of stderr that stalls", () => {
         assert.strictEqual((yield* compute.ended).code, 1)
         assert.strictEqual(compute.log().match(/PG:.*LOG: {2}line \d+ x/g)?.length, 1000)
         assert.match(compute.log(), /PG:.*database system is shut down/)
+      }),
+    LIMIT
+  )
+})
+
+describe("a file on a disk that is full", () => {
+  it.live.runIf(canMount)(
+    "learns how many lines it missed when there is room again, and has no line torn into another",
+    () =>
+      Effect.gen(function* () {
+        const volume = yield* tempDir("full-")
+        yield* volumeAt(volume, "16k")
+        const file = path.join(volume, "log")
+        const writer = fs.openSync(file, "a")
+        const compute = yield* start({ stderr: writer })
+        fs.closeSync(writer)
+        yield* compute.waitFor("running")
+        const ask = Effect.forEach(Array.from({ length: 100 }), () => compute.http({ path: `/${"x".repeat(180)}` }))
+        yield* ask
+        const full = fs.statSync(file).size
+        yield* ask
+        assert.strictEqual(fs.statSync(file).size, full)
+        fs.truncateSync(file)
+        yield* compute.http({ path: "/again" })
+        const read = () => fs.readFileSync(file, "utf8")
+        yield* untilSaid(read, /GET \/again/)
+        const [first = "", ...others] = read()
+          .split("\n")
+          .filter((line) => line !== "")
+        const told = Number(LOSS.exec(first)?.[1])
+        assert.isAbove(told, 200)
+        for (const line of others) assert.match(line, /^(?:\d{4}-\d\d-\d\dT\S+ +[A-Z]+ |PG:)/)
+        // What was asked for since then came through.
+        assert.strictEqual(yield* lost(compute), told)
+        fs.truncateSync(file)
+        yield* stops(compute)
       }),
     LIMIT
   )

@@ -64,6 +64,9 @@ const headersOf = (response: Response, id: string): Array<string> => {
   return headers
 }
 
+/** A head goes out in the encoding of the text behind it; bytes of an id that are no ASCII come back as they came before bytes. */
+const PLAIN = /^[\0-\x7f]*$/
+
 const bytesOf = ({ body }: Response): string | Uint8Array | undefined =>
   body._tag === "Uint8Array" || (body._tag === "Raw" && typeof body.body === "string")
     ? (body.body as string | Uint8Array)
@@ -74,7 +77,8 @@ export const sendNow = (target: ServerResponse, response: Response, id: string, 
   if (target.destroyed || target.headersSent) return false
   target.writeHead(response.status, headersOf(response, id))
   if (withBody && response.body._tag === "Stream") return false
-  target.end(withBody ? bytesOf(response) : undefined)
+  const bytes = withBody ? bytesOf(response) : undefined
+  target.end(typeof bytes === "string" && !PLAIN.test(id) ? Buffer.from(bytes) : bytes)
   return true
 }
 

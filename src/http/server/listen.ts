@@ -1,7 +1,7 @@
 /**
  * Sockets: binding them, and closing them within a limit.
  */
-import { createServer, type RequestListener, type Server } from "node:http"
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -43,11 +43,16 @@ export interface Listener {
   readonly port: number
 }
 
+/** HTTP/1.0 has no chunks: whoever passes it on may take the body for further requests. */
+const isAmbiguous = ({ headers, httpVersion }: IncomingMessage): boolean =>
+  httpVersion === "1.0" && headers["transfer-encoding"] !== undefined
+
 const limited =
   (handler: RequestListener): RequestListener =>
   (message, answer) => {
-    if (message.rawHeaders.length <= 2 * MAX_HEADERS) return handler(message, answer)
-    answer.writeHead(431, { connection: "close", "content-length": 0 }).end()
+    const refuse = (status: number) => answer.writeHead(status, { connection: "close", "content-length": 0 }).end()
+    if (message.rawHeaders.length > 2 * MAX_HEADERS) return refuse(431)
+    return isAmbiguous(message) ? refuse(400) : handler(message, answer)
   }
 
 /**

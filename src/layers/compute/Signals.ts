@@ -4,7 +4,8 @@
  * nothing: nobody may leave Postgres alone by a signal.
  *
  * Not here: SIGKILL and SIGSTOP, which nobody can hear, and SIGSEGV, SIGBUS, SIGFPE and SIGILL, which come of a fault of our
- * own: the instruction at fault would run again after each call of a handler. Postgres ends with us then.
+ * own: the instruction at fault would run again after each call of a handler; and 32, which the C library keeps for itself
+ * and lets nobody ask for. Postgres ends with us then.
  */
 import * as Effect from "effect/Effect"
 import { Postmaster } from "../postgres/Postmaster.ts"

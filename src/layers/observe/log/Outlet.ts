@@ -1,6 +1,7 @@
 /**
  * Lines on their way into a descriptor. Whoever writes one never waits: lines queue up to a limit, what comes after that is
- * dropped and counted until half of the queue has gone, and a line in its place then says how many were.
+ * dropped and counted until half of the queue has gone, and a line in its place then says how many were. So does one behind
+ * what a full disk did not take.
  */
 import { write, writeSync } from "node:fs"
 
@@ -55,6 +56,11 @@ export const openOutlet = (descriptor: number, { kind, notice }: OutletOptions):
   let pause = FIRST_PAUSE
   let lost = 0
   let unreported = 0
+  /** What a notice says that is not out yet, and the lines that it takes: it may be lost as well. */
+  let reporting = 0
+  let noticeLines = 0
+  /** The last that got out is a part of a line. */
+  let isTorn = false
   const waiting = new Set<() => void>()
 
   const isEmpty = () => rest.length === 0 && pending === 0
@@ -67,9 +73,13 @@ export const openOutlet = (descriptor: number, { kind, notice }: OutletOptions):
     growing = ""
   }
 
-  const reportLoss = () => {
+  const reportLoss = (before = "") => {
     isFull = false
-    if (unreported > 0) append(`${notice(unreported)}\n`)
+    if (unreported === 0) return
+    const text = `${before}${notice(unreported)}\n`
+    append(text)
+    reporting += unreported
+    noticeLines += countLines(Buffer.from(text))
     unreported = 0
   }
 
@@ -89,15 +99,25 @@ export const openOutlet = (descriptor: number, { kind, notice }: OutletOptions):
 
   const wrote = (bytes: number) => {
     pause = FIRST_PAUSE
+    if (bytes > 0) isTorn = rest[bytes - 1] !== 10
     rest = rest.subarray(bytes)
+    if (!isEmpty()) return
+    reporting = 0
+    noticeLines = 0
   }
 
-  /** Nobody reads any more: what waits would wait for ever. */
+  /** What waits would wait for ever: nobody reads any more, or there is no room, which may come back. */
   const giveUp = () => {
+    let lines = 0
     while (take()) {
-      lost += countLines(rest)
+      lines += countLines(rest)
       rest = Buffer.alloc(0)
     }
+    lines -= noticeLines
+    lost += lines
+    unreported += lines + reporting
+    reporting = 0
+    noticeLines = 0
   }
 
   const settle = () => {
@@ -156,6 +176,8 @@ export const openOutlet = (descriptor: number, { kind, notice }: OutletOptions):
         unreported += 1
         return false
       }
+      // Nothing waits behind what was given up.
+      reportLoss(isTorn ? "\n" : "")
       append(`${line}\n`)
       // All lines of one turn of the event loop go in one write: a busy API logs two for each request.
       if (retry === undefined && !isWriting) {
