@@ -132,9 +132,9 @@ describe("a signal", () => {
           const sleeping = Effect.map(compute.processes, (all) => all.some(({ command }) => command === "sleep 600"))
           yield* Effect.repeat(Effect.delay(sleeping, 20), { until: (found) => found })
           process.kill(compute.pid, signal)
-          const { code, signal: by } = yield* compute.ended
-          assert.strictEqual(code, null)
-          if (typeof signal === "string") assert.strictEqual(by, signal)
+          const ended = yield* compute.ended
+          // The test's own runtime has no name for the last.
+          if (typeof signal === "string") assert.strictEqual(ended.signal, signal)
           yield* untilNobody(compute)
         }),
       LIMIT

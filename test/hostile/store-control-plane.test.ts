@@ -75,6 +75,20 @@ it.live(
   120_000
 )
 
+it.live(
+  "an answer that changes the protocol is none, and nobody waits for another",
+  () =>
+    Effect.gen(function* () {
+      const emulator = yield* startFakeEmulator()
+      const bytes = base64("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\nhello")
+      emulator.world.faults = [{ peer: "control", times: 2, action: { do: "raw", bytes } }]
+      const compute = yield* startCompute({ emulator, source: "control-plane", spec: null })
+      yield* compute.waitFor("empty", 20_000)
+      assert.match(compute.log(), /attempt 2 to get config failed.*connection closed without an answer/)
+    }),
+  60_000
+)
+
 /** A server that notes the authorization of every request and answers 404. */
 const stranger = Effect.acquireRelease(
   Effect.callback<{ readonly server: Server; readonly port: number; readonly seen: Array<string | undefined> }>(

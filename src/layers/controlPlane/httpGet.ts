@@ -69,6 +69,8 @@ const direct: Open = (url, token) =>
       }
       sent.on("response", (answer) => resume(Effect.succeed(answer)))
       sent.on("error", (error) => resume(Effect.fail(reasonOf(error))))
+      // All that comes of an answer that changes the protocol.
+      sent.on("close", () => resume(Effect.fail("connection closed without an answer")))
       sent.end()
       return Effect.sync(() => sent.destroy())
     })

@@ -68,6 +68,8 @@ const ask = (socket: net.Socket, path: string) =>
     const request = http.request({ path, headers: { host: "localhost" }, createConnection: () => socket })
     request.once("response", (response) => resume(Effect.succeed(response)))
     request.on("error", (error) => resume(fetchFailed(error.message)))
+    // All that comes of an answer that changes the protocol.
+    request.on("close", () => resume(fetchFailed("closed without an answer")))
     request.end()
     return Effect.sync(() => request.destroy())
   }).pipe(Effect.timeoutOrElse({ duration: ANSWER_TIMEOUT, orElse: () => Effect.fail(fetchFailed("timed out")) }))
