@@ -39,17 +39,23 @@ export const failedDatabases = (compute: Compute) =>
 /** A tenant's session; null when the server has none for him. */
 export const tenant = (
   compute: Compute,
-  options: { readonly user?: string; readonly database?: string; readonly application?: string } = {}
+  options: {
+    readonly user?: string
+    readonly database?: string
+    readonly application?: string
+    readonly replication?: string
+  } = {}
 ): Effect.Effect<pg.Client | null, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const { user = "alice", database = "app", application = "of a tenant" } = options
+      const { user = "alice", database = "app", application = "of a tenant", replication } = options
       const client = new pg.Client({
         host: "127.0.0.1",
         port: compute.ports.postgres,
         user,
         database,
-        application_name: application
+        application_name: application,
+        ...(replication !== undefined && { replication })
       })
       client.on("error", () => {})
       return client.connect().then(

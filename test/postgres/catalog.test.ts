@@ -185,6 +185,82 @@ for (const server of versions) {
       })
     )
 
+    on("looks again into what it has left right: an ORM's reset makes schema public anew", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u")], dbs: ["a", "b", "c"].map((name) => database(name, "u")) }
+        yield* apply(parts, "start")
+        yield* cluster.sql("b", "drop schema public cascade; create schema public")
+        yield* cluster.sql("c", "alter default privileges in schema public revoke all on tables from neon_superuser")
+        const report = yield* apply(parts)
+        assert.deepStrictEqual([report.databases_settled, report.databases_visited], [1, 2])
+        for (const name of ["a", "b", "c"]) {
+          assert.strictEqual(yield* cluster.sql(name, "select count(*) from pg_default_acl"), "2", name)
+        }
+        const owner = "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'"
+        assert.strictEqual(yield* cluster.sql("b", owner), "u")
+        assert.deepStrictEqual((yield* apply(parts)).phases, [])
+      })
+    )
+
+    on("drops what is left of inherited subscriptions, and keeps what was created since", (cluster) =>
+      Effect.gen(function* () {
+        const parts = { roles: [role("u")], dbs: ["a", "b"].map((name) => database(name, "u")) }
+        yield* apply(parts, "start")
+        const subscribe = (name: string, subscription: string) =>
+          cluster.sql(
+            name,
+            `create subscription ${subscription} connection 'host=127.0.0.1 port=1' publication p with (connect=false)`
+          )
+        yield* subscribe("a", "inherited_a")
+        yield* subscribe("b", "inherited_b")
+        const oid = yield* cluster.sql("postgres", "checkpoint; select oid from pg_database where datname='b'")
+        const files = `${cluster.data}/base/${oid.split("\n").at(-1)}`
+        renameSync(files, `${files}.away`)
+        const wanted = { ...parts, extra: { drop_subscriptions_before_start: true } }
+        const catalog = yield* Catalog
+        const partial = yield* catalog.apply(specOf(wanted), { phase: "start", concurrency: 2, forgiving: true })
+        assert.deepStrictEqual(
+          [partial.subscriptions_pending, partial.failed_databases.map((one) => one.database)],
+          [true, ["b"]]
+        )
+        renameSync(`${files}.away`, files)
+        yield* subscribe("a", "new_a")
+        const whole = yield* apply(wanted)
+        assert.strictEqual(whole.subscriptions_pending, false)
+        const left = cluster.sql("postgres", "select string_agg(subname, ' ') from pg_subscription")
+        assert.strictEqual(yield* left, "new_a")
+      })
+    )
+
+    on("drops subscriptions of many databases one after the other: they do not wait for each other's lock", (cluster) =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: 12 }, (_, index) => `d${index}`)
+        const parts = { roles: [role("u")], dbs: names.map((name) => database(name, "u")) }
+        yield* apply(parts, "start", 12)
+        for (const name of names) {
+          const text = (index: number) =>
+            `create subscription ${name}_${index} connection 'host=127.0.0.1 port=1' publication p with (connect=false)`
+          yield* cluster.sql(name, Array.from({ length: 3 }, (_, index) => text(index)).join("; "))
+        }
+        const waiting = { most: 0, watch: true }
+        const sample = cluster.sql(
+          "postgres",
+          "select count(*) from pg_locks where not granted and relation = 'pg_subscription'::regclass"
+        )
+        const watch = yield* Effect.forkChild(
+          Effect.gen(function* () {
+            while (waiting.watch) waiting.most = Math.max(waiting.most, Number(yield* sample))
+          })
+        )
+        const ops = names.map((name) => ({ action: "delete_db", name }))
+        yield* apply({ roles: [role("u")], ops }, "reconfigure", 12)
+        waiting.watch = false
+        yield* Fiber.join(watch)
+        assert.strictEqual(waiting.most, 0)
+        assert.strictEqual(yield* cluster.sql("postgres", "select count(*) from pg_subscription"), "0")
+      })
+    )
+
     on("drops a role that has something everywhere", (cluster) =>
       Effect.gen(function* () {
         const roles = [role("owner"), role("doomed"), role("other")]

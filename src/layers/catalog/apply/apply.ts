@@ -90,14 +90,21 @@ const together = (one: Stage, other: Stage): Stage =>
 const overlaps = (whole: Plan, creates: ReadonlyArray<Item>): boolean =>
   !dependOnOrder(creates) && worksOf(whole, "databases").every(({ database }) => !/^template[01]$/.test(database))
 
-/** How many sessions may work in databases at once; `tight`: there is only one, with none beside it. */
+/** A look is short and locks nothing: of what the server has left for anybody, some may be had for it. */
+const LOOKS = 8
+const SHARE = 4
+
+/**
+ * How many sessions may work in databases at once, and how many may look into them; `tight`: there is only one, with none
+ * beside it.
+ */
 const roomFor = (whole: Plan, { concurrency }: ApplyOptions, main: SqlSession) =>
   whole.phases.every(({ name, databases }) => databases.length === 0 && name !== "drop roles")
-    ? Effect.succeed({ concurrency, tight: false })
-    : Effect.map(freeSlots(main), (free) => ({
-        concurrency: Math.max(1, Math.min(concurrency, free)),
-        tight: free < 1
-      }))
+    ? Effect.succeed({ concurrency, looks: 1, tight: false })
+    : Effect.map(freeSlots(main), (free) => {
+        const most = Math.max(1, Math.min(concurrency, free))
+        return { concurrency: most, looks: Math.max(most, Math.min(LOOKS, Math.floor(free / SHARE))), tight: free < 1 }
+      })
 
 export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
   Effect.gen(function* () {
@@ -120,9 +127,9 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
 
     const unseen = yield* Effect.fromResult(plan(spec, found, settings))
-    const { concurrency, tight } = yield* roomFor(unseen, options, first)
+    const { concurrency, looks, tight } = yield* roomFor(unseen, options, first)
     const pause = tight ? main.giveUp : Effect.void
-    const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency, pause, ...settings })
+    const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency: looks, pause, ...settings })
     const whole = seen === found ? unseen : yield* Effect.fromResult(plan(spec, seen, settings))
     yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
     yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
