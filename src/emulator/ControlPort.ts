@@ -21,7 +21,7 @@ POST   /faults         adds one fault or a list:
                        {"peer":"pageserver","match":"basebackup","times":2,"action":{"do":"error","code":"XX000","message":"no"}}
                        peers:   safekeeper pageserver grpc storage control extensions sync
                        actions: refuse | delay ms | silence [after] | cut after | error code message [after] | corrupt at
-                                | raw bytes [repeat] (base64) | slow bytesPerSecond | lsn flush commit | missing | denied | lease ms-or-null
+                                | raw bytes [repeat] [close] (base64) | slow bytesPerSecond | lsn flush commit | missing | denied | lease ms-or-null
                                 | print stdout exit
 PUT    /faults         replaces all
 DELETE /faults         removes all

@@ -36,9 +36,14 @@ export const Action = Schema.Union([
   /**
    * These bytes as they are in place of the answer, in base64; then `repeat` for as long as the peer listens. On HTTP they
    * are the whole answer, head included; by gRPC the data after the head; with `match: "startup"` all that a Postgres
-   * server says.
+   * server says. The connection stays open behind them unless `close` ends it.
    */
-  Schema.Struct({ do: Schema.Literal("raw"), bytes: Schema.String, repeat: Schema.optional(Schema.String) }),
+  Schema.Struct({
+    do: Schema.Literal("raw"),
+    bytes: Schema.String,
+    repeat: Schema.optional(Schema.String),
+    close: Schema.optional(Schema.Boolean)
+  }),
   /** The sync child prints this text as it is and ends with this code. */
   Schema.Struct({ do: Schema.Literal("print"), stdout: Schema.String, exit: Schema.Int })
 ])

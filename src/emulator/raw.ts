@@ -10,8 +10,8 @@ type Raw = Extract<Fault.Action, { readonly do: "raw" }>
 /** Bytes that are written at once, so that a flood of short messages is one. */
 const PIECE = 256 * 1024
 
-/** Succeeds when they are written, or, with `repeat`, when the peer has gone. The stream stays open. */
-export const sendRaw = (stream: Duplex, { bytes, repeat }: Raw): Effect.Effect<void> =>
+/** Succeeds when they are written, or, with `repeat`, when the peer has gone. Without `close` the stream stays open. */
+export const sendRaw = (stream: Duplex, { bytes, close, repeat }: Raw): Effect.Effect<void> =>
   Effect.callback((resume) => {
     const one = Buffer.from(repeat ?? "", "base64")
     const many = Buffer.concat(Array.from({ length: one.length === 0 ? 0 : Math.ceil(PIECE / one.length) }, () => one))
@@ -22,7 +22,10 @@ export const sendRaw = (stream: Duplex, { bytes, repeat }: Raw): Effect.Effect<v
     }
     const flood = () => {
       if (!open) return
-      if (many.length === 0) return end()
+      if (many.length === 0) {
+        if (close === true) stream.end()
+        return end()
+      }
       // A turn for each piece: the other peers live in this process too.
       stream.write(many, () => setImmediate(flood))
     }

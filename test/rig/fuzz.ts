@@ -104,7 +104,9 @@ export const fuzz = async <A>(
     }
     assert.isBelow(performance.now() - began, hang)
   }
+  let tried: A | undefined
   const tracked = (input: A) => {
+    tried = input
     last = bounded(input)
     return last
   }
@@ -115,7 +117,7 @@ export const fuzz = async <A>(
     markInterruptAsFailure: false
   })
   await last.catch((cause: unknown) => {
-    throw new Error(`the last input failed, seed ${seed}`, { cause })
+    throw new Error(`the last input failed, seed ${seed}: ${fc.stringify(tried)}`, { cause })
   })
   if (!isKnown) return
   const until = performance.now() + SETTLE_MS

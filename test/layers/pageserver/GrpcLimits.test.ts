@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { encodeBaseBackupChunk, frame } from "../../../src/domain/storage/PageApi.ts"
+import { encodeBaseBackupChunk, encodeLeaseLsnResponse, frame } from "../../../src/domain/storage/PageApi.ts"
 import { concat, varintField } from "../../../src/domain/storage/Protobuf.ts"
 import { openClient } from "../../../src/layers/storage/pageserver/GrpcClient.ts"
 import { Pageserver } from "../../../src/layers/storage/pageserver/Pageserver.ts"
@@ -31,6 +31,7 @@ const basebackup = (bytes: Uint8Array, repeat?: Uint8Array) =>
 
 const nothing = frame(encodeBaseBackupChunk(new Uint8Array(0)))
 const piece = frame(encodeBaseBackupChunk(Buffer.from("piece")))
+const lease = frame(encodeLeaseLsnResponse(1_700_000_000_123))
 const head = (flags: number, length: number) => {
   const out = Buffer.alloc(5)
   out[0] = flags
@@ -64,6 +65,28 @@ describe("a basebackup by gRPC", () => {
       `${what} fails`,
       () => Effect.map(basebackup(bytes, repeat), (message) => assert.match(message, complaint)),
       LIMIT * 2
+    )
+  }
+})
+
+describe("a lease by gRPC", () => {
+  for (const [what, bytes, complaint] of [
+    ["answered twice", concat([lease, lease]), /too many answers/],
+    ["answered by many empty messages", Buffer.alloc(500), /too many answers/],
+    ["not answered", new Uint8Array(0), /no answer/]
+  ] as const) {
+    it.live(
+      `${what} fails at once`,
+      () =>
+        Effect.gen(function* () {
+          const rig = yield* storage()
+          rig.world.faults = [{ peer: "grpc", action: { do: "raw", bytes: base64(bytes), close: true } }]
+          const pageserver = yield* Pageserver
+          const [took, error] = yield* pageserver.leaseLsn(rig.spec("grpc"), LSN).pipe(Effect.flip, Effect.timed)
+          assert.match(error.message, complaint)
+          assert.isBelow(Duration.toMillis(took), 5_000)
+        }).pipe(Effect.scoped, Effect.provide(Pageserver.layer)),
+      LIMIT
     )
   }
 })

@@ -49,6 +49,7 @@ const socketOf = (socket: WebSocket, peer: string) =>
       if (pending >= MAX_PENDING) socket.terminate()
       else Queue.offerUnsafe(inbox, String(data))
     })
+    socket.resume()
     const agent: AgentSocket = {
       peer,
       receive: Effect.raceFirst(Queue.take(inbox), Deferred.await(ended)),
@@ -88,6 +89,8 @@ export const listen = (
             socket.on("error", () => {})
             // Whoever pings and does not read would fill our memory with answers.
             socket.on("ping", (data) => (socket.bufferedAmount > MAX_PAYLOAD ? socket.terminate() : socket.pong(data)))
+            // Its first message may be here already: it is read when somebody attends to it.
+            socket.pause()
             Queue.offerUnsafe(agents, { socket, peer: `${request.socket.remoteAddress}:${request.socket.remotePort}` })
           })
         })

@@ -130,14 +130,12 @@ export class GrpcClient {
     () => this.#client.getChannel().getConnectivityState(false) === connectivityState.READY
   )
 
-  /** The one message that answers. `limit`: milliseconds. */
+  /**
+   * The one message that answers. `limit`: milliseconds. Asked for as a stream, which it is by the protocol: the library's
+   * own call never ends when a second message comes.
+   */
   unary(method: string, message: Uint8Array, limit: number): Effect.Effect<Uint8Array, PageserverFailed> {
-    return Effect.callback<Uint8Array, PageserverFailed>((resume) => {
-      const call = this.#client.makeUnaryRequest(method, bytes, same, message, this.#metadata, (error, answer) =>
-        resume(error === null ? Effect.succeed(answer ?? new Uint8Array(0)) : Effect.fail(failureOf(error)))
-      )
-      return Effect.sync(() => call.cancel())
-    }).pipe(stalling(limit))
+    return Effect.flatMap(this.stream(method, message, limit), single).pipe(Effect.scoped, stalling(limit))
   }
 
   /** Cancelled when the scope closes, if it has not ended. `stall`: milliseconds without a message. */
@@ -181,6 +179,17 @@ const messages = (call: ClientReadableStream<Buffer>, stall: number): Messages =
     return Effect.sync(detach)
   }).pipe(stalling(stall))
 }
+
+const single = Effect.fnUntraced(function* (next: Messages) {
+  let answer: Uint8Array | undefined
+  for (let some = yield* next; some.length > 0; some = yield* next) {
+    if (answer !== undefined || some.length > 1) {
+      return yield* Effect.fail(grpcFailed(status.INTERNAL, "too many answers"))
+    }
+    answer = some[0]
+  }
+  return answer ?? (yield* Effect.fail(grpcFailed(status.INTERNAL, "no answer")))
+})
 
 /** The innermost reason: what wraps it only says that there was one. */
 const lastError = (reason: string): string => {
