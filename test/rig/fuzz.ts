@@ -110,12 +110,16 @@ export const fuzz = async <A>(
     last = bounded(input)
     return last
   }
-  await fc.assert(fc.asyncProperty(inputs, tracked), {
+  const report = await fc.check(fc.asyncProperty(inputs, tracked), {
     seed,
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: duration,
     markInterruptAsFailure: false
   })
+  // An end before the first input has been tried is none.
+  if (report.counterexample !== null) {
+    throw new Error(fc.defaultReportMessage(report), { cause: report.errorInstance })
+  }
   await last.catch((cause: unknown) => {
     throw new Error(`the last input failed, seed ${seed}: ${fc.stringify(tried)}`, { cause })
   })
