@@ -4,7 +4,7 @@
 import * as Layer from "effect/Layer"
 import { Catalog } from "../layers/catalog/Catalog.ts"
 import { ComputeState } from "../layers/compute/ComputeState.ts"
-import { Services } from "../layers/compute/Supervisor.ts"
+import { Supervisor } from "../layers/compute/Supervisor.ts"
 import { Waits } from "../layers/compute/Waits.ts"
 import { Extensions } from "../layers/extensions/Extensions.ts"
 import { Account } from "../layers/machine/Account.ts"
@@ -63,5 +63,5 @@ export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresEx
   ),
   Layer.provideMerge(Layer.mergeAll(Catalog.layer, companions)),
   Layer.provideMerge(Layer.mergeAll(storage, DataDirectory.layer, Sql.layer)),
-  Layer.provideMerge(Layer.mergeAll(Certificates.layer, Services.layer, ComputeState.layer))
+  Layer.provideMerge(Layer.mergeAll(Certificates.layer, Supervisor.layer, ComputeState.layer))
 )

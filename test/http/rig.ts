@@ -27,7 +27,7 @@ import { Authorization } from "../../src/layers/compute/authorization/Authorizat
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import { type ComputeOptions, Options } from "../../src/layers/compute/Options.ts"
 import { StopRequests } from "../../src/layers/compute/StopRequests.ts"
-import { Services } from "../../src/layers/compute/Supervisor.ts"
+import { Supervisor } from "../../src/layers/compute/Supervisor.ts"
 import { Waits } from "../../src/layers/compute/Waits.ts"
 import { Metrics } from "../../src/layers/observe/Metrics.ts"
 import { Monitor } from "../../src/layers/observe/Monitor.ts"
@@ -165,7 +165,7 @@ const monitor = Layer.succeed(Monitor, {
   disregarding: Effect.void
 })
 
-const services = Layer.succeed(Services, {
+const services = Layer.succeed(Supervisor, {
   run: () => Effect.void,
   current: Effect.succeed([{ name: "monitor", state: "backing off" as const, restarts: 2, lastError: "refused" }])
 })

@@ -2,6 +2,7 @@
  * What a look into one database tells.
  */
 import * as Schema from "effect/Schema"
+import { decodeSteps } from "../json/Decode.ts"
 
 export const Inspection = Schema.Struct({
   oid: Schema.Number,
@@ -17,4 +18,4 @@ export const Inspection = Schema.Struct({
 })
 export type Inspection = typeof Inspection.Type
 
-export const decodeInspection = Schema.decodeResult(Schema.fromJsonString(Inspection))
+export const inspectionSteps = (json: string) => decodeSteps(Inspection, json, { trailing: "refuse" })

@@ -5,6 +5,9 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { decodeSteps, type JsonRejected } from "../json/Decode.ts"
+import type { Steps } from "../json/Json.ts"
+import { flatMapSteps } from "../json/Steps.ts"
 import { parseControlFile } from "./ControlFile.ts"
 import type { Inspection } from "./Inspection.ts"
 import { RoleMark } from "./RoleMark.ts"
@@ -57,7 +60,8 @@ export const NO_FAULTS: Faults = {
   writeFunction: null
 }
 
-export const decodeFaults = Schema.decodeResult(Schema.fromJsonString(Faults))
+export const faultsSteps = (json: string): Steps<Result.Result<Faults, JsonRejected>> =>
+  decodeSteps(Faults, json, { trailing: "refuse" })
 
 const Document = Schema.Struct({
   /** `server_version_num`. */
@@ -119,19 +123,20 @@ export interface Snapshot extends Omit<Document, "roles" | "neonControl"> {
   readonly inspections: ReadonlyMap<string, Inspection>
 }
 
-const decodeDocument = Schema.decodeResult(Schema.fromJsonString(Document))
-
 /** Reads the answer of the server; anything unexpected in it is an error, because a lost row leads to "already exists". */
-export const decodeSnapshot = (json: string): Result.Result<Snapshot, Schema.SchemaError> =>
-  Result.map(decodeDocument(json), ({ neonControl, roles, ...rest }) => ({
+export function* snapshotSteps(json: string): Steps<Result.Result<Snapshot, JsonRejected>> {
+  const decoded = yield* decodeSteps(Document, json, { trailing: "refuse" })
+  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
+  const { neonControl, roles, ...rest } = decoded.success
+  const found = yield* flatMapSteps(roles.names, (name, index) => {
+    const password = roles.passwords[index] ?? null
+    return [[name, password === null ? null : Redacted.make(password)] as const]
+  })
+  return Result.succeed({
     ...rest,
     neonAvailable: neonControl === null ? null : (parseControlFile(neonControl).get("default_version") ?? null),
     faults: NO_FAULTS,
-    roles: new Map(
-      roles.names.map((name, index) => {
-        const password = roles.passwords[index] ?? null
-        return [name, password === null ? null : Redacted.make(password)] as const
-      })
-    ),
+    roles: new Map(found),
     inspections: new Map<string, Inspection>()
-  }))
+  })
+}

@@ -9,7 +9,7 @@ import { Authorization } from "../../layers/compute/authorization/Authorization.
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { wallMillisUnsafe } from "../../layers/compute/clock/WallClock.ts"
 import { Options } from "../../layers/compute/Options.ts"
-import { Services } from "../../layers/compute/Supervisor.ts"
+import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { type StatusDetail, toIso } from "../api/StatusDetail.ts"
 import { statusBody } from "./statusBody.ts"
@@ -17,13 +17,13 @@ import { statusBody } from "./statusBody.ts"
 export const statusDetail: Effect.Effect<
   StatusDetail,
   never,
-  Authorization | ComputeState | Options | Services | Waits
+  Authorization | ComputeState | Options | Supervisor | Waits
 > = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const options = yield* Options
   const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
   const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
-  const services = yield* Effect.flatMap(Services, ({ current }) => current)
+  const services = yield* Effect.flatMap(Supervisor, ({ current }) => current)
   const keys = yield* Effect.flatMap(Authorization, (authorization) => authorization.keys)
   // Whoever has no catalog has no failed databases either.
   const catalog = yield* Effect.serviceOption(Catalog)

@@ -30,8 +30,8 @@ export interface RestartPolicy {
   readonly onSuccess?: "end" | "restart"
 }
 
-export class Services extends Context.Service<
-  Services,
+export class Supervisor extends Context.Service<
+  Supervisor,
   {
     /** Forks the service into the scope. A name that runs already is replaced. */
     readonly run: <E, R>(
@@ -41,7 +41,7 @@ export class Services extends Context.Service<
     ) => Effect.Effect<void, never, R | Scope.Scope>
     readonly current: Effect.Effect<ReadonlyArray<ServiceStatus>>
   }
->()("compute/Services") {
+>()("compute/Supervisor") {
   static readonly layer = Layer.effect(
     this,
     Effect.suspend(() => make)
@@ -101,7 +101,7 @@ const make = Effect.gen(function* () {
       }
     }).pipe(Effect.annotateLogs({ service: name }))
 
-  return Services.of({
+  return Supervisor.of({
     current: Effect.sync(() => [...statuses.values()]),
     run: (name, service, policy = {}) =>
       // The old fiber is gone before the new one begins: two of the same name would share a port or a file.

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import { startConcurrency } from "../../domain/spec/Concurrency.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
-import { Services } from "../../layers/compute/Supervisor.ts"
+import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../layers/postgres/Postmaster.ts"
 import { SUBSCRIBERS_ON } from "../run/subscribers.ts"
 
 const inBackground = (name: string, complaint: string, effect: Effect.Effect<unknown, Error>) =>
-  Effect.flatMap(Services, (services) =>
+  Effect.flatMap(Supervisor, (services) =>
     services.run(
       name,
       effect.pipe(

@@ -7,7 +7,7 @@ import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
-import { Services } from "../../layers/compute/Supervisor.ts"
+import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { VmInformant } from "../../layers/machine/VmInformant.ts"
 import { VmMonitor } from "../../layers/machine/vmmonitor/VmMonitor.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
@@ -20,7 +20,7 @@ import { attachedGauge, initWatchdog } from "./lakebase.ts"
 
 /** What must see the compute before it is running. */
 export const beforePostgres = Effect.gen(function* () {
-  const services = yield* Services
+  const services = yield* Supervisor
   const monitor = yield* Monitor
   const informant = yield* VmInformant
   const machine = yield* MachineConfig
@@ -52,7 +52,7 @@ const collectExtensions = Effect.gen(function* () {
 /** What begins once the status is `running`. */
 export const whenRunning = (spec: ParsedSpec) =>
   Effect.gen(function* () {
-    const services = yield* Services
+    const services = yield* Supervisor
     const options = yield* Options
     yield* services.run("installed extensions", collectExtensions)
     yield* services.run("LFC offload", offloadPeriodically)

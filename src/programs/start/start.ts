@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
-import { Services } from "../../layers/compute/Supervisor.ts"
+import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { Extensions } from "../../layers/extensions/Extensions.ts"
 import { DiskQuota } from "../../layers/machine/DiskQuota.ts"
@@ -68,7 +68,7 @@ const loadExtensions = (spec: ParsedSpec) =>
 const shipLogs = (spec: ParsedSpec) =>
   Effect.gen(function* () {
     const rsyslog = yield* Rsyslog
-    const services = yield* Services
+    const services = yield* Supervisor
     const audited = !["Disabled", "Log", "Base"].includes(spec.spec.audit_log_level)
     if (audited) {
       yield* asIs(rsyslog.audit(spec))

@@ -4,19 +4,19 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/testing/TestClock"
-import { Services } from "../../../src/layers/compute/Supervisor.ts"
+import { Supervisor } from "../../../src/layers/compute/Supervisor.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 
 class Broken extends Data.TaggedError("Broken")<{ readonly message: string }> {}
 
-const layer = Services.layer.pipe(Layer.provideMerge(Metrics.layer))
-const only = Effect.flatMap(Services, (services) => Effect.map(services.current, (all) => all[0]))
+const layer = Supervisor.layer.pipe(Layer.provideMerge(Metrics.layer))
+const only = Effect.flatMap(Supervisor, (services) => Effect.map(services.current, (all) => all[0]))
 
-describe("Services", () => {
+describe("Supervisor", () => {
   it.effect("brings a failing service back with doubling, capped pauses and counts it", () =>
     Effect.gen(function* () {
       const runs = yield* Ref.make(0)
-      const services = yield* Services
+      const services = yield* Supervisor
       const failing = Ref.update(runs, (n) => n + 1).pipe(
         Effect.andThen(Effect.fail(new Broken({ message: "socket gone" })))
       )
@@ -44,7 +44,7 @@ describe("Services", () => {
   it.effect("survives a defect, and starts the pauses anew after a long run", () =>
     Effect.gen(function* () {
       const runs = yield* Ref.make(0)
-      const services = yield* Services
+      const services = yield* Supervisor
       const service = Ref.getAndUpdate(runs, (n) => n + 1).pipe(
         Effect.flatMap((n) => Effect.delay(Effect.die(new Error("bug")), n === 3 ? "1 minute" : "0 seconds"))
       )
@@ -61,7 +61,7 @@ describe("Services", () => {
 
   it.effect("ends with success by default, and interrupts what a new service of the same name replaces", () =>
     Effect.gen(function* () {
-      const services = yield* Services
+      const services = yield* Supervisor
       const log = yield* Ref.make<ReadonlyArray<string>>([])
       const note = (word: string) => Ref.update(log, (words) => [...words, word])
       yield* services.run(

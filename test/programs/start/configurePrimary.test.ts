@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Catalog } from "../../../src/layers/catalog/Catalog.ts"
-import { Services } from "../../../src/layers/compute/Supervisor.ts"
+import { Supervisor } from "../../../src/layers/compute/Supervisor.ts"
 import { LocalProxy, LocalProxyFailed } from "../../../src/layers/neighbours/LocalProxy.ts"
 import { configurePrimary } from "../../../src/programs/start/configurePrimary.ts"
 import { fake, machinery, spec } from "../fakes.ts"
@@ -24,7 +24,7 @@ describe("a primary", () => {
           migrate: () => Effect.void,
           updateNeonExtension: Effect.void
         }),
-        fake(Services, { run: (name) => Effect.sync(() => void services.push(name)) })
+        fake(Supervisor, { run: (name) => Effect.sync(() => void services.push(name)) })
       )
       yield* Effect.provide(configurePrimary(spec({ local_proxy_config: { jwks: [] } })), layer)
       assert.deepStrictEqual(log.slice(0, 2), ["catalog", "line neon.disable_logical_replication_subscribers=false"])

@@ -27,6 +27,10 @@ export interface Draft {
   readonly webAccess: boolean
   readonly roles: Map<string, Redacted.Redacted<string> | null>
   readonly databases: Map<string, DraftDatabase>
+  /** Names that databases were found with, by oid. */
+  readonly names: ReadonlyMap<number, string>
+  /** Names of databases that have subscriptions. */
+  readonly subscribers: ReadonlySet<string>
   readonly warnings: Array<string>
   /** As in the plan. */
   readonly shut: Array<string>
@@ -59,6 +63,8 @@ export const draft = (spec: ComputeSpec, snapshot: Snapshot, settings: PlanSetti
     webAccess: webAccess(spec, snapshot),
     roles: new Map(snapshot.roles),
     databases: new Map(snapshot.databases.map((row) => [row.name, row])),
+    names: new Map(snapshot.databases.map(({ oid, name }) => [oid, name])),
+    subscribers: new Set(snapshot.subscribers),
     warnings: [],
     shut: [],
     refusals,

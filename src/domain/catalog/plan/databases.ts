@@ -4,6 +4,8 @@
  * Source: `compute_tools/src/spec_apply.rs` (`DropInvalidDatabases`, `RenameAndDeleteDatabases`, `CreateAndAlterDatabases`).
  */
 
+import type { Steps } from "../../json/Json.ts"
+import { flatMapSteps } from "../../json/Steps.ts"
 import { ident } from "../../postgres/Quote.ts"
 import type { ComputeSpec, Database, GenericOption } from "../../spec/ComputeSpec.ts"
 import { stored } from "../Name.ts"
@@ -19,8 +21,8 @@ import { named, quotedName, type Step, step } from "./Step.ts"
  */
 export const UNFINISHED = 2147483646
 
-export const dropInvalidDatabases = (draft: Draft): ReadonlyArray<Step> =>
-  [...draft.databases.values()].flatMap(({ name, limit }) => {
+export const dropInvalidDatabases = (draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps([...draft.databases.values()], ({ name, limit }): ReadonlyArray<Step> => {
     if (limit !== INVALID) return []
     draft.databases.delete(name)
     return [
@@ -63,8 +65,8 @@ const renameDatabase = (from: string, to: string): Step =>
     }
   )
 
-export const renameAndDeleteDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  (spec.delta_operations ?? []).flatMap((op) => {
+export const renameAndDeleteDatabases = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<Step> => {
     const found = draft.databases.get(stored(op.name))
     if (op.action === "delete_db") {
       draft.databases.delete(stored(op.name))
@@ -115,8 +117,8 @@ const create = (database: Database): Step => {
   )
 }
 
-export const createAndAlterDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  spec.cluster.databases.flatMap((database) => {
+export const createAndAlterDatabases = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps(spec.cluster.databases, (database): ReadonlyArray<Step> => {
     const name = stored(database.name)
     const owner = stored(database.owner)
     const found = draft.databases.get(name)
@@ -153,8 +155,8 @@ export const refusesSessions = (database: Database): boolean =>
   )
 
 /** Grants of databases that this plan creates, or that an interrupted one has left without. */
-export const grantDatabases = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  spec.cluster.databases.flatMap((database) => {
+export const grantDatabases = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps(spec.cluster.databases, (database): ReadonlyArray<Step> => {
     const row = draft.databases.get(stored(database.name))
     if (row?.limit !== UNFINISHED) return []
     draft.databases.set(row.name, { ...row, limit: -1 })

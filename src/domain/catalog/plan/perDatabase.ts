@@ -5,6 +5,8 @@
  * `compute_tools/src/sql/{drop_subscriptions,set_public_schema_owner,default_grants}.sql`.
  */
 
+import type { Steps } from "../../json/Json.ts"
+import { flatMapSteps } from "../../json/Steps.ts"
 import { dollar, ident } from "../../postgres/Quote.ts"
 import type { ComputeSpec } from "../../spec/ComputeSpec.ts"
 import type { Inspection } from "../Inspection.ts"
@@ -64,11 +66,11 @@ const enterable = (draft: Draft, name: string, wanted: boolean): DraftDatabase |
   return null
 }
 
-const hasSubscriptions = (draft: Draft, name: string) => draft.snapshot.subscribers.includes(name)
+const hasSubscriptions = (draft: Draft, name: string) => draft.subscribers.has(name)
 
 /** A subscription or its slot would block DROP DATABASE. */
-export const doomedSubscriptions = (spec: ComputeSpec, draft: Draft): ReadonlyArray<DatabaseWork> =>
-  (spec.delta_operations ?? []).flatMap((op) => {
+export const doomedSubscriptions = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<DatabaseWork>> =>
+  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<DatabaseWork> => {
     if (op.action !== "delete_db" || !hasSubscriptions(draft, stored(op.name))) return []
     const row = enterable(draft, op.name, false)
     if (row === null) return []
@@ -88,7 +90,7 @@ const isCleaned = (draft: Draft, { oid }: DraftDatabase): boolean =>
 
 /** The name a database had when it was looked at: a rename of this very plan does not move its subscriptions. */
 const foundName = (draft: Draft, row: DraftDatabase): string =>
-  draft.snapshot.databases.find(({ oid }) => oid === row.oid)?.name ?? row.name
+  (row.oid === null ? undefined : draft.names.get(row.oid)) ?? row.name
 
 /** Rights on `public`, which any user of the database may have changed. */
 export const publicRights = (owner: string, database: string, found: Inspection, draft: Draft): ReadonlyArray<Step> => {
@@ -129,10 +131,10 @@ export const databaseWork = (
   spec: ComputeSpec,
   draft: Draft,
   settled: (row: DraftDatabase) => boolean
-): ReadonlyArray<DatabaseWork> => {
+): Steps<ReadonlyArray<DatabaseWork>> => {
   const pending = subscriptionsPending(spec, draft)
   const seen = new Set<string>()
-  return spec.cluster.databases.flatMap((database): ReadonlyArray<DatabaseWork> => {
+  return flatMapSteps(spec.cluster.databases, (database): ReadonlyArray<DatabaseWork> => {
     const row = enterable(draft, database.name, !refusesSessions(database))
     if (row === null || seen.has(row.name)) return []
     seen.add(row.name)

@@ -5,6 +5,7 @@
  * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
  */
 import * as Result from "effect/Result"
+import { run, type Steps } from "../../json/Json.ts"
 import type { ParsedSpec } from "../../spec/ParsedSpec.ts"
 import type { Snapshot } from "../Snapshot.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
@@ -32,16 +33,16 @@ const phase = (name: PhaseName, steps: ReadonlyArray<Step>, databases: ReadonlyA
  * The order is the contract: owners before databases; renames before what is matched by the new name; subscriptions before
  * the drop they would block; roles when nothing is going to be given to them any more; the audit last.
  */
-export const plan = (
+export function* planSteps(
   { spec }: ParsedSpec,
   snapshot: Snapshot,
   settings: PlanSettings,
   settled: (row: DraftDatabase) => boolean = () => false
-): Result.Result<Plan, UnplannableSpec> => {
+): Steps<Result.Result<Plan, UnplannableSpec>> {
   const state = draft(spec, snapshot, settings)
   const lakebase = (steps: () => ReadonlyArray<Step>) => (settings.lakebase ? steps() : [])
   const phases = [
-    phase("drop subscriptions of databases to be deleted", [], doomedSubscriptions(spec, state)),
+    phase("drop subscriptions of databases to be deleted", [], yield* doomedSubscriptions(spec, state)),
     phase("privileged role", privilegedRole(state)),
     phase(
       "databricks roles",
@@ -51,14 +52,14 @@ export const plan = (
       "databricks reader timeouts",
       lakebase(() => readerTimeouts(state))
     ),
-    phase("drop invalid databases", dropInvalidDatabases(state)),
-    phase("rename roles", renameRoles(spec, state)),
-    phase("create and alter roles", createAndAlterRoles(spec, state)),
-    phase("rename and delete databases", renameAndDeleteDatabases(spec, state)),
-    phase("create and alter databases", createAndAlterDatabases(spec, state)),
-    phase("grant databases", grantDatabases(spec, state)),
+    phase("drop invalid databases", yield* dropInvalidDatabases(state)),
+    phase("rename roles", yield* renameRoles(spec, state)),
+    phase("create and alter roles", yield* createAndAlterRoles(spec, state)),
+    phase("rename and delete databases", yield* renameAndDeleteDatabases(spec, state)),
+    phase("create and alter databases", yield* createAndAlterDatabases(spec, state)),
+    phase("grant databases", yield* grantDatabases(spec, state)),
     phase("schema neon", schemaNeon(state)),
-    phase("databases", [], databaseWork(spec, state, settled)),
+    phase("databases", [], yield* databaseWork(spec, state, settled)),
     phase("other extensions", otherExtensions(spec, state)),
     phase("neon extension", neonExtension(state)),
     phase(
@@ -66,7 +67,7 @@ export const plan = (
       lakebase(() => authExtension(state))
     ),
     phase("availability check", availabilityCheck(state)),
-    phase("drop roles", dropRoles(spec, state)),
+    phase("drop roles", yield* dropRoles(spec, state)),
     phase(
       "databricks grants",
       lakebase(() => databricksGrants(state))
@@ -86,3 +87,7 @@ export const plan = (
     shut: [...new Set(state.shut)]
   })
 }
+
+/** In one go. */
+export const plan = (...given: Parameters<typeof planSteps>): Result.Result<Plan, UnplannableSpec> =>
+  run(planSteps(...given))

@@ -6,6 +6,8 @@
 
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type { Steps } from "../../json/Json.ts"
+import { flatMapSteps } from "../../json/Steps.ts"
 import { ident, literal } from "../../postgres/Quote.ts"
 import type { ComputeSpec, Role } from "../../spec/ComputeSpec.ts"
 import { passwordVerifier } from "../../spec/PasswordVerifier.ts"
@@ -37,8 +39,8 @@ export const privilegedRole = (draft: Draft): ReadonlyArray<Step> => {
 }
 
 /** A rename clears an MD5 password, whose salt is the name; forgetting it here makes the next phase set it anew. */
-export const renameRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  (spec.delta_operations ?? []).flatMap((op): ReadonlyArray<Step> => {
+export const renameRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<Step> => {
     if (op.action !== "rename_role") return []
     if (op.new_name === null) return draft.refuse(`rename_role of ${quotedName(op.name)} has no new_name`)
     if (!draft.roles.has(stored(op.name))) return []
@@ -100,13 +102,13 @@ const withPassword = (
   return { sql: `${sql}; ${set}`, password: { role: stored(role.name), verifier: password } }
 }
 
-export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
+export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> => {
   const jwt = jwtRoles(spec)
   const settled = (role: Role, password: Result.Result<Password, string>) => {
     const found = draft.roles.get(stored(role.name))
     return found !== undefined && Result.isSuccess(password) && samePassword(password.success, found)
   }
-  return spec.cluster.roles.flatMap((role) => {
+  return flatMapSteps(spec.cluster.roles, (role): ReadonlyArray<Step> => {
     const password = passwordOf(role)
     const name = stored(role.name)
     const found = draft.roles.get(name)
@@ -142,8 +144,8 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): ReadonlyAr
   })
 }
 
-export const dropRoles = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> =>
-  (spec.delta_operations ?? []).flatMap((op) => {
+export const dropRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> =>
+  flatMapSteps(spec.delta_operations ?? [], (op): ReadonlyArray<Step> => {
     const name = stored(op.name)
     if (op.action !== "delete_role" || !draft.roles.delete(name)) return []
     // What it gave and was given is everywhere, and would be gone before the server refused.

@@ -9,10 +9,11 @@ import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { draft, webAccess } from "../../../domain/catalog/plan/Draft.ts"
 import * as Outcome from "../../../domain/catalog/plan/Outcome.ts"
 import { publicRights } from "../../../domain/catalog/plan/perDatabase.ts"
-import { plan } from "../../../domain/catalog/plan/plan.ts"
+import { planSteps } from "../../../domain/catalog/plan/plan.ts"
 import { type DatabaseWork, isEmpty, type PhaseName, type Plan, phaseNames } from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { inSlices } from "../../compute/clock/Slices.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import type { ApplyOptions } from "../Catalog.ts"
 import { dropRoles } from "../dropRoles.ts"
@@ -126,11 +127,12 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const circumstances = circumstancesOf(spec, found)
     const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
 
-    const unseen = yield* Effect.fromResult(plan(spec, found, settings))
+    const planned = (known: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, known, settings)), Effect.fromResult)
+    const unseen = yield* planned(found)
     const { concurrency, looks, tight } = yield* roomFor(unseen, options, first)
     const pause = tight ? main.giveUp : Effect.void
     const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency: looks, pause, ...settings })
-    const whole = seen === found ? unseen : yield* Effect.fromResult(plan(spec, seen, settings))
+    const whole = seen === found ? unseen : yield* planned(seen)
     yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
     yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }

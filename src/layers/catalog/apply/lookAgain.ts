@@ -28,7 +28,8 @@ export const lookAgain = (
 ): Effect.Effect<Snapshot> => {
   const works = plan.phases.flatMap(({ databases }) => databases).filter((work) => work.inspect && isSettled(work))
   // A rename of this plan has not been done yet.
-  const names = snapshot.databases.flatMap(({ oid, name }) => (works.some((work) => work.oid === oid) ? [name] : []))
+  const wanted = new Set(works.map(({ oid }) => oid))
+  const names = snapshot.databases.flatMap(({ oid, name }) => (wanted.has(oid) ? [name] : []))
   if (names.length === 0) return Effect.succeed(snapshot)
   const look = Effect.forEach(
     names,

@@ -5,9 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { clearRole, giveAway } from "../../../domain/catalog/doomedRoles.ts"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
-import { plan } from "../../../domain/catalog/plan/plan.ts"
+import { planSteps } from "../../../domain/catalog/plan/plan.ts"
 import { named, type Plan } from "../../../domain/catalog/plan/Step.ts"
+import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { inSlices } from "../../compute/clock/Slices.ts"
 import type { Sql } from "../../sql/Sql.ts"
 import { ownedDatabases, references } from "../dropRoles.ts"
 import { inspect, readSnapshot } from "./read.ts"
@@ -44,11 +46,13 @@ export const dryRun = (sql: Sql["Service"], settings: PlanSettings, spec: Parsed
     const open = (database?: string) =>
       sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
     const snapshot = yield* Effect.scoped(Effect.flatMap(open(), (session) => readSnapshot(session, spec, settings)))
-    const first = yield* Effect.fromResult(plan(spec, snapshot, settings))
+    const planWith = (found: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, found, settings)), Effect.fromResult)
+    const first = yield* planWith(snapshot)
     const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
+    const wanted = new Set(works.map(({ oid }) => oid))
     const looks = yield* Effect.forEach(
       // One that does not exist yet is inspected when it does.
-      snapshot.databases.filter(({ oid }) => works.some((work) => work.oid === oid)),
+      snapshot.databases.filter(({ oid }) => wanted.has(oid)),
       ({ name }) =>
         open(name).pipe(
           Effect.flatMap((session) => inspect(session, settings.privilegedRole)),
@@ -64,7 +68,7 @@ export const dryRun = (sql: Sql["Service"], settings: PlanSettings, spec: Parsed
     const unseen = looks.flatMap(({ name, found }) =>
       Result.isFailure(found) ? [`${named("database", name)} cannot be looked into: ${found.failure.message}`] : []
     )
-    const planned = yield* Effect.fromResult(plan(spec, { ...snapshot, inspections: new Map(inspections) }, settings))
+    const planned = yield* planWith({ ...snapshot, inspections: new Map(inspections) })
     const whole = yield* withClearing(planned, open(), settings.privilegedRole, snapshot.version)
     return { ...whole, warnings: [...whole.warnings, ...unseen] }
   }).pipe(Effect.withSpan("catalog plan"))

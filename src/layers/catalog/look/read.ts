@@ -3,8 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
-import { decodeInspection } from "../../../domain/catalog/Inspection.ts"
+import { inspectionSteps } from "../../../domain/catalog/Inspection.ts"
 import {
   anyFault,
   functionFault,
@@ -20,8 +19,11 @@ import {
 } from "../../../domain/catalog/Ownership.ts"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { wantsStatements } from "../../../domain/catalog/plan/system.ts"
-import { decodeFaults, decodeSnapshot, type Snapshot } from "../../../domain/catalog/Snapshot.ts"
+import { faultsSteps, type Snapshot, snapshotSteps } from "../../../domain/catalog/Snapshot.ts"
+import type { JsonRejected } from "../../../domain/json/Decode.ts"
+import type { Steps } from "../../../domain/json/Json.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { inSlices } from "../../compute/clock/Slices.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
 import { controlFileRows } from "../controlFile.ts"
@@ -147,12 +149,14 @@ const misread = (what: string, reason: string) =>
 const answered = <A>(
   what: string,
   rows: ReadonlyArray<{ readonly answer: string }>,
-  decode: (json: string) => Result.Result<A, Schema.SchemaError>
+  decode: (json: string) => Steps<Result.Result<A, JsonRejected>>
 ): Effect.Effect<A, SqlFailed> => {
   const [row] = rows
   if (row === undefined) return Effect.fail(misread(what, "no row"))
   // A parse error prints what it parsed, and that holds password verifiers.
-  return Effect.mapError(Effect.fromResult(decode(row.answer)), () => misread(what, "not of the expected form"))
+  return Effect.mapError(Effect.flatMap(inSlices(decode(row.answer)), Effect.fromResult), () =>
+    misread(what, "not of the expected form")
+  )
 }
 
 /** Whether a plan will do anything in which something of our names is relied on. */
@@ -194,10 +198,10 @@ export const readSnapshot = (
 ): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {
     const rows = yield* session.query<{ answer: string }>(SNAPSHOT, [namedRoles(settings)])
-    const snapshot = yield* answered("the catalog", rows, decodeSnapshot)
+    const snapshot = yield* answered("the catalog", rows, snapshotSteps)
     if (!relies(snapshot, spec, settings)) return snapshot
     const found = yield* session.query<{ answer: string }>(FAULTS)
-    const faults = yield* answered("objects of our names", found, decodeFaults)
+    const faults = yield* answered("objects of our names", found, faultsSteps)
     const record = faults.schemaNeon === null && faults.subscriptionsDone === null
     if (!spec.spec.drop_subscriptions_before_start || !record) return { ...snapshot, faults }
     return { ...snapshot, faults, subscriptionsDroppedFor: yield* droppedFor(session) }
@@ -206,5 +210,5 @@ export const readSnapshot = (
 /** Looks into the database of the session. */
 export const inspect = (session: SqlSession, privilegedRole: string) =>
   Effect.flatMap(session.query<{ answer: string }>(INSPECTION, [privilegedRole]), (rows) =>
-    answered("a database", rows, decodeInspection)
+    answered("a database", rows, inspectionSteps)
   )
