@@ -13,8 +13,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { type BadPgBouncerSetting, mergeIni } from "../../domain/conf/PgBouncerIni.ts"
 import { neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
+import { plainTo } from "../../domain/postgres/ConnectionString.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
-import { disconnect } from "../compute/disconnect.ts"
 import { MachineConfig, Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
@@ -81,41 +81,26 @@ export class PgBouncer extends Context.Service<
 const KEY_LIMIT = "60 seconds"
 
 /** One statement on the admin console. */
-const ask = (console: Console, statement: string): Effect.Effect<void, PgBouncerFailed> =>
-  Effect.acquireUseRelease(
-    Effect.promise(() => import("pg")).pipe(
-      Effect.map(({ default: { Client } }) => {
-        const client = new Client({
-          host: console.host,
-          port: console.port,
-          database: "pgbouncer",
-          user: console.user,
-          ssl: false,
-          application_name: "compute_ctl",
-          connectionTimeoutMillis: console.limit,
-          query_timeout: console.limit,
-          ...(console.password !== null && { password: Redacted.value(console.password) })
-        })
-        // A connection that breaks when nobody waits for it must not end the process.
-        client.on("error", () => {})
-        return client
+const ask = ({ host, limit, password, port, user }: Console, statement: string): Effect.Effect<void, PgBouncerFailed> =>
+  Effect.promise(() => import("../sql/wire/Session.ts")).pipe(
+    Effect.flatMap(({ open }) =>
+      open({
+        connection: plainTo({ host, port }),
+        parameters: [
+          ["user", user],
+          ["database", "pgbouncer"],
+          ["application_name", "compute_ctl"],
+          ["client_encoding", "UTF8"]
+        ],
+        password,
+        connectTimeout: limit
       })
     ),
-    (client) =>
-      Effect.tryPromise({
-        try: () => client.connect().then(() => client.query(statement)),
-        catch: (error) =>
-          new PgBouncerFailed({
-            message: `admin console at ${console.host}:${console.port}: ${error instanceof Error ? error.message : error}`
-          })
-      }),
-    (client) =>
-      Effect.promise(() => client.end().catch(() => {})).pipe(
-        Effect.interruptible,
-        disconnect,
-        Effect.timeoutOption("1 second")
-      )
-  ).pipe(Effect.asVoid)
+    Effect.flatMap((session) => session.query(statement, limit)),
+    Effect.scoped,
+    Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` })),
+    Effect.asVoid
+  )
 
 const make = (at: PgBouncerPlaces) =>
   Effect.gen(function* () {

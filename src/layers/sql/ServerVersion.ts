@@ -4,7 +4,6 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { Client } from "pg"
 import { NEWEST, older, parseServerVersion, type ServerVersion } from "../../domain/postgres/SessionOptions.ts"
 
 export interface MetVersion {
@@ -13,14 +12,9 @@ export interface MetVersion {
   /** Whether a server or a data directory has said so. */
   readonly isKnown: () => boolean
   /** Listens for what the server says of itself. */
-  readonly listen: (client: Client) => void
+  readonly heard: (parameter: string, value: string) => void
   /** What to try after a server has refused an option meant for that version; null when there is nothing left to leave out. */
   readonly below: (refused: ServerVersion) => ServerVersion | null
-}
-
-interface Told {
-  readonly parameterName: string
-  readonly parameterValue: string
 }
 
 /** `PG_VERSION` holds one number. Anything but a small regular file is none of Postgres' and is not waited for. */
@@ -52,10 +46,8 @@ export const meetVersion = (pgdata: string | null): MetVersion => {
   return {
     expected: () => ask() ?? NEWEST,
     isKnown: () => ask() !== null,
-    listen: ({ connection }) => {
-      connection.on("parameterStatus", ({ parameterName, parameterValue }: Told) => {
-        if (parameterName === "server_version") known = parseServerVersion(parameterValue) ?? known
-      })
+    heard: (parameter, value) => {
+      if (parameter === "server_version") known = parseServerVersion(value) ?? known
     },
     below: older
   }

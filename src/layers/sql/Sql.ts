@@ -3,7 +3,6 @@
  *
  * Source: `compute_tools/src/compute.rs` (`get_maintenance_client`, the options of `tokio_postgres::Config`).
  */
-import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,22 +16,20 @@ import { makePlaces } from "./places.ts"
 import type { Server } from "./Server.ts"
 import { meetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
-import type { PoolOptions, SessionOptions, SqlSession } from "./SqlSession.ts"
+import type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
 export { SqlFailed } from "./SqlFailed.ts"
-export type { PoolOptions, SessionOptions, SqlSession } from "./SqlSession.ts"
+export type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
 export class Sql extends Context.Service<
   Sql,
   {
-    /** Opens a connection that closes with the scope; the driver is loaded at the first call. */
+    /** Opens a connection that closes with the scope; what it takes is loaded at the first call. */
     readonly session: (options: SessionOptions) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
-    /** A client for a question or a few; its connections close with the scope. */
-    readonly pool: (options: PoolOptions) => Effect.Effect<PgClient, SqlFailed, Scope.Scope>
     /** A place among our sessions for one that somebody else opens; given back with the scope. */
     readonly place: (purpose: Purpose) => Effect.Effect<void, never, Scope.Scope>
     /** Where, as whom and with which options a session would be opened: for what speaks to the server itself. */
-    readonly target: (options: SessionOptions) => Effect.Effect<Target>
+    readonly target: (options: SessionOptions) => Effect.Effect<Target, SqlFailed>
   }
 >()("compute/Sql") {
   /** Sessions to `--connstr`, the server of our data directory. */
@@ -53,16 +50,14 @@ export class Sql extends Context.Service<
     const server: Server = { ...given, places: makePlaces(() => performance.now()) }
     return Sql.of({
       session: (options) => Effect.flatMap(loadSession, ({ open }) => open(server, options)),
-      pool: (options) => Effect.flatMap(loadPool, ({ open }) => open(server, options)),
       place: server.places.place,
       target: (options) =>
-        Effect.zipWith(loadConnection, server.commit, ({ clientConfig }, commit) =>
-          clientConfig(server.connstr, options, { version: server.met.expected(), commit })
+        Effect.flatMap(Effect.zip(loadConnection, server.commit), ([{ clientConfig }, commit]) =>
+          Effect.fromResult(clientConfig(server.connstr, options, { version: server.met.expected(), commit }))
         )
     })
   }
 }
 
 const loadSession = Effect.promise(() => import("./session.ts"))
-const loadPool = Effect.promise(() => import("./pool.ts"))
 const loadConnection = Effect.promise(() => import("./connection.ts"))

@@ -3,20 +3,21 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { Client } from "pg"
 import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
+import type { Argument } from "./values.ts"
 
+/** One statement is sent after the other. */
 export interface SqlSession {
   /** One statement. Interruption cancels it in the server. */
   readonly query: <Row extends object = Record<string, unknown>>(
     text: string,
-    values?: ReadonlyArray<unknown>
+    values?: ReadonlyArray<Argument>
   ) => Effect.Effect<ReadonlyArray<Row>, SqlFailed>
   /** Several statements by the simple protocol, in one round trip; nothing is returned. */
   readonly script: (text: string) => Effect.Effect<void, SqlFailed>
-  /** For what the two do not cover: cursors, COPY, notices. */
-  readonly client: Client
+  /** The process id of its backend; null when the server did not tell. */
+  readonly backend: number | null
 }
 
 export interface SessionOptions {
@@ -32,17 +33,10 @@ export interface SessionOptions {
   readonly maintenance?: boolean
   /** Decides how long it waits for locks, answers and connections. Default: `apply` for maintenance, else `question`. */
   readonly purpose?: Purpose
-  /** Statements are written as they are issued, without waiting for the answers to earlier ones. Excludes cursors and COPY. */
-  readonly pipeline?: boolean
   /** `-c name=value ...`, after our own options and before those of `--connstr`. */
   readonly moreOptions?: string
   /** Default: 10 s. */
   readonly connectTimeout?: Duration.Input
-}
-
-export interface PoolOptions extends Omit<SessionOptions, "maintenance" | "pipeline"> {
-  /** Default: 1. */
-  readonly maxConnections?: number
 }
 
 export const purposeOf = ({ maintenance, purpose }: SessionOptions): Purpose =>

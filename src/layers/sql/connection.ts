@@ -1,10 +1,12 @@
 /**
  * Where and as whom we connect.
  */
-import { type ConnectionOptions as ParsedUri, parse } from "pg-connection-string"
+import * as Result from "effect/Result"
+import { parse } from "../../domain/postgres/ConnectionString.ts"
 import { limitOptions } from "../../domain/postgres/SessionLimits.ts"
 import { type Circumstances, sessionOptions } from "../../domain/postgres/SessionOptions.ts"
-import { keywords } from "./keywords.ts"
+import { connectFailed } from "./failures.ts"
+import type { SqlFailed } from "./SqlFailed.ts"
 import { purposeOf, type SessionOptions } from "./SqlSession.ts"
 
 /**
@@ -31,67 +33,38 @@ const MAINTENANCE = `-c neon.forward_ddl=false ${UNLOGGED}`
  */
 const NOTICES_GONE = process.platform === "linux" ? ["-c client_connection_check_interval=2000"] : []
 
-/** No TLS unless the URI asks for it: the server is our own and on this machine. */
-const tlsOf = ({ ssl, sslmode }: ParsedUri) => {
-  if (sslmode === "disable" || ssl === undefined || ssl === false || ssl === "false") return false
-  if (typeof ssl !== "object") return true
-  const { ca, cert, key, rejectUnauthorized } = ssl
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(typeof cert === "string" && { cert }),
-    ...(key !== undefined && { key }),
-    ...(rejectUnauthorized !== undefined && { rejectUnauthorized })
-  }
-}
-
-/** A URI, or libpq's pairs of keyword and value. */
-const parsed = (connstr: string): ParsedUri => {
-  if (/^(?:\/|[a-z]+:)/i.test(connstr)) return parse(connstr)
-  const given = keywords(connstr)
-  const { dbname, host, password, port, user, ...rest } = Object.fromEntries(given)
-  return {
-    host: host ?? null,
-    port: port ?? null,
-    database: dbname ?? null,
-    ...(user !== undefined && { user }),
-    ...(password !== undefined && { password }),
-    ...rest
-  }
-}
-
 /**
- * What the driver's client and libpq's programs understand. `user`: the old superuser in place of the one of the
- * connection string.
+ * What our sessions and libpq's programs understand. `superuser`: the old one in place of the one of the connection string.
+ * No TLS unless that asks for it: the server is our own and on this machine.
  */
-export const clientConfig = (
-  connstr: string,
-  options: SessionOptions,
-  circumstances: Circumstances,
-  superuser?: "zenith_admin"
-) => {
-  const target = parsed(options.connstr ?? connstr)
-  const user = superuser ?? (target.user || "cloud_admin")
-  // Whoever else is named for a purpose of its own need not be a member of our role, or there is none.
-  const role = superuser ?? (options.connstr === undefined || user === "cloud_admin" ? "cloud_admin" : "none")
-  const purpose = purposeOf(options)
-  const given = [
-    sessionOptions(role, circumstances),
-    limitOptions("question"),
-    ...NOTICES_GONE,
-    ...(options.maintenance === true ? [MAINTENANCE] : []),
-    ...(purpose === "question" ? [] : [limitOptions(purpose)]),
-    ...(options.moreOptions === undefined ? [] : [options.moreOptions]),
-    ...(typeof target.options === "string" ? [target.options] : [])
-  ]
-  return {
-    host: target.host ?? "localhost",
-    port: target.port === undefined || target.port === null || target.port === "" ? 5432 : Number(target.port),
-    user,
-    password: target.password ?? "",
-    database: options.database ?? target.database ?? "postgres",
-    options: given.join(" "),
-    application_name: (options.connstr !== undefined && target.application_name) || options.applicationName,
-    ssl: tlsOf(target)
-  }
-}
-export type ClientConfig = ReturnType<typeof clientConfig>
+const configOf = (connstr: string, options: SessionOptions, circumstances: Circumstances, superuser?: "zenith_admin") =>
+  Result.map(parse(options.connstr ?? connstr, "localhost"), (connection) => {
+    const user = superuser ?? connection.user ?? "cloud_admin"
+    // Whoever else is named for a purpose of its own need not be a member of our role, or there is none.
+    const role = superuser ?? (options.connstr === undefined || user === "cloud_admin" ? "cloud_admin" : "none")
+    const purpose = purposeOf(options)
+    const given = [
+      sessionOptions(role, circumstances),
+      limitOptions("question"),
+      ...NOTICES_GONE,
+      ...(options.maintenance === true ? [MAINTENANCE] : []),
+      ...(purpose === "question" ? [] : [limitOptions(purpose)]),
+      ...(options.moreOptions === undefined ? [] : [options.moreOptions]),
+      ...(connection.options === null ? [] : [connection.options])
+    ]
+    return {
+      connection,
+      host: connection.addresses[0]?.host ?? "localhost",
+      port: connection.addresses[0]?.port ?? 5432,
+      user,
+      password: connection.password ?? "",
+      database: options.database ?? connection.database ?? "postgres",
+      options: given.join(" "),
+      applicationName: (options.connstr !== undefined && connection.applicationName) || options.applicationName
+    }
+  })
+
+export type ClientConfig = Result.Result.Success<ReturnType<typeof configOf>>
+
+export const clientConfig = (...given: Parameters<typeof configOf>): Result.Result<ClientConfig, SqlFailed> =>
+  Result.mapError(configOf(...given), connectFailed)

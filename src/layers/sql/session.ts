@@ -1,146 +1,117 @@
 /**
- * One connection per session, on the plain driver: a pool's client belongs to one database, ours go to every one.
+ * One connection per session: ours go to every database.
  */
-import * as net from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Client } from "pg"
+import * as Semaphore from "effect/Semaphore"
+import type { ConnectionString } from "../../domain/postgres/ConnectionString.ts"
 import type { ServerVersion } from "../../domain/postgres/SessionOptions.ts"
+import { Answer, received } from "./Answer.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
-import { connectFailed, connectTimedOut, statementFailed } from "./failures.ts"
+import { connectTimedOut, sqlFailed } from "./failures.ts"
 import { entering } from "./patience.ts"
 import type { Server } from "./Server.ts"
 import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import { purposeOf, type SessionOptions, type SqlSession } from "./SqlSession.ts"
+import { parameterOf } from "./values.ts"
+import { type Connection, connect } from "./wire/Connection.ts"
+import * as Frames from "./wire/Frames.ts"
+import { openSocket } from "./wire/socket.ts"
+import { broken, type WireFailed } from "./wire/WireFailed.ts"
 
-const CANCEL_REQUEST = 80877102
 const CONNECT_TIMEOUT = Duration.seconds(10)
 /** For a cancel request to be delivered, for the statement to notice, for the goodbye. */
-const FAREWELL_MILLIS = 1000
+const FAREWELL = 1000
 
-/** Settles when `wait` does, or when the farewell is over. */
-const briefly = (wait: Promise<unknown>): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, FAREWELL_MILLIS)
-    const done = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    wait.then(done, done)
-  })
-
-interface BackendKey {
-  readonly processID: number | null
-  readonly secretKey: number | null
-}
-
-const streamOf = (client: Client): net.Socket | undefined => {
-  const connection: unknown = Reflect.get(client, "connection")
-  const stream: unknown =
-    typeof connection === "object" && connection !== null ? Reflect.get(connection, "stream") : null
-  return stream instanceof net.Socket ? stream : undefined
-}
-
-const backendKey = (client: Client): BackendKey => {
-  const pid: unknown = Reflect.get(Object(client), "processID")
-  const key: unknown = Reflect.get(Object(client), "secretKey")
-  return { processID: typeof pid === "number" ? pid : null, secretKey: typeof key === "number" ? key : null }
-}
-
-/** The process id of a session's backend; null when the server did not tell. */
-export const backendOf = ({ client }: SqlSession): number | null => backendKey(client).processID
+/** Also where interruption is not heard any more. */
+const briefly = <A, E>(wait: Effect.Effect<A, E>): Effect.Effect<void> =>
+  wait.pipe(Effect.interruptible, Effect.timeoutOption(FAREWELL), Effect.ignore)
 
 /** A cancel request travels on a connection of its own. */
-const cancelInServer = (client: Client, { host, port }: ClientConfig): Promise<void> => {
-  const { processID, secretKey } = backendKey(client)
-  if (processID === null || secretKey === null) return Promise.resolve()
-  const message = Buffer.alloc(16)
-  message.writeInt32BE(16, 0)
-  message.writeInt32BE(CANCEL_REQUEST, 4)
-  message.writeInt32BE(processID, 8)
-  message.writeInt32BE(secretKey, 12)
-  const socket = host.startsWith("/") ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host)
-  const closed = new Promise<void>((resolve) => {
-    socket.once("error", () => resolve())
-    socket.once("close", () => resolve())
-    socket.once("connect", () => socket.end(message))
-  })
-  return briefly(closed).then(() => {
-    socket.destroy()
-  })
+const cancelInServer = ({ address, key }: Connection, connection: ConnectionString): Effect.Effect<void> => {
+  if (key === null) return Effect.void
+  return openSocket(address, connection).pipe(
+    Effect.flatMap((socket) =>
+      Effect.callback<void>((resume) => {
+        socket.once("close", () => resume(Effect.void))
+        socket.resume()
+        socket.end(Frames.cancelRequest(key))
+      })
+    ),
+    Effect.scoped,
+    briefly
+  )
 }
 
-const close = (client: Client): Promise<void> =>
-  briefly(client.end()).then(() => {
-    streamOf(client)?.destroy()
+const sessionOf = (opened: Connection, connection: ConnectionString): Effect.Effect<SqlSession> =>
+  Effect.map(Semaphore.make(1), (turn) => {
+    const { inbox, socket } = opened
+
+    /** Ends as the answer does; what cannot be understood ends the connection. */
+    const hear = (answer: Answer): Effect.Effect<void, WireFailed> =>
+      Effect.tapError(received(inbox, answer), ({ kind }) =>
+        kind === "protocol" ? Effect.sync(() => socket.destroy()) : Effect.void
+      )
+
+    const giveUp = (answer: Answer) =>
+      cancelInServer(opened, connection).pipe(
+        Effect.andThen(briefly(hear(answer))),
+        Effect.andThen(Effect.sync(() => answer.isWhole || socket.destroy()))
+      )
+
+    const send = (message: Buffer): Effect.Effect<Answer, WireFailed> =>
+      Effect.suspend(() => {
+        if (!inbox.isOpen) return broken("connection closed")
+        const answer = new Answer()
+        socket.write(message)
+        return Effect.as(hear(answer), answer).pipe(Effect.onInterrupt(() => giveUp(answer)))
+      })
+
+    const run = (message: () => Buffer): Effect.Effect<Answer, SqlFailed> =>
+      Effect.mapError(turn.withPermits(1)(Effect.suspend(() => send(message()))), sqlFailed)
+
+    return {
+      query: <Row extends object>(text: string, values?: Parameters<SqlSession["query"]>[1]) =>
+        Effect.map(
+          run(() => (values === undefined ? Frames.query(text) : Frames.statement(text, values.map(parameterOf)))),
+          // What a statement asks for is known where it is written.
+          ({ rows }) => rows as unknown as ReadonlyArray<Row>
+        ),
+      script: (text) => Effect.asVoid(run(() => Frames.query(text))),
+      backend: opened.key?.pid ?? null
+    }
   })
 
-const connect = (
+const openWith = (
   config: ClientConfig,
   options: SessionOptions,
   met: MetVersion
-): Effect.Effect<Client, SqlFailed, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const client = new Client({ ...config, pipeline: options.pipeline === true, keepAlive: true })
-      // A connection that breaks while idle is reported by the next statement.
-      client.on("error", () => undefined)
-      met.listen(client)
-      return client
+): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> =>
+  connect({
+    connection: config.connection,
+    parameters: [
+      ["user", config.user],
+      ["database", config.database],
+      ["application_name", config.applicationName],
+      ["options", config.options],
+      ["client_encoding", "UTF8"]
+    ],
+    password: Redacted.make(config.password),
+    connectTimeout: null,
+    longest: Frames.postgresLimits,
+    farewell: FAREWELL,
+    heard: met.heard
+  }).pipe(
+    Effect.mapError(sqlFailed),
+    Effect.timeoutOrElse({
+      duration: options.connectTimeout ?? CONNECT_TIMEOUT,
+      orElse: () => Effect.fail(connectTimedOut)
     }),
-    (client) => Effect.promise(() => close(client))
-  ).pipe(
-    Effect.tap((client) =>
-      Effect.callback<void, SqlFailed>((resume) => {
-        client.connect().then(
-          () => resume(Effect.void),
-          (error: unknown) => resume(Effect.fail(connectFailed(error)))
-        )
-        return Effect.sync(() => streamOf(client)?.destroy())
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: options.connectTimeout ?? CONNECT_TIMEOUT,
-          orElse: () => Effect.fail(connectTimedOut)
-        })
-      )
-    )
+    Effect.flatMap((opened) => sessionOf(opened, config.connection))
   )
-
-const sessionOf = (client: Client, config: ClientConfig): SqlSession => {
-  const run = <A>(submit: () => Promise<A>): Effect.Effect<A, SqlFailed> =>
-    Effect.callback<A, SqlFailed>((resume) => {
-      const answer = submit()
-      answer.then(
-        (value) => resume(Effect.succeed(value)),
-        (error: unknown) => resume(Effect.fail(statementFailed(error)))
-      )
-      const abandon = async () => {
-        let answered = false
-        const noted = answer.then(
-          () => {
-            answered = true
-          },
-          () => {
-            answered = true
-          }
-        )
-        await cancelInServer(client, config)
-        await briefly(noted)
-        if (!answered) streamOf(client)?.destroy()
-      }
-      return Effect.promise(abandon)
-    })
-  return {
-    client,
-    query: <Row extends object>(text: string, values?: ReadonlyArray<unknown>) =>
-      run(() => client.query<Row & Record<string, unknown>>(text, values === undefined ? undefined : [...values])).pipe(
-        Effect.map((result): ReadonlyArray<Row> => result.rows)
-      ),
-    script: (text) => Effect.asVoid(run(() => client.query(text)))
-  }
-}
 
 /** `invalid_password`, `invalid_authorization_specification`: the branch may be so old that it has no `cloud_admin`. */
 const lacksAdmin = (error: SqlFailed) => error.sqlstate === "28P01" || error.sqlstate === "28000"
@@ -165,11 +136,11 @@ const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): C
     version: ServerVersion,
     superuser?: "zenith_admin"
   ): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
-    const config = Effect.map(commit, (wanted) =>
-      clientConfig(connstr, options, { version, commit: wanted }, superuser)
-    )
-    return config.pipe(
-      Effect.flatMap((given) => Effect.map(connect(given, options, met), (client) => sessionOf(client, given))),
+    return commit.pipe(
+      Effect.flatMap((wanted) =>
+        Effect.fromResult(clientConfig(connstr, options, { version, commit: wanted }, superuser))
+      ),
+      Effect.flatMap((config) => openWith(config, options, met)),
       Effect.catchIf(isUnknownSetting, (error) => {
         const fewer = met.below(version)
         return fewer === null ? Effect.fail(error) : attempt(fewer, superuser)

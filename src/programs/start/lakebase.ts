@@ -67,7 +67,9 @@ export const livenessProbe = Effect.gen(function* () {
     return yield* new NotAlive({ message: "Failed to get the port from the connection string" })
   }
   const command = `${options.pgbin.slice(0, options.pgbin.lastIndexOf("/") + 1)}pg_isready --port ${target.port}`
-  const { options: sessionOptions } = yield* Effect.flatMap(Sql, (sql) => sql.target({ applicationName: "liveness" }))
+  const { options: sessionOptions } = yield* Effect.flatMap(Sql, (sql) =>
+    sql.target({ applicationName: "liveness" })
+  ).pipe(Effect.mapError(({ message }) => new NotAlive({ message })))
   yield* Effect.mapError(
     ping({ ...target, options: sessionOptions, ...defaultServer(options.pgbin, target.port) }),
     (error) => new NotAlive({ message: `could not run \`${command}\`: ${error.message}` })

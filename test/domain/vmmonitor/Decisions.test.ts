@@ -20,7 +20,6 @@ import {
   encodeMonitorMessage,
   negotiate
 } from "../../../src/domain/vmmonitor/Protocol.ts"
-import { keywords } from "../../../src/layers/sql/keywords.ts"
 
 const GIB = 1024 * MIB
 
@@ -147,19 +146,5 @@ describe("vm-monitor's decisions", () => {
   it("reads anonymous memory only", () => {
     assert.strictEqual(parseMemoryStat("anon 9\nactive_anon 5\nfile 7\ninactive_anon 6\n"), 11)
     for (const text of ["", "active_anon 5\n", "active_anon x\ninactive_anon 1\n"]) assert.isNull(parseMemoryStat(text))
-  })
-})
-
-describe("libpq keywords", () => {
-  it("are read with their quotes", () => {
-    assert.deepStrictEqual(
-      [...keywords("host=localhost port = 5432 password='a \\'b\\\\' dbname=x\\ y")],
-      [
-        ["host", "localhost"],
-        ["port", "5432"],
-        ["password", "a 'b\\"],
-        ["dbname", "x y"]
-      ]
-    )
   })
 })

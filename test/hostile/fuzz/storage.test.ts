@@ -7,7 +7,7 @@ import { isReady, pidOf } from "../../../src/domain/postgres/PostmasterPid.ts"
 import * as PageApi from "../../../src/domain/storage/PageApi.ts"
 import { decodeAgentMessage, decodeVersionRange } from "../../../src/domain/vmmonitor/Protocol.ts"
 import * as Messages from "../../../src/emulator/wire/pgMessages.ts"
-import { dataRow, errorFields, FrameReader } from "../../../src/layers/storage/wire/Frames.ts"
+import { dataRow, errorFields, FrameReader } from "../../../src/layers/sql/wire/Frames.ts"
 import { divided, fuzz, limit, mutated } from "../../rig/fuzz.ts"
 
 const cuts = fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 5 })

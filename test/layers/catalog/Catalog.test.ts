@@ -55,7 +55,6 @@ const failure = (message: string) => new SqlFailed({ message, sqlstate: "53400",
 
 const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   Layer.succeed(Sql, {
-    pool: () => Effect.fail(failure("not here")),
     place: () => Effect.void,
     target: () => Effect.die(new Error("not here")),
     session: ({ database: name = "postgres" }) =>
@@ -70,7 +69,7 @@ const sessions = (counted: Counted, fails: (database: string) => boolean) =>
           ] as const
           const answer = (text: string) => answers.find(([part]) => text.includes(part))?.[1] ?? "-1"
           return {
-            client: undefined as never,
+            backend: null,
             query: (text) => Effect.as(Effect.sleep("1 millis"), [{ answer: answer(text), limit: "-1" } as never]),
             script: () =>
               fails(name)

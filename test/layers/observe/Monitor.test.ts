@@ -34,7 +34,7 @@ const scripted = () => {
         return Effect.succeed(rows as unknown as ReadonlyArray<Row>)
       }),
     script: () => Effect.void,
-    client: null as never
+    backend: null
   }
   const layer = Layer.succeed(Sql, {
     session: () =>

@@ -4,6 +4,7 @@
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { Circumstances } from "../../../src/domain/postgres/SessionOptions.ts"
 import { clientConfig } from "../../../src/layers/sql/connection.ts"
 import { type SessionOptions, Sql } from "../../../src/layers/sql/Sql.ts"
@@ -56,7 +57,7 @@ const session = (port: number, options: { maintenance?: boolean; connectTimeout?
   )
 
 const configOf = (connstr: string, options: Partial<SessionOptions> = {}) =>
-  clientConfig(connstr, { applicationName: "a", ...options }, OLD)
+  Result.getOrThrow(clientConfig(connstr, { applicationName: "a", ...options }, OLD))
 
 describe("options", () => {
   it("protects sessions, and lets the connection string have the last word", () => {
@@ -71,9 +72,10 @@ describe("options", () => {
   })
 
   it("uses TLS only when asked to", () => {
-    assert.strictEqual(configOf("postgresql://u@h/d").ssl, false)
-    assert.strictEqual(configOf("postgresql://u@h/d?sslmode=disable").ssl, false)
-    assert.notStrictEqual(configOf("postgresql://u@h/d?sslmode=verify-full").ssl, false)
+    const modeOf = (query: string) => configOf(`postgresql://u@h/d${query}`).connection.sslmode
+    assert.strictEqual(modeOf(""), "disable")
+    assert.strictEqual(modeOf("?sslmode=disable"), "disable")
+    assert.strictEqual(modeOf("?sslmode=verify-full"), "verify-full")
   })
 
   it("takes a database's name as it is", () => {
@@ -83,12 +85,12 @@ describe("options", () => {
 
   it("protects a session by another connection string alike, in its own user's name", () => {
     const text = "host=localhost port=5433 dbname=postgres user=cloud_admin sslmode=disable application_name=vm-monitor"
-    const { application_name, database, host, options, port, ssl, user } = configOf("postgresql://u@h:1/d", {
+    const { applicationName, connection, database, host, options, port, user } = configOf("postgresql://u@h:1/d", {
       connstr: text
     })
     assert.deepStrictEqual(
-      [host, port, database, user, application_name, ssl],
-      ["localhost", 5433, "postgres", "cloud_admin", "vm-monitor", false]
+      [host, port, database, user, applicationName, connection.sslmode],
+      ["localhost", 5433, "postgres", "cloud_admin", "vm-monitor", "disable"]
     )
     assert.strictEqual(options, configOf("postgresql://u@h:1/d").options)
     const other = configOf("postgresql://u@h:1/d", { connstr: "postgresql://watcher@h:2/d" })

@@ -10,7 +10,6 @@ import { Blocker, describeAll } from "../../../domain/catalog/Blocker.ts"
 import type { Step } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
-import { backendOf } from "../../sql/session.ts"
 import { LOCK_NOT_AVAILABLE } from "./failure.ts"
 import type { Journal } from "./journal.ts"
 
@@ -148,7 +147,7 @@ export const makeBlockers = (
 
     return {
       watched: (session, steps, statement) => {
-        const pid = backendOf(session)
+        const pid = session.backend
         if (pid === null) return statement
         return Effect.acquireUseRelease(
           Effect.sync(() => running.set(pid, { steps, since: performance.now() })),

@@ -4,14 +4,12 @@
  * Source: `compute_tools/src/{catalog,checker}.rs`, `compute_tools/src/compute.rs` (`collect_insights`, `install_extension`,
  * `set_role_grants`).
  */
-import type { PgClient } from "@effect/sql-pg/PgClient"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { parseControlFile } from "../../../domain/catalog/ControlFile.ts"
 import { stored } from "../../../domain/catalog/Name.ts"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { ident } from "../../../domain/postgres/Quote.ts"
-import { statementFailed } from "../../sql/failures.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import { SqlFailed } from "../../sql/SqlFailed.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../Catalog.ts"
@@ -39,24 +37,22 @@ const inTime = <A, E>(work: Effect.Effect<A, E>) =>
       )
   })
 
-/** Rows of a question to a client of its own. */
-const rowsOf = <Row extends object>(client: PgClient, text: string): Effect.Effect<ReadonlyArray<Row>, SqlFailed> =>
-  Effect.mapError(client.unsafe<Row>(text), ({ reason }) => statementFailed(reason.cause))
-
-const asking = <A>(sql: Sessions, applicationName: string, ask: (client: PgClient) => Effect.Effect<A, SqlFailed>) =>
-  inTime(Effect.scoped(Effect.flatMap(sql.pool({ applicationName }), ask)))
+const asking = <A>(sql: Sessions, applicationName: string, ask: (session: SqlSession) => Effect.Effect<A, SqlFailed>) =>
+  inTime(Effect.scoped(Effect.flatMap(sql.session({ applicationName }), ask)))
 
 const ROLES = "SELECT rolname AS name, rolpassword AS encrypted_password FROM pg_catalog.pg_authid ORDER BY oid"
 const DATABASES = `SELECT datname AS name, pg_catalog.pg_get_userbyid(datdba) AS owner, NOT datallowconn AS restrict_conn,
   datconnlimit OPERATOR(pg_catalog.=) '-2'::pg_catalog.int4 AS invalid FROM pg_catalog.pg_database ORDER BY oid`
 
-const readObjects = (client: PgClient): Effect.Effect<CatalogObjects, SqlFailed> =>
+const readObjects = (session: SqlSession): Effect.Effect<CatalogObjects, SqlFailed> =>
   Effect.gen(function* () {
-    const roles = yield* rowsOf<{ name: string; encrypted_password: string | null }>(client, ROLES)
-    const databases = yield* rowsOf<{ name: string; owner: string; restrict_conn: boolean; invalid: boolean }>(
-      client,
-      DATABASES
-    )
+    const roles = yield* session.query<{ name: string; encrypted_password: string | null }>(ROLES)
+    const databases = yield* session.query<{
+      name: string
+      owner: string
+      restrict_conn: boolean
+      invalid: boolean
+    }>(DATABASES)
     return {
       roles: roles.map(({ name, encrypted_password }) => ({ name, encrypted_password, options: null })),
       databases: databases.map(({ name, owner, restrict_conn, invalid }) => ({
@@ -83,8 +79,7 @@ export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> 
     )
   )
 
-export const insights = (sql: Sessions): Effect.Effect<string, SqlFailed> =>
-  inTime(Effect.scoped(Effect.flatMap(sql.session({ applicationName: "compute_ctl:collect_insights" }), slowest)))
+export const insights = (sql: Sessions) => asking(sql, "compute_ctl:collect_insights", slowest)
 
 interface Refusal {
   readonly message: string

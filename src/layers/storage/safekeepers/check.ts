@@ -9,12 +9,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
+import * as ConnectionString from "../../../domain/postgres/ConnectionString.ts"
 import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { type Answer, decide, type Verdict } from "../../../domain/storage/SafekeeperQuorum.ts"
-import * as ConnectionString from "../wire/ConnectionString.ts"
-import { open } from "../wire/Session.ts"
-import { connectFailed, unexpected } from "../wire/WireFailed.ts"
+import { open } from "../../sql/wire/Session.ts"
+import { connectFailed, unexpected } from "../../sql/wire/WireFailed.ts"
 
 /** Milliseconds for one safekeeper: connecting, authentication and query. */
 const LIMIT = 100

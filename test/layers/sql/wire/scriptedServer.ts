@@ -98,7 +98,7 @@ export const scriptedServer = (script: Script) => {
   return listening(startups, heard, (socket) => converse(socket, script))
 }
 
-const fixture = (name: string) => fs.readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url))
+const fixture = (name: string) => fs.readFileSync(new URL(`../../../fixtures/tls/${name}`, import.meta.url))
 
 /** Awaits a request for TLS first; grants it with a self-signed certificate, or turns it down and goes on in plain text. */
 export const tlsServer = (grants: boolean, answer: NonNullable<Script["answer"]>) => {

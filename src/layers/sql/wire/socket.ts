@@ -1,13 +1,14 @@
 /**
- * Sockets to storage: without Nagle's delay, with keepalive probes, destroyed with their scope, under TLS when the
+ * Sockets to servers: without Nagle's delay, with keepalive probes, destroyed with their scope, under TLS when the
  * connection string wants it.
  */
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import type { Address, ConnectionString } from "./ConnectionString.ts"
+import type { Address, ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
 import { sslRequest } from "./Frames.ts"
+import { osText } from "./osText.ts"
 import { connectFailed, type WireFailed } from "./WireFailed.ts"
 
 /** Milliseconds of silence before the kernel probes the peer. */
@@ -33,7 +34,7 @@ const connected = (address: Address): Effect.Effect<net.Socket, WireFailed, Scop
   ).pipe(
     Effect.tap((socket) =>
       Effect.callback<void, WireFailed>((resume) => {
-        const failed = (error: Error) => resume(Effect.fail(connectFailed(error.message)))
+        const failed = (error: Error) => resume(Effect.fail(connectFailed(osText(error))))
         socket.once("error", failed)
         socket.once("connect", () => {
           socket.off("error", failed)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { type ConnectionString, parse } from "../../../../src/layers/storage/wire/ConnectionString.ts"
+import { type ConnectionString, parse } from "../../../src/domain/postgres/ConnectionString.ts"
 
 const table: ReadonlyArray<readonly [string, Partial<ConnectionString> | string]> = [
   ["postgresql://no_user@ps1:6400", { addresses: [{ host: "ps1", port: 6400 }], user: "no_user", sslmode: "disable" }],

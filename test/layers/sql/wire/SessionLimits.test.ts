@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { parse } from "../../../src/layers/storage/wire/ConnectionString.ts"
-import { open } from "../../../src/layers/storage/wire/Session.ts"
+import { parse } from "../../../../src/domain/postgres/ConnectionString.ts"
+import { open } from "../../../../src/layers/sql/wire/Session.ts"
 import { failure, message, ready, scriptedServer, welcome } from "./scriptedServer.ts"
 
 const STALL = 3_000

@@ -3,8 +3,8 @@
  */
 import type * as net from "node:net"
 import * as Effect from "effect/Effect"
-import { type Frame, FrameReader } from "./Frames.ts"
-import { broken, unexpected, type WireFailed } from "./WireFailed.ts"
+import { type Frame, FrameReader, type Longest } from "./Frames.ts"
+import { broken, communicationFailed, unexpected, type WireFailed } from "./WireFailed.ts"
 
 /** Bytes held before the socket is paused. */
 const ENOUGH = 1024 * 1024
@@ -16,16 +16,17 @@ export class Inbox {
   /** Milliseconds a reader waits for bytes before the connection counts as dead; 0 = no limit of its own. */
   stall = 0
   readonly #socket: net.Socket
-  readonly #reader = new FrameReader()
+  readonly #reader: FrameReader
   #frames: Array<Frame> = []
   #bytes = 0
   #ended: WireFailed | null = null
   #wake: (() => void) | null = null
 
-  constructor(socket: net.Socket) {
+  constructor(socket: net.Socket, longest?: Longest) {
     this.#socket = socket
+    this.#reader = new FrameReader(longest)
     socket.on("data", (bytes: Buffer) => this.#receive(bytes))
-    socket.on("error", (error) => this.#end(broken(`error communicating with the server: ${error.message}`)))
+    socket.on("error", (error) => this.#end(communicationFailed(error)))
     socket.on("close", () => this.#end(broken("connection closed")))
     socket.on("end", () => this.#end(broken("connection closed")))
     socket.on("timeout", () => {

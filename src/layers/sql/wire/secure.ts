@@ -5,14 +5,22 @@ import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
 import { limits, readBytes } from "../../machine/RegularFile.ts"
-import type { ConnectionString } from "./ConnectionString.ts"
 import { connectFailed, type WireFailed } from "./WireFailed.ts"
 
-const certificates = (path: string | null): Effect.Effect<Buffer | undefined, WireFailed> =>
+const fileOf = (path: string | null): Effect.Effect<Buffer | undefined, WireFailed> =>
   path === null || path === "system"
     ? Effect.succeed(undefined)
     : Effect.mapError(readBytes(path, limits.credentials), ({ message }) => connectFailed(message))
+
+/** What is no key or certificate is refused by a throw. */
+const attempted = <A>(connect: () => A): Effect.Effect<A, WireFailed> =>
+  Effect.try({
+    try: connect,
+    catch: (error) =>
+      connectFailed(`error performing TLS handshake: ${error instanceof Error ? error.message : "unknown"}`)
+  })
 
 export const secure = (
   socket: net.Socket,
@@ -20,15 +28,20 @@ export const secure = (
   connection: ConnectionString
 ): Effect.Effect<net.Socket, WireFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const ca = yield* certificates(connection.sslrootcert)
+    const ca = yield* fileOf(connection.sslrootcert)
+    const cert = yield* fileOf(connection.sslcert)
+    const key = yield* fileOf(connection.sslkey)
     const verifies = connection.sslmode === "verify-ca" || connection.sslmode === "verify-full"
     const encrypted = yield* Effect.acquireRelease(
-      Effect.sync(() => {
+      attempted(() => {
         const session = tls.connect({
           socket,
+          host,
           rejectUnauthorized: verifies,
           ...(net.isIP(host) === 0 && { servername: host }),
           ...(ca !== undefined && { ca }),
+          ...(cert !== undefined && { cert }),
+          ...(key !== undefined && { key }),
           ...(connection.sslmode === "verify-ca" && { checkServerIdentity: () => undefined })
         })
         session.on("error", () => {})

@@ -4,7 +4,7 @@
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  */
 import * as Result from "effect/Result"
-import { excerpt } from "../../../domain/json/Excerpt.ts"
+import { excerpt } from "../json/Excerpt.ts"
 
 export type SslMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full"
 
@@ -24,11 +24,29 @@ export interface ConnectionString {
   readonly applicationName: string | null
   /** `disable` when the text does not say: the storage network speaks plain text. */
   readonly sslmode: SslMode
-  /** File with the certificates to trust. */
+  /** File with the certificates to trust; `system` for those of the machine. */
   readonly sslrootcert: string | null
+  /** Files with our own certificate and its key. */
+  readonly sslcert: string | null
+  readonly sslkey: string | null
   /** Seconds; null when the text does not say or says 0. */
   readonly connectTimeout: number | null
 }
+
+/** As nobody in particular, without TLS. */
+export const plainTo = (address: Address): ConnectionString => ({
+  addresses: [address],
+  user: null,
+  password: null,
+  database: null,
+  options: null,
+  applicationName: null,
+  sslmode: "disable",
+  sslrootcert: null,
+  sslcert: null,
+  sslkey: null,
+  connectTimeout: null
+})
 
 const DEFAULT_PORT = 5432
 
@@ -51,9 +69,14 @@ const parsePort = (text: string): Result.Result<number, string> => {
     : Result.fail(`invalid port \`${excerpt(text)}\``)
 }
 
-const toAddresses = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>) =>
+const toAddresses = (
+  given: ReadonlyArray<string>,
+  ports: ReadonlyArray<string>,
+  otherwise: string | null
+): Result.Result<Array<Address>, string> =>
   Result.gen(function* () {
-    if (hosts.length === 0 || hosts.every((host) => host === "")) return yield* Result.fail("host is missing")
+    const hosts = given.map((host) => host || (otherwise ?? ""))
+    if (hosts.every((host) => host === "")) return yield* Result.fail("host is missing")
     if (ports.length > 1 && ports.length !== hosts.length) return yield* Result.fail("invalid number of ports")
     const addresses: Array<Address> = []
     for (const [index, host] of hosts.entries()) {
@@ -62,16 +85,24 @@ const toAddresses = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>)
     return addresses
   })
 
-const fromPairs = (pairs: ReadonlyMap<string, string>): Result.Result<ConnectionString, string> =>
+type Pairs = ReadonlyMap<string, string>
+
+/** Whose certificate is to be trusted is told for a reason: then it is looked at. */
+const sslModeOf = (pairs: Pairs): SslMode | undefined => {
+  const root = pairs.get("sslrootcert") ?? ""
+  const mode = pairs.get("sslmode") ?? (root === "system" ? "verify-full" : "disable")
+  return mode === "require" && root !== "" ? (root === "system" ? "verify-full" : "verify-ca") : sslModes.get(mode)
+}
+
+const fromPairs = (pairs: Pairs, host: string | null): Result.Result<ConnectionString, string> =>
   Result.gen(function* () {
     const get = (key: string) => pairs.get(key) || null
     const hosts = get("hostaddr") ?? get("host") ?? ""
-    const mode = pairs.get("sslmode")
-    const sslmode = mode === undefined ? "disable" : sslModes.get(mode)
+    const sslmode = sslModeOf(pairs)
     if (sslmode === undefined) return yield* Result.fail("invalid value for option `sslmode`")
     const timeout = Number(get("connect_timeout") ?? 0)
     return {
-      addresses: yield* toAddresses(hosts === "" ? [] : hosts.split(","), (pairs.get("port") ?? "").split(",")),
+      addresses: yield* toAddresses(hosts.split(","), (pairs.get("port") ?? "").split(","), host),
       user: get("user"),
       password: get("password"),
       database: get("dbname"),
@@ -79,6 +110,8 @@ const fromPairs = (pairs: ReadonlyMap<string, string>): Result.Result<Connection
       applicationName: get("application_name"),
       sslmode,
       sslrootcert: get("sslrootcert"),
+      sslcert: get("sslcert"),
+      sslkey: get("sslkey"),
       connectTimeout: timeout > 0 ? timeout : null
     }
   })
@@ -97,7 +130,7 @@ const splitAuthority = (text: string): Result.Result<readonly [Array<string>, Ar
     return [hosts, ports] as const
   })
 
-const fromUrl = (rest: string): Result.Result<ConnectionString, string> =>
+const fromUrl = (rest: string, host: string | null): Result.Result<ConnectionString, string> =>
   Result.gen(function* () {
     const pairs = new Map<string, string>()
     const [beforeQuery = "", queryText] = rest.split(/\?(.*)/s)
@@ -118,13 +151,13 @@ const fromUrl = (rest: string): Result.Result<ConnectionString, string> =>
       const [key = "", value = ""] = pair.split(/=(.*)/s)
       pairs.set(yield* decoded(key), yield* decoded(value))
     }
-    return yield* fromPairs(pairs)
+    return yield* fromPairs(pairs, host)
   })
 
 const SPACE = /\s*/y
 const PAIR = /([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/y
 
-const fromKeywords = (text: string): Result.Result<ConnectionString, string> => {
+const fromKeywords = (text: string, host: string | null): Result.Result<ConnectionString, string> => {
   const pairs = new Map<string, string>()
   let at = 0
   for (;;) {
@@ -137,15 +170,18 @@ const fromKeywords = (text: string): Result.Result<ConnectionString, string> => 
     pairs.set(match[1] ?? "", (match[2] ?? match[3] ?? "").replace(/\\(.)/gs, "$1"))
     at = PAIR.lastIndex
   }
-  return fromPairs(pairs)
+  return fromPairs(pairs, host)
 }
 
 /** Characters. The patterns need memory in proportion to what they look at. */
 const LONGEST = 64 * 1024
 
-/** Unknown keywords are ignored. The error never repeats the text: it may hold a password. */
-export const parse = (text: string): Result.Result<ConnectionString, string> => {
+/**
+ * Unknown keywords are ignored. The error never repeats the text: it may hold a password. `host`: where to go when the text
+ * does not say.
+ */
+export const parse = (text: string, host: string | null = null): Result.Result<ConnectionString, string> => {
   if (text.length > LONGEST) return Result.fail("connection string is too long")
-  const scheme = /^postgres(?:ql)?:\/\//.exec(text)
-  return scheme === null ? fromKeywords(text) : fromUrl(text.slice(scheme[0].length))
+  const scheme = /^postgres(?:ql)?:\/\//i.exec(text)
+  return scheme === null ? fromKeywords(text, host) : fromUrl(text.slice(scheme[0].length), host)
 }

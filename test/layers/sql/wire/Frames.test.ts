@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as Frames from "../../../../src/layers/storage/wire/Frames.ts"
+import * as Frames from "../../../../src/layers/sql/wire/Frames.ts"
 
 const startupText = `-c timeline_id=${"2".repeat(32)} tenant_id=${"1".repeat(32)}`
 
@@ -62,7 +62,8 @@ describe("Frames", () => {
     for (const length of [0, 3, 0x7fffffff, 0xffffffff]) {
       const head = Buffer.from("d\0\0\0\0")
       head.writeUInt32BE(length, 1)
-      assert.strictEqual(new Frames.FrameReader().push(head).fault?.message, `invalid message length: ${length}`)
+      const { fault } = new Frames.FrameReader().push(head)
+      assert.isTrue(fault?.message.startsWith(`invalid message length: ${length}`))
     }
   })
 
