@@ -1,0 +1,32 @@
+/**
+ * Clients that ask for much and read none of it.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { connectMany, growth } from "../rig/clients.ts"
+import { startCompute } from "../rig/compute.ts"
+import { startFakeEmulator } from "../rig/emulator.ts"
+import { beside } from "../rig/probe.ts"
+import { adminToken } from "../rig/tokens.ts"
+
+describe("answers that nobody reads", () => {
+  for (const path of ["/metrics", "/status"]) {
+    it.live(
+      `cost little: ${path}`,
+      () =>
+        Effect.gen(function* () {
+          const compute = yield* startCompute({ emulator: yield* startFakeEmulator(), spec: null })
+          yield* compute.waitFor("empty")
+          const grown = yield* growth(compute.pid)
+          const request = `GET ${path} HTTP/1.1\r\nAuthorization: Bearer ${adminToken()}\r\n\r\n`
+          for (const { socket } of yield* connectMany(compute.ports.external, 300, false)) {
+            socket.write(request.repeat(20))
+          }
+          const { longest } = yield* beside(compute, Effect.sleep("2 seconds"))
+          assert.isBelow(longest, 2000)
+          assert.isBelow(grown(), 100)
+        }),
+      120_000
+    )
+  }
+})
