@@ -73,7 +73,7 @@ export const wanted = {
   features: ["activity_monitor_experimental"],
   cluster: {
     roles: ["tenant", "new_name", "fresh"].map((name) => ({ name, encrypted_password: null, options: null })),
-    databases: ["shop", "after", "extras", "made"].map((name) => ({ name, owner: "tenant", options: null }))
+    databases: ["postgres", "shop", "after", "extras", "made"].map((name) => ({ name, owner: "tenant", options: null }))
   },
   delta_operations: [
     { action: "delete_role", name: "doomed" },
