@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import { renderSteps } from "../../src/domain/conf/PostgresConf.ts"
 import { decodeJson } from "../../src/domain/json/Decode.ts"
+import type { Steps } from "../../src/domain/json/Json.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
-import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
+import { parseSpec, parseSteps } from "../../src/domain/spec/ParsedSpec.ts"
 import { controlFiles } from "../../src/domain/spec/RemoteExtensions.ts"
 
 const spec = (more: object) =>
@@ -44,6 +46,31 @@ describe("large specs", () => {
     const best = (count: number) => Math.min(...Array.from({ length: 5 }, () => cost(count)))
     best(3000)
     assert.isBelow(best(30_000) / best(3000), 40)
+  })
+
+  it("of many settings are checked and rendered in steps", () => {
+    const settings = Array.from({ length: 20_000 }, (_, at) => ({ name: `a.s${at}`, value: "v", vartype: "string" }))
+    const given = spec({ cluster: { roles: [], databases: [], settings } })
+    const stepsOf = <A>(steps: Steps<A>) => {
+      let count = 0
+      let last = steps.next()
+      for (; last.done !== true; last = steps.next()) count += 1
+      return { count, value: last.value }
+    }
+    const parsed = stepsOf(parseSteps(given))
+    assert.isTrue(Result.isSuccess(parsed.value))
+    assert.isAtLeast(parsed.count, 10)
+    const rendered = stepsOf(
+      renderSteps(given, {
+        internalHttpPort: 1,
+        tls: false,
+        strictOvercommit: false,
+        privilegedRole: "neon_superuser",
+        lakebase: null
+      })
+    )
+    assert.include(Result.getOrThrow(rendered.value), "a.s19999 = 'v'\n# Managed by compute_ctl: end\n")
+    assert.isAtLeast(rendered.count, 10)
   })
 
   it("have as many safekeepers as can be asked", () => {

@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import { excerpt } from "../json/Excerpt.ts"
+import { run, type Steps } from "../json/Json.ts"
 import { conf } from "../postgres/Quote.ts"
 import { type ComputeSpec, type GenericOption, modeName } from "../spec/ComputeSpec.ts"
 import { formatShardIndex } from "../spec/Ids.ts"
@@ -59,11 +60,25 @@ export const optionLine = (option: GenericOption): Result.Result<string, Invalid
     : Result.succeed(`${name} = ${value}`)
 }
 
+/** Entries between two pauses. */
+const STEP = 1000
+
+/** A line for each entry, or the fault of the first that has none. */
+export function* optionLineSteps(
+  options: ReadonlyArray<GenericOption>
+): Steps<Result.Result<ReadonlyArray<string>, InvalidConf>> {
+  const lines: Array<string> = []
+  for (const option of options) {
+    const line = optionLine(option)
+    if (Result.isFailure(line)) return Result.fail(line.failure)
+    if (lines.push(line.success) % STEP === 0) yield
+  }
+  return Result.succeed(lines)
+}
+
 /** All entries, each line ended; no list is no text, an empty list is an empty line. */
 export const optionLines = (options: ReadonlyArray<GenericOption> | null): Result.Result<string, InvalidConf> =>
-  options === null
-    ? Result.succeed("")
-    : Result.map(Result.all(options.map(optionLine)), (lines) => `${lines.join("\n")}\n`)
+  options === null ? Result.succeed("") : Result.map(run(optionLineSteps(options)), (lines) => `${lines.join("\n")}\n`)
 
 /**
  * What Postgres will not read although it can be written: a setting that is a name alone. The file shows it as it came; the
@@ -174,11 +189,14 @@ const lakebaseLines = (spec: ComputeSpec, port: number): ReadonlyArray<string> =
   ]
 }
 
-/** The whole file, every line ended by a newline; the include of the override file is always the last. */
-export const render = (spec: ComputeSpec, context: ConfContext): Result.Result<string, InvalidConf> =>
+const rendered = (
+  spec: ComputeSpec,
+  context: ConfContext,
+  given: Result.Result<ReadonlyArray<string>, InvalidConf>
+): Result.Result<string, InvalidConf> =>
   Result.gen(function* () {
     const storage = yield* pageserverLines(spec)
-    const settings = yield* optionLines(spec.cluster.settings)
+    const settings = yield* given
     const lines = [
       ...(spec.cluster.postgresql_conf === null ? [] : [spec.cluster.postgresql_conf]),
       "# Neon storage settings",
@@ -193,7 +211,7 @@ export const render = (spec: ComputeSpec, context: ConfContext): Result.Result<s
       `neon.privileged_role_name=${conf(context.privilegedRole)}`,
       ...(spec.cluster.settings === null
         ? []
-        : ["# Managed by compute_ctl: begin", settings.slice(0, -1), "# Managed by compute_ctl: end"]),
+        : ["# Managed by compute_ctl: begin", settings.join("\n"), "# Managed by compute_ctl: end"]),
       // After the spec's settings, so that none of them can weaken it.
       ...auditBlock(spec),
       `neon.extension_server_port=${context.internalHttpPort}`,
@@ -204,3 +222,12 @@ export const render = (spec: ComputeSpec, context: ConfContext): Result.Result<s
     ]
     return `${lines.join("\n")}\n`
   })
+
+/** The whole file, every line ended by a newline; the include of the override file is always the last. */
+export function* renderSteps(spec: ComputeSpec, context: ConfContext): Steps<Result.Result<string, InvalidConf>> {
+  return rendered(spec, context, yield* optionLineSteps(spec.cluster.settings ?? []))
+}
+
+/** In one go. */
+export const render = (spec: ComputeSpec, context: ConfContext): Result.Result<string, InvalidConf> =>
+  run(renderSteps(spec, context))

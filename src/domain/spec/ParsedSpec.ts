@@ -7,8 +7,9 @@ import * as Data from "effect/Data"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { optionLines } from "../conf/PostgresConf.ts"
+import { type InvalidConf, optionLineSteps } from "../conf/PostgresConf.ts"
 import { excerpt } from "../json/Excerpt.ts"
+import { run, type Steps } from "../json/Json.ts"
 import { type ComputeSpec, findSetting, type TlsConfig } from "./ComputeSpec.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
 import { fromConnstring, incomplete, type PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
@@ -123,8 +124,15 @@ const checkSafekeepers = (safekeepers: ReadonlyArray<string>): Result.Result<voi
     : Result.fail(fault(`duplicate entry in safekeeper_connstrings: ${excerpt(duplicate)}!`))
 }
 
+/** The settings as lines of the configuration file. */
+type Settings = Result.Result<ReadonlyArray<string>, InvalidConf>
+
 /** What would otherwise fail far from its cause: pageservers that cannot be asked, renames to nowhere, lines that cannot be written. */
-const checkWorkable = (spec: ComputeSpec, pageserver: PageserverConnectionInfo): Result.Result<void, InvalidSpec> => {
+const checkWorkable = (
+  spec: ComputeSpec,
+  pageserver: PageserverConnectionInfo,
+  settings: Settings
+): Result.Result<void, InvalidSpec> => {
   const gap = spec.pageserver_connection_info === null ? null : incomplete(pageserver)
   if (gap !== null) return Result.fail(invalid("spec.pageserver_connection_info")(gap))
   const nameless = (spec.delta_operations ?? []).findIndex(
@@ -134,21 +142,20 @@ const checkWorkable = (spec: ComputeSpec, pageserver: PageserverConnectionInfo):
     const field = `spec.delta_operations[${nameless}].new_name`
     return Result.fail(invalid(field)(`${field}: a rename needs a new name`))
   }
-  return Result.mapBoth(optionLines(spec.cluster.settings), {
+  return Result.mapBoth(settings, {
     onFailure: (fault) => invalid(`spec.cluster.settings`)(fault.message),
     onSuccess: () => undefined
   })
 }
 
-/** Resolves and validates, in the order clients rely on; the first failure wins. */
-export const parseSpec = (spec: ComputeSpec): Result.Result<ParsedSpec, InvalidSpec> =>
+const resolve = (spec: ComputeSpec, settings: Settings): Result.Result<ParsedSpec, InvalidSpec> =>
   Result.gen(function* () {
     const pageserver = yield* resolvePageserver(spec)
     const { safekeepers, safekeepersGeneration } = yield* resolveSafekeepers(spec)
     const tenantId = yield* resolveId(spec.tenant_id, spec, TenantId, "tenant")
     const timelineId = yield* resolveId(spec.timeline_id, spec, TimelineId, "timeline")
     if (spec.mode === "Primary") yield* checkSafekeepers(safekeepers)
-    yield* checkWorkable(spec, pageserver)
+    yield* checkWorkable(spec, pageserver, settings)
     const token = findSetting(spec.cluster.settings, "neon.endpoint_storage_token")
     return {
       spec,
@@ -163,6 +170,14 @@ export const parseSpec = (spec: ComputeSpec): Result.Result<ParsedSpec, InvalidS
       endpointStorageToken: spec.endpoint_storage_token ?? (token === null ? null : Redacted.make(token))
     }
   })
+
+/** Resolves and validates, in the order clients rely on; the first failure wins. */
+export function* parseSteps(spec: ComputeSpec): Steps<Result.Result<ParsedSpec, InvalidSpec>> {
+  return resolve(spec, yield* optionLineSteps(spec.cluster.settings ?? []))
+}
+
+/** In one go. */
+export const parseSpec = (spec: ComputeSpec): Result.Result<ParsedSpec, InvalidSpec> => run(parseSteps(spec))
 
 /** The TLS key pair Postgres and its neighbours use: given with the machine, switched on by the spec. */
 export const effectiveTls = (spec: ComputeSpec, machine: TlsConfig | null): TlsConfig | null =>

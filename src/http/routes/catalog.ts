@@ -4,9 +4,10 @@
 import * as Effect from "effect/Effect"
 import { planReport } from "../../domain/catalog/plan/PlanReport.ts"
 import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
-import { type ParsedSpec, parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { type ParsedSpec, parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import * as api from "../api/catalog.ts"
@@ -22,11 +23,7 @@ const planned = (spec: ParsedSpec) =>
   )
 
 const parsed = (spec: ComputeSpec) =>
-  Effect.catchTag(
-    Effect.suspend(() => Effect.fromResult(parseSpec(spec))),
-    "InvalidSpec",
-    ({ message }) => refuse(400, message)
-  )
+  Effect.catchTag(resultInSlices(parseSteps(spec)), "InvalidSpec", ({ message }) => refuse(400, message))
 
 const current = Effect.flatMap(ComputeState, (state) => state.get).pipe(
   Effect.flatMap(({ spec }) => (spec === null ? refuse(412, "there is no spec yet") : Effect.succeed(spec)))

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
-import { parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { Promotion } from "../../programs/run/background/promote.ts"
 import * as api from "../api/operations.ts"
 import { json, orStatus, route } from "../server/Route.ts"
@@ -8,7 +9,7 @@ import { json, orStatus, route } from "../server/Route.ts"
 export const routes = [
   route(api.promote, ({ body }) =>
     Effect.gen(function* () {
-      const spec = yield* orStatus(400)(Effect.fromResult(parseSpec(body.spec)))
+      const spec = yield* orStatus(400)(resultInSlices(parseSteps(body.spec)))
       const state = yield* ComputeState
       const promotion = yield* Promotion
       const current = yield* state.get

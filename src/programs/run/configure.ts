@@ -6,9 +6,10 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
-import { parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { isTerminating } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState, type State } from "../../layers/compute/ComputeState.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { rememberRequest } from "../../layers/observe/trace/Telemetry.ts"
 
 /** The configuration was taken and did not succeed. `error` is the chain also shown by `/status`. */
@@ -32,7 +33,7 @@ export const configure = Effect.fn("configure")(function* <R = never>(
   accepted: Effect.Effect<void, never, R> = Effect.void
 ) {
   const state = yield* ComputeState
-  const parsed = yield* Effect.fromResult(parseSpec(spec))
+  const parsed = yield* resultInSlices(parseSteps(spec))
   const { status } = yield* state.get
   yield* rememberRequest
   yield* state.transition("configure", () => ({ spec: parsed, unasked: false }))

@@ -10,9 +10,10 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import { pagestreamErrors } from "../../domain/observe/MetricFamilies.ts"
 import { equivalence } from "../../domain/spec/PageserverConnectionInfo.ts"
-import { parseSpec } from "../../domain/spec/ParsedSpec.ts"
+import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { type ComputeStatus, camel } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { StopRequests } from "../../layers/compute/StopRequests.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { SpecSource } from "../../layers/controlPlane/SpecSource.ts"
@@ -70,7 +71,7 @@ const make = Effect.gen(function* () {
       yield* stops.request({ _tag: "Detached" })
       return "detached" as const
     }
-    const fetched = yield* Effect.fromResult(parseSpec(config.spec))
+    const fetched = yield* resultInSlices(parseSteps(config.spec))
     const { spec } = yield* state.get
     if (spec !== null && equivalence(spec.pageserver, fetched.pageserver) && !(yield* Ref.get(owed))) {
       yield* Effect.logInfo("nothing to refresh: the pageservers are the same")

@@ -3,6 +3,7 @@
  * of 40 MB is read.
  */
 import * as Effect from "effect/Effect"
+import type * as Result from "effect/Result"
 import type { Steps } from "../../../domain/json/Json.ts"
 
 /** Milliseconds; what a probe waits beside one such work is twice that, once to be read and once to be answered. */
@@ -27,3 +28,7 @@ export const inSlices = <A>(steps: Steps<A>): Effect.Effect<A> =>
     slice()
     return Effect.sync(() => clearImmediate(next))
   })
+
+/** As `inSlices`; a failure of the result is one of the effect. */
+export const resultInSlices = <A, E>(steps: Steps<Result.Result<A, E>>): Effect.Effect<A, E> =>
+  Effect.flatMap(inSlices(steps), (result) => Effect.fromResult(result))

@@ -7,11 +7,11 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import { withLine } from "../../../domain/conf/ConfLine.ts"
-import { render } from "../../../domain/conf/PostgresConf.ts"
+import { renderSteps } from "../../../domain/conf/PostgresConf.ts"
 import { connstrPort } from "../../../domain/postgres/Connstr.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { ComputeOptions } from "../../compute/Options.ts"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import type { KeyPair } from "../../neighbours/keyPair.ts"
@@ -60,11 +60,9 @@ export const writeConf = (
 ): Effect.Effect<boolean, DataDirectoryFailed> =>
   Effect.gen(function* () {
     const file = path.join(options.pgdata, "postgresql.conf")
-    const text = yield* Effect.fromResult(
-      Result.mapError(
-        render(spec.spec, contextOf(options, pair !== null)),
-        (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
-      )
+    const text = yield* Effect.mapError(
+      resultInSlices(renderSteps(spec.spec, contextOf(options, pair !== null))),
+      (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
     )
     // The pair first: a configuration must not name files that are not there.
     const newPair = pair === null ? false : yield* writePair(options.pgdata, account, pair)
