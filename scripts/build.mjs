@@ -26,8 +26,8 @@ const { metafile } = await build({
   format: "cjs",
   // A dynamic import stays lazy: the module is wrapped and evaluated at the first call.
   plugins: [lazyBuiltins],
-  // Optional natives of the drivers; the pure JavaScript paths are used.
-  external: ["pg-native", "bufferutil", "utf-8-validate"],
+  // Optional natives of the web socket; the pure JavaScript paths are used.
+  external: ["bufferutil", "utf-8-validate"],
   define: {
     "import.meta.url": "undefined",
     COMPUTE_CTL_BUILD_TAG: JSON.stringify(process.env.BUILD_TAG || "latest")
