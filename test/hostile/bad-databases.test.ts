@@ -214,3 +214,23 @@ describe("statements that Postgres refuses", () => {
     LIMIT
   )
 })
+
+it.live(
+  "our own database is opened again when the tenant it was given to has shut it",
+  () =>
+    Effect.gen(function* () {
+      const emulator = yield* startEmulator()
+      const cluster = {
+        roles: [role("alice")],
+        databases: [database("postgres", "alice"), database("app", "alice")]
+      }
+      const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: false, cluster } })
+      yield* compute.waitFor("running", 90_000)
+      yield* compute.sql("alter database postgres allow_connections false", { user: "alice", database: "app" })
+      const answer = yield* compute.configure(merge(compute.spec, { cluster: { roles: [role("alice"), role("bob")] } }))
+      assert.strictEqual(answer.status, 200, answer.body)
+      assert.strictEqual(yield* compute.sql("select count(*) from pg_roles where rolname = 'bob'"), "1")
+      yield* compute.waitForLog(/database "postgres" did not accept connections, and does again/)
+    }),
+  LIMIT
+)

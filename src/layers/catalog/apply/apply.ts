@@ -26,6 +26,7 @@ import type { Failure, Journal } from "./journal.ts"
 import { lookAgain } from "./lookAgain.ts"
 import { makeMainSession } from "./mainSession.ts"
 import { makeObstacles } from "./obstacles.ts"
+import { openOurs } from "./ourDatabase.ts"
 import type { Settled } from "./settled.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
 import { freeSlots } from "./slots.ts"
@@ -119,7 +120,7 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
         ...(database !== undefined && { database }),
         ...(moreOptions !== "" && { moreOptions })
       })
-    const main = yield* makeMainSession(open())
+    const main = yield* makeMainSession(openOurs(sql, open))
     const first = yield* main.get
     const snapshot = yield* readSnapshot(first, spec, settings)
     const settled = yield* parts.settled.during(snapshot.started)
@@ -204,8 +205,11 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const cleaned = found.databases.filter(
       ({ name }) => journal.obstacle([Outcome.withoutSubscriptions(name)]) === null
     )
-    if (record.length > 0) yield* settled.clean(cleaned.map(({ oid }) => oid))
-    return { failures, shut: whole.shut, subscriptionsPending: !record.every(({ step }) => journal.isDone(step)) }
+    if (spec.spec.drop_subscriptions_before_start) yield* settled.clean(cleaned.map(({ oid }) => oid))
+    // Nothing is recorded where the table is not ours.
+    const drops = worksOf(whole, "databases").flatMap(({ steps }) => steps.filter(({ serial }) => serial))
+    const subscriptionsPending = ![...record.map(({ step }) => step), ...drops].every(journal.isDone)
+    return { failures, shut: whole.shut, subscriptionsPending }
   })
 
 /** What an apply came to. */
