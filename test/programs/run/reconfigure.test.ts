@@ -100,7 +100,11 @@ describe("reconfiguration", () => {
   it.effect("keeps subscribers on when inherited subscriptions are known to be dropped", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
-      const answers: Answers = [["to_regclass", [{ there: true }]], ["SELECT 1 FROM neon", [{}]], ...reloads]
+      const answers: Answers = [
+        ["to_regclass", [{ there: true, fault: null }]],
+        ["SELECT 1 FROM neon", [{}]],
+        ...reloads
+      ]
       yield* reconfigured(spec({ drop_subscriptions_before_start: true }), log, answers)
       expect(log.filter(ORDER)).toEqual([
         "conf",
