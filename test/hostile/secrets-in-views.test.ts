@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
 import pg from "pg"
 import { role } from "../domain/catalog/parts.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
@@ -159,8 +160,16 @@ for (const pgbin of servers) {
             noSecret(queries, "pg_stat_activity")
             noSecret(yield* compute.sql("select string_agg(query, ' ') from public.pg_stat_statements"), "statistics")
             yield* compute.sql("select 'seen'")
-            const log = fs.readFileSync(path.join(compute.pgdata, "log/all.log"), "utf8")
-            assert.include(log, "select 'seen'")
+            // The server's collector writes a moment later.
+            const log = yield* Effect.sync(() =>
+              fs.readFileSync(path.join(compute.pgdata, "log/all.log"), "utf8")
+            ).pipe(
+              Effect.repeat({
+                until: (text) => text.includes("select 'seen'"),
+                schedule: Schedule.spaced("50 millis")
+              }),
+              Effect.timeout("30 seconds")
+            )
             noSecret(log, "the server's log")
             const apply = yield* compute.http({ path: "/apply" })
             for (const text of [compute.log(), apply.body, refused.body, fine.body]) noSecret(text, "our own words")
