@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { run } from "./cli/run.ts"
+import { withSteadyClock } from "./layers/compute/clock/SteadyClock.ts"
 import { endProcess } from "./layers/machine/process/EndOfProcess.ts"
 import { hideFromLibraries, hideFromRuntime } from "./layers/machine/process/Environment.ts"
 import { runUnderInit } from "./layers/machine/process/ProcessOne.ts"
@@ -32,7 +33,7 @@ const main = () => {
     verb === undefined
       ? run(process.argv.slice(2), process.env)
       : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
-  Effect.runFork(program).addObserver((exit) => {
+  Effect.runFork(withSteadyClock(program)).addObserver((exit) => {
     if (Exit.isFailure(exit)) writeLine(`Error: ${Cause.pretty(exit.cause)}`)
     void endProcess(Exit.isSuccess(exit) ? exit.value : 1)
   })
