@@ -175,7 +175,6 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
       })
       const entry: Entry = { connection, weight: 0 }
       all.set(socket, entry)
-      turns.accepted()
       idle.add(entry)
       socket.on("close", () => forget(entry))
     }
