@@ -6,6 +6,7 @@ import type { Steps } from "../../src/domain/json/Json.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec, parseSteps } from "../../src/domain/spec/ParsedSpec.ts"
 import { controlFiles } from "../../src/domain/spec/RemoteExtensions.ts"
+import { growth } from "../rig/proportion.ts"
 
 const spec = (more: object) =>
   Result.getOrThrow(
@@ -37,15 +38,8 @@ describe("large specs", () => {
         )
       }
     }
-    const cost = (count: number) => {
-      const given = remote(count)
-      const begin = process.cpuUsage()
-      assert.strictEqual(controlFiles(given).length, count)
-      return process.cpuUsage(begin).user
-    }
-    const best = (count: number) => Math.min(...Array.from({ length: 5 }, () => cost(count)))
-    best(3000)
-    assert.isBelow(best(30_000) / best(3000), 40)
+    assert.strictEqual(controlFiles(remote(3000)).length, 3000)
+    assert.isBelow(growth(controlFiles, remote(3000), remote(30_000)), 40)
   })
 
   it("of many settings are checked and rendered in steps", () => {

@@ -206,7 +206,8 @@ describe("a token that was signed with none of many keys", () => {
           return process.cpuUsage(begin).user
         })
       const few = yield* cost(16)
-      assert.isBelow((yield* cost(100)) / few, 3)
+      // Where the clock of processor time is coarse a few may cost nothing.
+      assert.isBelow((yield* cost(100)) / Math.max(few, 10_000), 3)
       lines.length = 0
       yield* results(many(100), [bad(0)])
       assert.isBelow(lines.length, 10)

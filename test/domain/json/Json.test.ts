@@ -3,6 +3,7 @@ import * as fc from "fast-check"
 import { position, read, trailing } from "../../../src/domain/json/Json.ts"
 import { JsonReader } from "../../../src/domain/json/JsonReader.ts"
 import { child, JsonFloat } from "../../../src/domain/json/JsonValue.ts"
+import { growth } from "../../rig/proportion.ts"
 
 const plain = (value: unknown): unknown =>
   value instanceof JsonFloat
@@ -127,18 +128,9 @@ describe("Json", () => {
       space: (length) => `[${" ".repeat(length)}`,
       deep: (length) => "[".repeat(length)
     }
-    const cost = (text: string) => {
-      const begin = process.cpuUsage()
-      read(text)
-      const { user, system } = process.cpuUsage(begin)
-      return user + system
-    }
     for (const [name, make] of Object.entries(texts)) {
-      const [small, large] = [make(200_000), make(2_000_000)]
-      const best = (text: string) => Math.min(...Array.from({ length: 4 }, () => cost(text)))
-      best(small)
       // Ten times the text: about ten times the time, and a hundred times if anything were read again and again.
-      expect(best(large) / Math.max(200, best(small)), name).toBeLessThan(40)
+      expect(growth(read, make(200_000), make(2_000_000)), name).toBeLessThan(40)
     }
   })
 

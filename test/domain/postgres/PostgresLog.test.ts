@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { renderMessage } from "../../../src/domain/postgres/PostgresLog.ts"
+import { growth } from "../../rig/proportion.ts"
 
 describe("PostgresLog", () => {
   it("joins the lines of a message and leaves Postgres' own indentation", () => {
@@ -11,14 +12,10 @@ describe("PostgresLog", () => {
   })
 
   it("takes time in proportion to the message", () => {
-    const cost = (length: number) => {
-      const text = "\t\u001b".repeat(length / 2)
-      const begin = process.cpuUsage()
-      for (let round = 0; round < 20; round++) renderMessage([text])
-      return process.cpuUsage(begin).user
-    }
-    const best = (length: number) => Math.min(...Array.from({ length: 5 }, () => cost(length)))
-    best(20_000)
-    assert.isBelow(best(200_000) / best(20_000), 40)
+    const text = (length: number) => "\t\u001b".repeat(length / 2)
+    assert.isBelow(
+      growth((line) => renderMessage([line]), text(20_000), text(200_000)),
+      40
+    )
   })
 })

@@ -112,7 +112,7 @@ describe("connecting", () => {
       const begun = performance.now()
       const failed = yield* Effect.flip(session(port, { connectTimeout: 200 }))
       assert.strictEqual(failed.message, "error connecting to server: connection timed out")
-      assert.ok(performance.now() - begun < 2000)
+      assert.isBelow(performance.now() - begun, 10_000)
     })
   )
 
@@ -156,7 +156,7 @@ describe("statements", () => {
       )
       assert.strictEqual(ended._tag, "None")
       assert.deepStrictEqual(cancels, ["42 7"])
-      assert.ok(performance.now() - begun < 4500)
+      assert.isBelow(performance.now() - begun, 30_000)
     })
   )
 

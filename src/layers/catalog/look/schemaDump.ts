@@ -41,19 +41,20 @@ interface Dump {
   readonly process: childProcess.ChildProcessByStdio<null, Readable, Readable>
   /** What it wrote to stderr, and why it could not be run; both may come before anybody waits for the end. */
   readonly said: { stderr: string; fault: string | null }
+  /** After its end, when all that it wrote has been read. */
+  readonly closed: Promise<void>
 }
 
-const ended = ({ process, said }: Dump) =>
-  Effect.callback<void, DumpFailed>((resume) => {
-    const fail = (reason: string) => resume(Effect.fail(new DumpFailed({ reason })))
-    const judge = (code: number | null, signal: NodeJS.Signals | null) => {
-      if (said.fault !== null) return fail(said.fault)
-      if (code === 0) return resume(Effect.void)
-      fail(signal === null ? `exit code ${code}` : `killed by ${signal}`)
+const ended = ({ closed, process, said }: Dump) =>
+  Effect.flatMap(
+    Effect.promise(() => closed),
+    () => {
+      const { exitCode, signalCode } = process
+      if (said.fault === null && exitCode === 0) return Effect.void
+      const how = signalCode === null ? `exit code ${exitCode}` : `killed by ${signalCode}`
+      return Effect.fail(new DumpFailed({ reason: said.fault ?? how }))
     }
-    if (process.exitCode !== null || process.signalCode !== null) judge(process.exitCode, process.signalCode)
-    else process.once("close", judge)
-  })
+  )
 
 /** On SIGTERM it cancels its statement in the server before it goes; the server ends one that is killed two seconds later. */
 const stop = (process: Dump["process"]) =>
@@ -85,7 +86,10 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
       process.stderr.setEncoding("utf8").on("data", (text: string) => {
         said.stderr = (said.stderr + text).slice(0, STDERR_KEPT)
       })
-      return { process, said }
+      // At its end Node throws away what a child wrote to a pipe that nobody listens to yet.
+      process.stdout.on("readable", () => undefined)
+      const closed = new Promise<void>((resolve) => process.once("close", () => resolve()))
+      return { process, said, closed }
     }),
     ({ process }) => stop(process)
   )
