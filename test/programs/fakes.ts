@@ -78,6 +78,7 @@ export const sqlFailure = (message: string) => new SqlFailed({ message, sqlstate
 /** The statements by which a reload is watched, all well. */
 export const reloads: ReadonlyArray<readonly [string, ReadonlyArray<object>]> = [
   ["pg_conf_load_time", [{ loaded: true }]],
+  ["pg_file_settings", []],
   ["pending_restart", []]
 ]
 

@@ -121,6 +121,11 @@ export const failedDatabases = family(
   "compute_ctl_failed_databases",
   "Databases in which the last apply could not do its work; the next one tries again"
 )
+export const refusedSettings = family(
+  "gauge",
+  "compute_ctl_refused_settings",
+  "Settings of the configuration files that Postgres refused at the last reload; those that wait for a restart are not counted"
+)
 export const reconfigureSeconds = family(
   "histogram",
   "compute_ctl_reconfigure_seconds",
@@ -285,6 +290,7 @@ export const families: ReadonlyArray<MetricFamily> = [
   startPhaseSeconds,
   applySeconds,
   failedDatabases,
+  refusedSettings,
   reconfigureSeconds,
   syncSeconds,
   basebackupSeconds,

@@ -62,6 +62,19 @@ export const StatusDetail = Schema.Struct({
         error: Schema.String
       })
     )
+  ),
+  /** What of the configuration is not in force since the last reload: refused, or waiting for a restart. */
+  refused_settings: later(
+    Schema.Array(
+      Schema.Struct({
+        name: nullable(Schema.String),
+        value: nullable(Schema.String),
+        file: nullable(Schema.String),
+        line: nullable(Schema.Number),
+        reason: Schema.String,
+        waits_for_restart: Schema.Boolean
+      })
+    )
   )
 })
 export type StatusDetail = typeof StatusDetail.Type

@@ -92,7 +92,7 @@ export const lastApply = endpoint("last_apply", {
   method: "GET",
   path: "/apply",
   summary:
-    "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that wait for a restart; null before the first",
+    "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that Postgres refused or that wait for a restart; null before the first",
   failures: []
 })
 

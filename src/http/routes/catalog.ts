@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { planReport } from "../../domain/catalog/plan/PlanReport.ts"
+import { TOLD, waitForRestart } from "../../domain/postgres/RefusedSetting.ts"
 import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { type ParsedSpec, parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
@@ -36,7 +37,8 @@ const shown = (last: ReconfigureReport | null) =>
         operation: last.operation,
         duration_ms: last.tookMs,
         reload_confirmed: last.confirmed,
-        pending_restart: last.pendingRestart,
+        pending_restart: waitForRestart(last.settings ?? []),
+        refused_settings: (last.settings ?? []).slice(0, TOLD),
         error: last.error
       }
 

@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { TOLD } from "../../domain/postgres/RefusedSetting.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
@@ -11,6 +12,7 @@ import { wallMillisUnsafe } from "../../layers/compute/clock/WallClock.ts"
 import { Options } from "../../layers/compute/Options.ts"
 import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
+import { Reconfiguration } from "../../programs/run/reconfigure.ts"
 import { type StatusDetail, toIso } from "../api/StatusDetail.ts"
 import { statusBody } from "./statusBody.ts"
 
@@ -28,6 +30,8 @@ export const statusDetail: Effect.Effect<
   // Whoever has no catalog has no failed databases either.
   const catalog = yield* Effect.serviceOption(Catalog)
   const failed = Option.isSome(catalog) ? yield* catalog.value.failedDatabases : []
+  const reconfiguration = yield* Effect.serviceOption(Reconfiguration)
+  const refused = Option.isSome(reconfiguration) ? yield* reconfiguration.value.refused : []
   return {
     ...statusBody(state),
     compute_id: options.computeId,
@@ -47,6 +51,7 @@ export const statusDetail: Effect.Effect<
       restarts,
       last_error: lastError
     })),
-    failed_databases: failed.map(({ database, object, error }) => ({ database, object, error: error.message }))
+    failed_databases: failed.map(({ database, object, error }) => ({ database, object, error: error.message })),
+    refused_settings: refused.slice(0, TOLD)
   }
 })

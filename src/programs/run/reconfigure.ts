@@ -14,7 +14,8 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { excerpt } from "../../domain/json/Excerpt.ts"
-import { reconfigureSeconds } from "../../domain/observe/MetricFamilies.ts"
+import { reconfigureSeconds, refusedSettings } from "../../domain/observe/MetricFamilies.ts"
+import { describeAll, type RefusedSetting, refusedOnly, waitForRestart } from "../../domain/postgres/RefusedSetting.ts"
 import { reconfigureConcurrency } from "../../domain/spec/Concurrency.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
@@ -62,6 +63,8 @@ export class Reconfiguration extends Context.Service<
     readonly exclusive: <A, E, R>(use: (run: Run) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** What the last one came to; null before the first. */
     readonly last: Effect.Effect<ReconfigureReport | null>
+    /** What of the configuration was not in force when somebody could last see it, in the order of the files. */
+    readonly refused: Effect.Effect<ReadonlyArray<RefusedSetting>>
     /** Digest of the certificate that the last successful one put in place; null when there was none. */
     readonly certificate: Effect.Effect<string | null>
   }
@@ -72,7 +75,23 @@ export class Reconfiguration extends Context.Service<
   )
 }
 
-const steps = (spec: ParsedSpec, { afterConf, forgiving }: ReconfigureOptions) =>
+/** A refused setting fails nothing: the control plane relies on the rest of its spec being applied. */
+const tellRefused = ({ applied, settings }: Reloaded) =>
+  Effect.gen(function* () {
+    const waits = waitForRestart(settings ?? [])
+    const refusals = refusedOnly(settings ?? [])
+    if (waits.length > 0) yield* Effect.logWarning(`settings that wait for a restart: ${waits.join(", ")}`)
+    if (refusals.length > 0) {
+      const rest = applied ? "all others are in force" : "and with them all that is new in its configuration"
+      yield* Effect.logError(`Postgres refused settings, ${rest}: ${describeAll(refusals)}`)
+    }
+  })
+
+const steps = (
+  spec: ParsedSpec,
+  { afterConf, forgiving }: ReconfigureOptions,
+  note: (reloaded: Reloaded) => Effect.Effect<void>
+) =>
   Effect.gen(function* () {
     const directory = yield* DataDirectory
     const rsyslog = yield* Rsyslog
@@ -90,10 +109,9 @@ const steps = (spec: ParsedSpec, { afterConf, forgiving }: ReconfigureOptions) =
     yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
     if (afterConf !== undefined) yield* afterConf
     const reloaded = yield* reload
-    if (reloaded.pendingRestart.length > 0) {
-      yield* Effect.logWarning(`settings that wait for a restart: ${reloaded.pendingRestart.join(", ")}`)
-    }
-    if (!appliesCatalog) return reloaded
+    yield* note(reloaded)
+    yield* tellRefused(reloaded)
+    if (!appliesCatalog) return
     const applied = yield* Effect.result(
       catalog.apply(spec, {
         concurrency: reconfigureConcurrency(spec.spec),
@@ -107,7 +125,6 @@ const steps = (spec: ParsedSpec, { afterConf, forgiving }: ReconfigureOptions) =
     const switchesOn = dropsSubscriptions && !dropped && !pending
     if (switchesOn && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
     yield* Effect.fromResult(applied)
-    return reloaded
   })
 
 const make = Effect.gen(function* () {
@@ -118,6 +135,11 @@ const make = Effect.gen(function* () {
   const lock = yield* Semaphore.make(1)
   const last = yield* Ref.make<ReconfigureReport | null>(null)
   const certificate = yield* Ref.make<string | null>(null)
+  const refused = yield* Ref.make<ReadonlyArray<RefusedSetting>>([])
+  yield* metrics.gauge(
+    refusedSettings,
+    Effect.map(Ref.get(refused), (settings) => [{ labels: {}, value: refusedOnly(settings).length }])
+  )
   const scope = yield* Effect.scope
   const context = yield* Effect.context<
     Catalog | DataDirectory | LocalProxy | PgBouncer | Postmaster | Rsyslog | Sql | Waits
@@ -127,14 +149,13 @@ const make = Effect.gen(function* () {
   const digest =
     machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
 
-  const record = (spec: ParsedSpec, took: Duration.Duration, exit: Exit.Exit<Reloaded, Error>) => {
+  const record = (spec: ParsedSpec, took: Duration.Duration, reloaded: Reloaded, exit: Exit.Exit<void, Error>) => {
     const outcome = Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
     const report: ReconfigureReport = {
+      ...reloaded,
       operation: spec.spec.operation_uuid,
       tookMs: Math.floor(Duration.toMillis(took)),
-      ...(Exit.isSuccess(exit)
-        ? { ...exit.value, error: null }
-        : { confirmed: false, pendingRestart: [], error: failureText(exit.cause) })
+      error: Exit.isSuccess(exit) ? null : failureText(exit.cause)
     }
     return Effect.andThen(
       metrics.observe(reconfigureSeconds, { outcome }, Duration.toSeconds(took)),
@@ -147,9 +168,15 @@ const make = Effect.gen(function* () {
       const { spec } = yield* state.get
       if (spec === null) return yield* new OperationFailed({ message: "the compute has no spec yet" })
       const found = yield* digest
-      const work = Effect.provide(steps(spec, options), context)
+      const seen = yield* Ref.make<Reloaded>({ confirmed: false, applied: false, settings: null })
+      const note = (reloaded: Reloaded) =>
+        Effect.andThen(
+          Ref.set(seen, reloaded),
+          reloaded.settings === null ? Effect.void : Ref.set(refused, reloaded.settings)
+        )
+      const work = Effect.provide(steps(spec, options, note), context)
       const [took, exit] = yield* Effect.timed(Effect.exit(Effect.provideService(work, Scope.Scope, scope)))
-      const report = yield* record(spec, took, exit)
+      const report = yield* record(spec, took, yield* Ref.get(seen), exit)
       yield* exit
       if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
       yield* Effect.logInfo(
@@ -162,6 +189,7 @@ const make = Effect.gen(function* () {
     run: (options) => lock.withPermits(1)(run(options)),
     exclusive: (use) => lock.withPermits(1)(use(run)),
     last: Ref.get(last),
+    refused: Ref.get(refused),
     certificate: Ref.get(certificate)
   })
 })

@@ -79,8 +79,9 @@ const make = Effect.gen(function* () {
     }
     yield* Ref.set(owed, true)
     yield* state.update(() => ({ spec: fetched }))
-    yield* reconfiguration.run({ forgiving: true })
-    yield* Ref.set(owed, false)
+    const { applied } = yield* reconfiguration.run({ forgiving: true })
+    // Over a setting that it does not know Postgres leaves everything as it was, the pageservers too.
+    yield* Ref.set(owed, !applied)
     return "reconfigured" as const
   }).pipe(Effect.withSpan("refresh configuration"))
 

@@ -4,7 +4,13 @@
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { excerpt, shortened } from "../../domain/json/Excerpt.ts"
+import {
+  type FileFault,
+  type KnownSetting,
+  type RefusedSetting,
+  refusedSettings,
+  refusesAll
+} from "../../domain/postgres/RefusedSetting.ts"
 import { toWallUnsafe, wallMillisUnsafe } from "../../layers/compute/clock/WallClock.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { Postmaster } from "../../layers/postgres/Postmaster.ts"
@@ -13,19 +19,6 @@ import { Sql, type SqlSession } from "../../layers/sql/Sql.ts"
 const LIMIT = "10 seconds"
 const FIRST_POLLS = { every: "10 millis", count: 50 } as const
 const LATER_POLLS = { every: "100 millis" } as const
-
-/** Faults that are told. */
-const SHOWN = 5
-
-/** Postgres found the files faulty and kept its old values. */
-export class ReloadRejected extends Data.TaggedError("ReloadRejected")<{
-  readonly faults: ReadonlyArray<string>
-}> {
-  override get message() {
-    const more = this.faults.length > SHOWN ? `; and ${this.faults.length - SHOWN} more` : ""
-    return `Postgres refused the new configuration: ${this.faults.slice(0, SHOWN).join("; ")}${more}`
-  }
-}
 
 export class NoPostgres extends Data.TaggedError("NoPostgres")<Record<never, never>> {
   override get message() {
@@ -36,8 +29,10 @@ export class NoPostgres extends Data.TaggedError("NoPostgres")<Record<never, nev
 export interface Reloaded {
   /** False when no session could see it within the limit: the signal was sent, its effect is unknown. */
   readonly confirmed: boolean
-  /** Settings whose new value waits for a restart. */
-  readonly pendingRestart: ReadonlyArray<string>
+  /** False when Postgres found a fault for which it left everything as it was. True also when nobody could see it. */
+  readonly applied: boolean
+  /** What is not in force; null when nobody could see it. */
+  readonly settings: ReadonlyArray<RefusedSetting> | null
 }
 
 const loadedSince = (session: SqlSession, millis: number) =>
@@ -48,26 +43,34 @@ const loadedSince = (session: SqlSession, millis: number) =>
     )
     .pipe(Effect.map((rows) => rows[0]?.loaded === true))
 
-/** What keeps the files from being applied as a whole; a setting that needs a restart does not. */
+/** What the files have that is not in force. The view reads them anew, whatever the server has read of them. */
 const fileFaults = (session: SqlSession) =>
-  session
-    .query<{ readonly file: string; readonly line: number; readonly name: string | null; readonly error: string }>(
-      `SELECT sourcefile AS file, sourceline AS line, name, error FROM pg_catalog.pg_file_settings
-       WHERE error IS NOT NULL AND error OPERATOR(pg_catalog.<>) 'setting could not be applied' ORDER BY seqno`
-    )
-    .pipe(
-      Effect.map((rows) =>
-        rows.map(
-          ({ file, line, name, error }) =>
-            `${name === null ? "" : `${excerpt(name)}: `}${shortened(error)} (${file}:${line})`
-        )
-      )
-    )
+  session.query<FileFault>(
+    `SELECT sourcefile AS file, sourceline AS line, name, setting AS value, error FROM pg_catalog.pg_file_settings
+     WHERE error IS NOT NULL ORDER BY seqno LIMIT 10000`
+  )
 
-const pendingRestart = (session: SqlSession) =>
-  session
-    .query<{ readonly name: string }>("SELECT name FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name")
-    .pipe(Effect.map((rows) => rows.map(({ name }) => name)))
+/** Those of the names, and all that wait for a restart. */
+const knownSettings = (session: SqlSession, names: ReadonlyArray<string>) =>
+  session.query<KnownSetting>(
+    `SELECT name, pending_restart AS pending, CASE
+       WHEN vartype OPERATOR(pg_catalog.=) 'enum' THEN pg_catalog.concat('one of ', pg_catalog.array_to_string(enumvals, ', '))
+       WHEN vartype OPERATOR(pg_catalog.=) 'bool' THEN 'on or off'
+       WHEN min_val IS NOT NULL THEN pg_catalog.concat('a number from ', min_val, ' to ', max_val, ' ' OPERATOR(pg_catalog.||) unit)
+     END AS takes
+     FROM pg_catalog.pg_settings
+     WHERE pending_restart OR pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[]) ORDER BY name`,
+    [names]
+  )
+
+const whatIsRefused = (session: SqlSession, faults: ReadonlyArray<FileFault>) =>
+  Effect.map(
+    knownSettings(
+      session,
+      faults.flatMap(({ name }) => (name === null ? [] : [name.toLowerCase()]))
+    ),
+    (known) => refusedSettings(faults, known)
+  )
 
 /**
  * The moment of the signal on the wall clock, by which Postgres tells when it read the files. Where that was set meanwhile,
@@ -79,14 +82,17 @@ const sentAt = Effect.map(Clock.Clock, (clock) => {
   return () => Math.min(before, toWallUnsafe(clock, steady))
 })
 
-/** Polls until the files were read after `sent`. A session of before the signal reads them with its next statement. */
+/**
+ * Polls until the files were read after `sent`; false when there is a fault by which nothing of them is applied. A session
+ * of before the signal reads them with its next statement.
+ */
 const watch = (session: SqlSession, sent: () => number) =>
   Effect.gen(function* () {
     for (let polls = 0; ; polls++) {
-      if (yield* loadedSince(session, sent())) return
-      if (polls === FIRST_POLLS.count) {
+      if (yield* loadedSince(session, sent())) return true
+      if (polls === 0 || polls === FIRST_POLLS.count) {
         const faults = yield* fileFaults(session)
-        if (faults.length > 0) return yield* new ReloadRejected({ faults })
+        if (faults.some(refusesAll)) return false
       }
       yield* Effect.sleep(polls < FIRST_POLLS.count ? FIRST_POLLS.every : LATER_POLLS.every)
     }
@@ -105,8 +111,9 @@ export const reload = Effect.gen(function* () {
   if (postgres === null || !(yield* postgres.reload)) return yield* new NoPostgres()
   return yield* Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:reload", purpose: "probe" })
-    yield* watch(session, sent)
-    return { confirmed: true, pendingRestart: yield* pendingRestart(session) } satisfies Reloaded
+    const applied = yield* watch(session, sent)
+    const settings = yield* whatIsRefused(session, yield* fileFaults(session))
+    return { confirmed: true, applied, settings } satisfies Reloaded
   }).pipe(
     Effect.scoped,
     waits.within("configuration to be reloaded", LIMIT),
@@ -119,5 +126,5 @@ export const reload = Effect.gen(function* () {
 
 const unconfirmed = (reason: string) =>
   Effect.logWarning(`could not see whether Postgres reloaded its configuration: ${reason}`).pipe(
-    Effect.as<Reloaded>({ confirmed: false, pendingRestart: [] })
+    Effect.as<Reloaded>({ confirmed: false, applied: true, settings: null })
   )

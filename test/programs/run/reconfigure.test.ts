@@ -9,7 +9,7 @@ import { StopRequests } from "../../../src/layers/compute/StopRequests.ts"
 import { SpecSource } from "../../../src/layers/controlPlane/SpecSource.ts"
 import { Reconfiguration } from "../../../src/programs/run/reconfigure.ts"
 import { Refresh } from "../../../src/programs/run/refresh.ts"
-import { basics, fake, machinery, reloads, running, scriptedSql, settle, spec } from "../fakes.ts"
+import { basics, counter, fake, machinery, reloads, running, scriptedSql, settle, spec } from "../fakes.ts"
 
 type Answers = Parameters<typeof scriptedSql>[1]
 
@@ -35,7 +35,7 @@ describe("reconfiguration", () => {
       const log: Array<string> = []
       const report = yield* reconfigured(spec(), log)
       expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP", "catalog"])
-      expect(report).toMatchObject({ confirmed: true, pendingRestart: [], error: null })
+      expect(report).toMatchObject({ confirmed: true, applied: true, settings: [], error: null })
     })
   )
 
@@ -55,7 +55,7 @@ describe("reconfiguration", () => {
       let polls = 0
       const answers: Answers = [
         ["pg_conf_load_time", Effect.sync(() => [{ loaded: ++polls > 3 }])],
-        ["pending_restart", [{ name: "max_connections" }]]
+        ["pending_restart", [{ name: "max_connections", pending: true, takes: null }]]
       ]
       const fiber = yield* Effect.forkChild(reconfigured(spec(), log, answers))
       yield* settle
@@ -65,26 +65,28 @@ describe("reconfiguration", () => {
       const report = yield* Fiber.join(fiber)
       expect(polls).toBe(4)
       expect(log.at(-1)).toBe("catalog")
-      expect(report.pendingRestart).toEqual(["max_connections"])
+      expect(report.settings).toMatchObject([{ name: "max_connections", waits_for_restart: true }])
     })
   )
 
-  it.effect("fails with the fault of a file that Postgres refused", () =>
-    Effect.gen(function* () {
-      const log: Array<string> = []
-      const fault = { file: "/d/postgresql.conf", line: 7, name: null, error: "syntax error" }
-      const answers: Answers = [
-        ["pg_conf_load_time", [{ loaded: false }]],
-        ["pg_file_settings", [fault]]
-      ]
-      const fiber = yield* Effect.forkChild(Effect.flip(reconfigured(spec(), log, answers)))
-      yield* settle
-      yield* TestClock.adjust("1 second")
-      const error = yield* Fiber.join(fiber)
-      expect(error.message).toBe("Postgres refused the new configuration: syntax error (/d/postgresql.conf:7)")
-      expect(log).not.toContain("catalog")
-    })
-  )
+  it.effect("goes on with a file of which Postgres applied nothing, and tells what it refused", () => {
+    const log: Array<string> = []
+    const fault = { file: "/d/postgresql.conf", line: 7, name: "work_men", value: "4MB", error: "unrecognized" }
+    const answers: Answers = [
+      ["pg_conf_load_time", [{ loaded: false }]],
+      ["pg_file_settings", [fault]]
+    ]
+    return Effect.gen(function* () {
+      yield* running(spec())
+      const reconfiguration = yield* Reconfiguration
+      const report = yield* reconfiguration.run()
+      const settings = [{ name: "work_men", value: "4MB", line: 7, reason: "unrecognized", waits_for_restart: false }]
+      expect(report).toMatchObject({ confirmed: true, applied: false, error: null, settings })
+      expect(yield* reconfiguration.refused).toMatchObject(settings)
+      expect(yield* counter("compute_ctl_refused_settings")).toBe("compute_ctl_refused_settings 1")
+      expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP", "catalog"])
+    }).pipe(Effect.provide(world(log, answers)))
+  })
 
   it.effect("goes on when nobody can see the reload within its limit", () =>
     Effect.gen(function* () {
@@ -208,23 +210,24 @@ describe("refresh", () => {
     )
   )
 
-  it.effect("does not take an adopted spec for an applied one", () => {
+  it.effect("does not take an adopted spec for one that Postgres applied", () => {
     let fail = true
     return refreshing(
       [moved],
       (log) =>
         Effect.gen(function* () {
-          const first = yield* Effect.forkChild(Effect.flip(run))
-          yield* settle
-          yield* TestClock.adjust("1 second")
-          expect((yield* Fiber.join(first)).message).toContain("refused")
+          expect(yield* run).toBe("reconfigured")
           fail = false
           expect(yield* run).toBe("reconfigured")
           expect(log.filter((entry) => entry === "SIGHUP")).toHaveLength(2)
+          expect(yield* run).toBe("unchanged")
         }),
       [
         ["pg_conf_load_time", Effect.sync(() => [{ loaded: !fail }])],
-        ["pg_file_settings", [{ file: "f", line: 1, name: "x", error: "bad" }]],
+        [
+          "pg_file_settings",
+          Effect.sync(() => (fail ? [{ file: "f", line: 1, name: "x", value: "", error: "bad" }] : []))
+        ],
         ["pending_restart", []]
       ]
     )

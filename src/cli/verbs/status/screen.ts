@@ -1,6 +1,7 @@
 /**
  * The answer of `/status/detail`, or of `/status` alone, for people.
  */
+import { describeRefused } from "../../../domain/postgres/RefusedSetting.ts"
 import { kebab } from "../../../domain/status/ComputeStatus.ts"
 import type { Status, StatusDetail } from "../../../http/api/StatusDetail.ts"
 
@@ -52,6 +53,11 @@ const databaseLines = ({ failed_databases }: StatusDetail): ReadonlyArray<string
     return `failed: ${where}${object}: ${error.replaceAll("\n", " ")}`
   })
 
+const settingLines = ({ refused_settings }: StatusDetail): ReadonlyArray<string> =>
+  (refused_settings ?? []).map(
+    (setting) => `${setting.waits_for_restart ? "waits" : "refused"}: ${describeRefused(setting)}`
+  )
+
 const isDetail = (status: Status | StatusDetail): status is StatusDetail => "waits" in status
 
 /** Times of a detail are compared with the compute's own clock, others with `now`, epoch milliseconds. */
@@ -71,7 +77,8 @@ export const statusText = (status: Status | StatusDetail, now: number): string =
           row("postgres", status.postgres_runs ? "runs" : "does not run"),
           ...list("waits for", waitLines(status)),
           ...list("services", serviceLines(status)),
-          ...((status.failed_databases ?? []).length === 0 ? [] : list("databases", databaseLines(status)))
+          ...((status.failed_databases ?? []).length === 0 ? [] : list("databases", databaseLines(status))),
+          ...((status.refused_settings ?? []).length === 0 ? [] : list("settings", settingLines(status)))
         ]
       : []),
     ...(status.error === null ? [] : list("error", status.error.split("\n")))

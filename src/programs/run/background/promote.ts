@@ -13,6 +13,7 @@ import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import { literal } from "../../../domain/postgres/Quote.ts"
+import { describeAll, refusedOnly } from "../../../domain/postgres/RefusedSetting.ts"
 import { format, type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { isTerminating, kebab } from "../../../domain/status/ComputeStatus.ts"
@@ -68,7 +69,12 @@ const adoptSafekeepers = (session: SqlSession, spec: ParsedSpec) =>
     yield* doing("setting synchronous_standby_names")(
       session.query("ALTER SYSTEM SET synchronous_standby_names = walproposer")
     )
-    yield* doing("reloading postgres config")(reload)
+    const { applied, settings } = yield* doing("reloading postgres config")(reload)
+    if (!applied) {
+      return yield* failed(
+        `reloading postgres config: Postgres refused the new configuration: ${describeAll(refusedOnly(settings ?? []))}`
+      )
+    }
   })
 
 /** `postgresql.auto.conf` outranks `postgresql.conf`: what stays in it shadows every later configuration. */
