@@ -15,15 +15,19 @@ const answerLength = (text: Buffer): number | null => {
   return head + 4 + Number(length?.[1] ?? 0)
 }
 
-const connection = (port: number, request: Buffer, until: number, count: () => void) =>
+const connection = (port: number, request: Buffer, until: number, count: (millis: number) => void) =>
   new Promise<void>((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1")
     let received: Buffer = Buffer.alloc(0)
+    let asked = 0
     const next = () => {
       if (performance.now() >= until) {
         socket.destroy()
         resolve()
-      } else socket.write(request)
+      } else {
+        asked = performance.now()
+        socket.write(request)
+      }
     }
     socket.setNoDelay(true)
     socket.on("connect", next)
@@ -33,19 +37,26 @@ const connection = (port: number, request: Buffer, until: number, count: () => v
       const length = answerLength(received)
       if (length === null || received.length < length) return
       received = received.subarray(length)
-      count()
+      count(performance.now() - asked)
       next()
     })
   })
 
-/** Requests per second. */
-export const throughput = (port: number, path: string, token: string | null, millis: number): Effect.Effect<number> =>
+export interface Load {
+  readonly perSecond: number
+  /** Milliseconds of every request. */
+  readonly taken: ReadonlyArray<number>
+}
+
+export const load = (port: number, path: string, token: string | null, millis: number): Effect.Effect<Load> =>
   Effect.promise(async () => {
     const authorization = token === null ? "" : `Authorization: Bearer ${token}\r\n`
     const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n`)
-    let done = 0
+    const taken: Array<number> = []
     const begun = performance.now()
-    const all = Array.from({ length: CONNECTIONS }, () => connection(port, request, begun + millis, () => done++))
+    const all = Array.from({ length: CONNECTIONS }, () =>
+      connection(port, request, begun + millis, (one) => taken.push(one))
+    )
     await Promise.all(all)
-    return (done * 1000) / (performance.now() - begun)
+    return { perSecond: (taken.length * 1000) / (performance.now() - begun), taken }
   })

@@ -1,5 +1,5 @@
 /**
- * Numbers of one scenario over its runs, and how they are shown.
+ * Numbers of one program over its runs, and how they are shown.
  */
 export interface Series {
   readonly name: string
@@ -13,6 +13,27 @@ export const median = (values: ReadonlyArray<number>): number =>
   sorted(values)[Math.floor(values.length / 2)] ?? Number.NaN
 
 export const smallest = (values: ReadonlyArray<number>): number => sorted(values)[0] ?? Number.NaN
+
+/** The value that this share of the values does not exceed. */
+export const quantile = (values: ReadonlyArray<number>, share: number): number =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
+
+/** Collects what was measured under its name. */
+export class Figures {
+  readonly #known = new Map<string, { readonly unit: string; readonly values: Array<number> }>()
+
+  /** What could not be measured is left out. */
+  note(name: string, unit: string, value: number): void {
+    if (Number.isNaN(value)) return
+    const known = this.#known.get(name) ?? { unit, values: [] }
+    known.values.push(value)
+    this.#known.set(name, known)
+  }
+
+  get series(): ReadonlyArray<Series> {
+    return [...this.#known].map(([name, one]) => ({ name, ...one }))
+  }
+}
 
 const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1))
 
@@ -32,3 +53,25 @@ export const table = (programs: ReadonlyArray<string>, series: ReadonlyArray<Rea
   })
   return [`| median | ${programs.join(" | ")} |`, `|---|${programs.map(() => "---|").join("")}`, ...rows].join("\n")
 }
+
+/** The same for other programs, with every single value. */
+export const json = (
+  machine: string,
+  programs: ReadonlyArray<string>,
+  series: ReadonlyArray<ReadonlyArray<Series>>
+): string =>
+  JSON.stringify(
+    {
+      machine,
+      programs: programs.map((program, at) => ({
+        program,
+        figures: (series[at] ?? []).map((one) => ({
+          ...one,
+          median: median(one.values),
+          least: smallest(one.values)
+        }))
+      }))
+    },
+    null,
+    1
+  )

@@ -38,6 +38,8 @@ export interface Running {
   /** Everything written so far, both streams in order of arrival. */
   readonly log: () => string
   readonly stdout: () => string
+  /** Waits until this was written, without the delay of a poll; for ever when it never is. */
+  readonly written: (text: string) => Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => void
   /** Starts to read a stderr that was `unread`. */
   readonly readStderr: () => void
@@ -71,6 +73,11 @@ export const runProgram = (
     const ended = yield* Deferred.make<Ended>()
     let all = ""
     let stdout = ""
+    const waiting = new Set<() => void>()
+    const add = (part: Buffer | string) => {
+      all += part
+      for (const look of waiting) look()
+    }
     const child = spawn(command, [...leading, ...args], {
       stdio: ["ignore", "pipe", typeof options.stderr === "number" ? options.stderr : "pipe"],
       env: { ...cleanEnv(), ...options.env },
@@ -78,17 +85,15 @@ export const runProgram = (
       ...(options.ordinary === true && account !== null && { uid: account.uid, gid: account.gid })
     })
     child.stdout?.on("data", (part: Buffer) => {
-      all += part
       stdout += part
+      add(part)
     })
     const readStderr = () => {
-      child.stderr?.on("data", (part: Buffer) => {
-        all += part
-      })
+      child.stderr?.on("data", add)
     }
     if (options.stderr !== "unread") readStderr()
     child.on("error", (cause) => {
-      all += cause.message
+      add(cause.message)
       Effect.runSync(Deferred.succeed(ended, { code: 127, signal: null }))
     })
     // Descendants may hold the pipes open: the exit counts, after a moment for the last words.
@@ -112,6 +117,15 @@ export const runProgram = (
       ended: Deferred.await(ended),
       log: () => all,
       stdout: () => stdout,
+      written: (text) =>
+        Effect.callback<void>((resume) => {
+          const look = () => {
+            if (all.includes(text) && waiting.delete(look)) resume(Effect.void)
+          }
+          waiting.add(look)
+          look()
+          return Effect.sync(() => waiting.delete(look))
+        }),
       signal: (signal: NodeJS.Signals) => void child.kill(signal),
       readStderr
     }
