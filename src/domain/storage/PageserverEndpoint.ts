@@ -49,3 +49,17 @@ export const leaseEndpoints = (
   }
   return Result.succeed(endpoints)
 }
+
+const addressOf = ({ url }: PageserverEndpoint): string =>
+  URL.canParse(url) ? new URL(url).host : "of an unreadable URL"
+
+/** Addresses that are listed; a tenant may have a hundred shards. */
+const LISTED = 3
+
+/** `pageserver ps-1:6400`, or several, for those who look on. */
+export const inWords = (endpoints: ReadonlyArray<PageserverEndpoint>): string => {
+  const addresses = [...new Set(endpoints.map(addressOf))]
+  const others = addresses.length - LISTED
+  const listed = addresses.slice(0, LISTED).join(", ")
+  return `pageserver${addresses.length === 1 ? "" : "s"} ${listed}${others > 0 ? ` and ${others} more` : ""}`
+}

@@ -36,6 +36,14 @@ export class WaitExpired extends Data.TaggedError("WaitExpired")<{
 
 const SLOW = Duration.seconds(5)
 
+/** Tells more about the wait that the effect runs in, the innermost one; does nothing outside of any. */
+export const CurrentWait = Context.Reference<(detail: string | null) => Effect.Effect<void>>("compute/CurrentWait", {
+  defaultValue: () => () => Effect.void
+})
+
+/** What the next wait to begin tells about itself from the start: it is one of several tries. */
+export const FirstDetail = Context.Reference<string | null>("compute/FirstDetail", { defaultValue: () => null })
+
 export class Waits extends Context.Service<
   Waits,
   {
@@ -62,13 +70,28 @@ const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const waits = yield* Ref.make<ReadonlyMap<symbol, Wait>>(new Map())
 
-  const registered = <A, E, R>(name: string, limit: Duration.Duration | null, effect: Effect.Effect<A, E, R>) => {
+  const registered = <A, E, R>(
+    name: string,
+    limit: Duration.Duration | null,
+    effect: Effect.Effect<A, E, R>,
+    detail: string | null
+  ) => {
     const since = clock.currentTimeMillisUnsafe()
-    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit), detail: null }
+    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit), detail }
     const id = Symbol(name)
+    const note = (detail: string | null) =>
+      Ref.update(waits, (all) => {
+        const known = all.get(id)
+        return known === undefined ? all : new Map([...all, [id, { ...known, detail }]])
+      })
     return Effect.acquireUseRelease(
       Ref.update(waits, (all) => new Map([...all, [id, wait]])),
-      () => Effect.withSpan(effect, name),
+      () =>
+        effect.pipe(
+          Effect.provideService(CurrentWait, note),
+          Effect.provideService(FirstDetail, null),
+          Effect.withSpan(name)
+        ),
       () => Ref.update(waits, (all) => new Map([...all].filter(([other]) => other !== id)))
     )
   }
@@ -97,7 +120,7 @@ const make = Effect.gen(function* () {
 
   const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      const waiting = registered(name, limit, limited(effect, limit))
+      const waiting = registered(name, limit, limited(effect, limit), yield* FirstDetail)
       const result = yield* Duration.isGreaterThan(limit, SLOW)
         ? Effect.acquireUseRelease(
             Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
@@ -123,7 +146,7 @@ const make = Effect.gen(function* () {
         waits,
         (all) => new Map([...all].map(([id, wait]) => [id, wait.name === name ? { ...wait, detail } : wait] as const))
       ),
-    openEnded: (name) => (effect) => Effect.suspend(() => registered(name, null, effect)),
+    openEnded: (name) => (effect) => Effect.flatMap(FirstDetail, (detail) => registered(name, null, effect, detail)),
     within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), effect))
   })
 })

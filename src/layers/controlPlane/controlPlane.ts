@@ -7,10 +7,12 @@ import { STATUS_CODES } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/api/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/observe/MetricFamilies.ts"
 import type { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
 import { inSlices } from "../compute/clock/Slices.ts"
+import { retrying } from "../compute/retrying.ts"
 import type { Metrics } from "../observe/Metrics.ts"
 import { httpGet } from "./httpGet.ts"
 import { NoConfig } from "./NoConfig.ts"
@@ -20,6 +22,12 @@ const LIMIT = "30 seconds"
 const WHOLE_LIMIT = "45 seconds"
 /** Read at each request: the token may be renewed while the process runs. */
 const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
+
+type Refused = Refusal & { readonly retryAfter: string | null }
+
+const afterRefusals = Schedule.setInputType<Refused>()(Schedule.forever)
+
+const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url)
 
 const get = (url: string) =>
   Effect.suspend(() => httpGet(url, process.env[TOKEN_VARIABLE] ?? "")).pipe(
@@ -39,9 +47,9 @@ export const fetchConfig = (
   const exhausted = new NoConfig({
     message: "Exhausted all attempts to retrieve the config from the control plane"
   })
-  const attempt: Effect.Effect<ComputeConfig, Refusal & { readonly retryAfter: string | null }> = get(
-    configUrl(base, computeId)
-  ).pipe(
+  const told = (number: number, { message }: Refusal) =>
+    Effect.logError(`attempt ${number} to get config failed with: ${message}`)
+  const attempt: Effect.Effect<ComputeConfig, Refused> = get(configUrl(base, computeId)).pipe(
     Effect.tapError(() => count("unknown")),
     Effect.tap(({ status }) => count(status)),
     Effect.mapError((reason) => ({
@@ -55,16 +63,21 @@ export const fetchConfig = (
       )
     )
   )
-  return Effect.gen(function* () {
-    for (let number = 1; number <= ATTEMPTS; number++) {
-      const result = yield* Effect.result(attempt)
-      if (Result.isSuccess(result)) return result.success
-      if (!result.failure.again) return yield* new NoConfig({ message: result.failure.message })
-      yield* Effect.logError(`attempt ${number} to get config failed with: ${result.failure.message}`)
-      if (number < ATTEMPTS) yield* Effect.sleep(pauseAfter(number, result.failure.retryAfter, yield* Random.next))
-    }
-    return yield* exhausted
-  }).pipe(
+  return attempt.pipe(
+    retrying({
+      whom: `control plane ${hostOf(base)}`,
+      attempts: ATTEMPTS,
+      schedule: Schedule.modifyDelay(afterRefusals, ({ attempt, input }) =>
+        Effect.map(Random.next, (chance) => pauseAfter(attempt, input.retryAfter, chance))
+      ),
+      passing: ({ again }) => again,
+      failed: ({ error, failures }) => told(failures, error)
+    }),
+    Effect.catch((error) =>
+      error.again
+        ? Effect.andThen(told(ATTEMPTS, error), Effect.fail(exhausted))
+        : Effect.fail(new NoConfig({ message: error.message }))
+    ),
     Effect.timeoutOrElse({ duration: WHOLE_LIMIT, orElse: () => Effect.fail(exhausted) }),
     Effect.tapError(({ message }) => Effect.logError(`cannot get response from control plane: ${message}`)),
     Effect.mapError(

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import type { PageserverConnectionInfo } from "../../../src/domain/spec/PageserverConnectionInfo.ts"
 import { status } from "../../../src/domain/storage/PageApi.ts"
-import { basebackupEndpoint, leaseEndpoints } from "../../../src/domain/storage/PageserverEndpoint.ts"
+import { basebackupEndpoint, inWords, leaseEndpoints } from "../../../src/domain/storage/PageserverEndpoint.ts"
 import { isPermanentError, isPermanentStatus } from "../../../src/domain/storage/PageserverFault.ts"
 
 type Urls = readonly [libpq: string | null, grpc: string | null]
@@ -39,6 +39,14 @@ describe("PageserverEndpoint", () => {
       basebackupEndpoint(info("grpc", { "0000": [["l0", null]] })),
       Result.succeed({ shard: { number: 0, count: 0 }, protocol: "libpq" as const, url: "l0" })
     )
+  })
+
+  it("is told by its address, without who connects", () => {
+    const at = (...urls: ReadonlyArray<string>) =>
+      inWords(urls.map((url) => ({ shard: { number: 0, count: 0 }, protocol: "libpq", url })))
+    assert.strictEqual(at("postgresql://no_user:secret@ps-1:6400/?x=1"), "pageserver ps-1:6400")
+    assert.strictEqual(at("grpc://ps-1:51051", "grpc://ps-1:51051", "grpc://ps-2"), "pageservers ps-1:51051, ps-2")
+    assert.strictEqual(at("grpc://1", "grpc://2", "grpc://3", "grpc://4", "host="), "pageservers 1, 2, 3 and 2 more")
   })
 
   it("says what is missing", () => {

@@ -7,10 +7,12 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { Options } from "../../compute/Options.ts"
+import { retrying, type Tries } from "../../compute/retrying.ts"
 import { Waits } from "../../compute/Waits.ts"
 import { Account } from "../../machine/Account.ts"
 import { Children, describeEnd } from "../../machine/child/Children.ts"
@@ -79,38 +81,43 @@ type Run = ReturnType<typeof bounded>
 type Requirements = Effect.Services<Run>
 
 /** A program that is not there will not be there in a second, and ten minutes without a quorum are enough. */
-const asFinal = (error: Effect.Error<Run>): SyncFailed =>
+const asFinal = (error: Failure): SyncFailed =>
   error._tag === "SpawnFailed"
     ? new SyncFailed({ message: `postgres --sync-safekeepers failed to start: ${error.message}` })
     : new SyncFailed({ message: error.message })
+
+type Failure = Effect.Error<Run>
+
+const isOfTheRun = (error: Failure): error is SyncFailed => error._tag === "SyncFailed"
+
+const retried = (spec: ParsedSpec, tries: Omit<Tries<Failure, never>, "whom" | "attempts">) =>
+  bounded(spec).pipe(
+    retrying({ whom: `safekeepers ${spec.safekeepers.join(", ")}`, attempts: pauses.length + 1, ...tries })
+  )
 
 /**
  * One run of the child, bounded, and another for each change of the membership: any other failure may mean that somebody
  * else writes by now, whom a further election would evict.
  */
 export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
-  Effect.retry(bounded(spec), {
-    times: pauses.length,
-    while: (error) => error._tag === "SyncFailed" && error.passing === true
+  retried(spec, {
+    schedule: Schedule.forever,
+    passing: (error) => isOfTheRun(error) && error.passing === true,
+    failed: ({ error }) => Effect.logInfo(`sync_safekeepers failed, again at once: ${error.message}`)
   }).pipe(Effect.mapError(asFinal))
 
 /** Up to six runs. */
-export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> => {
-  const attempt = (number: number): Effect.Effect<Lsn, SyncFailed, Requirements> =>
-    Effect.catch(bounded(spec), (error) =>
-      Effect.gen(function* () {
-        if (error._tag !== "SyncFailed") return yield* asFinal(error)
-        const pause = pauses[number - 1]
-        if (pause === undefined) {
-          yield* Effect.logWarning(
-            `sync_safekeepers still failed after ${pauses.length} retries, giving up: ${error.message}`
-          )
-          return yield* error
-        }
-        yield* Effect.logInfo(`sync_safekeepers failed, will retry (attempt ${number - 1}): ${error.message}`)
-        yield* Effect.sleep(pause)
-        return yield* attempt(number + 1)
-      })
-    )
-  return attempt(1)
-}
+export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+  retried(spec, {
+    schedule: Schedule.modifyDelay(Schedule.forever, ({ attempt }) => Effect.succeed(pauses[attempt - 1] ?? 0)),
+    passing: isOfTheRun,
+    failed: ({ error, failures }) =>
+      Effect.logInfo(`sync_safekeepers failed, will retry (attempt ${failures - 1}): ${error.message}`)
+  }).pipe(
+    Effect.tapError((error) =>
+      isOfTheRun(error)
+        ? Effect.logWarning(`sync_safekeepers still failed after ${pauses.length} retries, giving up: ${error.message}`)
+        : Effect.void
+    ),
+    Effect.mapError(asFinal)
+  )

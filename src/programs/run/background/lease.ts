@@ -6,13 +6,17 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import { lsnLeaseExpiry, lsnLeaseRequests } from "../../../domain/observe/MetricFamilies.ts"
 import { format, type Lsn } from "../../../domain/spec/Lsn.ts"
 import { equivalence } from "../../../domain/spec/PageserverConnectionInfo.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { REFUSED_PAUSE, renewalPause, retryPause } from "../../../domain/storage/Lease.ts"
+import { inWords, leaseEndpoints } from "../../../domain/storage/PageserverEndpoint.ts"
 import { ComputeState, type State } from "../../../layers/compute/ComputeState.ts"
 import { sleepUnlessSet, wallMillis } from "../../../layers/compute/clock/WallClock.ts"
+import { retrying } from "../../../layers/compute/retrying.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Metrics } from "../../../layers/observe/Metrics.ts"
 import { Pageserver } from "../../../layers/storage/pageserver/Pageserver.ts"
@@ -46,7 +50,6 @@ export const keepLease = Effect.gen(function* () {
   const metrics = yield* Metrics
   const waits = yield* Waits
   const expiry = yield* Ref.make<number | null>(null)
-  const failures = yield* Ref.make(0)
   yield* metrics.gauge(
     lsnLeaseExpiry,
     Effect.map(Ref.get(expiry), (held) => (held === null ? [] : [{ labels: {}, value: held / 1000 }]))
@@ -54,13 +57,31 @@ export const keepLease = Effect.gen(function* () {
 
   const count = (outcome: "granted" | "refused" | "failed") => metrics.increment(lsnLeaseRequests, { outcome })
 
+  /** Null when it is refused; failures are followed by further tries. */
+  const granted = (spec: ParsedSpec, lsn: Lsn) =>
+    waits
+      .within(
+        "LSN lease",
+        TRY_LIMIT
+      )(pageserver.leaseLsn(spec, lsn))
+      .pipe(
+        Effect.tapError(() => count("failed")),
+        retrying({
+          whom: inWords(Result.getOrElse(leaseEndpoints(spec.pageserver), () => [])),
+          attempts: null,
+          schedule: Schedule.modifyDelay(Schedule.forever, ({ attempt }) => Effect.succeed(retryPause(attempt - 1))),
+          failed: ({ error, failures }) =>
+            Effect.logWarning(`Failed to acquire lsn lease: ${error.message} (attempt ${failures})`)
+        }),
+        waits.openEnded("LSN lease to be granted")
+      )
+
   /** Succeeds with the pause until the next request. */
   const request = (spec: ParsedSpec, lsn: Lsn) =>
     Effect.gen(function* () {
-      const validUntil = yield* waits.within("LSN lease", TRY_LIMIT)(pageserver.leaseLsn(spec, lsn))
+      const validUntil = yield* granted(spec, lsn)
       if (validUntil === null) return yield* new LeaseRefused({ lsn })
       const pause = renewalPause(yield* wallMillis, validUntil)
-      yield* Ref.set(failures, 0)
       yield* Ref.set(expiry, validUntil)
       yield* count("granted")
       yield* Effect.logInfo(`Request succeeded, sleeping for ${Math.floor(pause / 1000)} seconds`)
@@ -71,23 +92,13 @@ export const keepLease = Effect.gen(function* () {
           Effect.andThen(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
           Effect.as(REFUSED_PAUSE)
         )
-      ),
-      Effect.catch((error) =>
-        Effect.gen(function* () {
-          const attempt = yield* Ref.getAndUpdate(failures, (before) => before + 1)
-          yield* count("failed")
-          yield* Effect.logWarning(`Failed to acquire lsn lease: ${error.message} (attempt ${attempt + 1})`)
-          return retryPause(attempt)
-        })
       )
     )
 
   const hold = (spec: ParsedSpec, lsn: Lsn) =>
     Effect.raceFirst(
       Effect.flatMap(request(spec, lsn), sleepUnlessSet),
-      state
-        .await(moved(spec))
-        .pipe(Effect.andThen(Effect.logInfo("Pageserver config changed")), Effect.andThen(Ref.set(failures, 0)))
+      Effect.andThen(state.await(moved(spec)), Effect.logInfo("Pageserver config changed"))
     ).pipe(
       Effect.withSpan("lsn_lease_bg_task", {
         attributes: { tenant_id: spec.tenantId, timeline_id: spec.timelineId, lsn: format(lsn) }
