@@ -4,31 +4,42 @@
 import * as Redacted from "effect/Redacted"
 import { excerpt } from "../../json/Excerpt.ts"
 
-/** In the order in which they are run. */
-export const phaseNames = [
-  "drop subscriptions of databases to be deleted",
-  "privileged role",
-  "databricks roles",
-  "databricks reader timeouts",
-  "drop invalid databases",
-  "rename roles",
-  "create and alter roles",
-  "rename and delete databases",
-  "create and alter databases",
-  "grant databases",
-  "schema neon",
-  "databases",
-  "other extensions",
-  "neon extension",
-  "databricks auth extension",
-  "availability check",
-  "drop roles",
-  "databricks grants",
-  "databricks functions",
-  "record dropped subscriptions",
-  "audit"
-] as const
-export type PhaseName = (typeof phaseNames)[number]
+/**
+ * The phases in the order in which they are planned, and the stage in which an apply runs each: a phase without a stage, or
+ * a stage that is not run, does not compile.
+ */
+const stages = {
+  "drop subscriptions of databases to be deleted": "unsubscribe",
+  "privileged role": "cluster",
+  "databricks roles": "cluster",
+  "databricks reader timeouts": "cluster",
+  "drop invalid databases": "cluster",
+  "rename roles": "cluster",
+  "create and alter roles": "cluster",
+  "rename and delete databases": "cluster",
+  "create and alter databases": "create",
+  "grant databases": "grant",
+  "schema neon": "prepare",
+  databases: "visit",
+  "other extensions": "extend",
+  "neon extension": "extend",
+  "databricks auth extension": "extend",
+  "availability check": "extend",
+  "drop roles": "drop",
+  "databricks grants": "conclude",
+  "databricks functions": "conclude",
+  "record dropped subscriptions": "conclude",
+  audit: "conclude"
+} as const
+
+export type PhaseName = keyof typeof stages
+export type StageName = (typeof stages)[PhaseName]
+
+const isPhase = (name: string): name is PhaseName => Object.hasOwn(stages, name)
+
+export const phaseNames: ReadonlyArray<PhaseName> = Object.keys(stages).filter(isPhase)
+
+export const stageOf = (phase: PhaseName): StageName => stages[phase]
 
 export interface RolePassword {
   readonly role: string

@@ -10,7 +10,14 @@ import { draft, webAccess } from "../../../domain/catalog/plan/Draft.ts"
 import * as Outcome from "../../../domain/catalog/plan/Outcome.ts"
 import { publicRights } from "../../../domain/catalog/plan/perDatabase.ts"
 import { planSteps } from "../../../domain/catalog/plan/plan.ts"
-import { type DatabaseWork, isEmpty, type PhaseName, type Plan, phaseNames } from "../../../domain/catalog/plan/Step.ts"
+import {
+  type DatabaseWork,
+  isEmpty,
+  type PhaseName,
+  type Plan,
+  type StageName,
+  stageOf
+} from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { inSlices } from "../../compute/clock/Slices.ts"
@@ -48,12 +55,10 @@ const LAKEBASE_START = "-c statement_timeout=2min"
 
 const ADMINS: ReadonlyArray<string | undefined> = ["cloud_admin", "zenith_admin"]
 
-const at = (name: PhaseName) => phaseNames.indexOf(name)
-
-/** The system steps from one phase to another, both included. */
-const between = (whole: Plan, from: PhaseName, to: PhaseName): ReadonlyArray<Item> =>
+/** What a stage does by itself, in no database's session. */
+const itemsOf = (whole: Plan, stage: StageName): ReadonlyArray<Item> =>
   whole.phases
-    .filter(({ name }) => at(name) >= at(from) && at(name) <= at(to))
+    .filter(({ name }) => stageOf(name) === stage)
     .flatMap(({ name, steps }) => steps.map((step) => ({ phase: name, step })))
 
 const worksOf = (whole: Plan, name: PhaseName) => whole.phases.find((phase) => phase.name === name)?.databases ?? []
@@ -101,7 +106,7 @@ const SHARE = 4
  * beside it.
  */
 const roomFor = (whole: Plan, { concurrency }: ApplyOptions, main: SqlSession) =>
-  whole.phases.every(({ name, databases }) => databases.length === 0 && name !== "drop roles")
+  whole.phases.every(({ name, databases }) => databases.length === 0 && stageOf(name) !== "drop")
     ? Effect.succeed({ concurrency, looks: 1, tight: false })
     : Effect.map(freeSlots(main), (free) => {
         const most = Math.max(1, Math.min(concurrency, free))
@@ -175,33 +180,37 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
         })
       )
     }
-    const system = (from: PhaseName, to: PhaseName) => onMain(between(whole, from, to))
-    const creates = between(whole, "create and alter databases", "create and alter databases")
+    const system = (stage: StageName) => onMain(itemsOf(whole, stage))
+    const creates = itemsOf(whole, "create")
     const sessions = sessionsFor(creates, concurrency)
-    const creating = Effect.ensuring(
-      onMain(creates, (session, items) => createDatabases(session, items, sessions, open, births, execution)),
-      births.over
-    )
-    const granting = system("grant databases", "grant databases")
-    const preparing = system("schema neon", "schema neon")
-    const remaining = system("other extensions", "availability check")
-
-    const early = visiting("drop subscriptions of databases to be deleted", concurrency, true)
-    const cluster = system("privileged role", "rename and delete databases")
-    const dropping = dropRoles(
-      { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
-      between(whole, "drop roles", "drop roles")
-    )
-    const late = system("databricks grants", "audit")
-    const making = [creating, granting, preparing]
+    const isOverlapping = overlaps(whole, creates)
+    const visitors = tight ? 1 : isOverlapping ? concurrency - sessions + 1 : concurrency
+    const stages: Record<StageName, Stage> = {
+      unsubscribe: visiting("drop subscriptions of databases to be deleted", concurrency, true),
+      cluster: system("cluster"),
+      create: Effect.ensuring(
+        onMain(creates, (session, items) => createDatabases(session, items, sessions, open, births, execution)),
+        births.over
+      ),
+      grant: system("grant"),
+      prepare: system("prepare"),
+      visit: visiting("databases", visitors),
+      extend: system("extend"),
+      drop: dropRoles(
+        { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
+        itemsOf(whole, "drop")
+      ),
+      conclude: system("conclude")
+    }
+    const making = [stages.create, stages.grant, stages.prepare]
     const middle = tight
-      ? [...making, remaining, visiting("databases", 1)]
-      : overlaps(whole, creates)
-        ? [together(visiting("databases", concurrency - sessions + 1), inOrder([...making, remaining]))]
-        : [...making, together(visiting("databases", concurrency), remaining)]
-    const failures = yield* inOrder([early, cluster, ...middle, dropping, late])
+      ? [...making, stages.extend, stages.visit]
+      : isOverlapping
+        ? [together(stages.visit, inOrder([...making, stages.extend]))]
+        : [...making, together(stages.visit, stages.extend)]
+    const failures = yield* inOrder([stages.unsubscribe, stages.cluster, ...middle, stages.drop, stages.conclude])
 
-    const record = between(whole, "record dropped subscriptions", "record dropped subscriptions")
+    const record = itemsOf(whole, "conclude").filter(({ phase }) => phase === "record dropped subscriptions")
     const cleaned = found.databases.filter(
       ({ name }) => journal.obstacle([Outcome.withoutSubscriptions(name)]) === null
     )
