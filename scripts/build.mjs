@@ -13,6 +13,8 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, "dist")
 const bundle = path.join(dist, "compute_ctl.cjs")
 const executable = path.join(dist, "compute_ctl")
+// What only an import of a database needs, as an asset of the executable: the bundle is memory of every compute.
+const aws = path.join(dist, "aws.cjs")
 const node = runtime(root)
 
 fs.mkdirSync(dist, { recursive: true })
@@ -30,7 +32,8 @@ const { metafile } = await build({
   external: ["bufferutil", "utf-8-validate"],
   define: {
     "import.meta.url": "undefined",
-    COMPUTE_CTL_BUILD_TAG: JSON.stringify(process.env.BUILD_TAG || "latest")
+    COMPUTE_CTL_BUILD_TAG: JSON.stringify(process.env.BUILD_TAG || "latest"),
+    COMPUTE_CTL_AWS: JSON.stringify(path.basename(aws))
   },
   logOverride: { "empty-import-meta": "silent" },
   logLevel: "warning",
@@ -38,6 +41,17 @@ const { metafile } = await build({
   metafile: true
 })
 fs.writeFileSync(path.join(dist, "meta.json"), JSON.stringify(metafile))
+await build({
+  entryPoints: [path.join(root, "src", "layers", "fastImport", "aws", "library.ts")],
+  outfile: aws,
+  bundle: true,
+  minify: true,
+  platform: "node",
+  target: "node26",
+  format: "cjs",
+  logLevel: "warning",
+  legalComments: "none"
+})
 
 const config = path.join(dist, "sea.json")
 fs.writeFileSync(
@@ -47,6 +61,7 @@ fs.writeFileSync(
     output: `${executable}.new`,
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
+    assets: { [path.basename(aws)]: aws },
     // The program's behaviour is its own: variables meant for other Node programs do not reach it.
     execArgvExtension: "none",
     // SIGUSR1 would open a debugger's port to every local process; the configuration file of the machine's OpenSSL may

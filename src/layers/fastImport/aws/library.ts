@@ -1,0 +1,156 @@
+/**
+ * AWS by its own SDK: credentials, region and endpoint from the default chain. Nobody imports this but `load.ts`: the build
+ * makes a file of its own of it.
+ *
+ * Source: `compute_tools/src/bin/fast_import.rs`, `compute_tools/src/bin/fast_import/aws_s3_sync.rs`.
+ */
+import { createReadStream } from "node:fs"
+import { setTimeout } from "node:timers/promises"
+import { DecryptCommand, KMSClient } from "@aws-sdk/client-kms"
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  NotFound,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException
+} from "@aws-sdk/client-s3"
+import { Upload } from "@aws-sdk/lib-storage"
+import type { Aws, Content, ObjectPlace, RegularFile } from "./Aws.ts"
+import { named, ofMachine } from "./region.ts"
+
+const GIB = 1024 ** 3
+/** What one request may carry. */
+const LARGEST_PUT = 5 * GIB
+/** At most ten thousand of them make an object. */
+const MOST_PARTS = 10_000
+const SMALLEST_PART = 64 * 1024 ** 2
+
+const MEDIA_TYPE = "application/octet-stream"
+
+const ATTEMPTS = 5
+/** Milliseconds. */
+const FIRST_PAUSE = 200
+const LONGEST_PAUSE = 5000
+
+const settings = {
+  retryMode: "standard",
+  maxAttempts: ATTEMPTS,
+  // Requests are as small as those of the original: no checksums that storage does not ask for.
+  requestChecksumCalculation: "WHEN_REQUIRED",
+  responseChecksumValidation: "WHEN_REQUIRED",
+  // Milliseconds. A peer that says nothing is asked again, not waited for.
+  requestHandler: { connectionTimeout: 10_000, requestTimeout: 60_000, socketTimeout: 60_000 }
+} as const
+
+const target = ({ bucket, key }: ObjectPlace) => ({ Bucket: bucket, Key: key })
+
+const sendParts = async (s3: S3Client, place: ObjectPlace, { file, size }: RegularFile, signal: AbortSignal) => {
+  const body = createReadStream(file)
+  const upload = new Upload({
+    client: s3,
+    params: { ...target(place), Body: body, ContentType: MEDIA_TYPE },
+    partSize: Math.max(SMALLEST_PART, Math.ceil(size / MOST_PARTS)),
+    queueSize: 2
+  })
+  const abort = () => void upload.abort()
+  signal.addEventListener("abort", abort, { once: true })
+  try {
+    await upload.done()
+  } finally {
+    signal.removeEventListener("abort", abort)
+    body.destroy()
+  }
+}
+
+const sendFile = async (s3: S3Client, place: ObjectPlace, { file, size }: RegularFile, signal: AbortSignal) => {
+  const body = createReadStream(file)
+  const command = new PutObjectCommand({ ...target(place), Body: body, ContentType: MEDIA_TYPE, ContentLength: size })
+  try {
+    await s3.send(command, { abortSignal: signal })
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Storage that is busy or broken, or was not reached; what it refuses it refuses again. */
+const isPassing = (error: unknown): boolean => {
+  if (!(error instanceof Error) || ["ENOENT", "EACCES", "EISDIR"].includes(String(Reflect.get(error, "code"))))
+    return false
+  if (!(error instanceof S3ServiceException)) return error.name !== "CredentialsProviderError"
+  const status = error.$metadata.httpStatusCode ?? 0
+  return status >= 500 || status === 429
+}
+
+/** A stream can be sent once, so the library itself does not repeat a request that carries one. */
+const repeated = async (request: () => Promise<void>, signal: AbortSignal): Promise<void> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await request()
+    } catch (error) {
+      if (attempt >= ATTEMPTS || signal.aborted || !isPassing(error)) throw error
+      await setTimeout(
+        Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + Math.random() / 2),
+        undefined,
+        {
+          signal
+        }
+      )
+    }
+  }
+}
+
+const send = async (s3: S3Client, place: ObjectPlace, content: Content, signal: AbortSignal): Promise<void> => {
+  if ("file" in content) {
+    const request = content.size > LARGEST_PUT ? sendParts : sendFile
+    return await repeated(() => request(s3, place, content, signal), signal)
+  }
+  const { bytes, type } = content
+  await s3.send(new PutObjectCommand({ ...target(place), Body: bytes, ContentType: type }), { abortSignal: signal })
+}
+
+const regionOf = async (env: Readonly<Record<string, string | undefined>>): Promise<string | undefined> => {
+  const given = named(env)
+  if (given !== undefined) return given
+  const probe = new S3Client({})
+  try {
+    return await probe.config.region()
+  } catch {
+    return await ofMachine(env)
+  } finally {
+    probe.destroy()
+  }
+}
+
+export const open = async (env: Readonly<Record<string, string | undefined>>): Promise<Aws> => {
+  const region = await regionOf(env)
+  const config = { ...settings, ...(region !== undefined && { region }) }
+  const s3 = new S3Client(config)
+  const kms = new KMSClient(config)
+  return {
+    get: async (place, signal) => {
+      const { Body } = await s3.send(new GetObjectCommand(target(place)), { abortSignal: signal })
+      return { body: async () => (await Body?.transformToByteArray()) ?? new Uint8Array() }
+    },
+    put: (place, content, signal) => send(s3, place, content, signal),
+    head: async (place, signal) => {
+      try {
+        const found = await s3.send(new HeadObjectCommand(target(place)), { abortSignal: signal })
+        return { size: found.ContentLength ?? -1, etag: (found.ETag ?? "").replace(/^"|"$/g, "") }
+      } catch (error) {
+        if (error instanceof NotFound) return null
+        throw error
+      }
+    },
+    decrypt: async (keyId, ciphertext, signal) => {
+      const { Plaintext } = await kms.send(new DecryptCommand({ KeyId: keyId, CiphertextBlob: ciphertext }), {
+        abortSignal: signal
+      })
+      return Plaintext ?? null
+    },
+    close: () => {
+      s3.destroy()
+      kms.destroy()
+    }
+  }
+}
