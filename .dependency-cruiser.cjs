@@ -29,6 +29,13 @@ module.exports = {
       from: { path: "^src/", pathNot: "^src/(emulator/|cli/verbs/(dev|emulate))" },
       to: { path: "^src/emulator/" }
     },
+    {
+      name: "verbs-are-lazy",
+      severity: "error",
+      comment: "a start loads no verb: only their names are imported, the rest is import()ed",
+      from: { path: "^src/", pathNot: "^src/cli/verbs/" },
+      to: { path: "^src/cli/verbs/|node_modules/effect/.*/cli/", pathNot: "^src/cli/verbs/words.ts$", dynamic: false }
+    },
     { name: "not-to-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
     {
       name: "http-definitions-are-pure",

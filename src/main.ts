@@ -2,6 +2,7 @@ import { startupSnapshot } from "node:v8"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { untilReaderLeaves } from "./cli/output.ts"
 import { run } from "./cli/run.ts"
 import { withSteadyClock } from "./layers/compute/clock/SteadyClock.ts"
 import { endProcess } from "./layers/machine/process/EndOfProcess.ts"
@@ -10,30 +11,18 @@ import { runUnderInit } from "./layers/machine/process/ProcessOne.ts"
 import { divert } from "./layers/observe/log/divert.ts"
 import { writeLine } from "./layers/observe/log/StandardError.ts"
 
-type Verb = (argv: ReadonlyArray<string>) => Effect.Effect<number>
-
-/** What is not the start of a compute is loaded only when asked for. */
-const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
-  check: async () => (await import("./cli/verbs/check.ts")).check,
-  conf: async () => (await import("./cli/verbs/conf.ts")).conf,
-  dev: async () => (await import("./cli/verbs/dev.ts")).dev,
-  emulate: async () => (await import("./cli/verbs/emulate.ts")).emulate,
-  openapi: async () => (await import("./cli/verbs/openapi.ts")).openapi,
-  plan: async () => (await import("./cli/verbs/plan.ts")).plan,
-  status: async () => (await import("./cli/verbs/status.ts")).status
-}
+/** The drop-in form has no positional arguments: what begins with a word is a verb, or meant to be one. */
+const verb = async (argv: ReadonlyArray<string>) => (await import("./cli/verbs/run.ts")).runVerb(argv)
 
 const main = () => {
   hideFromLibraries()
   divert("stderr")
-  const [first = "", ...rest] = process.argv.slice(2)
-  const verb = Object.hasOwn(verbs, first) ? verbs[first] : undefined
-  if (verb === undefined || first === "dev" || first === "emulate") runUnderInit()
-  const program =
-    verb === undefined
-      ? run(process.argv.slice(2), process.env)
-      : Effect.flatMap(Effect.promise(verb), (chosen) => chosen(rest))
-  Effect.runFork(withSteadyClock(program)).addObserver((exit) => {
+  const argv = process.argv.slice(2)
+  const [first = ""] = argv
+  const isVerb = /^[a-z]/i.test(first)
+  if (!isVerb || first === "dev" || first === "emulate") runUnderInit()
+  const program = isVerb ? Effect.flatten(Effect.promise(() => verb(argv))) : run(argv, process.env)
+  Effect.runFork(withSteadyClock(untilReaderLeaves(program))).addObserver((exit) => {
     if (Exit.isFailure(exit)) writeLine(`Error: ${Cause.pretty(exit.cause)}`)
     void endProcess(Exit.isSuccess(exit) ? exit.value : 1)
   })

@@ -10,6 +10,7 @@ import { withoutSlashes } from "../domain/api/BaseUrl.ts"
 import type { ComputeOptions } from "../layers/compute/Options.ts"
 import { BUILD_TAG } from "./buildTag.ts"
 import { type Flag, type Given, helpOf, parseFlags, required, UsageError, wholeNumber } from "./flags.ts"
+import { listing } from "./verbs/words.ts"
 
 const pgbin: Flag = {
   name: "pgbin",
@@ -142,16 +143,27 @@ export const flags: ReadonlyArray<Flag> = [
   help
 ]
 
-export const helpText = `compute_ctl turns an empty machine into a running Neon compute and supervises its Postgres.
+/** Made when it is asked for. */
+export const helpText =
+  () => `compute_ctl turns an empty machine into a running Neon compute and supervises its Postgres.
 
 Usage: compute_ctl -D DATADIR -C URL -b PATH -i ID (-c FILE | -p URI)
        compute_ctl -D DATADIR -C URL -b PATH -S SPEC.json
-       compute_ctl check | conf | plan | status | openapi | dev | emulate  [--help]
+       compute_ctl VERB [--help]
+
+Verbs:
+${listing()}
 
 Options:
 ${helpOf(flags)}
 
-Exit code: Postgres' own; 1 when it was killed, when the start failed or on a signal; 2 for a wrong command line.`
+Exit code: Postgres' own; 1 when it was killed, when the start failed or on a signal; 2 for a wrong command line.
+
+Examples:
+  compute_ctl dev
+  compute_ctl check --config config.json
+  compute_ctl -D pgdata -C postgresql://cloud_admin@localhost/postgres -b /usr/lib/postgresql/17/bin/postgres \\
+      -i compute-1 -c config.json`
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,5 +1,5 @@
 /**
- * A command line by the rules clients of the original rely on: long names in full, `--x v`, `--x=v`, `-Dv`, `-D v`,
+ * The drop-in command line, by the rules clients of the original rely on: long names in full, `--x v`, `--x=v`, `-Dv`, `-D v`,
  * no flag twice, no value that looks like a flag.
  */
 import * as Data from "effect/Data"
@@ -40,7 +40,8 @@ const recognize = (flags: ReadonlyArray<Flag>, arg: string): Result.Result<Token
     const flag = flags.find((candidate) => candidate.name === name)
     if (flag !== undefined) return Result.succeed({ flag, inline: rest.length === 0 ? undefined : rest.join("=") })
     const similar = closest(flags, name)
-    return usage(`unexpected argument '--${name}' found`, similar && `did you mean '--${similar}'?`)
+    const meant = name === "version" ? "compute_ctl version" : similar && `--${similar}`
+    return usage(`unexpected argument '--${name}' found`, meant && `did you mean '${meant}'?`)
   }
   if (arg.startsWith("-") && arg.length > 1) {
     const flag = flags.find((candidate) => candidate.short === arg[1])

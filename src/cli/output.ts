@@ -1,16 +1,59 @@
 /**
- * What the verbs say: results on standard output, complaints on standard error.
+ * What is said on the command line: results on standard output, complaints on standard error.
  */
+import * as fs from "node:fs"
+import * as tty from "node:tty"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { writeLine } from "../layers/observe/log/StandardError.ts"
 import type { UsageError } from "./flags.ts"
 
-export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
+const STDOUT = 1
+
+/** Nobody reads the standard output any more: there is nothing left to do, and nothing went wrong. */
+export class ReaderLeft extends Data.TaggedError("ReaderLeft")<Record<never, never>> {}
+
+class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly code: string | undefined }> {}
+
+/** Bytes written. The descriptor stays as it was inherited, in its starter's mode. */
+const writeOnce = (bytes: Uint8Array) =>
+  Effect.callback<number, WriteFailed>((resume) => {
+    fs.write(STDOUT, bytes, (error, written) =>
+      resume(error === null ? Effect.succeed(written) : Effect.fail(new WriteFailed({ code: error.code })))
+    )
+  }).pipe(
+    // A pipe that whoever started us made non-blocking, and whose reader is slow.
+    Effect.retry({ while: ({ code }) => code === "EAGAIN", schedule: Schedule.spaced("10 millis") }),
+    Effect.catch(() => Effect.die(new ReaderLeft()))
+  )
+
+/** Succeeds when the reader has all of it, so that nothing is left for the end of the process. */
+export const write = (text: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    let rest: Uint8Array = Buffer.from(text)
+    while (rest.length > 0) rest = rest.subarray(yield* writeOnce(rest))
+  })
+
+export const print = (text: string): Effect.Effect<void> => write(`${text}\n`)
 
 export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void writeLine(text))
 
+/** Asked of the descriptor: a stream on it would change its mode. */
+export const isTerminal = (): boolean => tty.isatty(STDOUT)
+
+/** Characters in a line; null where it is no terminal. */
+export const columns = (): number | null => (isTerminal() ? process.stdout.columns || null : null)
+
+/** The environment's wish counts (https://no-color.org). */
+export const hasColours = (): boolean => isTerminal() && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"
+
 export const wantsHelp = (argv: ReadonlyArray<string>): boolean => argv.includes("--help") || argv.includes("-h")
 
-/** A wrong command line: what is wrong and what would be right; exit code 2. */
+/** A wrong command line, or a file of it that cannot be read: what is wrong and what would be right; exit code 2. */
 export const misused = ({ message, hint }: UsageError): Effect.Effect<number> =>
   Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)
+
+/** Succeeds with 0 when whoever reads has left. */
+export const untilReaderLeaves = <R>(effect: Effect.Effect<number, never, R>): Effect.Effect<number, never, R> =>
+  Effect.catchDefect(effect, (defect) => (defect instanceof ReaderLeft ? Effect.succeed(0) : Effect.die(defect)))

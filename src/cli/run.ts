@@ -145,7 +145,7 @@ const logOf = (options: ComputeOptions, env: Environment) =>
 
 /** The drop-in form. Succeeds with the exit code. */
 export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> => {
-  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
+  if (wantsHelp(argv)) return Effect.as(print(helpText()), 0)
   const parsed = parseArguments(argv, env)
   if (Result.isFailure(parsed)) return Effect.as(complain(explain(parsed.failure)), 2)
   const fit = checkMachine(parsed.success.options, env)

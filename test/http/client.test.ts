@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { runVerb } from "../../src/cli/verbs/run.ts"
 import { statusText } from "../../src/cli/verbs/status/screen.ts"
-import { status as statusVerb } from "../../src/cli/verbs/status.ts"
 import { databaseSchema } from "../../src/http/api/catalog.ts"
 import { extensionServer } from "../../src/http/api/extensions.ts"
 import { document } from "../../src/http/api/openapi.ts"
@@ -10,6 +10,8 @@ import * as client from "../../src/http/client.ts"
 import * as lifecycle from "../../src/http/routes/lifecycle.ts"
 import { serveRoutes } from "../../src/http/server/servers.ts"
 import * as rig from "./rig.ts"
+
+const statusVerb = (argv: ReadonlyArray<string>) => runVerb(["status", ...argv])
 
 const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
 const at = (port: number, claims: object | null = rig.admin): client.Target => ({

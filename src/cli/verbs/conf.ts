@@ -6,24 +6,8 @@ import * as Result from "effect/Result"
 import { check, unreadable } from "../../domain/conf/Check.ts"
 import { render } from "../../domain/conf/PostgresConf.ts"
 import { effectiveTls } from "../../domain/spec/ParsedSpec.ts"
-import { helpOf } from "../flags.ts"
-import { complain, misused, print, wantsHelp } from "../output.ts"
-import { documentFlags, type ReadDocument, readDocument } from "./document.ts"
-
-const helpText = `compute_ctl conf prints the postgresql.conf that a start with this configuration would write.
-Exit code: 0 printed, 1 the configuration could not be run, 2 wrong arguments.
-
-Usage: compute_ctl conf --config FILE
-
-Options:
-${helpOf(documentFlags)}`
-
-const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
-
-export const conf = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
-  return Effect.matchEffect(readDocument(argv), { onFailure: misused, onSuccess: show })
-}
+import { complain, write } from "../output.ts"
+import { type DocumentOptions, type ReadDocument, readDocument } from "./document.ts"
 
 const show = ({ document, file, text, context }: ReadDocument): Effect.Effect<number> => {
   const checked = check(document, text, { ...context, tls: false })
@@ -43,3 +27,5 @@ const show = ({ document, file, text, context }: ReadDocument): Effect.Effect<nu
     }
   })
 }
+
+export const conf = (given: DocumentOptions) => Effect.flatMap(readDocument(given), show)

@@ -9,7 +9,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { start as startEmulator } from "../../emulator/Emulator.ts"
 import * as Tokens from "../../emulator/peers/Tokens.ts"
@@ -18,31 +17,18 @@ import { Account } from "../../layers/machine/Account.ts"
 import { Children, exitCode } from "../../layers/machine/child/Children.ts"
 import { workingDirectory } from "../../layers/machine/child/workingDirectory.ts"
 import { Log } from "../../layers/observe/log/Log.ts"
-import { type Flag, helpOf, parseFlags, UsageError, wholeNumber } from "../flags.ts"
-import { complain, misused, print, wantsHelp } from "../output.ts"
+import { UsageError } from "../flags.ts"
+import { complain } from "../output.ts"
 import { commandLine, type DevCompute, freePorts, prepare, welcome } from "./dev/compute.ts"
 
-const pgbin: Flag = {
-  name: "pgbin",
-  short: "b",
-  value: "PATH",
-  help: "The postgres to run [env: POSTGRES_PATH]; else one of the system, else the packaged one"
+export interface DevOptions {
+  readonly pgbin: string | null
+  readonly port: number | null
+  readonly externalHttpPort: number | null
+  readonly internalHttpPort: number | null
+  readonly grpc: boolean
+  readonly empty: boolean
 }
-const port: Flag = { name: "port", value: "PORT", help: "Where Postgres listens", default: "a free one from 55432 on" }
-const externalPort: Flag = { name: "external-http-port", value: "PORT", help: "External API", default: "a free one" }
-const internalPort: Flag = { name: "internal-http-port", value: "PORT", help: "Internal API", default: "a free one" }
-const grpc: Flag = { name: "grpc", help: "Fetch the basebackup over gRPC instead of libpq" }
-const emptyStart: Flag = { name: "empty", help: "Start without a spec; POST /configure gives it one" }
-const help: Flag = { name: "help", short: "h", help: "Print this" }
-const flags = [pgbin, port, externalPort, internalPort, grpc, emptyStart, help]
-
-const helpText = `compute_ctl dev runs a whole compute on this machine: emulated safekeepers and pageserver, a real Postgres,
-the HTTP API. It prints how to connect and ends with Ctrl-C. Nothing is kept.
-
-Usage: compute_ctl dev [OPTIONS]
-
-Options:
-${helpOf(flags)}`
 
 interface Wanted {
   readonly pgbin: string
@@ -51,23 +37,15 @@ interface Wanted {
   readonly empty: boolean
 }
 
-const choose = (argv: ReadonlyArray<string>): Result.Result<Wanted, UsageError> =>
-  Result.gen(function* () {
-    const given = yield* parseFlags(flags, argv)
-    const ports = [
-      yield* wholeNumber(given, port, 65_535),
-      yield* wholeNumber(given, externalPort, 65_535),
-      yield* wholeNumber(given, internalPort, 65_535)
-    ]
-    const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
-    const chosen = given.get(pgbin.name) ?? process.env.POSTGRES_PATH ?? findPostgres(near)[0]
-    if (chosen === undefined) {
-      return yield* Result.fail(
+const choose = (given: DevOptions): Effect.Effect<Wanted, UsageError> => {
+  const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
+  const pgbin = given.pgbin ?? process.env["POSTGRES_PATH"] ?? findPostgres(near)[0]
+  return pgbin === undefined
+    ? Effect.fail(
         new UsageError({ message: "no Postgres of major 14 to 17 found", hint: "name one with --pgbin PATH" })
       )
-    }
-    return { pgbin: chosen, ports, grpc: given.has(grpc.name), empty: given.has(emptyStart.name) }
-  })
+    : Effect.succeed({ ...given, pgbin, ports: [given.port, given.externalHttpPort, given.internalHttpPort] })
+}
 
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 /** A terminal's Ctrl-C comes from the terminal and once more from npm: what comes this soon is the same wish. */
@@ -149,12 +127,10 @@ const services = Account.layer.pipe(
 )
 
 /** Succeeds with the compute's exit code; a Ctrl-C is the usual end, and a success. */
-export const dev = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (wantsHelp(argv)) return Effect.as(print(helpText), 0)
-  const wanted = choose(argv)
-  if (Result.isFailure(wanted)) return misused(wanted.failure)
-  return serve(wanted.success).pipe(
-    Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
-    Effect.provide(services)
+export const dev = (given: DevOptions) =>
+  Effect.flatMap(choose(given), (wanted) =>
+    serve(wanted).pipe(
+      Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
+      Effect.provide(services)
+    )
   )
-}

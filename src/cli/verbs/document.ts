@@ -1,38 +1,38 @@
 /**
- * The flags of the verbs that read a configuration without running it.
+ * The verbs that read a configuration without running it: their flags, and the document.
  */
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type { Document } from "../../domain/conf/Check.ts"
 import type { ConfContext } from "../../domain/conf/PostgresConf.ts"
 import { connstrPort } from "../../domain/postgres/Connstr.ts"
 import { BodyTooLong, readBody } from "../../layers/http/readBody.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { strictOvercommit } from "../../layers/postgres/dataDirectory/conf.ts"
-import { type Flag, type Given, parseFlags, UsageError, wholeNumber } from "../flags.ts"
+import { UsageError } from "../flags.ts"
+import { misfit, port, privilegedRole, text } from "./options.ts"
 
-const config: Flag = { name: "config", short: "c", value: "FILE", help: "The configuration; `-` for standard input" }
-const specPath: Flag = { name: "spec-path", short: "S", value: "FILE", help: "A bare spec instead" }
-const internalHttpPort: Flag = {
-  name: "internal-http-port",
-  value: "PORT",
-  help: "The internal API's port, which Postgres is told",
-  default: "3081"
+export const documentFlags = {
+  config: text("config", "FILE", "The configuration; `-` for standard input", { short: "c" }),
+  specPath: text("spec-path", "FILE", "A bare spec instead", { short: "S" }),
+  internalHttpPort: Flag.map(
+    port("internal-http-port", "The internal API's port, which Postgres is told", "3081"),
+    (given) => given ?? 3081
+  ),
+  privilegedRole,
+  lakebaseConnstr: text("lakebase-connstr", "URL", "As in lakebase mode, with the port of this connection URI")
 }
-const privilegedRole: Flag = {
-  name: "privileged-role-name",
-  value: "ROLE",
-  help: "The role that owns what customers may do",
-  default: "neon_superuser"
-}
-const lakebasePort: Flag = {
-  name: "lakebase-connstr",
-  value: "URL",
-  help: "As in lakebase mode, with the port of this connection URI"
-}
-const help: Flag = { name: "help", short: "h", help: "Print this" }
 
-export const documentFlags = [config, specPath, internalHttpPort, privilegedRole, lakebasePort, help]
+export interface DocumentOptions {
+  readonly config: string | null
+  readonly specPath: string | null
+  readonly internalHttpPort: number
+  readonly privilegedRole: string
+  readonly lakebaseConnstr: string | null
+}
+
+export const fitDocument = ({ config, specPath }: DocumentOptions) =>
+  (config === null) === (specPath === null) ? misfit("give one of --config FILE and --spec-path FILE") : Effect.void
 
 export interface ReadDocument {
   readonly document: Document
@@ -50,7 +50,7 @@ const standardInput = Effect.tryPromise({
   }
 }).pipe(Effect.map((bytes) => bytes.toString("utf8")))
 
-const read = (file: string): Effect.Effect<string, UsageError> =>
+export const readFile = (file: string): Effect.Effect<string, UsageError> =>
   file === "-"
     ? standardInput
     : Effect.mapError(readText(file, limits.document), ({ path, reason }) => {
@@ -60,29 +60,17 @@ const read = (file: string): Effect.Effect<string, UsageError> =>
         )
       })
 
-const fileOf = (given: Given): Result.Result<readonly [Document, string], UsageError> => {
-  const whole = given.get(config.name)
-  const bare = given.get(specPath.name)
-  if (whole !== undefined && bare === undefined) return Result.succeed(["config", whole] as const)
-  if (bare !== undefined && whole === undefined) return Result.succeed(["spec", bare] as const)
-  return Result.fail(new UsageError({ message: "give one of --config FILE and --spec-path FILE" }))
-}
-
-export const readDocument = (argv: ReadonlyArray<string>): Effect.Effect<ReadDocument, UsageError> =>
-  Effect.gen(function* () {
-    const given = yield* Effect.fromResult(parseFlags(documentFlags, argv))
-    const [document, file] = yield* Effect.fromResult(fileOf(given))
-    const port = yield* Effect.fromResult(wholeNumber(given, internalHttpPort, 65_535))
-    const lakebase = given.get(lakebasePort.name)
-    return {
-      document,
-      file,
-      text: yield* read(file),
-      context: {
-        internalHttpPort: port ?? 3081,
-        strictOvercommit: strictOvercommit(),
-        privilegedRole: given.get(privilegedRole.name) ?? "neon_superuser",
-        lakebase: lakebase === undefined ? null : { port: connstrPort(lakebase) }
-      }
+export const readDocument = (given: DocumentOptions): Effect.Effect<ReadDocument, UsageError> => {
+  const file = given.config ?? given.specPath ?? "-"
+  return Effect.map(readFile(file), (text) => ({
+    document: given.config === null ? "spec" : "config",
+    file,
+    text,
+    context: {
+      internalHttpPort: given.internalHttpPort,
+      strictOvercommit: strictOvercommit(),
+      privilegedRole: given.privilegedRole,
+      lakebase: given.lakebaseConnstr === null ? null : { port: connstrPort(given.lakebaseConnstr) }
     }
-  })
+  }))
+}

@@ -3,6 +3,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { withoutSlashes } from "../../domain/api/BaseUrl.ts"
 import { changes, PlanReport, planReport, planText } from "../../domain/catalog/plan/PlanReport.ts"
@@ -15,43 +16,9 @@ import { dryRun } from "../../layers/catalog/look/dryRun.ts"
 import { BodyTooLong, readBody } from "../../layers/http/readBody.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { Sql } from "../../layers/sql/Sql.ts"
-import { type Flag, helpOf, parseFlags, UsageError } from "../flags.ts"
 import * as Output from "../output.ts"
-import { print, wantsHelp } from "../output.ts"
-
-const config: Flag = { name: "config", short: "c", value: "FILE", help: "Configuration whose spec is to be planned" }
-const connstr: Flag = {
-  name: "connstr",
-  short: "C",
-  value: "URL",
-  help: "Connection URI of the Postgres to look at",
-  default: "cloud_admin on localhost, at the spec's port"
-}
-const url: Flag = {
-  name: "url",
-  value: "URL",
-  help: "Ask a running compute, as http://localhost:3080, instead of its Postgres; without --config for its own spec"
-}
-const token: Flag = { name: "token", value: "JWT", help: "Token for --url [env: COMPUTE_CTL_TOKEN]" }
-const role: Flag = {
-  name: "privileged-role-name",
-  value: "ROLE",
-  help: "The role that owns what customers may do",
-  default: "neon_superuser"
-}
-const lakebase: Flag = { name: "lakebase-mode", value: "BOOL", help: "Plan for lakebase", default: "false" }
-const json: Flag = { name: "json", help: "Print JSON" }
-const help: Flag = { name: "help", short: "h", help: "Print this" }
-const flags = [config, connstr, url, token, role, lakebase, json, help]
-
-const helpText = `compute_ctl plan prints what applying a spec would change in the catalog, and why; it changes nothing.
-Exit code: 0 nothing to do, 2 changes pending, 1 it could not be found out.
-
-Usage: compute_ctl plan --config <FILE> [OPTIONS]
-       compute_ctl plan --url <URL> [--config <FILE>] [OPTIONS]
-
-Options:
-${helpOf(flags)}`
+import { print } from "../output.ts"
+import { type TokenOptions, tokenOf } from "./target.ts"
 
 const NOTHING = 0
 const FAILED = 1
@@ -65,41 +32,14 @@ class PlanRefused extends Data.TaggedError("PlanRefused")<{ readonly message: st
 
 const refused = (message: string) => new PlanRefused({ message })
 
-interface Wanted {
+export interface PlanOptions extends TokenOptions {
   readonly config: string | null
   readonly connstr: string | null
   readonly url: string | null
-  readonly token: string | null
   readonly privilegedRole: string
   readonly lakebase: boolean
   readonly json: boolean
 }
-
-const choose = (argv: ReadonlyArray<string>): Result.Result<Wanted, UsageError> =>
-  Result.gen(function* () {
-    const given = yield* parseFlags(flags, argv)
-    const wanted: Wanted = {
-      config: given.get(config.name) ?? null,
-      connstr: given.get(connstr.name) ?? null,
-      url: given.get(url.name) ?? null,
-      token: given.get(token.name) ?? process.env.COMPUTE_CTL_TOKEN ?? null,
-      privilegedRole: given.get(role.name) ?? "neon_superuser",
-      lakebase: given.get(lakebase.name) === "true",
-      json: given.has(json.name)
-    }
-    if (wanted.config === null && wanted.url === null) {
-      return yield* Result.fail(new UsageError({ message: "give --config or --url" }))
-    }
-    if (wanted.url !== null && wanted.connstr !== null) {
-      return yield* Result.fail(new UsageError({ message: "--connstr cannot be used with --url" }))
-    }
-    // It goes into statements without quotes.
-    if (!/^[a-z_]+$/.test(wanted.privilegedRole)) {
-      const message = "--privileged-role-name can only contain lowercase letters and underscores"
-      return yield* Result.fail(new UsageError({ message }))
-    }
-    return wanted
-  })
 
 const readDocument = (file: string) =>
   Effect.mapError(readText(file, limits.document), ({ reason }) => refused(`cannot read ${file}: ${reason}`))
@@ -119,7 +59,7 @@ const ownPostgres = ({ cluster }: ComputeSpec): string => {
   return `postgresql://cloud_admin@localhost:${findSetting(cluster.settings, "port") ?? line?.[1] ?? 5432}/postgres`
 }
 
-const lookMyself = (file: string, wanted: Wanted) =>
+const lookMyself = (file: string, wanted: PlanOptions) =>
   Effect.gen(function* () {
     const spec = yield* readSpec(file)
     const parsed = yield* Effect.fromResult(parseSpec(spec))
@@ -130,11 +70,12 @@ const lookMyself = (file: string, wanted: Wanted) =>
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */
 const configText = (file: string) => Effect.andThen(readSpec(file), readDocument(file))
 
-const askCompute = (address: string, wanted: Wanted) =>
+const askCompute = (address: string, wanted: PlanOptions) =>
   Effect.gen(function* () {
     const body = wanted.config === null ? null : yield* configText(wanted.config)
+    const token = yield* tokenOf(wanted)
     const headers = {
-      ...(wanted.token !== null && { authorization: `Bearer ${wanted.token}` }),
+      ...(token !== null && { authorization: `Bearer ${Redacted.value(token)}` }),
       ...(body !== null && { "content-type": "application/json" })
     }
     const [status, text] = yield* Effect.tryPromise({
@@ -166,18 +107,14 @@ const askCompute = (address: string, wanted: Wanted) =>
 
 const complain = (text: string) => Output.complain(redact(text))
 
-export const plan = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  if (wantsHelp(argv)) return Effect.as(print(helpText), NOTHING)
-  const wanted = choose(argv)
-  // Not 2, which a script takes for pending changes.
-  if (Result.isFailure(wanted)) return Effect.as(complain(`error: ${wanted.failure.message}`), FAILED)
-  const { url, config: file, json: asJson } = wanted.success
-  const found = Effect.suspend(() => {
-    if (url !== null) return askCompute(url, wanted.success)
-    return file === null ? refused("no config") : lookMyself(file, wanted.success)
+export const plan = (wanted: PlanOptions): Effect.Effect<number> => {
+  const { config, json, url } = wanted
+  const found = Effect.gen(function* () {
+    if (url !== null) return yield* askCompute(url, wanted)
+    return yield* config === null ? refused("no config") : lookMyself(config, wanted)
   })
   return found.pipe(
-    Effect.tap((report) => print(asJson ? JSON.stringify(report, null, 2) : planText(report))),
+    Effect.tap((report) => print(json ? JSON.stringify(report, null, 2) : planText(report))),
     Effect.map((report) => (changes(report) === 0 ? NOTHING : PENDING)),
     Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), FAILED))
   )

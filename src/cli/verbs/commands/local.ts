@@ -1,0 +1,77 @@
+/**
+ * Verbs that run something on this machine.
+ */
+import * as Command from "effect/cli/Command"
+import { flag, number, port, text } from "../options.ts"
+import { does, explained } from "./verb.ts"
+
+export const dev = Command.make(
+  "dev",
+  {
+    pgbin: text("pgbin", "PATH", "The postgres to run [env: POSTGRES_PATH]", {
+      short: "b",
+      preset: "one of the system, else the packaged one"
+    }),
+    port: port("port", "Where Postgres listens", "a free one from 55432 on"),
+    externalHttpPort: port("external-http-port", "External API", "a free one"),
+    internalHttpPort: port("internal-http-port", "Internal API", "a free one"),
+    grpc: flag("grpc", "Fetch the basebackup over gRPC instead of libpq"),
+    empty: flag("empty", "Start without a spec; POST /configure gives it one")
+  },
+  does(async () => (await import("../dev.ts")).dev)
+).pipe(
+  explained(
+    "dev",
+    "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nNothing is kept.",
+    ["", "a compute with a database `app`"],
+    ["--empty", "one that waits for POST /configure"]
+  )
+)
+
+export const emulate = Command.make(
+  "emulate",
+  {
+    pgbin: text("pgbin", "PATH", "The postgres to wrap [env: POSTGRES_PATH]", {
+      preset: "one of the system, else the packaged one"
+    }),
+    fakePostgres: flag("fake-postgres", "A postgres that is ready at once and does nothing, for measuring the rest"),
+    dir: text("dir", "PATH", "Where the wrapped Postgres goes; kept", {
+      preset: "a temporary folder, removed at the end"
+    }),
+    cache: text("cache", "PATH", "Where the result of initdb is kept", { preset: "a folder under the temporary one" }),
+    host: text("host", "ADDRESS", "Where all servers listen", { preset: "127.0.0.1" }),
+    safekeepers: number("safekeepers", "N", 31, "Safekeepers of the quorum", "3"),
+    shards: number("shards", "N", 128, "Shards of the tenant, a pageserver each; 0 is an unsharded tenant", "0"),
+    portSafekeepers: port("port-safekeepers", "The first safekeeper's; the others follow", "free ones"),
+    portPageservers: port("port-pageservers", "The first pageserver's libpq port", "free ones"),
+    portGrpc: port("port-grpc", "The first pageserver's gRPC port", "free ones"),
+    portEndpointStorage: port("port-endpoint-storage", "Endpoint storage", "a free one"),
+    portExtensions: port("port-extensions", "Extension store", "a free one"),
+    portControlPlane: port("port-control-plane", "Control plane", "a free one"),
+    controlPort: port("control-port", "Faults and questions to the emulator itself", "a free one"),
+    tenantId: text("tenant-id", "HEX", "The tenant that exists"),
+    timelineId: text("timeline-id", "HEX", "The timeline that exists"),
+    lsn: text("lsn", "HI/LO", "Where the timeline stands", { preset: "0/1800000" }),
+    content: text("content", "WHAT", "cluster, neon-shape, or a recorded basebackup.tar.gz", {
+      preset: "cluster, neon-shape with --fake-postgres"
+    }),
+    replicaContent: text("replica-content", "FILE", "A recorded basebackup.tar.gz for replicas"),
+    extensions: text("extensions", "FOLDER", "Files that the extension store serves"),
+    spec: text("spec", "FILE", "What the control plane answers for every compute: a config.json"),
+    faults: text("faults", "FILE", "Faults that act from the beginning, as POST /faults takes them"),
+    auth: flag("auth", "Storage asks for tokens; one for the tenant is in the output"),
+    authKey: text("auth-key", "X", "Storage asks for tokens of this Ed25519 key: the x of its JWK"),
+    quiet: flag("quiet", "Do not log what is asked")
+  },
+  does(async () => (await import("../emulate.ts")).emulate)
+).pipe(
+  explained(
+    "emulate",
+    `Safekeepers, pageserver (libpq and gRPC), endpoint storage, extension store and control plane, all speaking the real
+protocols, and a Postgres whose \`postgres --sync-safekeepers\` asks the emulated safekeepers and which has a stand-in for
+the neon extension. When everything listens, one line of JSON on stdout says where: give a compute \`pgbin\` as --pgbin and
+the rest in its spec. What is asked is logged on stderr. SIGINT and SIGTERM end it.`,
+    ["--port-safekeepers 5454 --port-pageservers 64000", "at ports that are known beforehand"],
+    ["--fake-postgres --quiet", "for measuring everything but Postgres"]
+  )
+)

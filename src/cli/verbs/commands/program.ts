@@ -1,0 +1,41 @@
+/**
+ * Verbs about the program itself.
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import { SHELLS } from "../completions.ts"
+import { asJson } from "../options.ts"
+import { does, explained } from "./verb.ts"
+
+export const openapi = Command.make(
+  "openapi",
+  {},
+  does(async () => {
+    const { openapi } = await import("../openapi.ts")
+    return () => openapi
+  })
+).pipe(explained("openapi", "Both servers' APIs, as JSON.", ["> openapi.json", "for a generator of clients"]))
+
+export const version = Command.make(
+  "version",
+  { json: asJson },
+  does(async () => (await import("../version.ts")).version)
+).pipe(explained("version", "The build, and what it runs on.", ["", "the tag of the build"]))
+
+/** Completes these verbs. */
+export const completionsOf = (verbs: Command.Command.Any) =>
+  Command.make(
+    "completions",
+    { shell: Argument.Literals("shell", SHELLS).pipe(Argument.withDescription("Whose script")) },
+    does(async () => {
+      const { completions } = await import("../completions.ts")
+      return ({ shell }: { readonly shell: (typeof SHELLS)[number] }) => completions(verbs, shell)
+    })
+  ).pipe(
+    explained(
+      "completions",
+      "",
+      ["bash > /etc/bash_completion.d/compute_ctl", "for everybody on this machine"],
+      ["fish | source", "for this shell"]
+    )
+  )
