@@ -15,6 +15,7 @@ import { Swap } from "../../src/layers/machine/Swap.ts"
 import { VmInformant } from "../../src/layers/machine/VmInformant.ts"
 import { DataDirectory } from "../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { fake, options } from "../programs/fakes.ts"
+import { placed } from "../rig/places.ts"
 import { directory, eventually, logged, script } from "./companionRig.ts"
 
 /** A sudo that writes down how it was called, and what it shall do then. */
@@ -26,7 +27,10 @@ describe("Swap.resize", () => {
   const resize = (path: string) =>
     Effect.flatMap(Swap, (swap) => swap.resize(2147483648n)).pipe(
       Effect.provide(
-        Swap.layerAt({ sudo: join(path, "sudo"), tool: join(path, "resize-swap") }).pipe(Layer.provide(Children.layer))
+        Swap.layer.pipe(
+          Layer.provide(placed({ sudo: join(path, "sudo"), swapTool: join(path, "resize-swap") })),
+          Layer.provide(Children.layer)
+        )
       )
     )
 
@@ -66,9 +70,7 @@ describe("DiskQuota.set", () => {
   const set = (path: string, bytes: bigint) =>
     Effect.flatMap(DiskQuota, (quota) => quota.set(bytes, "/var/db")).pipe(
       Effect.provide(
-        DiskQuota.layerAt({ sudo: join(path, "sudo"), tool: "/neonvm/bin/set-disk-quota" }).pipe(
-          Layer.provide(Children.layer)
-        )
+        DiskQuota.layer.pipe(Layer.provide(placed({ sudo: join(path, "sudo") })), Layer.provide(Children.layer))
       )
     )
 
@@ -119,7 +121,8 @@ describe("CoreDumps.report", () => {
   const report = (path: string, cores: ReadonlyArray<string>, lines: Array<string>) =>
     Effect.flatMap(CoreDumps, (dumps) => dumps.report).pipe(
       Effect.provide(
-        CoreDumps.layerAt({ gdb: join(path, "gdb"), lldb: join(path, "lldb") }).pipe(
+        CoreDumps.layer.pipe(
+          Layer.provide(placed({ gdb: join(path, "gdb"), lldb: join(path, "lldb") })),
           Layer.provide(
             Layer.mergeAll(
               Children.layer,
@@ -199,7 +202,12 @@ describe("VmInformant.serve", () => {
     Effect.gen(function* () {
       const path = yield* directory
       yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(VmInformant.layerAt(join(path, "vm-informant")).pipe(Layer.provide(Children.layer)))
+        Effect.provide(
+          VmInformant.layer.pipe(
+            Layer.provide(placed({ vmInformant: join(path, "vm-informant") })),
+            Layer.provide(Children.layer)
+          )
+        )
       )
     })
   )
@@ -216,7 +224,9 @@ describe("VmInformant.serve", () => {
           )
       })
       yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(children))),
+        Effect.provide(
+          VmInformant.layer.pipe(Layer.provide(placed({ vmInformant: program })), Layer.provide(children))
+        ),
         Effect.forkChild
       )
       // Whether the program is there is asked of the real file system.
@@ -233,7 +243,9 @@ describe("VmInformant.serve", () => {
       const path = yield* directory
       const program = script(join(path, "vm-informant"), `echo $$ > ${path}/pid; exec sleep 60`)
       const serving = yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(VmInformant.layerAt(program).pipe(Layer.provide(Children.layer))),
+        Effect.provide(
+          VmInformant.layer.pipe(Layer.provide(placed({ vmInformant: program })), Layer.provide(Children.layer))
+        ),
         Effect.forkChild
       )
       yield* eventually(() => existsSync(join(path, "pid")) && readFileSync(join(path, "pid"), "utf8") !== "")

@@ -12,6 +12,7 @@ import { type ComputeSpec, type GenericOption, modeName } from "../spec/ComputeS
 import { formatShardIndex } from "../spec/Ids.ts"
 import * as Lsn from "../spec/Lsn.ts"
 import { type PageserverConnectionInfo, shardIndexes } from "../spec/PageserverConnectionInfo.ts"
+import * as SafekeeperList from "../storage/SafekeeperList.ts"
 import { auditBlock } from "./AuditConf.ts"
 
 /** What the text depends on beside the spec. */
@@ -147,8 +148,7 @@ const pageserverLines = (spec: ComputeSpec): Result.Result<ReadonlyArray<string>
 
 const safekeeperLines = (spec: ComputeSpec): ReadonlyArray<string> => {
   if (spec.safekeeper_connstrings.length === 0) return []
-  const generation = spec.safekeepers_generation === null ? "" : `g#${spec.safekeepers_generation}:`
-  return [`neon.safekeepers=${conf(generation + spec.safekeeper_connstrings.join(","))}`]
+  return [`neon.safekeepers=${conf(SafekeeperList.render(spec.safekeeper_connstrings, spec.safekeepers_generation))}`]
 }
 
 const identityLines = (spec: ComputeSpec): ReadonlyArray<string> =>

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import { type InvalidConf, optionLineSteps } from "../conf/PostgresConf.ts"
 import { excerpt } from "../json/Excerpt.ts"
 import { run, type Steps } from "../json/Json.ts"
+import * as SafekeeperList from "../storage/SafekeeperList.ts"
 import { type ComputeSpec, findSetting, type TlsConfig } from "./ComputeSpec.ts"
 import { TenantId, TimelineId } from "./Ids.ts"
 import { fromConnstring, incomplete, type PageserverConnectionInfo } from "./PageserverConnectionInfo.ts"
@@ -66,8 +67,6 @@ const resolvePageserver = (spec: ComputeSpec): Result.Result<PageserverConnectio
   })
 }
 
-const GENERATION = /^g#(\d+):/
-
 const resolveSafekeepers = (
   spec: ComputeSpec
 ): Result.Result<Pick<ParsedSpec, "safekeepers" | "safekeepersGeneration">, InvalidSpec> => {
@@ -81,12 +80,12 @@ const resolveSafekeepers = (
   if (setting === null) {
     return Result.fail(invalid("spec.safekeeper_connstrings")("safekeeper connstrings should be provided"))
   }
-  const generation = GENERATION.exec(setting)?.[1]
+  const { generation, safekeepers } = SafekeeperList.parse(setting)
   return Result.gen(function* () {
     return {
-      safekeepers: setting.replace(GENERATION, "").split(","),
+      safekeepers,
       safekeepersGeneration:
-        generation === undefined
+        generation === null
           ? spec.safekeepers_generation
           : yield* Result.mapError(parseU32(generation), invalid("neon.safekeepers"))
     }

@@ -35,7 +35,3 @@ export const keepPort = (own: ComputeSpec, wanted: ComputeSpec): ComputeSpec => 
   if (port === null || text === null || portOf(text) === port) return wanted
   return { ...wanted, cluster: { ...wanted.cluster, postgresql_conf: `${text}\nport=${port}` } }
 }
-
-/** The form of `neon.safekeepers`, the same as in `postgresql.conf`, so that its later reset changes nothing. */
-export const safekeepersValue = (safekeepers: ReadonlyArray<string>, generation: number | null): string =>
-  `${generation === null ? "" : `g#${generation}:`}${safekeepers.join(",")}`

@@ -6,6 +6,7 @@ import { connect } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Lsn from "../../domain/spec/Lsn.ts"
+import * as SafekeeperList from "../../domain/storage/SafekeeperList.ts"
 import * as Fault from "../Fault.ts"
 import type { World } from "../World.ts"
 import { type Gone, PgConnection } from "../wire/PgConnection.ts"
@@ -89,10 +90,7 @@ export const sync = (world: World, request: SyncRequest): Effect.Effect<SyncResu
     if (error !== undefined) return fatal(error.message)
     const print = Fault.find(actions, "print")
     if (print !== undefined) return { exit: print.exit, output: print.stdout }
-    const addresses = safekeepers
-      .replace(/^g#\d+:/, "")
-      .split(",")
-      .filter((address) => address !== "")
+    const addresses = SafekeeperList.parse(safekeepers).safekeepers.filter((address) => address !== "")
     if (addresses.length === 0) return fatal("neon.safekeepers is empty")
     const answers = yield* Effect.forEach(
       addresses,

@@ -9,51 +9,43 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Children } from "./child/Children.ts"
-import { runAsRoot, SUDO } from "./sudo.ts"
+import { Places } from "./Places.ts"
+import { runAsRoot } from "./sudo.ts"
 
 export class SwapFailed extends Data.TaggedError("SwapFailed")<{ readonly message: string }> {}
-
-export interface SwapPlaces {
-  readonly sudo: string
-  readonly tool: string
-}
-
-const places: SwapPlaces = { sudo: SUDO, tool: "/neonvm/bin/resize-swap" }
 
 export class Swap extends Context.Service<
   Swap,
   { readonly resize: (bytes: bigint) => Effect.Effect<void, SwapFailed> }
 >()("compute/Swap") {
-  static readonly layerAt = (at: SwapPlaces) =>
-    Layer.effect(
-      this,
-      Effect.suspend(() => make(at))
-    )
-  static readonly layer = this.layerAt(places)
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 const LIMIT = "60 seconds"
 
-const make = (at: SwapPlaces) =>
-  Effect.gen(function* () {
-    const children = yield* Children
-    const isThere = Effect.promise(() =>
-      access(at.tool).then(
-        () => true,
-        () => false
-      )
+const make = Effect.gen(function* () {
+  const children = yield* Children
+  const { sudo, swapTool } = yield* Places
+  const isThere = Effect.promise(() =>
+    access(swapTool).then(
+      () => true,
+      () => false
     )
-    return Swap.of({
-      resize: (bytes) =>
-        // The tool removes itself when it has succeeded: a compute that starts again must not switch swap off under load.
-        runAsRoot(children, at.sudo, [at.tool, "--once", String(bytes)], LIMIT).pipe(
-          Effect.catch(({ message, ran }) =>
-            Effect.gen(function* () {
-              if (!ran || (yield* isThere)) return yield* new SwapFailed({ message })
-              yield* Effect.logWarning(`${message}, and is gone: swap was resized before`)
-            })
-          ),
-          Effect.withSpan("resize_swap")
-        )
-    })
+  )
+  return Swap.of({
+    resize: (bytes) =>
+      // The tool removes itself when it has succeeded: a compute that starts again must not switch swap off under load.
+      runAsRoot(children, sudo, [swapTool, "--once", String(bytes)], LIMIT).pipe(
+        Effect.catch(({ message, ran }) =>
+          Effect.gen(function* () {
+            if (!ran || (yield* isThere)) return yield* new SwapFailed({ message })
+            yield* Effect.logWarning(`${message}, and is gone: swap was resized before`)
+          })
+        ),
+        Effect.withSpan("resize_swap")
+      )
   })
+})

@@ -8,8 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Children, describeEnd } from "./child/Children.ts"
-
-const PROGRAM = "/bin/vm-informant"
+import { Places } from "./Places.ts"
 
 export class VmInformant extends Context.Service<
   VmInformant,
@@ -18,39 +17,37 @@ export class VmInformant extends Context.Service<
     readonly serve: Effect.Effect<void>
   }
 >()("compute/VmInformant") {
-  static readonly layerAt = (program: string) =>
-    Layer.effect(
-      this,
-      Effect.suspend(() => make(program))
-    )
-  static readonly layer = this.layerAt(PROGRAM)
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 const PAUSE = "5 seconds"
 
-const make = (program: string) =>
-  Effect.gen(function* () {
-    const children = yield* Children
-    const isThere = Effect.promise(() =>
-      access(program, constants.F_OK).then(
-        () => true,
-        () => false
-      )
+const make = Effect.gen(function* () {
+  const children = yield* Children
+  const { vmInformant: program } = yield* Places
+  const isThere = Effect.promise(() =>
+    access(program, constants.F_OK).then(
+      () => true,
+      () => false
     )
+  )
 
-    const once = Effect.gen(function* () {
-      const child = yield* children.spawn(program, { stdin: "ignore", stdout: "log", stderr: "log" })
-      yield* Effect.logInfo(`vm-informant runs with pid ${child.pid}`)
-      const ended = yield* child.ended
-      yield* Effect.logWarning(`vm-informant ended with ${describeEnd(ended)}, again in ${PAUSE}`)
-    }).pipe(
-      Effect.scoped,
-      Effect.catch((error) => Effect.logWarning(`${error.message}, again in ${PAUSE}`))
+  const once = Effect.gen(function* () {
+    const child = yield* children.spawn(program, { stdin: "ignore", stdout: "log", stderr: "log" })
+    yield* Effect.logInfo(`vm-informant runs with pid ${child.pid}`)
+    const ended = yield* child.ended
+    yield* Effect.logWarning(`vm-informant ended with ${describeEnd(ended)}, again in ${PAUSE}`)
+  }).pipe(
+    Effect.scoped,
+    Effect.catch((error) => Effect.logWarning(`${error.message}, again in ${PAUSE}`))
+  )
+
+  return VmInformant.of({
+    serve: Effect.flatMap(isThere, (there) =>
+      there ? Effect.forever(Effect.andThen(once, Effect.sleep(PAUSE))) : Effect.void
     )
-
-    return VmInformant.of({
-      serve: Effect.flatMap(isThere, (there) =>
-        there ? Effect.forever(Effect.andThen(once, Effect.sleep(PAUSE))) : Effect.void
-      )
-    })
   })
+})

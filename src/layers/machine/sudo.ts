@@ -6,8 +6,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Children, describeEnd } from "./child/Children.ts"
 
-export const SUDO = "/usr/bin/sudo"
-
 /** The tool could not be run, or said that it failed. */
 export class ToolFailed extends Data.TaggedError("ToolFailed")<{
   readonly message: string

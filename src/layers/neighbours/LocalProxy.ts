@@ -14,6 +14,7 @@ import { fileIdentity, isFlocked } from "../../domain/postgres/ProcLocks.ts"
 import type { LocalProxyConfig, TlsConfig } from "../../domain/spec/ComputeSpec.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig } from "../compute/Options.ts"
+import { Places } from "../machine/Places.ts"
 import { readPid, signalPid } from "../machine/pids.ts"
 import { limits, readText } from "../machine/RegularFile.ts"
 import { replaceFile } from "../machine/replaceFile.ts"
@@ -21,13 +22,6 @@ import { Metrics } from "../observe/Metrics.ts"
 
 /** Its configuration could not be written. */
 export class LocalProxyFailed extends Data.TaggedError("LocalProxyFailed")<{ readonly message: string }> {}
-
-export interface LocalProxyPlaces {
-  readonly config: string
-  readonly pidFile: string
-}
-
-const places: LocalProxyPlaces = { config: "/etc/local_proxy/config.json", pidFile: "/etc/local_proxy/pid" }
 
 export class LocalProxy extends Context.Service<
   LocalProxy,
@@ -37,12 +31,10 @@ export class LocalProxy extends Context.Service<
     readonly stop: Effect.Effect<void>
   }
 >()("compute/LocalProxy") {
-  static readonly layerAt = (at: LocalProxyPlaces) =>
-    Layer.effect(
-      this,
-      Effect.suspend(() => make(at))
-    )
-  static readonly layer = this.layerAt(places)
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 /** Two spaces, no newline at the end; members in the order the wire names them. */
@@ -58,45 +50,45 @@ const render = (config: LocalProxyConfig, tls: TlsConfig | null): string => {
   return JSON.stringify({ jwks, ...(tls !== null && { tls: { key_path, cert_path } }) }, null, 2)
 }
 
-const make = (at: LocalProxyPlaces) =>
-  Effect.gen(function* () {
-    const machine = yield* MachineConfig
-    const metrics = yield* Metrics
+const make = Effect.gen(function* () {
+  const { localProxy: at } = yield* Places
+  const machine = yield* MachineConfig
+  const metrics = yield* Metrics
 
-    /** The pid of a local_proxy that runs. */
-    const running = Effect.gen(function* () {
-      const pid = yield* readPid(at.pidFile)
-      if (pid === null) return null
-      const held = yield* Effect.gen(function* () {
-        const { dev, ino } = yield* Effect.tryPromise(() => stat(at.pidFile, { bigint: true }))
-        const locks = yield* readText("/proc/locks", limits.document)
-        return isFlocked(locks, fileIdentity(dev, ino), pid)
-      }).pipe(Effect.orElseSucceed(() => false))
-      return held ? pid : null
-    })
-
-    const tell = (signal: NodeJS.Signals) =>
-      Effect.gen(function* () {
-        const pid = yield* running
-        if (pid === null) return
-        yield* Effect.logInfo(`sending ${signal} to local_proxy with pid ${pid}`)
-        yield* signalPid(pid, signal)
-      })
-
-    return LocalProxy.of({
-      configure: ({ spec }) =>
-        Effect.gen(function* () {
-          if (spec.local_proxy_config === null) return
-          const text = render(spec.local_proxy_config, effectiveTls(spec, machine.tls))
-          yield* Effect.mapError(
-            replaceFile(at.config, text),
-            ({ message }) => new LocalProxyFailed({ message: `could not write ${message}` })
-          )
-          yield* tell("SIGHUP")
-        }).pipe(
-          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "local_proxy" })),
-          Effect.withSpan("configure local_proxy")
-        ),
-      stop: tell("SIGTERM")
-    })
+  /** The pid of a local_proxy that runs. */
+  const running = Effect.gen(function* () {
+    const pid = yield* readPid(at.pidFile)
+    if (pid === null) return null
+    const held = yield* Effect.gen(function* () {
+      const { dev, ino } = yield* Effect.tryPromise(() => stat(at.pidFile, { bigint: true }))
+      const locks = yield* readText("/proc/locks", limits.document)
+      return isFlocked(locks, fileIdentity(dev, ino), pid)
+    }).pipe(Effect.orElseSucceed(() => false))
+    return held ? pid : null
   })
+
+  const tell = (signal: NodeJS.Signals) =>
+    Effect.gen(function* () {
+      const pid = yield* running
+      if (pid === null) return
+      yield* Effect.logInfo(`sending ${signal} to local_proxy with pid ${pid}`)
+      yield* signalPid(pid, signal)
+    })
+
+  return LocalProxy.of({
+    configure: ({ spec }) =>
+      Effect.gen(function* () {
+        if (spec.local_proxy_config === null) return
+        const text = render(spec.local_proxy_config, effectiveTls(spec, machine.tls))
+        yield* Effect.mapError(
+          replaceFile(at.config, text),
+          ({ message }) => new LocalProxyFailed({ message: `could not write ${message}` })
+        )
+        yield* tell("SIGHUP")
+      }).pipe(
+        Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "local_proxy" })),
+        Effect.withSpan("configure local_proxy")
+      ),
+    stop: tell("SIGTERM")
+  })
+})

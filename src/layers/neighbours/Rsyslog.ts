@@ -18,6 +18,7 @@ import { auditLogDirSize, neighbourFailures } from "../../domain/observe/MetricF
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
+import { Places } from "../machine/Places.ts"
 import { isNamed, named, readPid, signalPid } from "../machine/pids.ts"
 import { readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
@@ -28,20 +29,6 @@ export class RsyslogFailed extends Data.TaggedError("RsyslogFailed")<{
   readonly message: string
   readonly cause?: Error
 }> {}
-
-export interface RsyslogPlaces {
-  readonly auditConf: string
-  readonly exportConf: string
-  readonly pidFile: string
-  readonly processName: string
-}
-
-const places: RsyslogPlaces = {
-  auditConf: "/etc/rsyslog.d/compute_audit_rsyslog.conf",
-  exportConf: "/etc/rsyslog.d/postgres_logs.conf",
-  pidFile: "/var/run/rsyslogd/rsyslogd.pid",
-  processName: "rsyslogd"
-}
 
 export class Rsyslog extends Context.Service<
   Rsyslog,
@@ -54,97 +41,95 @@ export class Rsyslog extends Context.Service<
     readonly exportLogs: (spec: ParsedSpec) => Effect.Effect<void, RsyslogFailed>
   }
 >()("compute/Rsyslog") {
-  static readonly layerAt = (at: RsyslogPlaces) =>
-    Layer.effect(
-      this,
-      Effect.suspend(() => make(at))
-    )
-  static readonly layer = this.layerAt(places)
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 const BACK_LIMIT = "8 seconds"
 const FIRST_LOOK = "2 millis"
 const CLEANING_PERIOD = "60 seconds"
 
-const make = (at: RsyslogPlaces) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const metrics = yield* Metrics
-    const waits = yield* Waits
-    const oneAtATime = yield* Semaphore.make(1)
-    const logDirectory = join(options.pgdata, "log")
-    const failed = (error: { readonly message: string }) => new RsyslogFailed({ message: error.message })
+const make = Effect.gen(function* () {
+  const { rsyslog: at } = yield* Places
+  const options = yield* Options
+  const metrics = yield* Metrics
+  const waits = yield* Waits
+  const oneAtATime = yield* Semaphore.make(1)
+  const logDirectory = join(options.pgdata, "log")
+  const failed = (error: { readonly message: string }) => new RsyslogFailed({ message: error.message })
 
-    const pids = Effect.gen(function* () {
-      const pid = yield* readPid(at.pidFile)
-      if (pid !== null && (yield* isNamed(pid, at.processName))) return [pid]
-      return yield* named(at.processName)
-    })
+  const pids = Effect.gen(function* () {
+    const pid = yield* readPid(at.pidFile)
+    if (pid !== null && (yield* isNamed(pid, at.processName))) return [pid]
+    return yield* named(at.processName)
+  })
 
-    const countFailure = <A>(effect: Effect.Effect<A, RsyslogFailed>) =>
-      Effect.tapError(effect, () => metrics.increment(neighbourFailures, { neighbour: "rsyslogd" }))
+  const countFailure = <A>(effect: Effect.Effect<A, RsyslogFailed>) =>
+    Effect.tapError(effect, () => metrics.increment(neighbourFailures, { neighbour: "rsyslogd" }))
 
-    const restart = Effect.gen(function* () {
-      const old = yield* pids
-      yield* Effect.forEach(old, (pid) => signalPid(pid, "SIGTERM"))
-      // The old one may live for a moment yet: only another pid is a restart.
-      const back = Effect.flatMap(pids, (now) =>
-        now.some((pid) => !old.includes(pid)) ? Effect.void : Effect.fail("not yet")
-      ).pipe(Effect.retry(Schedule.min([Schedule.exponential(FIRST_LOOK), Schedule.spaced("500 millis")])))
-      yield* waits.within("rsyslogd to be back", BACK_LIMIT)(back)
-    }).pipe(
-      Effect.mapError(() => new RsyslogFailed({ message: `rsyslogd was not running again within ${BACK_LIMIT}` })),
-      Effect.withSpan("restart rsyslogd")
+  const restart = Effect.gen(function* () {
+    const old = yield* pids
+    yield* Effect.forEach(old, (pid) => signalPid(pid, "SIGTERM"))
+    // The old one may live for a moment yet: only another pid is a restart.
+    const back = Effect.flatMap(pids, (now) =>
+      now.some((pid) => !old.includes(pid)) ? Effect.void : Effect.fail("not yet")
+    ).pipe(Effect.retry(Schedule.min([Schedule.exponential(FIRST_LOOK), Schedule.spaced("500 millis")])))
+    yield* waits.within("rsyslogd to be back", BACK_LIMIT)(back)
+  }).pipe(
+    Effect.mapError(() => new RsyslogFailed({ message: `rsyslogd was not running again within ${BACK_LIMIT}` })),
+    Effect.withSpan("restart rsyslogd")
+  )
+
+  /** Whether the file had another text. */
+  const put = (path: string, text: string) =>
+    Effect.gen(function* () {
+      const before = (yield* readText(path)) ?? ""
+      if (before === text) return false
+      yield* replaceFile(path, text)
+      return true
+    }).pipe(Effect.mapError((error) => new RsyslogFailed({ message: `could not write ${error.message}` })))
+
+  const putExport = (spec: ParsedSpec) =>
+    Effect.mapError(Effect.fromResult(exportConf(spec.spec.logs_export_host)), failed).pipe(
+      Effect.flatMap((text) => put(at.exportConf, text))
     )
 
-    /** Whether the file had another text. */
-    const put = (path: string, text: string) =>
-      Effect.gen(function* () {
-        const before = (yield* readText(path)) ?? ""
-        if (before === text) return false
-        yield* replaceFile(path, text)
-        return true
-      }).pipe(Effect.mapError((error) => new RsyslogFailed({ message: `could not write ${error.message}` })))
-
-    const putExport = (spec: ParsedSpec) =>
-      Effect.mapError(Effect.fromResult(exportConf(spec.spec.logs_export_host)), failed).pipe(
-        Effect.flatMap((text) => put(at.exportConf, text))
+  const audit = ({ spec, ...rest }: ParsedSpec) =>
+    Effect.gen(function* () {
+      if (!isCompliance(spec.audit_log_level)) return
+      const { AUDIT_LOGGING_ENDPOINT = "", AUDIT_LOGGING_TLS_ENDPOINT = "" } = process.env
+      const address = yield* Effect.mapError(
+        Effect.fromResult(auditAddress(AUDIT_LOGGING_ENDPOINT, AUDIT_LOGGING_TLS_ENDPOINT)),
+        failed
       )
+      const text = auditConf({
+        logDirectory,
+        endpointId: spec.endpoint_id ?? "",
+        projectId: spec.project_id ?? "",
+        address
+      })
+      // Both files before the one restart.
+      yield* putExport({ spec, ...rest })
+      yield* put(at.auditConf, text)
+      yield* restart
+      yield* Effect.logInfo(`audit records are shipped to ${address.host}:${address.port}`)
+    }).pipe(oneAtATime.withPermits(1), countFailure, Effect.withSpan("configure audit shipping"))
 
-    const audit = ({ spec, ...rest }: ParsedSpec) =>
-      Effect.gen(function* () {
-        if (!isCompliance(spec.audit_log_level)) return
-        const { AUDIT_LOGGING_ENDPOINT = "", AUDIT_LOGGING_TLS_ENDPOINT = "" } = process.env
-        const address = yield* Effect.mapError(
-          Effect.fromResult(auditAddress(AUDIT_LOGGING_ENDPOINT, AUDIT_LOGGING_TLS_ENDPOINT)),
-          failed
-        )
-        const text = auditConf({
-          logDirectory,
-          endpointId: spec.endpoint_id ?? "",
-          projectId: spec.project_id ?? "",
-          address
-        })
-        // Both files before the one restart.
-        yield* putExport({ spec, ...rest })
-        yield* put(at.auditConf, text)
-        yield* restart
-        yield* Effect.logInfo(`audit records are shipped to ${address.host}:${address.port}`)
-      }).pipe(oneAtATime.withPermits(1), countFailure, Effect.withSpan("configure audit shipping"))
+  const exportLogs = (spec: ParsedSpec) =>
+    Effect.gen(function* () {
+      if (!(yield* putExport(spec))) return
+      yield* Effect.catch(countFailure(restart), ({ message }) =>
+        Effect.logWarning(`Postgres' log is not exported: ${message}`)
+      )
+    }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))
 
-    const exportLogs = (spec: ParsedSpec) =>
-      Effect.gen(function* () {
-        if (!(yield* putExport(spec))) return
-        yield* Effect.catch(countFailure(restart), ({ message }) =>
-          Effect.logWarning(`Postgres' log is not exported: ${message}`)
-        )
-      }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))
+  const auditGarbage = Effect.gen(function* () {
+    const size = Effect.map(sizeOfLogs(logDirectory), (value) => [{ labels: {}, value }])
+    yield* metrics.gauge(auditLogDirSize, size)
+    yield* Effect.repeat(cleanAuditLogs(logDirectory), Schedule.spaced(CLEANING_PERIOD))
+  }).pipe(Effect.scoped)
 
-    const auditGarbage = Effect.gen(function* () {
-      const size = Effect.map(sizeOfLogs(logDirectory), (value) => [{ labels: {}, value }])
-      yield* metrics.gauge(auditLogDirSize, size)
-      yield* Effect.repeat(cleanAuditLogs(logDirectory), Schedule.spaced(CLEANING_PERIOD))
-    }).pipe(Effect.scoped)
-
-    return Rsyslog.of({ audit, auditGarbage, exportLogs })
-  })
+  return Rsyslog.of({ audit, auditGarbage, exportLogs })
+})

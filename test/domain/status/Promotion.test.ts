@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { keepPort, refusal, safekeepersValue } from "../../../src/domain/status/Promotion.ts"
+import { keepPort, refusal } from "../../../src/domain/status/Promotion.ts"
 import { spec } from "../../programs/fakes.ts"
 
 const withConf = (text: string | null) => spec({ cluster: { roles: [], databases: [], postgresql_conf: text } }).spec
@@ -26,10 +26,5 @@ describe("promotion", () => {
     expect(keep("port = 5001", "port=5001")).toBe("port=5001")
     expect(keep("fsync=off", "port=5002")).toBe("port=5002")
     expect(keep("port=5001", null)).toBeNull()
-  })
-
-  it("names safekeepers as postgresql.conf does", () => {
-    expect(safekeepersValue(["a:1", "b:2"], null)).toBe("a:1,b:2")
-    expect(safekeepersValue(["a:1", "b:2"], 0)).toBe("g#0:a:1,b:2")
   })
 })

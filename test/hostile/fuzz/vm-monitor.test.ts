@@ -1,6 +1,7 @@
 /**
  * What comes to vm-monitor's server: heads that ask for another protocol, and frames of it.
  */
+import { totalmem } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -56,7 +57,13 @@ describe("vm-monitor's server", () => {
     () =>
       Effect.gen(function* () {
         const [port = 0] = yield* freePorts(1)
-        const settings = { address: `127.0.0.1:${port}`, cgroupRoot: "/nowhere", cgroup: null, connstr: null }
+        const settings = {
+          address: `127.0.0.1:${port}`,
+          cgroupRoot: "/nowhere",
+          memory: totalmem,
+          cgroup: null,
+          connstr: null
+        }
         const server = yield* Effect.forkScoped(serve(settings))
         yield* Effect.sleep("300 millis")
         const visit = ({ bytes, cuts }: { readonly bytes: Buffer; readonly cuts: ReadonlyArray<number> }) =>

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LocalProxy } from "../../../src/layers/neighbours/LocalProxy.ts"
 import { basics, spec } from "../../programs/fakes.ts"
+import { placed } from "../../rig/places.ts"
 import { daemon, directory, ended, eventually, installed, isAlive, machine } from "../companionRig.ts"
 
 const KEY = {
@@ -30,7 +31,8 @@ const PRETTY = `{
 }`
 
 const at = (path: string, tls: Parameters<typeof machine>[0] = null) =>
-  LocalProxy.layerAt({ config: join(path, "config.json"), pidFile: join(path, "pid") }).pipe(
+  LocalProxy.layer.pipe(
+    Layer.provide(placed({ localProxy: { config: join(path, "config.json"), pidFile: join(path, "pid") } })),
     Layer.provide(Layer.merge(basics, machine(tls)))
   )
 

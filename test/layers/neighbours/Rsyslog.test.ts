@@ -8,15 +8,24 @@ import * as Layer from "effect/Layer"
 import { Rsyslog } from "../../../src/layers/neighbours/Rsyslog.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { basics, counter, options, spec } from "../../programs/fakes.ts"
+import { placed } from "../../rig/places.ts"
 import { daemon, directory, eventually, installed, isAlive, logged, script } from "../companionRig.ts"
 
 const at = (path: string, processName: string) =>
-  Rsyslog.layerAt({
-    auditConf: join(path, "compute_audit_rsyslog.conf"),
-    exportConf: join(path, "postgres_logs.conf"),
-    pidFile: join(path, "rsyslogd.pid"),
-    processName
-  }).pipe(Layer.provide(options({ pgdata: path })), Layer.provideMerge(basics))
+  Rsyslog.layer.pipe(
+    Layer.provide(
+      placed({
+        rsyslog: {
+          auditConf: join(path, "compute_audit_rsyslog.conf"),
+          exportConf: join(path, "postgres_logs.conf"),
+          pidFile: join(path, "rsyslogd.pid"),
+          processName
+        }
+      })
+    ),
+    Layer.provide(options({ pgdata: path })),
+    Layer.provideMerge(basics)
+  )
 
 const audited = (level = "Hipaa", more: Record<string, unknown> = {}) =>
   spec({ audit_log_level: level, project_id: 'odd "$x\\ name', ...more })

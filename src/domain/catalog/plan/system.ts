@@ -6,6 +6,7 @@
  * `DisablePostgresDBPgAudit`), `compute_tools/src/checker.rs`.
  */
 
+import { isCompliance } from "../../conf/AuditConf.ts"
 import { ident } from "../../postgres/Quote.ts"
 import { type ComputeSpec, findSetting } from "../../spec/ComputeSpec.ts"
 import { stored } from "../Name.ts"
@@ -191,7 +192,7 @@ const silenced = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
 export const audit = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const level = spec.audit_log_level
   if (level === "Disabled") return []
-  const toFile = level === "Hipaa" || level === "Extended" || level === "Full"
+  const toFile = isCompliance(level)
   const reason = `audit level ${level}`
   return [
     ...inPublic(draft, "pgaudit", reason),

@@ -9,59 +9,51 @@ import * as Layer from "effect/Layer"
 import { Options } from "../../compute/Options.ts"
 import { DataDirectory } from "../../postgres/dataDirectory/DataDirectory.ts"
 import { Children, type Ended } from "../child/Children.ts"
-
-export interface Debuggers {
-  readonly gdb: string
-  readonly lldb: string
-}
-
-const debuggers: Debuggers = { gdb: "gdb", lldb: "lldb" }
+import { Places } from "../Places.ts"
 
 export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Effect.Effect<void> }>()(
   "compute/CoreDumps"
 ) {
-  static readonly layerAt = (at: Debuggers) =>
-    Layer.effect(
-      this,
-      Effect.suspend(() => make(at))
-    )
-  static readonly layer = this.layerAt(debuggers)
+  static readonly layer = Layer.effect(
+    this,
+    Effect.suspend(() => make)
+  )
 }
 
 /** For each dump and debugger: the memory of a large Postgres is read, and its symbols, perhaps from a slow disk. */
 const LIMIT = "10 minutes"
 
-const make = (at: Debuggers) =>
-  Effect.gen(function* () {
-    const children = yield* Children
-    const directory = yield* DataDirectory
-    const { pgbin } = yield* Options
+const make = Effect.gen(function* () {
+  const children = yield* Children
+  const { gdb, lldb } = yield* Places
+  const directory = yield* DataDirectory
+  const { pgbin } = yield* Options
 
-    const backtrace = (core: string) => {
-      const byGdb = children.run(at.gdb, { args: ["--batch", "-q", "-ex", "bt", pgbin, core], timeout: LIMIT })
-      const byLldb = children.run(at.lldb, {
-        args: ["-c", core, "--batch", "-o", "bt all", "-o", "quit"],
-        timeout: LIMIT
-      })
-      const said = ({ ended, stdout }: { readonly ended: Ended; readonly stdout: string }) =>
-        (ended._tag === "Exited" && ended.code === 0) || stdout.trim() !== ""
-      return byGdb.pipe(
-        Effect.filterOrElse(said, () => byLldb),
-        Effect.catch(() => byLldb)
-      )
-    }
-
-    const show = (core: string) =>
-      Effect.gen(function* () {
-        yield* Effect.logWarning(`core dump found: ${core}, collecting backtrace`)
-        const { stdout, stderr } = yield* backtrace(core)
-        yield* Effect.logWarning(`core dump backtrace: ${stdout}`)
-        yield* Effect.logWarning(`debugger stderr: ${stderr}`)
-      }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
-
-    return CoreDumps.of({
-      report: Effect.flatMap(directory.coreDumps, (cores) => Effect.forEach(cores, show, { discard: true })).pipe(
-        Effect.withSpan("report core dumps")
-      )
+  const backtrace = (core: string) => {
+    const byGdb = children.run(gdb, { args: ["--batch", "-q", "-ex", "bt", pgbin, core], timeout: LIMIT })
+    const byLldb = children.run(lldb, {
+      args: ["-c", core, "--batch", "-o", "bt all", "-o", "quit"],
+      timeout: LIMIT
     })
+    const said = ({ ended, stdout }: { readonly ended: Ended; readonly stdout: string }) =>
+      (ended._tag === "Exited" && ended.code === 0) || stdout.trim() !== ""
+    return byGdb.pipe(
+      Effect.filterOrElse(said, () => byLldb),
+      Effect.catch(() => byLldb)
+    )
+  }
+
+  const show = (core: string) =>
+    Effect.gen(function* () {
+      yield* Effect.logWarning(`core dump found: ${core}, collecting backtrace`)
+      const { stdout, stderr } = yield* backtrace(core)
+      yield* Effect.logWarning(`core dump backtrace: ${stdout}`)
+      yield* Effect.logWarning(`debugger stderr: ${stderr}`)
+    }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
+
+  return CoreDumps.of({
+    report: Effect.flatMap(directory.coreDumps, (cores) => Effect.forEach(cores, show, { discard: true })).pipe(
+      Effect.withSpan("report core dumps")
+    )
   })
+})

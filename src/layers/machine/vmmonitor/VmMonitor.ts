@@ -11,6 +11,7 @@ import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { Options } from "../../compute/Options.ts"
 import { Metrics } from "../../observe/Metrics.ts"
 import { Sql } from "../../sql/Sql.ts"
+import { Places } from "../Places.ts"
 import { VmMonitorFailed } from "./VmMonitorFailed.ts"
 
 export { VmMonitorFailed }
@@ -22,29 +23,27 @@ export class VmMonitor extends Context.Service<
     readonly serve: (spec: ParsedSpec) => Effect.Effect<void, VmMonitorFailed>
   }
 >()("compute/VmMonitor") {
-  /** `cgroupRoot` is where the kernel shows its control groups; `memory` tells the bytes of the whole machine. */
-  static readonly layerAt = (machine: { readonly cgroupRoot: string; readonly memory?: () => number }) =>
-    Layer.effect(
-      this,
-      Effect.gen(function* () {
-        const { cgroup, filecacheConnstr, vmMonitorAddr } = yield* Options
-        const metrics = yield* Metrics
-        const sql = yield* Sql
-        return VmMonitor.of({
-          serve: (spec) =>
-            Effect.flatMap(loadServe, ({ serve }) =>
-              serve({
-                ...machine,
-                cgroup: cgroup === "" ? null : cgroup,
-                connstr: spec.spec.disable_lfc_resizing === true ? null : filecacheConnstr,
-                address: vmMonitorAddr
-              })
-            ).pipe(Effect.provideService(Metrics, metrics), Effect.provideService(Sql, sql))
-        })
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const { cgroup, filecacheConnstr, vmMonitorAddr } = yield* Options
+      const { cgroups, memory } = yield* Places
+      const metrics = yield* Metrics
+      const sql = yield* Sql
+      return VmMonitor.of({
+        serve: (spec) =>
+          Effect.flatMap(loadServe, ({ serve }) =>
+            serve({
+              cgroupRoot: cgroups,
+              memory,
+              cgroup: cgroup === "" ? null : cgroup,
+              connstr: spec.spec.disable_lfc_resizing === true ? null : filecacheConnstr,
+              address: vmMonitorAddr
+            })
+          ).pipe(Effect.provideService(Metrics, metrics), Effect.provideService(Sql, sql))
       })
-    )
-
-  static readonly layer = this.layerAt({ cgroupRoot: "/sys/fs/cgroup" })
+    })
+  )
 }
 
 const loadServe = Effect.promise(() => import("./serve.ts"))

@@ -1,7 +1,6 @@
 /**
  * What serves agents: the listener, one watch over the cgroup and one connection to Postgres for all of them.
  */
-import { totalmem } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import { cgroupMemory } from "../../../domain/observe/MetricFamilies.ts"
@@ -21,7 +20,7 @@ export interface Settings {
   readonly cgroup: string | null
   /** Null: the file cache is left alone. */
   readonly connstr: string | null
-  readonly memory?: () => number
+  readonly memory: () => number
 }
 
 export const serve = ({
@@ -29,7 +28,7 @@ export const serve = ({
   cgroup,
   cgroupRoot,
   connstr,
-  memory = totalmem
+  memory
 }: Settings): Effect.Effect<never, VmMonitorFailed, Metrics | Sql> =>
   Effect.gen(function* () {
     const metrics = yield* Metrics

@@ -18,7 +18,8 @@ import { format, type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { isTerminating, kebab } from "../../../domain/status/ComputeStatus.ts"
 import type { PromoteState } from "../../../domain/status/Operations.ts"
-import { keepPort, REPLAY_POLLS, refusal, safekeepersValue } from "../../../domain/status/Promotion.ts"
+import { keepPort, REPLAY_POLLS, refusal } from "../../../domain/status/Promotion.ts"
+import * as SafekeeperList from "../../../domain/storage/SafekeeperList.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
@@ -64,7 +65,8 @@ const catchUp = (session: SqlSession, target: Lsn) =>
 /** Commits of the new primary wait for its WAL proposer, and from the first one on for the right safekeepers. */
 const adoptSafekeepers = (session: SqlSession, spec: ParsedSpec) =>
   Effect.gen(function* () {
-    const value = literal(safekeepersValue(spec.safekeepers, spec.safekeepersGeneration))
+    // The form in `postgresql.conf`, so that its later reset changes nothing.
+    const value = literal(SafekeeperList.render(spec.safekeepers, spec.safekeepersGeneration))
     yield* doing("setting safekeepers")(session.query(`ALTER SYSTEM SET neon.safekeepers = ${value}`))
     yield* doing("setting synchronous_standby_names")(
       session.query("ALTER SYSTEM SET synchronous_standby_names = walproposer")

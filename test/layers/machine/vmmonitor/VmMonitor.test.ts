@@ -13,6 +13,7 @@ import { type ComputeOptions, Options } from "../../../../src/layers/compute/Opt
 import { VmMonitor } from "../../../../src/layers/machine/vmmonitor/VmMonitor.ts"
 import { Metrics } from "../../../../src/layers/observe/Metrics.ts"
 import { Sql } from "../../../../src/layers/sql/Sql.ts"
+import { placed } from "../../../rig/places.ts"
 import { throwAwayPostgres, versions } from "../../throwAwayPostgres.ts"
 
 const MIB = 1024 * 1024
@@ -43,7 +44,8 @@ const machine = Effect.acquireRelease(
 const serving = (root: string, memory: number, more: Partial<ComputeOptions> = {}, disableResizing = true) =>
   Effect.gen(function* () {
     const port = yield* freePort
-    const layer = VmMonitor.layerAt({ cgroupRoot: root, memory: () => memory }).pipe(
+    const layer = VmMonitor.layer.pipe(
+      Layer.provide(placed({ cgroups: root, memory: () => memory })),
       Layer.provideMerge(Metrics.layer),
       Layer.provide(Sql.layerTo("postgresql://cloud_admin@127.0.0.1:1/postgres")),
       Layer.provide(
