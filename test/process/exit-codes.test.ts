@@ -39,10 +39,15 @@ describe("the exit code", () => {
     "of a failed start is 1, after half a minute in which the status says why",
     () =>
       Effect.gen(function* () {
-        const compute = yield* scripted("exit 1")
+        const reasons = [
+          'LOG:  unrecognized configuration parameter "work_men" in file "/d/postgresql.conf" line 7',
+          'FATAL:  configuration file "/d/postgresql.conf" contains errors'
+        ]
+        const say = (line: string) => `echo '2026-01-02 03:04:05.678 UTC [12] ${line}' >&2`
+        const compute = yield* scripted([...reasons.map(say), "exit 1"].join("\n"))
         const failed = yield* compute.waitFor("failed")
         const since = Date.now()
-        assert.strictEqual(failed["error"], "Postgres exited unexpectedly with code 1")
+        assert.strictEqual(failed["error"], `Postgres exited unexpectedly with code 1: ${reasons.join("; ")}`)
         for (const path of ["/terminate", "/terminate?mode=immediate"]) {
           const answer = yield* compute.http({ method: "POST", path })
           assert.deepStrictEqual([answer.status, answer.body], [412, '{"error":"invalid compute status: failed"}'])

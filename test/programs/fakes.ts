@@ -88,6 +88,7 @@ export const postmaster = (log: Array<string>) =>
       pid: 1,
       ended: Effect.never,
       ready: Effect.void,
+      lastWords: Effect.succeed(""),
       reload: Effect.sync(() => log.push("SIGHUP") > 0),
       stop: () => Effect.never
     } as RunningPostgres)

@@ -11,11 +11,12 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
+import { heard, inWords } from "../../domain/postgres/LastWords.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Account, type PostgresAccount } from "../machine/Account.ts"
-import { type Child, Children, type Ended } from "../machine/child/Children.ts"
+import { Children, type Ended } from "../machine/child/Children.ts"
 import { backendScore } from "../machine/process/OutOfMemory.ts"
 import { writeLine } from "../observe/log/StandardError.ts"
 import { awaitReady } from "./awaitReady.ts"
@@ -34,6 +35,8 @@ export interface RunningPostgres {
   readonly pid: number
   /** Its log has been written to the last line by then, and nobody works in its data directory any more. */
   readonly ended: Effect.Effect<Ended>
+  /** Why it ends, in its own words and behind a colon; empty while it gave no reason. */
+  readonly lastWords: Effect.Effect<string>
   /** Succeeds when connections are accepted (a standby: when it is consistent). At most 60 s. */
   readonly ready: Effect.Effect<void, PostgresNotStarted>
   /** SIGHUP; false when the process is gone. */
@@ -72,16 +75,17 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-const readiness = (child: Child, pgdata: string) =>
+/** `lastWords` are whole when `ended` is done. */
+const readiness = (pgdata: string, ended: Effect.Effect<Ended>, lastWords: Effect.Effect<string>) =>
   Effect.raceFirst(
     awaitReady(pgdata),
-    Effect.flatMap(child.ended, (end) =>
-      Effect.fail(
-        new PostgresNotStarted({
-          message: `Postgres exited unexpectedly with code ${end._tag === "Exited" ? end.code : -1}`
-        })
-      )
-    )
+    Effect.gen(function* () {
+      const end = yield* ended
+      const code = end._tag === "Exited" ? end.code : -1
+      return yield* new PostgresNotStarted({
+        message: `Postgres exited unexpectedly with code ${code}${yield* lastWords}`
+      })
+    })
   )
 
 /** Nothing that worked in its data directory outlives it; one that was killed may have left anything. */
@@ -116,19 +120,28 @@ const make = Effect.gen(function* () {
         })
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
       yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata), Effect.never))
-      const log = yield* Effect.forkScoped(reEmit(child.stderr, writeLine))
+      let words: ReadonlyArray<string> = []
+      const lastWords = Effect.sync(() => inWords(words))
+      const write = (message: string) => {
+        words = heard(words, message)
+        writeLine(message)
+      }
+      const log = yield* Effect.forkScoped(reEmit(child.stderr, write))
       const whole = (ended: Ended) => Effect.as(Effect.andThen(cleared, Fiber.await(log)), ended)
       const running: RunningPostgres = {
         pid: child.pid,
         ended: Effect.flatMap(child.ended, whole),
+        lastWords,
         ready: waits
           .within(
             "Postgres to accept connections",
             START_LIMIT
-          )(readiness(child, options.pgdata))
+          )(readiness(options.pgdata, Effect.flatMap(child.ended, whole), lastWords))
           .pipe(
             Effect.catchTag("WaitExpired", () =>
-              Effect.fail(new PostgresNotStarted({ message: "timed out while waiting for Postgres to start" }))
+              Effect.flatMap(lastWords, (said) =>
+                Effect.fail(new PostgresNotStarted({ message: `timed out while waiting for Postgres to start${said}` }))
+              )
             )
           ),
         reload: Effect.suspend(() =>

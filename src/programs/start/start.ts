@@ -121,8 +121,11 @@ export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
       Effect.annotateLogs({ postmaster_pid: postgres.pid })
     )
     const configuring = spec.spec.mode === "Primary" ? configurePrimary(spec) : Effect.void
-    const ended = Effect.flatMap(postgres.ended, () =>
-      Effect.fail(new StartFailed({ message: "Postgres ended while it was being configured" }))
+    const ended = Effect.andThen(
+      postgres.ended,
+      Effect.flatMap(postgres.lastWords, (said) =>
+        Effect.fail(new StartFailed({ message: `Postgres ended while it was being configured${said}` }))
+      )
     )
     const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
     yield* state.update(({ metrics }) => ({

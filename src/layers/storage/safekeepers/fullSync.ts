@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import { heard, inWords } from "../../../domain/postgres/LastWords.ts"
 import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { Options } from "../../compute/Options.ts"
@@ -47,8 +48,10 @@ const run = (spec: ParsedSpec) =>
       account: postgres
     })
     let passing = false
+    let words: ReadonlyArray<string> = []
     const emit = (line: string) => {
       if (line.includes(MOVED)) passing = true
+      words = heard(words, line)
       writeLine(line)
     }
     const log = yield* Effect.forkChild(reEmit(child.stderr, emit))
@@ -70,7 +73,7 @@ const run = (spec: ParsedSpec) =>
       message:
         ended._tag === "Exited" && ended.code === 0
           ? `postgres --sync-safekeepers printed no LSN. stdout: ${shown}`
-          : `postgres --sync-safekeepers exited with non-zero status: ${describeEnd(ended)}. stdout: ${shown}`
+          : `postgres --sync-safekeepers exited with non-zero status: ${describeEnd(ended)}. stdout: ${shown}${inWords(words)}`
     })
   }).pipe(Effect.scoped)
 
