@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { check, summary } from "../../../src/domain/conf/Check.ts"
+import { versions } from "../../layers/throwAwayPostgres.ts"
 import { runProgram } from "../../rig/compute.ts"
 import { tempDir } from "../../rig/postgres.ts"
 
@@ -27,12 +28,12 @@ const spec = {
 const config = (more: object = {}) =>
   JSON.stringify({ spec: { ...spec, ...more }, compute_ctl_config: { jwks: { keys: [] } } })
 
-const run = (verb: string, text: string) =>
+const run = (verb: string, text: string, ...more: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const dir = yield* tempDir("check-")
     const file = path.join(dir, "config.json")
     fs.writeFileSync(file, text)
-    const running = yield* runProgram([verb, "--config", file])
+    const running = yield* runProgram([verb, "--config", file, ...more])
     return { code: (yield* running.ended).code, output: running.log() }
   })
 
@@ -77,6 +78,46 @@ describe("check", () => {
       const bad = yield* run("check", config({ safekeeper_connstrings: ["a:1", "a:1"] }))
       assert.strictEqual(bad.code, 1)
       assert.include(bad.output, "spec.safekeeper_connstrings: duplicate entry in safekeeper_connstrings: a:1!")
+    })
+  )
+})
+
+describe.each(versions)("check with the server of version $version", ({ bin }) => {
+  it.live("names every setting that it would refuse, and a library that it has not", () =>
+    Effect.gen(function* () {
+      const setting = (name: string, value: string, vartype = "string") => ({ name, value, vartype })
+      const settings = [
+        setting("work_men", "4MB"),
+        setting("port", "70000", "integer"),
+        setting("shared_preload_libraries", "pg_stat_statements,nowhere"),
+        setting("jit", "perhaps", "bool")
+      ]
+      const cluster = { ...spec.cluster, settings, postgresql_conf: "max_connections = 10\nstatement_timeout = soon" }
+      const pgbin = path.join(bin, "postgres")
+      const { code, output } = yield* run("check", config({ cluster }), "--pgbin", pgbin)
+      assert.strictEqual(code, 1)
+      for (const line of [
+        'spec.cluster.settings[0]: unrecognized configuration parameter "work_men"',
+        'spec.cluster.settings[1]: 70000 is outside the valid range for parameter "port"',
+        'spec.cluster.settings[2]: there is no library "nowhere"',
+        'spec.cluster.settings[3]: parameter "jit" requires a Boolean value',
+        'spec.cluster.postgresql_conf: line 2: invalid value for parameter "statement_timeout": "soon"'
+      ]) {
+        assert.include(output, `config.json: ${line}`)
+      }
+      const good = yield* run("check", config(), "--pgbin", pgbin)
+      assert.strictEqual(good.code, 0, good.output)
+      assert.match(good.output, /mode +primary/)
+    })
+  )
+})
+
+describe("check with a server that is none", () => {
+  it.live("says so", () =>
+    Effect.gen(function* () {
+      const { code, output } = yield* run("check", config(), "--pgbin", "/nowhere/postgres")
+      assert.strictEqual(code, 2)
+      assert.include(output, "cannot ask /nowhere/postgres")
     })
   )
 })

@@ -11,14 +11,20 @@ import { does, explained } from "./verb.ts"
 
 export const check = Command.make(
   "check",
-  { ...documentFlags },
+  {
+    ...documentFlags,
+    pgbin: text("pgbin", "POSTGRES", "The postgres program that is asked what it would refuse, and for its libraries", {
+      short: "b"
+    })
+  },
   does(async () => (await import("../check.ts")).check)
 ).pipe(
-  Command.validate(fitDocument),
+  Command.validate((given) => fitDocument(given)),
   explained(
     "check",
     "Every error is printed with its JSON path. Exit code: 0 it could be run, 1 it could not, 2 wrong arguments.",
     ["--config config.json", "a whole configuration"],
+    ["--config config.json --pgbin /usr/local/bin/postgres", "with what that Postgres would refuse of its settings"],
     ["--spec-path - < spec.json", "a bare spec from the standard input"]
   )
 )
