@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as ErrorChain from "../domain/observe/ErrorChain.ts"
 import type { ComputeConfig } from "../domain/spec/ComputeConfig.ts"
@@ -129,8 +130,10 @@ const compute = (given: Arguments) =>
     Effect.catch((error) =>
       Effect.gen(function* () {
         const chain = ErrorChain.messages(error)
-        yield* Effect.logError(ErrorChain.line(chain))
-        yield* complain(`Error: ${ErrorChain.paragraph(chain)}`)
+        // Once: a log that is switched off is no reason to say nothing.
+        yield* (yield* References.MinimumLogLevel) === "None"
+          ? complain(`Error: ${ErrorChain.paragraph(chain)}`)
+          : Effect.logError(ErrorChain.line(chain))
         return 1
       })
     )

@@ -70,6 +70,26 @@ describe("recorded command lines", () => {
   }
 })
 
+describe("a bad configuration", () => {
+  it.live("is reported once, whether there is a log or not", () =>
+    Effect.gen(function* () {
+      const emulator = yield* startFakeEmulator()
+      const dir = yield* tempDir("bad-")
+      const file = path.join(dir, "config.json")
+      fs.writeFileSync(file, '{"spec":{},"compute_ctl_config":{"jwks":{"keys":[]}}}')
+      const args = [
+        ...["-D", path.join(dir, "pgdata"), "-C", "postgresql://cloud_admin@127.0.0.1:55432/postgres", "-i", "c"],
+        ...["-b", emulator.addresses.pgbin, "-c", file]
+      ]
+      for (const RUST_LOG of ["info", "off"]) {
+        const running = yield* runProgram(args, { env: { RUST_LOG } })
+        assert.strictEqual((yield* running.ended).code, 1)
+        assert.lengthOf(running.log().match(/missing field `cluster`/g) ?? [], 1, running.log())
+      }
+    })
+  )
+})
+
 describe("the program", () => {
   it.live(
     "starts without PATH and HOME",

@@ -3,39 +3,63 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type Checked, check as checkDocument, type Fault, summary, unreadable } from "../../domain/conf/Check.ts"
+import { check as checkDocument, type Fault, ignored, summary, unreadable } from "../../domain/conf/Check.ts"
 import { Children } from "../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../programs/start/refusedBy.ts"
+import { UsageError } from "../flags.ts"
 import { complain, print } from "../output.ts"
 import { type DocumentOptions, type ReadDocument, readDocument } from "./document.ts"
 
 export interface CheckOptions extends DocumentOptions {
+  /** The server that is asked what it would refuse. */
   readonly pgbin: string | null
+  readonly json: boolean
 }
 
 const shown = (file: string) => (fault: Fault) =>
   `${file}: ${fault.path === "" || fault.message.startsWith(fault.path) ? "" : `${fault.path}: `}${fault.message}`
 
-const told = (file: string, faults: ReadonlyArray<Fault>) => Effect.as(complain(faults.map(shown(file)).join("\n")), 1)
-
-const summarized = (checked: Checked): Effect.Effect<number> => {
-  const lines = summary(checked)
-  const width = Math.max(...lines.map(([name]) => name.length))
-  return Effect.as(print(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")), 0)
+interface Verdict {
+  readonly faults: ReadonlyArray<Fault>
+  /** Name and value, a line each; empty when it could not be run. */
+  readonly summary: ReadonlyArray<readonly [string, string]>
 }
 
-const report = ({ context, document, file, text }: ReadDocument, pgbin: string | null): Effect.Effect<number> =>
+const judge = ({ context, document, text }: ReadDocument, pgbin: string | null): Effect.Effect<Verdict, UsageError> =>
   Result.match(checkDocument(document, text, { ...context, tls: false }), {
-    onFailure: (faults) => told(file, faults),
-    onSuccess: (checked) => {
-      const fault = unreadable(checked)
-      if (fault !== null) return told(file, [fault])
-      if (pgbin === null) return summarized(checked)
-      return Effect.matchEffect(Effect.provide(refusedBy(checked, pgbin, { ...context, tls: false }), Children.layer), {
-        onFailure: ({ message }) => Effect.as(complain(`cannot ask ${pgbin}: ${message}`), 2),
-        onSuccess: (faults) => (faults.length > 0 ? told(file, faults) : summarized(checked))
+    onFailure: (faults) => Effect.succeed({ faults, summary: [] }),
+    onSuccess: (checked) =>
+      Effect.gen(function* () {
+        const fault = unreadable(checked)
+        if (fault !== null) return { faults: [fault], summary: [] }
+        if (pgbin === null) return { faults: [], summary: summary(checked) }
+        const faults = yield* refusedBy(checked, pgbin, { ...context, tls: false }).pipe(
+          Effect.provide(Children.layer),
+          Effect.mapError(({ message }) => new UsageError({ message: `cannot ask ${pgbin}: ${message}` }))
+        )
+        return { faults, summary: faults.length === 0 ? summary(checked) : [] }
       })
-    }
   })
 
-export const check = (given: CheckOptions) => Effect.flatMap(readDocument(given), (read) => report(read, given.pgbin))
+const asText = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary }: Verdict): Effect.Effect<void> => {
+  const said = [...warnings.map((warning) => `warning: ${shown(file)(warning)}`), ...faults.map(shown(file))]
+  const width = Math.max(0, ...summary.map(([name]) => name.length))
+  const lines = summary.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+  return Effect.andThen(
+    said.length === 0 ? Effect.void : complain(said.join("\n")),
+    lines.length === 0 ? Effect.void : print(lines.join("\n"))
+  )
+}
+
+const asJson = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary }: Verdict): Effect.Effect<void> =>
+  print(
+    JSON.stringify({ file, ok: faults.length === 0, faults, warnings, summary: Object.fromEntries(summary) }, null, 2)
+  )
+
+export const check = (given: CheckOptions) =>
+  Effect.gen(function* () {
+    const read = yield* readDocument(given)
+    const verdict = yield* judge(read, given.pgbin)
+    yield* (given.json ? asJson : asText)(read.file, ignored(read.document, read.text), verdict)
+    return verdict.faults.length === 0 ? 0 : 1
+  })

@@ -1,6 +1,7 @@
 /**
  * The verbs that read a configuration without running it: their flags, and the document.
  */
+import type * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type { Document } from "../../domain/conf/Check.ts"
@@ -31,7 +32,10 @@ export interface DocumentOptions {
   readonly lakebaseConnstr: string | null
 }
 
-export const fitDocument = ({ config, specPath }: DocumentOptions) =>
+export const fitDocument = <A extends DocumentOptions>({
+  config,
+  specPath
+}: A): Effect.Effect<void, CliError.CliError> =>
   (config === null) === (specPath === null) ? misfit("give one of --config FILE and --spec-path FILE") : Effect.void
 
 export interface ReadDocument {

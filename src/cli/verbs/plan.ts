@@ -3,32 +3,31 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { withoutSlashes } from "../../domain/api/BaseUrl.ts"
 import { changes, PlanReport, planReport, planText } from "../../domain/catalog/plan/PlanReport.ts"
+import { ignored } from "../../domain/conf/Check.ts"
 import { decodeJson } from "../../domain/json/Decode.ts"
 import { redact } from "../../domain/observe/Redaction.ts"
 import { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
 import { type ComputeSpec, findSetting } from "../../domain/spec/ComputeSpec.ts"
 import { parseSpec } from "../../domain/spec/ParsedSpec.ts"
 import { dryRun } from "../../layers/catalog/look/dryRun.ts"
-import { BodyTooLong, readBody } from "../../layers/http/readBody.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { Sql } from "../../layers/sql/Sql.ts"
 import * as Output from "../output.ts"
 import { print } from "../output.ts"
-import { type TokenOptions, tokenOf } from "./target.ts"
+import { ask } from "./ask.ts"
+import { explained, type TokenOptions, tokenOf } from "./target.ts"
 
 const NOTHING = 0
 const FAILED = 1
 const PENDING = 2
 
 const ANSWER_LIMIT = "5 minutes"
-/** Bytes. */
-const LONGEST_ANSWER = 64 * 1024 * 1024
 
 class PlanRefused extends Data.TaggedError("PlanRefused")<{ readonly message: string }> {}
+
+const complain = (text: string) => Output.complain(redact(text))
 
 const refused = (message: string) => new PlanRefused({ message })
 
@@ -47,6 +46,7 @@ const readDocument = (file: string) =>
 const readSpec = (file: string) =>
   Effect.gen(function* () {
     const text = yield* readDocument(file)
+    for (const { message, path } of ignored("config", text)) yield* complain(`warning: ${file}: ${path}: ${message}`)
     const decoded = yield* Effect.fromResult(
       Result.mapError(decodeJson(ComputeConfig, text), ({ message }) => refused(`${file}: ${message}`))
     )
@@ -70,42 +70,17 @@ const lookMyself = (file: string, wanted: PlanOptions) =>
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */
 const configText = (file: string) => Effect.andThen(readSpec(file), readDocument(file))
 
-const askCompute = (address: string, wanted: PlanOptions) =>
+const askCompute = (url: string, wanted: PlanOptions) =>
   Effect.gen(function* () {
     const body = wanted.config === null ? null : yield* configText(wanted.config)
-    const token = yield* tokenOf(wanted)
-    const headers = {
-      ...(token !== null && { authorization: `Bearer ${Redacted.value(token)}` }),
-      ...(body !== null && { "content-type": "application/json" })
-    }
-    const [status, text] = yield* Effect.tryPromise({
-      try: async (signal) => {
-        const target = `${withoutSlashes(address)}/plan`
-        const answer = await fetch(
-          target,
-          body === null ? { headers, signal } : { method: "POST", headers, body, signal }
-        )
-        const bytes = answer.body === null ? Buffer.alloc(0) : await readBody(answer.body, LONGEST_ANSWER)
-        return [answer.status, bytes.toString("utf8")] as const
-      },
-      catch: (error) => {
-        if (error instanceof BodyTooLong) return refused(`${address}: ${error.message}`)
-        const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-        return refused(`cannot reach ${address}${cause}`)
-      }
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: ANSWER_LIMIT,
-        orElse: () => Effect.fail(refused(`${address} has not answered within ${ANSWER_LIMIT}`))
-      })
+    const target = { url, token: yield* tokenOf(wanted) }
+    const text = yield* ask(target, "/plan", { body, limit: ANSWER_LIMIT }).pipe(
+      Effect.mapError((error) => refused(explained(error, target)))
     )
-    if (status !== 200) return yield* refused(`${address} answered ${status}: ${text}`)
     return yield* Effect.fromResult(
-      Result.mapError(decodeJson(PlanReport, text), ({ message }) => refused(`${address}: ${message}`))
+      Result.mapError(decodeJson(PlanReport, text), ({ message }) => refused(`${url}: ${message}`))
     )
   })
-
-const complain = (text: string) => Output.complain(redact(text))
 
 export const plan = (wanted: PlanOptions): Effect.Effect<number> => {
   const { config, json, url } = wanted

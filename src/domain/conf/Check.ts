@@ -6,6 +6,8 @@ import type * as Schema from "effect/Schema"
 import { refusedRoles } from "../catalog/plan/roles.ts"
 import { named } from "../catalog/plan/Step.ts"
 import { allFaults, decodeJson } from "../json/Decode.ts"
+import { read } from "../json/Json.ts"
+import { unread } from "../json/Unread.ts"
 import { type ComputeConfig, ComputeConfig as ConfigSchema } from "../spec/ComputeConfig.ts"
 import { ComputeSpec } from "../spec/ComputeSpec.ts"
 import { format } from "../spec/Lsn.ts"
@@ -59,6 +61,13 @@ export const check = (
     if (refused.length > 0) return yield* Result.fail(refused)
     return { config, spec }
   })
+
+/** Members that nobody reads, with the name that was probably meant. Empty for what is no JSON. */
+export const ignored = (document: Document, text: string): ReadonlyArray<Fault> =>
+  unread(document === "config" ? ConfigSchema : ComputeSpec, read(text).value).map(({ near, path }) => ({
+    path,
+    message: `nobody reads this member${near === null ? "" : `; did you mean \`${near}\`?`}`
+  }))
 
 /** What a start would write and then refuse to run; null for what it would run. */
 export const unreadable = ({ config }: Checked): Fault | null => {

@@ -28,13 +28,13 @@ const spec = {
 const config = (more: object = {}) =>
   JSON.stringify({ spec: { ...spec, ...more }, compute_ctl_config: { jwks: { keys: [] } } })
 
-const run = (verb: string, text: string, ...more: ReadonlyArray<string>) =>
+const run = (verb: string, text: string, ...flags: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const dir = yield* tempDir("check-")
     const file = path.join(dir, "config.json")
     fs.writeFileSync(file, text)
-    const running = yield* runProgram([verb, "--config", file, ...more])
-    return { code: (yield* running.ended).code, output: running.log() }
+    const running = yield* runProgram([verb, "--config", file, ...flags])
+    return { code: (yield* running.ended).code, output: running.log(), file }
   })
 
 describe("check", () => {
@@ -118,6 +118,27 @@ describe("check with a server that is none", () => {
       const { code, output } = yield* run("check", config(), "--pgbin", "/nowhere/postgres")
       assert.strictEqual(code, 2)
       assert.include(output, "cannot ask /nowhere/postgres")
+    })
+  )
+})
+
+describe("what check and plan say of a document", () => {
+  it.live("names a misspelt member with the near name, and says all of it as JSON", () =>
+    Effect.gen(function* () {
+      const misspelt = config({ pageserver_constring: "postgresql://ps" })
+      const says = "spec.pageserver_constring: nobody reads this member; did you mean `pageserver_connstring`?"
+      const warned = yield* run("check", misspelt)
+      assert.strictEqual(warned.code, 0)
+      assert.include(warned.output, `warning: ${warned.file}: ${says}`)
+      const planned = yield* run("plan", misspelt, "--connstr", "postgresql://cloud_admin@127.0.0.1:1/postgres")
+      assert.include(planned.output, says)
+      const asJson = yield* run("check", misspelt, "--json")
+      const { file, ok, summary, warnings } = JSON.parse(asJson.output)
+      assert.deepStrictEqual([file, ok, summary.mode, warnings.length], [asJson.file, true, "primary", 1])
+      const bad = yield* run("check", config({ mode: "X" }), "--json")
+      assert.strictEqual(bad.code, 1)
+      assert.deepInclude(JSON.parse(bad.output), { ok: false, summary: {} })
+      assert.strictEqual(JSON.parse(bad.output).faults[0].path, "spec.mode")
     })
   )
 })

@@ -50,6 +50,8 @@ describe("the command line of the verbs", () => {
         [2, ["dev", "--port", "99999"], "a whole number from 0 to 65535"],
         [2, ["version", "now"], "now"],
         [1, ["plan"], "give --config or --url"],
+        [1, ["plan", "--url", "x:1", "--token", "x", "--token-file", "y"], "--token cannot be used with --token-file"],
+        [2, ["status", "--url", "nonsense"], "an address as http://localhost:3080"],
         [1, ["plan", "--jsn"], "did you mean '--json'?"],
         [2, ["--version"], "did you mean 'compute_ctl version'?"]
       ] as const,
@@ -62,6 +64,14 @@ describe("the command line of the verbs", () => {
           assert.strictEqual(ended.stdout, "")
         })
     )
+  )
+
+  it.live("takes host and port for an address", () =>
+    Effect.gen(function* () {
+      const { code, log } = yield* run(["status", "--url", "127.0.0.1:2"])
+      assert.strictEqual(code, 1)
+      assert.include(log, "cannot reach http://127.0.0.1:2")
+    })
   )
 
   it.live("has a verb for the version", () =>

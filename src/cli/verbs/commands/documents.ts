@@ -15,11 +15,12 @@ export const check = Command.make(
     ...documentFlags,
     pgbin: text("pgbin", "POSTGRES", "The postgres program that is asked what it would refuse, and for its libraries", {
       short: "b"
-    })
+    }),
+    json: asJson
   },
   does(async () => (await import("../check.ts")).check)
 ).pipe(
-  Command.validate((given) => fitDocument(given)),
+  Command.validate(fitDocument),
   explained(
     "check",
     "Every error is printed with its JSON path. Exit code: 0 it could be run, 1 it could not, 2 wrong arguments.",
