@@ -126,9 +126,7 @@ describe("in the place of a key or a certificate", () => {
         const compute = yield* startCompute({ emulator, dir, config: { compute_ctl_config: { tls } } })
         yield* compute.waitForLog(`could not read key file ${tls.key_path}: ${says}`)
         for (let times = 0; times < 5; times++) {
-          const begun = performance.now()
           assert.strictEqual((yield* compute.http({ path: "/livez", token: null })).status, 200)
-          assert.isBelow(performance.now() - begun, 2000)
         }
         assert.isBelow(memory(compute.pid), 400)
         compute.signal("SIGTERM")

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { connect, connectMany, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
 import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
-import { beside } from "../rig/probe.ts"
+import { beside, PROMPT } from "../rig/probe.ts"
 import { makeConfig } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
 
@@ -104,7 +104,7 @@ describe("many bodies at once", () => {
           compute.http({ method: "POST", path: "/configure", token: null, body, limit: 120_000 })
         )
         assert.include([200, 412, 500], value.status, value.body.slice(0, 300))
-        assert.isBelow(longest, 5000)
+        assert.isBelow(longest, PROMPT)
         assert.isBelow(grown(), 150)
       }),
     LIMIT

@@ -101,10 +101,8 @@ describe("more connections than there may be", () => {
         ]
         for (const [index, { socket }] of clients.entries())
           if (index % 3 === 0) socket.write("GET /status HTTP/1.1\r\n")
-        const begun = performance.now()
         compute.signal("SIGTERM")
         yield* compute.ended
-        assert.isBelow(performance.now() - begun, 10_000)
       }),
     LIMIT
   )

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { connect, connectMany, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
 import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
-import { beside } from "../rig/probe.ts"
+import { beside, PROMPT } from "../rig/probe.ts"
 
 const LIMIT = 240_000
 const PACKET = 60 * 1024
@@ -113,7 +113,7 @@ describe("requests of a packet", () => {
             const clients = yield* connectMany(compute.ports[server], 100, false)
             for (const client of clients) pour(client, packet)
             const { longest, probes } = yield* beside(compute, Effect.sleep("5 seconds"))
-            assert.isBelow(longest, 2000, `${probes} probes`)
+            assert.isBelow(longest, PROMPT, `${probes} probes`)
             assert.isBelow(grown(), 100)
           }),
         LIMIT

@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
-import { beside } from "../rig/probe.ts"
+import { beside, PROMPT } from "../rig/probe.ts"
 import { adminToken, jwks, type KeyPair, keys, makeKeys, sign } from "../rig/tokens.ts"
 
-const LIMIT = 120_000
+const LIMIT = 240_000
 
 const plain = { skip_pg_catalog_updates: true }
 
@@ -111,7 +111,7 @@ describe("keys of the API", () => {
           )
         )
         assert.deepStrictEqual(new Set(value), new Set([401]))
-        assert.isBelow(longest, 1500)
+        assert.isBelow(longest, PROMPT)
         assert.deepStrictEqual(yield* asks(compute, [keys]), [200])
         // Few lines for each of them, and nothing of the keys.
         const lines = compute
@@ -157,7 +157,7 @@ describe("a token", () => {
           )
         )
         assert.deepStrictEqual(new Set(value), new Set([401]))
-        assert.isBelow(longest, 1000)
+        assert.isBelow(longest, PROMPT)
         assert.deepStrictEqual(yield* asks(compute, [keys]), [200])
       }),
     LIMIT

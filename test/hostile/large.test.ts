@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
-import { beside } from "../rig/probe.ts"
+import { beside, PROMPT } from "../rig/probe.ts"
 import { isKnown, peakMemory } from "../rig/resources.ts"
 import { makeConfig, merge, type SpecJson } from "../rig/spec.ts"
 
@@ -24,7 +24,7 @@ const sendBeside = (compute: Compute, path: string, body: string) =>
     const before = performance.now()
     const { longest, probes, value } = yield* beside(compute, post(compute, path, body))
     const took = performance.now() - before
-    assert.isBelow(longest, Math.max(1000, took / 2), `of ${took} ms, ${probes} probes`)
+    assert.isBelow(longest, Math.max(PROMPT, took / 2), `of ${took} ms, ${probes} probes`)
     return value
   })
 
@@ -67,7 +67,7 @@ describe("a large spec", () => {
         const planned = yield* waiting(compute.http({ path: "/plan", limit: LIMIT }))
         assert.strictEqual(planned.body, '{"phases":[],"warnings":[]}')
         const memory = peakMemory(compute.pid) - before
-        assert.isBelow(Math.max(...waits), 1000)
+        assert.isBelow(Math.max(...waits), PROMPT)
         if (isKnown) assert.isBelow(memory, 700)
       }),
     LIMIT

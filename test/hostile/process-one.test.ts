@@ -78,7 +78,7 @@ const reapsAndStops = (compute: Compute) =>
     const orphans = () => childrenOf(first).filter(({ name }) => name === "sleep")
     const until = (count: number) =>
       Effect.repeat(Effect.delay(Effect.sync(orphans), 20), { until: (all) => all.length === count }).pipe(
-        Effect.timeout("10 seconds")
+        Effect.timeout("1 minute")
       )
     for (const { pid } of yield* until(5)) process.kill(pid, "SIGKILL")
     yield* until(0)

@@ -9,7 +9,7 @@ import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 120_000
+const LIMIT = 240_000
 
 /** Nobody can hear these. */
 const UNHEARD = ["SIGKILL", "SIGSTOP"]

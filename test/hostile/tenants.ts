@@ -70,7 +70,7 @@ export const tenant = (
 export const eventually = <A, E, R>(
   check: Effect.Effect<A, E, R>,
   isSo: (found: A) => boolean,
-  limit = 20_000
+  limit = 60_000
 ): Effect.Effect<A, E | Error, R> => {
   const until = performance.now() + limit
   const look: Effect.Effect<A, E | Error, R> = Effect.flatMap(check, (found) => {

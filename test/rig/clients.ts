@@ -51,7 +51,7 @@ export const pour = ({ socket }: Client, bytes: Buffer): void => {
 }
 
 /** Polls until it holds; dies with what it was about. */
-export const eventually = (what: string, holds: () => boolean, limit = 20_000): Effect.Effect<void> =>
+export const eventually = (what: string, holds: () => boolean, limit = 60_000): Effect.Effect<void> =>
   Effect.gen(function* () {
     const until = performance.now() + limit
     while (!holds()) {

@@ -264,6 +264,17 @@ const withoutPolls = (log: string): string => {
     .join("\n")
 }
 
+/** What ended it stands before all that is written while it ends. */
+const errorsOf = (log: string): string => {
+  const lines = log
+    .split("\n")
+    .filter((line) => / (ERROR|FATAL|PANIC)[ :]|"(level|error_severity)": ?"ERROR"/.test(line.slice(0, 200)))
+  return lines
+    .slice(-10)
+    .map((line) => `> ${line.slice(0, 500)}\n`)
+    .join("")
+}
+
 const until = <A>(
   limit: number,
   check: Effect.Effect<A | null>,
@@ -271,7 +282,9 @@ const until = <A>(
   what: string
 ): Effect.Effect<A, ComputeFailed> => {
   const failed = (why: string) =>
-    new ComputeFailed({ message: `${what}: ${why}\n${withoutPolls(running.log()).slice(-6000)}` })
+    new ComputeFailed({
+      message: `${what}: ${why}\n${errorsOf(running.log())}${withoutPolls(running.log()).slice(-6000)}`
+    })
   const poll: Effect.Effect<A> = Effect.flatMap(check, (found) =>
     found === null
       ? Effect.delay(

@@ -5,6 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Compute } from "./compute.ts"
 
+/** Milliseconds that no probe may wait beside what is hostile: far more than a busy machine costs, far less than a fault did. */
+export const PROMPT = 5000
+
 export interface Waited<A> {
   readonly value: A
   /** Of the probes that were sent while it ran, milliseconds. */

@@ -27,3 +27,18 @@ export const segmentOf = (text: string): Segment | null => {
   const [, key, id] = /^\s*(\d{1,10})\s+(\d{1,10})\s*$/.exec(text.split("\n")[6] ?? "") ?? []
   return key === undefined || id === undefined ? null : { key: Number(key) | 0, id: Number(id) }
 }
+
+export interface SocketLock {
+  /** The directory of the socket as the server was told: it may be relative to the data directory. */
+  readonly directory: string
+  readonly name: string
+  /** How its text begins; another server, with a number that has come again, has begun at another time. */
+  readonly head: string
+}
+
+/** The lock beside the server's first Unix socket; null where it has none. It begins as `postmaster.pid` itself does. */
+export const socketLockOf = (text: string): SocketLock | null => {
+  const [pid = "", dataDirectory = "", started = "", port = "", directory = ""] = text.split("\n")
+  if (pidOf(text) === null || !/^\d{1,5}$/.test(port) || directory === "" || directory.startsWith("@")) return null
+  return { directory, name: `.s.PGSQL.${port}.lock`, head: `${[pid, dataDirectory, started, port].join("\n")}\n` }
+}

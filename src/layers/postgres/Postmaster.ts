@@ -23,7 +23,7 @@ import { awaitReady } from "./awaitReady.ts"
 import { inCgroup, serverEnvironment } from "./command.ts"
 import { attempt, readText } from "./dataDirectory/files.ts"
 import { endLeftovers } from "./dataDirectory/leftovers.ts"
-import { removeSharedMemory } from "./dataDirectory/sharedMemory.ts"
+import { removeRemains } from "./dataDirectory/remains.ts"
 import { reEmit } from "./log.ts"
 import { PostgresNotStarted } from "./PostgresNotStarted.ts"
 import { warmUp } from "./warmUp.ts"
@@ -94,7 +94,7 @@ const clearAway = (pgdata: string, account: PostgresAccount | null) =>
     const real = yield* attempt(pgdata, () => fs.realpathSync(pgdata))
     yield* endLeftovers(real, account)
     const text = yield* readText(path.join(real, "postmaster.pid"))
-    if (text !== null) yield* removeSharedMemory(text)
+    if (text !== null) yield* removeRemains(real, text)
   }).pipe(Effect.ignore)
 
 const make = Effect.gen(function* () {

@@ -12,7 +12,7 @@ import { limits } from "../../machine/RegularFile.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { attempt, readText } from "./files.ts"
 import { endLeftovers, isPostgres, link, readProcess } from "./leftovers.ts"
-import { removeSharedMemory } from "./sharedMemory.ts"
+import { removeRemains } from "./remains.ts"
 
 /** A fast shutdown writes a checkpoint that nobody will read, so it gets little time. */
 const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]> = [
@@ -68,5 +68,5 @@ export const stopPredecessor = (
     if (!(yield* endLeftovers(real, account))) {
       yield* new DataDirectoryFailed({ path: directory, reason: "somebody works in it who cannot be ended" })
     }
-    if (text !== null) yield* removeSharedMemory(text)
+    if (text !== null) yield* removeRemains(real, text)
   })

@@ -188,6 +188,27 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
       })
     )
   )
+
+  it.live("has its lock beside the socket taken away, whoever has its number now, and no other's", () =>
+    within({}, (directory) =>
+      Effect.gen(function* () {
+        const lock = (port: number) => path.join(root, `.s.PGSQL.${port}.lock`)
+        const text = (started: number, port: number) => `${process.pid}\n${pgdata}\n${started}\n${port}\n${root}\n`
+        fs.mkdirSync(pgdata)
+        fs.writeFileSync(inside("postmaster.pid"), `${text(1700000000, 5432)}127.0.0.1\n  5432001  0\nready   \n`)
+        fs.writeFileSync(lock(5432), text(1700000000, 5432))
+        fs.writeFileSync(lock(5433), text(1700000000, 5433))
+        yield* directory.create
+        expect(fs.existsSync(lock(5432))).toBe(false)
+        expect(fs.existsSync(lock(5433))).toBe(true)
+        // The same place and number, and somebody else.
+        fs.writeFileSync(inside("postmaster.pid"), text(1700000000, 5432))
+        fs.writeFileSync(lock(5432), text(1700000001, 5432))
+        yield* directory.create
+        expect(fs.existsSync(lock(5432))).toBe(true)
+      })
+    )
+  )
 })
 
 describe("writeConf", () => {
