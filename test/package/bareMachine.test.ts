@@ -78,10 +78,12 @@ afterAll(() => run("rm", ["-rf", path.dirname(finished)]), 120_000)
 const giveCheckout = async (folder: string) => {
   const checkout = path.join(folder, CHECKOUT)
   fs.mkdirSync(path.dirname(checkout), { recursive: true })
-  if (fs.existsSync(finished)) await fs.promises.rename(finished, checkout)
-  fs.mkdirSync(checkout, { recursive: true })
-  for (const name of ["package.json", "package-lock.json", ".npmrc", "tsconfig.json", "scripts", "src"]) {
-    await fs.promises.cp(path.join(root, name), path.join(checkout, name), { recursive: true })
+  if (fs.existsSync(finished)) {
+    await fs.promises.rename(finished, checkout)
+  } else {
+    for (const name of ["package.json", "package-lock.json", ".npmrc", "tsconfig.json", "scripts", "src"]) {
+      await fs.promises.cp(path.join(root, name), path.join(checkout, name), { recursive: true })
+    }
   }
   fs.mkdirSync(path.join(folder, "npm-cache"))
   for (const name of ["etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt"]) {
