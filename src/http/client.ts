@@ -1,25 +1,20 @@
 /**
- * Calls endpoints of a running compute, this program's or the original.
+ * What `compute_ctl status` asks a running compute, this program or the original.
  */
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as Redacted from "effect/Redacted"
 import { withoutSlashes } from "../domain/api/BaseUrl.ts"
-import { decodeJson } from "../domain/json/Decode.ts"
 import { excerpt } from "../domain/json/Excerpt.ts"
 import { read } from "../domain/json/Json.ts"
 import { child } from "../domain/json/JsonValue.ts"
-import { readBody } from "../layers/http/readBody.ts"
-import type { Endpoint, PathParams } from "./api/Endpoint.ts"
-import * as api from "./api/lifecycle.ts"
-import * as Query from "./api/Query.ts"
-import { Status, StatusDetail } from "./api/StatusDetail.ts"
-
-/** Bytes. */
-const LONGEST_ANSWER = 64 * 1024 * 1024
+import { External } from "./api/Api.ts"
 
 export interface Target {
   /** `http://localhost:3080` */
@@ -54,20 +49,6 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly url: s
   }
 }
 
-/** What a call carries, as far as the endpoint has use for it. */
-export interface Given<Path extends string> {
-  readonly params?: { readonly [Name in PathParams<Path>]: string }
-  readonly query?: Readonly<Record<string, string | number | boolean | null>>
-  /** JSON text. */
-  readonly body?: string
-}
-
-const pathOf = (template: string, params: Readonly<Record<string, string>>): string =>
-  template.replace(/\{(\*?)([^{}]+)\}/g, (_, wild: string, name: string) => {
-    const value = params[name] ?? ""
-    return wild === "" ? encodeURIComponent(value) : value.split("/").map(encodeURIComponent).join("/")
-  })
-
 /** What went wrong beneath `fetch`, which itself only says that something did. */
 const reasonOf = (error: unknown): string => {
   const cause = error instanceof Error ? (error.cause ?? error) : error
@@ -82,57 +63,62 @@ const errorOf = (text: string): string => {
   return excerpt(typeof error === "string" ? error : text.trim(), SHOWN)
 }
 
-/** The text of an answer of success. Interruption ends the request. */
-export const call = <Path extends string, Q, B>(
-  endpoint: Endpoint<Path, Q, B>,
-  { limit = "10 seconds", token, url }: Target,
-  { body, params, query = {} }: Given<Path> = {}
-): Effect.Effect<string, Unreachable | Refused> => {
-  const search = Query.encode(query)
-  const address = `${withoutSlashes(url)}${pathOf(endpoint.path, params ?? {})}${search === "" ? "" : `?${search}`}`
-  const headers = {
-    ...(token !== null && { authorization: `Bearer ${Redacted.value(token)}` }),
-    ...(body !== undefined && { "content-type": "application/json" })
+/** What the library says of a request that did not succeed; its own texts show the whole request. */
+const failure =
+  (url: string) =>
+  (error: unknown): Effect.Effect<never, Unreachable | Refused | Unreadable> => {
+    if (!HttpClientError.isHttpClientError(error)) {
+      return Effect.fail(new Unreadable({ url, reason: excerpt(error instanceof Error ? error.message : "", SHOWN) }))
+    }
+    const { reason } = error
+    if (reason._tag === "TransportError") return Effect.fail(new Unreachable({ url, reason: reasonOf(reason.cause) }))
+    if (reason._tag !== "StatusCodeError") return Effect.fail(new Unreadable({ url, reason: "it is no JSON" }))
+    const { status, text } = reason.response
+    return text.pipe(
+      Effect.orElseSucceed(() => ""),
+      Effect.flatMap((body) => Effect.fail(new Refused({ url, status, error: errorOf(body) })))
+    )
   }
-  const fetched = Effect.tryPromise({
-    try: async (signal) => {
-      const answer = await fetch(address, {
-        method: endpoint.method,
-        headers,
-        signal,
-        ...(body !== undefined && { body })
-      })
-      const bytes = answer.body === null ? Buffer.alloc(0) : await readBody(answer.body, LONGEST_ANSWER)
-      return { status: answer.status, text: bytes.toString("utf8") }
-    },
-    catch: (error) => new Unreachable({ url, reason: reasonOf(error) })
-  })
-  return fetched.pipe(
+
+const askable = ({ token, url }: Target) =>
+  Effect.map(HttpClient.HttpClient, (client) =>
+    client.pipe(
+      HttpClient.mapRequest(HttpClientRequest.prependUrl(withoutSlashes(url))),
+      HttpClient.mapRequest(token === null ? (request) => request : HttpClientRequest.bearerToken(token)),
+      HttpClient.filterStatusOk
+    )
+  )
+
+const answered = <A, E>({ limit = "10 seconds", url }: Target, ask: Effect.Effect<A, E, HttpClient.HttpClient>) =>
+  ask.pipe(
+    Effect.catch(failure(url)),
     Effect.timeoutOrElse({
       duration: limit,
       orElse: () => Effect.fail(new Unreachable({ url, reason: "no answer in time" }))
     }),
-    Effect.filterOrFail(
-      ({ status }) => status >= 200 && status < 300,
-      ({ status, text }) => new Refused({ url, status, error: errorOf(text) })
-    ),
-    Effect.map(({ text }) => text)
+    Effect.provide(FetchHttpClient.layer)
   )
-}
 
-const decoded =
-  <A, I>(schema: Schema.Codec<A, I>, url: string) =>
-  (text: string) =>
-    Effect.fromResult(
-      Result.mapError(decodeJson(schema, text), ({ message }) => new Unreadable({ url, reason: message }))
+const lifecycle = { group: "lifecycle" } as const
+
+export const status = (target: Target) =>
+  answered(
+    target,
+    Effect.flatMap(askable(target), (httpClient) =>
+      Effect.flatMap(HttpApiClient.endpoint(External, { ...lifecycle, endpoint: "status", httpClient }), (ask) => ask())
     )
-
-export const status = (target: Target) => Effect.flatMap(call(api.status, target), decoded(Status, target.url))
+  )
 
 /** Null from a compute that has no such endpoint: the original. */
 export const statusDetail = (target: Target) =>
-  call(api.statusDetail, target).pipe(
-    Effect.flatMap(decoded(StatusDetail, target.url)),
+  answered(
+    target,
+    Effect.flatMap(askable(target), (httpClient) =>
+      Effect.flatMap(HttpApiClient.endpoint(External, { ...lifecycle, endpoint: "status_detail", httpClient }), (ask) =>
+        ask()
+      )
+    )
+  ).pipe(
     Effect.catchIf(
       (error) => error._tag === "Refused" && error.status === 404,
       () => Effect.succeed(null)

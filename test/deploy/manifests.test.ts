@@ -7,7 +7,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
 import { check } from "../../src/domain/conf/Check.ts"
-import * as probes from "../../src/http/api/probes.ts"
+import { Authorized } from "../../src/http/api/middleware.ts"
+import { Probes } from "../../src/http/api/probes.ts"
 
 const read = (file: string) => fs.readFileSync(path.resolve(import.meta.dirname, "../..", file), "utf8")
 
@@ -28,6 +29,8 @@ const compose = read("deploy/compose.yaml")
 const deployment = read("deploy/kubernetes/compute.yaml")
 const policy = read("deploy/kubernetes/network-policy.yaml")
 const seconds = (text: string, key: string) => Number(new RegExp(`${key}: (\\d+)s?$`, "m").exec(text)?.[1])
+
+const probes = Probes.endpoints
 
 describe("manifests", () => {
   for (const [name, text, key] of [
@@ -55,7 +58,8 @@ describe("manifests", () => {
         ["readiness", probes.readyz.path]
       ]
     )
-    for (const probe of [probes.startupz, probes.livez, probes.readyz]) assert.isFalse(probe.auth)
+    for (const probe of [probes.startupz, probes.livez, probes.readyz])
+      assert.isFalse([...probe.middlewares].some((key) => key.key === Authorized.key))
     assert.match(deployment, /name: http, containerPort: 3080 /)
     assert.match(deployment, /name: postgres, containerPort: 5432 /)
     assert.match(deployment, /periodSeconds: 1\n\s+failureThreshold: 90\n/)

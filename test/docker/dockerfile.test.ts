@@ -6,7 +6,7 @@ import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { parseArguments } from "../../src/cli/arguments.ts"
-import * as probes from "../../src/http/api/probes.ts"
+import { Probes } from "../../src/http/api/probes.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 const into = fs.mkdtempSync(path.join(tmpdir(), "dockerfile-"))
@@ -100,7 +100,7 @@ describe("Dockerfile", () => {
     }
 
     it("passes when the compute is ready", async () => {
-      assert.deepStrictEqual(await check(200), { code: 0, asked: [`GET ${probes.readyz.path}`] })
+      assert.deepStrictEqual(await check(200), { code: 0, asked: [`GET ${Probes.endpoints.readyz.path}`] })
     })
     it("fails when it is not, and when nobody answers", async () => {
       assert.strictEqual((await check(503)).code, 1)

@@ -5,15 +5,9 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import type { ActivityReport } from "../../src/domain/status/Activity.ts"
-import * as activity from "../../src/http/routes/activity.ts"
-import * as autoscaling from "../../src/http/routes/autoscaling.ts"
-import { serveRoutes } from "../../src/http/server/servers.ts"
-import { PostgresExporter } from "../../src/layers/neighbours/exporter/PostgresExporter.ts"
 import { Monitor } from "../../src/layers/observe/Monitor.ts"
-import { Sql } from "../../src/layers/sql/Sql.ts"
-import { ask, bearer, keys, layer } from "./rig.ts"
+import { ask, bearer, keys, layer, serveAll } from "./rig.ts"
 
 const report: ActivityReport = {
   active: true,
@@ -32,16 +26,9 @@ const watching = Layer.succeed(Monitor, {
   disregarding: Effect.void
 })
 
-const rig = (pgdata: string) =>
-  Layer.mergeAll(
-    watching,
-    PostgresExporter.layer.pipe(Layer.provide(Sql.layerTo("postgresql://u@127.0.0.1:1/d")))
-  ).pipe(Layer.provideMerge(layer(keys, { pgdata })))
+const rig = (pgdata: string) => Layer.merge(layer(keys, { pgdata }), watching)
 
-const serving = serveRoutes<Monitor | PostgresExporter | Scope.Scope>("external", [
-  ...activity.routes,
-  ...autoscaling.routes
-])
+const serving = Effect.map(serveAll(), ({ external }) => external)
 
 describe("GET /activity", () => {
   it.live("says why the compute is active to who may know", () =>

@@ -1,14 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { runVerb } from "../../src/cli/verbs/run.ts"
 import { statusText } from "../../src/cli/verbs/status/screen.ts"
-import { databaseSchema } from "../../src/http/api/catalog.ts"
-import { extensionServer } from "../../src/http/api/extensions.ts"
-import { document } from "../../src/http/api/openapi.ts"
+import { Status } from "../../src/http/api/StatusDetail.ts"
 import * as client from "../../src/http/client.ts"
-import * as lifecycle from "../../src/http/routes/lifecycle.ts"
-import { serveRoutes } from "../../src/http/server/servers.ts"
+import { serveApi } from "../../src/http/server/servers.ts"
+import { statusBody } from "../../src/http/server/statusBody.ts"
+import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import * as rig from "./rig.ts"
 
 const statusVerb = (argv: ReadonlyArray<string>) => runVerb(["status", ...argv])
@@ -19,27 +25,15 @@ const at = (port: number, claims: object | null = rig.admin): client.Target => (
   token: claims === null ? null : Redacted.make(rig.tokenOf(claims))
 })
 
-describe("the client", () => {
-  it.live("writes what the router reads", () =>
-    served(
-      Effect.gen(function* () {
-        const { external, internal } = yield* rig.serveAll()
-        const database = "a b=c&d+é/?"
-        assert.strictEqual(yield* client.call(databaseSchema, at(external.port), { query: { database } }), database)
-        const filename = "lib x/ä+y.so"
-        assert.deepStrictEqual(
-          JSON.parse(
-            yield* client.call(extensionServer, at(internal.port, null), {
-              params: { filename },
-              query: { is_library: true }
-            })
-          ),
-          { filename, is_library: true }
-        )
-      })
-    )
-  )
+/** As much of the API as the original has in common with us. */
+const Original = HttpApi.make("external").add(
+  HttpApiGroup.make("original").add(HttpApiEndpoint.get("status", "/status", { success: Status }))
+)
+const original = HttpApiBuilder.group(Original, "original", (handlers) =>
+  handlers.handle("status", () => Effect.flatMap(ComputeState, ({ get }) => Effect.map(get, statusBody)))
+)
 
+describe("the client", () => {
   it.live("tells a refusal from silence, without the token", () =>
     served(
       Effect.gen(function* () {
@@ -66,8 +60,12 @@ describe("the client", () => {
   it.live("is content with a compute that only has /status", () =>
     served(
       Effect.gen(function* () {
-        const original = lifecycle.routes.filter(({ endpoint }) => endpoint.path === "/status")
-        const { port } = yield* serveRoutes<rig.Needed>("external", original)
+        const { port } = yield* serveApi(
+          Original,
+          HttpRouter.toHttpEffect(
+            HttpApiBuilder.layer(Original).pipe(Layer.provide(original), Layer.provide(HttpServer.layerServices))
+          )
+        )
         assert.isNull(yield* client.statusDetail(at(port)))
         assert.strictEqual((yield* client.status(at(port))).status, "empty")
         const code = yield* statusVerb([
@@ -142,22 +140,4 @@ error       failed to get basebackup
                 timed out`
     )
   })
-})
-
-it("the OpenAPI document has every endpoint, with resolvable references", () => {
-  const endpoints = rig.routes.map(({ endpoint }) => endpoint)
-  const made = document(endpoints as never, "1")
-  const operations = Object.entries(made.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method} ${path}`)
-  )
-  assert.sameMembers(
-    operations,
-    endpoints.map(({ method, path }) => `${method.toLowerCase()} ${path.replace("{*", "{")}`)
-  )
-  const text = JSON.stringify(made)
-  for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
-    assert.property(made.components.schemas, name)
-  }
-  const configure = JSON.stringify(made.components.schemas["configure"])
-  assert.include(configure, '"required":["spec","compute_ctl_config"]')
 })

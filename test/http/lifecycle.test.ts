@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Lsn from "../../src/domain/spec/Lsn.ts"
+import type { ActivityReport } from "../../src/domain/status/Activity.ts"
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import { Options } from "../../src/layers/compute/Options.ts"
 import { StopRequests } from "../../src/layers/compute/StopRequests.ts"
@@ -133,15 +134,14 @@ describe("/terminate", () => {
   )
 
   it.live("if_idle spares a compute in use", () => {
-    const busy = {
-      active: true,
-      since: null,
+    const busy: ActivityReport = {
+      active: null,
+      active_since: null,
       last_active: null,
-      reasons: [],
-      monitor: "unreachable",
       checked_at: null,
-      error: "refused"
-    } as never
+      monitor: "down",
+      reasons: []
+    }
     const monitor = Layer.succeed(Monitor, {
       poll: Effect.void,
       activity: Effect.succeed(busy),

@@ -5,6 +5,13 @@ import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
@@ -15,23 +22,25 @@ import { decodeJson } from "../../src/domain/json/Decode.ts"
 import type { JwkSet } from "../../src/domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
-import * as catalog from "../../src/http/api/catalog.ts"
-import { endpoint } from "../../src/http/api/Endpoint.ts"
-import * as extensions from "../../src/http/api/extensions.ts"
-import * as operations from "../../src/http/api/operations.ts"
-import * as lifecycle from "../../src/http/routes/lifecycle.ts"
-import * as probes from "../../src/http/routes/probes.ts"
-import { empty, json, route, streamed } from "../../src/http/server/Route.ts"
-import { serveRoutes } from "../../src/http/server/servers.ts"
+import { External, Internal } from "../../src/http/api/Api.ts"
+import { ExtensionInstallRequest, SetRoleGrantsRequest } from "../../src/http/api/internal.ts"
+import { lifecycle } from "../../src/http/routes/lifecycle.ts"
+import { probes } from "../../src/http/routes/probes.ts"
+import { empty, json, type Response, withBody } from "../../src/http/server/answers.ts"
+import * as middleware from "../../src/http/server/middleware.ts"
+import { serveApi } from "../../src/http/server/servers.ts"
 import { Authorization } from "../../src/layers/compute/authorization/Authorization.ts"
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import { type ComputeOptions, Options } from "../../src/layers/compute/Options.ts"
 import { StopRequests } from "../../src/layers/compute/StopRequests.ts"
 import { Supervisor } from "../../src/layers/compute/Supervisor.ts"
 import { Waits } from "../../src/layers/compute/Waits.ts"
+import { PostgresExporter } from "../../src/layers/neighbours/exporter/PostgresExporter.ts"
 import { Metrics } from "../../src/layers/observe/Metrics.ts"
 import { Monitor } from "../../src/layers/observe/Monitor.ts"
 import { Readiness } from "../../src/layers/postgres/Readiness.ts"
+import { Sql } from "../../src/layers/sql/Sql.ts"
+import { Promotion } from "../../src/programs/run/background/promote.ts"
 
 export const COMPUTE = "compute-rig"
 export const TENANT = "b0554b632bd4d547a63b86c3630317e8"
@@ -103,41 +112,74 @@ export const options = (more: Partial<ComputeOptions> = {}): ComputeOptions => (
 })
 
 /** Endpoints of other areas: what is tested here is what happens before their handlers. */
-export const others = [
-  route(operations.promote, () => Effect.succeed(json(200, {}))),
-  route(operations.prewarmState, () => Effect.succeed(json(200, {}))),
-  route(operations.prewarm, ({ query }) => Effect.succeed(json(202, query))),
-  route(operations.prewarmCancel, () => Effect.succeed(empty(202))),
-  route(operations.offloadState, () => Effect.succeed(json(200, { status: "not_offloaded" }))),
-  route(operations.offload, () => Effect.succeed(empty(202))),
-  route(operations.refreshConfiguration, () => Effect.succeed(empty(200))),
-  route(catalog.databaseSchema, ({ query }) =>
-    Effect.succeed(streamed(200, "application/json", Stream.make(new TextEncoder().encode(query.database))))
-  ),
-  route(catalog.installExtension, ({ body }) => Effect.succeed(json(201, body))),
-  route(catalog.setRoleGrants, ({ body }) => Effect.succeed(json(201, body))),
-  route(extensions.extensionServer, ({ params, query }) => Effect.succeed(json(200, { ...params, ...query })))
-]
+const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
+  handlers
+    .handleAll({
+      dbs_and_roles: () => Effect.succeed(json(200, {})),
+      database_schema: ({ query }) => Effect.succeed(Stream.make(new TextEncoder().encode(query.database))),
+      insights: () => Effect.succeed(""),
+      check_writability: () => Effect.succeed(true as const),
+      last_apply: () => Effect.succeed(null),
+      plan: () => Effect.succeed(json(200, {}))
+    })
+    .handleRaw("plan_for", () => Effect.succeed(json(200, {})))
+)
+
+const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>
+  handlers.handleAll({
+    lfc_prewarm_state: () => Effect.succeed(json(200, {})),
+    lfc_prewarm: ({ query }) => Effect.succeed(json(202, query)),
+    lfc_prewarm_cancel: () => Effect.void,
+    lfc_offload_state: () => Effect.succeed({ status: "not_offloaded" }),
+    lfc_offload: () => Effect.void
+  })
+)
+
+const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
+  handlers
+    .handleRaw("install_extension", ({ endpoint }) =>
+      withBody(ExtensionInstallRequest, endpoint, (body) => Effect.succeed(json(201, body)))
+    )
+    .handleRaw("set_role_grants", ({ endpoint }) => withBody(SetRoleGrantsRequest, endpoint, Effect.succeed))
+    .handle("extension_server", ({ params, query }) =>
+      Effect.succeed(json(200, { ...params, is_library: query.is_library ?? false }))
+    )
+    .handle("refresh_configuration", () => Effect.void)
+    .handleRaw("failpoints", () => Effect.succeed(empty(404)))
+)
+
+/** Endpoints of tests: `GET /extra` and `POST /extra`. */
+const Extra = HttpApiGroup.make("extra", { topLevel: true }).add(
+  HttpApiEndpoint.get("extra_get", "/extra"),
+  HttpApiEndpoint.post("extra_post", "/extra")
+)
+
+export interface More {
+  readonly get?: Effect.Effect<Response>
+  readonly post?: Effect.Effect<Response>
+}
+
+const Extended = HttpApi.make("external").addHttpApi(External).add(Extra)
+
+const extra = ({ get = Effect.succeed(empty(404)), post = Effect.succeed(empty(404)) }: More) =>
+  HttpApiBuilder.group(Extended, "extra", (handlers) =>
+    handlers.handleAll({ extra_get: () => get, extra_post: () => post })
+  )
 
 /** A stream that goes on until nobody reads it any more. */
-export const endless = (stopped: () => void) =>
-  route(endpoint("endless", { method: "GET", path: "/endless", auth: false, summary: "" }), () =>
-    Effect.succeed(
-      streamed(
-        200,
-        "text/plain",
-        Stream.fromEffectRepeat(Effect.as(Effect.sleep("5 millis"), new Uint8Array(100))).pipe(
-          Stream.ensuring(Effect.sync(stopped))
-        )
-      )
+export const endless = (stopped: () => void): Effect.Effect<Response> =>
+  Effect.succeed(
+    HttpServerResponse.stream(
+      Stream.fromEffectRepeat(Effect.as(Effect.sleep("5 millis"), new Uint8Array(100))).pipe(
+        Stream.ensuring(Effect.sync(stopped))
+      ),
+      { contentType: "text/plain" }
     )
   )
 
 /** Works on its own time, whoever waits for it. */
-export const slow = (limit: number, done: () => void, method: "GET" | "POST" = "POST") =>
-  route(endpoint("slow", { method, path: "/slow", auth: false, summary: "" }), () =>
-    Effect.as(Effect.tap(Effect.sleep(limit), Effect.sync(done)), json(200, "done"))
-  )
+export const slow = (limit: number, done: () => void): Effect.Effect<Response> =>
+  Effect.as(Effect.tap(Effect.sleep(limit), Effect.sync(done)), json(200, "done"))
 
 /** A spec is there and Postgres runs. */
 export const running = Effect.gen(function* () {
@@ -146,6 +188,11 @@ export const running = Effect.gen(function* () {
   yield* state.transition("spec at start", () => ({ spec: Result.getOrThrow(parsed) }))
   yield* state.transition("started", () => ({ postgresRuns: true }))
 })
+
+const promotion = Layer.succeed(Promotion, { promote: () => Effect.succeed({ status: "not_promoted" }) })
+
+/** Nobody asks it here. */
+const noSql = Sql.layerTo("postgresql://u@127.0.0.1:1/d")
 
 const idle = {
   active: false,
@@ -199,27 +246,38 @@ export const layer = (jwks: JwkSet, more: Partial<ComputeOptions> = {}) => {
     monitor,
     services,
     readiness,
+    promotion,
+    PostgresExporter.layer.pipe(Layer.provide(settings)),
     settings,
     logTo([]),
     Authorization.layerFrom({ jwks, computeId: COMPUTE, open: false })
-  ).pipe(Layer.provideMerge(Metrics.layer), Layer.provideMerge(settings))
+  ).pipe(Layer.provideMerge(noSql), Layer.provideMerge(Metrics.layer), Layer.provideMerge(settings))
 }
 
 export const keys: JwkSet = { keys: [jwkOf(ed25519.publicKey) as never] }
 export const layerRig = layer(keys)
 
-export const routes = [...lifecycle.routes, ...probes.routes, ...others]
-export type Needed = (typeof routes)[number] extends {
-  respond: (...args: never) => Effect.Effect<infer _, infer __, infer R>
-}
-  ? R
-  : never
-
-/** Both servers; `more` come first. */
-export const serveAll = (more: ReadonlyArray<(typeof others)[number]> = []) =>
+/** Both servers, with more endpoints on the external one. */
+export const serveAll = (more: More = {}) =>
   Effect.all({
-    external: serveRoutes<Needed>("external", [...more, ...routes]),
-    internal: serveRoutes<Needed>("internal", [...more, ...routes])
+    external: serveApi(
+      Extended,
+      HttpRouter.toHttpEffect(
+        HttpApiBuilder.layer(Extended).pipe(
+          Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, extra(more))),
+          Layer.provide(Layer.merge(middleware.layer, HttpServer.layerServices))
+        )
+      )
+    ),
+    internal: serveApi(
+      Internal,
+      HttpRouter.toHttpEffect(
+        HttpApiBuilder.layer(Internal).pipe(
+          Layer.provide(internal),
+          Layer.provide(Layer.merge(middleware.layerOpen, HttpServer.layerServices))
+        )
+      )
+    )
   })
 
 export interface Answer {

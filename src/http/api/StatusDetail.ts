@@ -21,6 +21,15 @@ export const Status = Schema.Struct({
 })
 export type Status = typeof Status.Type
 
+export const RefusedSetting = Schema.Struct({
+  name: nullable(Schema.String),
+  value: nullable(Schema.String),
+  file: nullable(Schema.String),
+  line: nullable(Schema.Finite),
+  reason: Schema.String,
+  waits_for_restart: Schema.Boolean
+})
+
 export const StatusDetail = Schema.Struct({
   ...Status.fields,
   compute_id: Schema.String,
@@ -48,7 +57,7 @@ export const StatusDetail = Schema.Struct({
     Schema.Struct({
       name: Schema.String,
       state: Schema.Literals(["running", "backing off", "ended"]),
-      restarts: Schema.Number,
+      restarts: Schema.Finite,
       last_error: nullable(Schema.String)
     })
   ),
@@ -64,18 +73,7 @@ export const StatusDetail = Schema.Struct({
     )
   ),
   /** What of the configuration is not in force since the last reload: refused, or waiting for a restart. */
-  refused_settings: later(
-    Schema.Array(
-      Schema.Struct({
-        name: nullable(Schema.String),
-        value: nullable(Schema.String),
-        file: nullable(Schema.String),
-        line: nullable(Schema.Number),
-        reason: Schema.String,
-        waits_for_restart: Schema.Boolean
-      })
-    )
-  )
+  refused_settings: later(Schema.Array(RefusedSetting))
 })
 export type StatusDetail = typeof StatusDetail.Type
 

@@ -1,116 +1,149 @@
 /**
- * What is inside Postgres: databases, roles, schemas, grants, extensions, statements.
+ * What is inside Postgres: databases, roles, schemas, statements, and what was done to them.
  */
+
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { Blocker } from "../../domain/catalog/Blocker.ts"
+import { PlanReport } from "../../domain/catalog/plan/PlanReport.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
-import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
-import * as Query from "./Query.ts"
+import { Authorized, Inputs } from "./middleware.ts"
+import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./Refusal.ts"
+import { RefusedSetting } from "./StatusDetail.ts"
+import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
 
-export const dbsAndRoles = endpoint("dbs_and_roles", {
-  method: "GET",
-  path: "/dbs_and_roles",
-  summary: "Databases and roles",
-  failures: [500]
+const nullable = Schema.NullOr
+
+const Objects = Schema.Struct({
+  roles: Schema.Array(
+    Schema.Struct({ name: Schema.String, encrypted_password: nullable(Schema.String), options: Schema.Null })
+  ),
+  databases: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      owner: Schema.String,
+      options: Schema.Null,
+      restrict_conn: Schema.Boolean,
+      invalid: Schema.Boolean
+    })
+  )
 })
 
-export const databaseSchema = endpoint("database_schema", {
-  method: "GET",
-  path: "/database_schema",
-  summary: "The schema of a database, as SQL, while it is being dumped",
-  query: Query.query({ database: Query.text }),
-  failures: [404, 500]
+const StepFailure = Schema.Struct({
+  sqlstate: nullable(Schema.String),
+  message: Schema.String,
+  detail: nullable(Schema.String),
+  hint: nullable(Schema.String)
 })
 
-export const insights = endpoint("insights", {
-  method: "GET",
-  path: "/insights",
-  summary: "The most expensive statements: a JSON string that holds JSON",
-  failures: [412, 500]
+const Step = Schema.Struct({
+  object: Schema.String,
+  reason: Schema.String,
+  /** Null: the system database. */
+  database: nullable(Schema.String),
+  sql: Schema.String,
+  state: Schema.Literals(["pending", "done", "failed", "skipped"]),
+  duration_ms: nullable(Schema.Finite),
+  error: nullable(StepFailure),
+  because: nullable(Schema.String),
+  blocked_by: Schema.Array(Blocker)
 })
 
-export const checkWritability = endpoint("check_writability", {
-  method: "POST",
-  path: "/check_writability",
-  summary: "Whether a write reaches the safekeepers",
+const ReconfigurationReport = Schema.Struct({
+  operation: nullable(Schema.String),
+  duration_ms: Schema.Finite,
+  reload_confirmed: Schema.Boolean,
+  pending_restart: Schema.Array(Schema.String),
+  refused_settings: Schema.Array(RefusedSetting),
+  error: nullable(Schema.String)
+})
+
+/** Members of the apply are there only when there was one. */
+const Apply = Schema.Struct({
+  trigger: Schema.optionalKey(Schema.Literals(["start", "reconfigure"])),
+  state: Schema.optionalKey(Schema.Literals(["running", "done", "failed", "interrupted"])),
+  started_at: Schema.optionalKey(Schema.String),
+  duration_ms: Schema.optionalKey(nullable(Schema.Finite)),
+  databases_settled: Schema.optionalKey(Schema.Finite),
+  databases_visited: Schema.optionalKey(Schema.Finite),
+  failed_databases: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        database: nullable(Schema.String),
+        object: Schema.String,
+        phase: Schema.String,
+        error: StepFailure
+      })
+    )
+  ),
+  subscriptions_pending: Schema.optionalKey(Schema.Boolean),
+  phases: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        phase: Schema.String,
+        state: Schema.Literals(["pending", "running", "done", "failed", "skipped"]),
+        duration_ms: nullable(Schema.Finite),
+        steps: Schema.Array(Step)
+      })
+    )
+  ),
+  warnings: Schema.optionalKey(Schema.Array(Schema.String)),
+  error: Schema.optionalKey(nullable(Schema.String)),
+  reconfiguration: nullable(ReconfigurationReport)
+})
+
+const dbsAndRoles = HttpApiEndpoint.get("dbs_and_roles", "/dbs_and_roles", {
+  success: Objects,
+  error: Failed
+}).annotate(OpenApi.Summary, "Databases and roles")
+
+const databaseSchema = HttpApiEndpoint.get("database_schema", "/database_schema", {
+  query: { database: Schema.String },
+  // It is SQL, and clients have come to expect it under this name.
+  success: HttpApiSchema.StreamUint8Array({ contentType: "application/json" }),
+  error: [NotFound, Failed]
+})
+  .middleware(Inputs)
+  .annotate(OpenApi.Summary, "The schema of a database, as SQL, while it is being dumped")
+
+const insights = HttpApiEndpoint.get("insights", "/insights", {
+  success: Schema.String,
+  error: [WrongStatus, Failed]
+}).annotate(OpenApi.Summary, "The most expensive statements: a JSON string that holds JSON")
+
+const checkWritability = HttpApiEndpoint.post("check_writability", "/check_writability", {
+  success: Schema.Literal(true),
+  error: [WrongStatus, Failed]
+})
   // A write that waits is of no use to anybody when the one who asked is gone.
-  onDisconnect: "cancel",
-  failures: [412, 500]
-})
+  .annotate(OnDisconnect, "cancel")
+  .annotate(OpenApi.Summary, "Whether a write reaches the safekeepers")
 
-export const ExtensionInstallRequest = Schema.Struct({
-  extension: Schema.String,
-  database: Schema.String,
-  version: Schema.String
-})
-export type ExtensionInstallRequest = typeof ExtensionInstallRequest.Type
+const lastApply = HttpApiEndpoint.get("last_apply", "/apply", { success: nullable(Apply) }).annotate(
+  OpenApi.Summary,
+  "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that Postgres refused or that wait for a restart; null before the first"
+)
 
-export const installExtension = endpoint("install_extension", {
-  server: "internal",
-  method: "POST",
-  path: "/extensions",
-  summary: "Brings an extension of a database to a version",
-  body: ExtensionInstallRequest,
-  success: { 201: "application/json" },
-  failures: [412, 500]
-})
-
-export const Privilege = Schema.Literals([
-  "SELECT",
-  "INSERT",
-  "UPDATE",
-  "DELETE",
-  "TRUNCATE",
-  "REFERENCES",
-  "TRIGGER",
-  "USAGE",
-  "CREATE",
-  "CONNECT",
-  "TEMPORARY",
-  "EXECUTE"
-])
-export type Privilege = typeof Privilege.Type
-
-export const SetRoleGrantsRequest = Schema.Struct({
-  database: Schema.String,
-  schema: Schema.String,
-  privileges: Schema.Array(Privilege),
-  role: Schema.String
-})
-export type SetRoleGrantsRequest = typeof SetRoleGrantsRequest.Type
-
-export const setRoleGrants = endpoint("set_role_grants", {
-  server: "internal",
-  method: "POST",
-  path: "/grants",
-  summary: "Grants a role the privileges on a schema that it lacks",
-  body: SetRoleGrantsRequest,
-  success: { 201: "application/json" },
-  failures: [412, 500]
-})
-
-export const lastApply = endpoint("last_apply", {
-  method: "GET",
-  path: "/apply",
-  summary:
-    "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that Postgres refused or that wait for a restart; null before the first",
-  failures: []
-})
-
-export const plan = endpoint("plan", {
-  method: "GET",
-  path: "/plan",
-  summary: "What applying the current spec would change; changes nothing",
-  failures: [400, 412, 500]
-})
+const plan = HttpApiEndpoint.get("plan", "/plan", {
+  success: PlanReport,
+  error: [BadRequest, WrongStatus, Failed]
+}).annotate(OpenApi.Summary, "What applying the current spec would change; changes nothing")
 
 export const PlanRequest = Schema.Struct({ spec: ComputeSpec })
 
-export const planFor = endpoint("plan_for", {
-  method: "POST",
-  path: "/plan",
-  summary: "What applying this spec would change; changes nothing",
-  body: PlanRequest,
-  limit: SPEC_LIMIT,
-  onDisconnect: "cancel",
-  failures: [400, 412, 500]
+const planFor = HttpApiEndpoint.post("plan_for", "/plan", {
+  payload: Schema.toEncoded(PlanRequest),
+  success: PlanReport,
+  error: [...ofBody, WrongStatus, Failed]
 })
+  .annotate(Limit, SPEC_LIMIT)
+  .annotate(OnDisconnect, "cancel")
+  .annotate(OpenApi.Summary, "What applying this spec would change; changes nothing")
+
+export class CatalogApi extends HttpApiGroup.make("catalog", { topLevel: true })
+  .add(dbsAndRoles, databaseSchema, insights, checkWritability, lastApply, plan, planFor)
+  .middleware(Authorized)
+  .annotate(OpenApi.Description, "Roles, databases and what is in them, port 3080") {}

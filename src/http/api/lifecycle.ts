@@ -1,70 +1,115 @@
 /**
- * The life of the compute: what it is, giving it a spec, ending it.
+ * The life of the compute: what it is, giving it a spec, promoting it, ending it.
  */
-import * as Result from "effect/Result"
-import { ConfigurationRequest } from "../../domain/spec/ComputeConfig.ts"
-import { endpoint, SPEC_LIMIT } from "./Endpoint.ts"
-import * as Query from "./Query.ts"
 
-export const status = endpoint("status", {
-  method: "GET",
-  path: "/status",
-  summary: "What this compute is and does"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { ConfigurationRequest, PromoteConfig } from "../../domain/spec/ComputeConfig.ts"
+import { Activity } from "./Activity.ts"
+import { Authorized, Inputs } from "./middleware.ts"
+import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, WrongStatus } from "./Refusal.ts"
+import { Status, StatusDetail } from "./StatusDetail.ts"
+import { Limit, OneOf, SPEC_LIMIT, Wording } from "./traits.ts"
+
+/** What the start took. */
+export const StartupMetrics = Schema.Struct({
+  wait_for_spec_ms: Schema.Finite,
+  sync_sk_check_ms: Schema.Finite,
+  sync_safekeepers_ms: Schema.Finite,
+  pageserver_connect_micros: Schema.Finite,
+  basebackup_ms: Schema.Finite,
+  basebackup_bytes: Schema.Finite,
+  start_postgres_ms: Schema.Finite,
+  config_ms: Schema.Finite,
+  total_startup_ms: Schema.Finite,
+  load_ext_ms: Schema.Finite,
+  num_ext_downloaded: Schema.Finite,
+  largest_ext_size: Schema.Finite,
+  total_ext_download_size: Schema.Finite
 })
 
-export const statusDetail = endpoint("status_detail", {
-  method: "GET",
-  path: "/status/detail",
-  summary: "Since when, what is being waited for and until when, the services and their last errors"
+/** Where the safekeepers are in sync; null when nobody knows. */
+const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) })
+
+const FailedPromotion = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })
+
+export const Promoted = Schema.Struct({
+  status: Schema.Literal("completed"),
+  lsn_wait_time_ms: Schema.Finite,
+  pg_promote_time_ms: Schema.Finite,
+  reconfigure_time_ms: Schema.Finite
 })
 
-export const metricsJson = endpoint("metrics_json", {
-  method: "GET",
-  path: "/metrics.json",
-  summary: "What the start took"
+const status = HttpApiEndpoint.get("status", "/status", { success: Status }).annotate(
+  OpenApi.Summary,
+  "What this compute is and does"
+)
+
+const statusDetail = HttpApiEndpoint.get("status_detail", "/status/detail", { success: StatusDetail }).annotate(
+  OpenApi.Summary,
+  "Since when, what is being waited for and until when, the services and their last errors"
+)
+
+const activity = HttpApiEndpoint.get("activity", "/activity", { success: Activity }).annotate(
+  OpenApi.Summary,
+  "Whether the compute is in use, by whom or what, and since when"
+)
+
+const metricsJson = HttpApiEndpoint.get("metrics_json", "/metrics.json", { success: StartupMetrics }).annotate(
+  OpenApi.Summary,
+  "What the start took"
+)
+
+const configure = HttpApiEndpoint.post("configure", "/configure", {
+  payload: Schema.toEncoded(ConfigurationRequest),
+  success: Status,
+  error: [...ofBody, WrongStatus, Failed]
 })
+  .annotate(Limit, SPEC_LIMIT)
+  .annotate(OpenApi.Summary, "Gives the compute a spec and answers when it runs with it, or has failed to")
 
-export const metrics = endpoint("metrics", {
-  method: "GET",
-  path: "/metrics",
-  auth: false,
-  summary: "Metrics in the text format of Prometheus",
-  success: { 200: "text/plain; version=0.0.4" },
-  failures: [500]
+/** A whole number from 0 on, as far as a double holds it exactly. */
+const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+const terminate = HttpApiEndpoint.post("terminate", "/terminate", {
+  query: {
+    mode: Schema.optionalKey(Schema.Literals(["fast", "immediate"])),
+    if_idle: Schema.optionalKey(Natural)
+  },
+  success: [Terminated, Terminated.pipe(HttpApiSchema.status(201))],
+  error: [OfQuery, InUse, WrongStatus]
 })
+  .middleware(Inputs)
+  // `mode` may be left out together with the whole query, or beside `if_idle`, which the original does not know.
+  .annotate(OneOf, ["mode", "if_idle"])
+  .annotate(Wording, "text")
+  .annotate(
+    OpenApi.Summary,
+    "Stops the compute; answers with the LSN at which the safekeepers are in sync. With `if_idle`, only when nobody has used it for so many seconds"
+  )
+  .annotate(
+    OpenApi.Description,
+    "201 when it was stopped before. An empty compute in lakebase mode answers without a body."
+  )
 
-export const configure = endpoint("configure", {
-  method: "POST",
-  path: "/configure",
-  summary: "Gives the compute a spec and answers when it runs with it, or has failed to",
-  body: ConfigurationRequest,
-  limit: SPEC_LIMIT,
-  failures: [400, 412, 500]
+const promote = HttpApiEndpoint.post("promote", "/promote", {
+  payload: Schema.toEncoded(PromoteConfig),
+  success: Promoted,
+  error: [...ofBodyAsText, BadRequest, WrongStatus, FailedPromotion.pipe(HttpApiSchema.status(500))]
 })
+  .annotate(Limit, SPEC_LIMIT)
+  .annotate(Wording, "text")
+  .annotate(OpenApi.Summary, "Makes a primary of a replica")
 
-const TERMINATE = {
-  mode: Query.withDefault(Query.oneOf("fast", "immediate"), null),
-  if_idle: Query.withDefault(Query.natural, null)
-}
+const livenessProbe = HttpApiEndpoint.get("hadron_liveness_probe", "/hadron_liveness_probe", {
+  success: Schema.Literal("ok"),
+  error: Failed
+}).annotate(OpenApi.Summary, "Whether Postgres accepts connections on its local socket")
 
-/** `mode` may be left out together with the whole query, or beside `if_idle`, which the original does not know. */
-const terminateQuery: Query.Query<Query.QueryOf<typeof TERMINATE> | null> = {
-  params: TERMINATE,
-  decode: (given) =>
-    Result.filterOrFail(
-      Query.optionalQuery(TERMINATE).decode(given),
-      (values) => values === null || values.mode !== null || values.if_idle !== null,
-      () => "missing field `mode`"
-    )
-}
-
-export const terminate = endpoint("terminate", {
-  method: "POST",
-  path: "/terminate",
-  summary:
-    "Stops the compute; answers with the LSN at which the safekeepers are in sync. With `if_idle`, only when nobody has used it for so many seconds",
-  query: terminateQuery,
-  rejections: "text",
-  success: { 200: "application/json", 201: "application/json" },
-  failures: [409, 412]
-})
+export class Lifecycle extends HttpApiGroup.make("lifecycle", { topLevel: true })
+  .add(status, statusDetail, activity, metricsJson, configure, terminate, promote, livenessProbe)
+  .middleware(Authorized)
+  .annotate(OpenApi.Description, "What the compute is and does, for the control plane, port 3080") {}

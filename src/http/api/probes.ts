@@ -1,28 +1,79 @@
 /**
  * Probes for orchestrators and scrapers: no token, tiny answers.
  */
-import { endpoint } from "./Endpoint.ts"
 
-const probe = <const Name extends string>(name: Name, summary: string, failures: ReadonlyArray<number>) =>
-  endpoint(name, {
-    method: "GET",
-    path: `/${name}`,
-    auth: false,
-    quiet: true,
-    summary,
-    success: { 200: name === "readyz" ? "application/json" : "text/plain; charset=utf-8" },
-    failures
-  })
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Failed } from "./Refusal.ts"
+import { Quiet } from "./traits.ts"
 
-export const livez = probe("livez", "The supervisor answers; Postgres is not touched", [])
-export const startupz = probe("startupz", "The start is under way or done; 503 when it has failed", [503])
-export const readyz = probe("readyz", "Postgres accepts connections; on a standby also how far behind it is", [503])
+const Word = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }))
 
-export const autoscalingMetrics = endpoint("autoscaling_metrics", {
-  method: "GET",
-  path: "/autoscaling_metrics",
-  auth: false,
-  summary: "Metrics of the local file cache, from Postgres",
-  success: { 200: "application/text" },
-  failures: [500]
+export const StartFailed = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Struct({ _tag: Schema.tag("StartFailed"), word: Schema.String }),
+    SchemaTransformation.transform({
+      decode: (word) => ({ _tag: "StartFailed" as const, word }),
+      encode: ({ word }) => word
+    })
+  ),
+  HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }),
+  HttpApiSchema.status(503),
+  Schema.annotate({ description: "The start has failed" })
+)
+
+/** `standby` is null on a primary; a value in it is null as long as Postgres does not know it. */
+export const Ready = Schema.Struct({
+  ready: Schema.Literal(true),
+  standby: Schema.NullOr(
+    Schema.Struct({
+      received_lsn: Schema.NullOr(Schema.String),
+      replayed_lsn: Schema.NullOr(Schema.String),
+      behind_bytes: Schema.NullOr(Schema.Finite),
+      /** Since the last transaction that was replayed; grows on an idle primary too. */
+      behind_seconds: Schema.NullOr(Schema.Finite)
+    })
+  )
 })
+
+export const NotReady = Schema.Struct({ ready: Schema.Literal(false), reason: Schema.String }).pipe(
+  Schema.decodeTo(
+    Schema.Struct({ _tag: Schema.tag("NotReady"), reason: Schema.String }),
+    SchemaTransformation.transform({
+      decode: ({ reason }) => ({ _tag: "NotReady" as const, reason }),
+      encode: ({ reason }) => ({ ready: false as const, reason })
+    })
+  ),
+  HttpApiSchema.status(503),
+  Schema.annotate({ description: "Postgres does not accept connections" })
+)
+
+const livez = HttpApiEndpoint.get("livez", "/livez", { success: Word })
+  .annotate(Quiet, true)
+  .annotate(OpenApi.Summary, "The supervisor answers; Postgres is not touched")
+
+const startupz = HttpApiEndpoint.get("startupz", "/startupz", { success: Word, error: StartFailed })
+  .annotate(Quiet, true)
+  .annotate(OpenApi.Summary, "The start is under way or done; 503 when it has failed")
+
+const readyz = HttpApiEndpoint.get("readyz", "/readyz", { success: Ready, error: NotReady })
+  .annotate(Quiet, true)
+  .annotate(OpenApi.Summary, "Postgres accepts connections; on a standby also how far behind it is")
+
+const metrics = HttpApiEndpoint.get("metrics", "/metrics", {
+  success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" }))
+}).annotate(OpenApi.Summary, "Metrics in the text format of Prometheus")
+
+/** Answers with whatever Postgres exports, its status and content type included. */
+const autoscalingMetrics = HttpApiEndpoint.get("autoscaling_metrics", "/autoscaling_metrics", {
+  success: HttpApiSchema.StreamUint8Array({ contentType: "application/text" }),
+  error: Failed
+}).annotate(OpenApi.Summary, "Metrics of the local file cache, from Postgres")
+
+export class Probes extends HttpApiGroup.make("probes", { topLevel: true })
+  .add(livez, startupz, readyz, metrics, autoscalingMetrics)
+  .annotate(OpenApi.Description, "For orchestrators and scrapers, without a token, port 3080") {}

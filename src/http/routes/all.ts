@@ -1,32 +1,28 @@
 /**
- * Every route of both servers.
+ * What answers both APIs.
  */
-import type { Needs } from "../server/Route.ts"
-import * as activity from "./activity.ts"
-import * as autoscaling from "./autoscaling.ts"
-import * as catalog from "./catalog.ts"
-import * as extensions from "./extensions.ts"
-import * as failpoints from "./failpoints.ts"
-import * as lakebase from "./lakebase.ts"
-import * as lfc from "./lfc.ts"
-import * as lifecycle from "./lifecycle.ts"
-import * as probes from "./probes.ts"
-import * as promote from "./promote.ts"
-import * as refresh from "./refresh.ts"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Layer from "effect/Layer"
+import { External, Internal } from "../api/Api.ts"
+import * as middleware from "../server/middleware.ts"
+import { catalog } from "./catalog.ts"
+import { internal } from "./internal.ts"
+import { lfc } from "./lfc.ts"
+import { lifecycle } from "./lifecycle.ts"
+import { probes } from "./probes.ts"
 
-export const routes = [
-  ...lifecycle.routes,
-  ...probes.routes,
-  ...activity.routes,
-  ...autoscaling.routes,
-  ...catalog.routes,
-  ...extensions.routes,
-  ...failpoints.routes,
-  ...lakebase.routes,
-  ...lfc.routes,
-  ...promote.routes,
-  ...refresh.routes
-]
+/** The library's services for files and etags, which nobody asks for here. */
+const unused = HttpServer.layerServices
 
-/** What the handlers need from the layers. */
-export type Requirements = Needs<typeof routes>
+export const externalRoutes = HttpRouter.toHttpEffect(
+  HttpApiBuilder.layer(External).pipe(
+    Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc)),
+    Layer.provide(Layer.merge(middleware.layer, unused))
+  )
+)
+
+export const internalRoutes = HttpRouter.toHttpEffect(
+  HttpApiBuilder.layer(Internal).pipe(Layer.provide(internal), Layer.provide(Layer.merge(middleware.layerOpen, unused)))
+)

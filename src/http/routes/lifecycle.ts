@@ -1,22 +1,26 @@
 /**
- * What the compute is, giving it a spec, ending it.
+ * What the compute is, giving it a spec, promoting it, ending it.
  */
 import * as Effect from "effect/Effect"
-import type { JwkSet } from "../../domain/spec/ComputeConfig.ts"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { ConfigurationRequest, type JwkSet, PromoteConfig } from "../../domain/spec/ComputeConfig.ts"
 import { format } from "../../domain/spec/Lsn.ts"
+import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
-import { ComputeState } from "../../layers/compute/ComputeState.ts"
-import { Metrics } from "../../layers/observe/Metrics.ts"
+import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
+import { Monitor } from "../../layers/observe/Monitor.ts"
+import { Promotion } from "../../programs/run/background/promote.ts"
 import { configure } from "../../programs/run/configure.ts"
 import { reasonsAgainstStopping } from "../../programs/run/idle.ts"
+import * as lakebase from "../../programs/start/lakebase.ts"
 import { type Terminated, terminate } from "../../programs/stop/terminate.ts"
-import * as api from "../api/lifecycle.ts"
-import type { Request } from "../server/Request.ts"
-import { empty, json, orStatus, plain, type Response, refuse, route } from "../server/Route.ts"
+import { External } from "../api/Api.ts"
+import { BadRequest, Failed, InUse, WrongStatus } from "../api/Refusal.ts"
+import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers.ts"
+import type { Sent } from "../server/Request.ts"
 import { statusBody } from "../server/statusBody.ts"
 import { statusDetail } from "../server/statusDetail.ts"
-
-const EXPOSITION = "text/plain; version=0.0.4"
 
 const terminated = (result: Terminated): Response =>
   result._tag === "Leaving"
@@ -30,38 +34,51 @@ const unlessUsed = (seconds: number) =>
   Effect.flatMap(reasonsAgainstStopping(seconds), ({ activity, reasons }) =>
     reasons.length === 0
       ? Effect.void
-      : refuse(409, `the compute is in use: ${reasons.join(", ")}`, { reasons, activity: { ...activity } })
+      : Effect.fail(InUse.make({ error: `the compute is in use: ${reasons.join(", ")}`, reasons, activity }))
   )
 
 /** Keys can so be renewed while a compute runs. */
-const adoptKeys = ({ headers }: Request, jwks: JwkSet) =>
-  Effect.flatMap(Authorization, ({ adopt }) => adopt(headers.authorization, jwks))
+const adoptKeys = ({ message }: Sent, jwks: JwkSet) =>
+  Effect.flatMap(Authorization, ({ adopt }) => adopt(message.headers.authorization, jwks))
 
-export const routes = [
-  route(api.status, () => Effect.map(state, (now) => json(200, statusBody(now)))),
-  route(api.statusDetail, () => Effect.map(statusDetail, (detail) => json(200, detail))),
-  route(api.metrics, () =>
-    Effect.map(
-      Effect.flatMap(Metrics, ({ render }) => render),
-      (text) => plain(200, EXPOSITION, text)
+const promote = (body: PromoteConfig) =>
+  Effect.gen(function* () {
+    const spec = yield* orRefuse(BadRequest)(resultInSlices(parseSteps(body.spec)))
+    const current = yield* state
+    if (current.spec === null) {
+      return yield* orRefuse(WrongStatus)(Effect.fail(new InvalidStatus({ status: current.status })))
+    }
+    const promotion = yield* Promotion
+    const result = yield* promotion.promote({ spec, walFlushLsn: body.wal_flush_lsn })
+    return json(result.status === "completed" ? 200 : 500, result)
+  })
+
+export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) =>
+  handlers
+    .handleAll({
+      status: () => Effect.map(state, statusBody),
+      status_detail: () => statusDetail,
+      activity: () => Effect.flatMap(Monitor, (monitor) => monitor.activity),
+      metrics_json: () => Effect.map(state, ({ metrics }) => metrics),
+      terminate: ({ query: { if_idle, mode } }) =>
+        (if_idle === undefined ? Effect.void : unlessUsed(if_idle)).pipe(
+          Effect.andThen(terminate(mode ?? "fast")),
+          Effect.map(terminated),
+          orRefuse(WrongStatus)
+        ),
+      hadron_liveness_probe: () => lakebase.livenessProbe.pipe(Effect.as("ok" as const), orRefuse(Failed))
+    })
+    .handleRaw("configure", ({ endpoint }) =>
+      withBody(ConfigurationRequest, endpoint, (body, request) =>
+        configure(body.spec, adoptKeys(request, body.compute_ctl_config.jwks)).pipe(
+          Effect.map(statusBody),
+          Effect.catchTags({
+            InvalidSpec: ({ message }) => refuse(BadRequest, message),
+            InvalidStatus: ({ message }) => refuse(WrongStatus, message)
+          }),
+          orRefuse(Failed)
+        )
+      )
     )
-  ),
-  route(api.metricsJson, () => Effect.map(state, ({ metrics }) => json(200, metrics))),
-  route(api.configure, ({ body, request }) =>
-    configure(body.spec, adoptKeys(request, body.compute_ctl_config.jwks)).pipe(
-      Effect.map((configured) => json(200, statusBody(configured))),
-      Effect.catchTags({
-        InvalidSpec: ({ message }) => refuse(400, message),
-        InvalidStatus: ({ message }) => refuse(412, message)
-      }),
-      orStatus(500)
-    )
-  ),
-  route(api.terminate, ({ query }) =>
-    (query === null || query.if_idle === null ? Effect.void : unlessUsed(query.if_idle)).pipe(
-      Effect.andThen(terminate(query?.mode ?? "fast")),
-      Effect.map(terminated),
-      orStatus(412)
-    )
-  )
-]
+    .handleRaw("promote", ({ endpoint }) => withBody(PromoteConfig, endpoint, promote))
+)

@@ -5,13 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
 import { decodeSteps } from "../../domain/json/Decode.ts"
 import type { Steps } from "../../domain/json/Json.ts"
 import { utf8Steps } from "../../domain/json/Utf8.ts"
 import { inSlices } from "../../layers/compute/clock/Slices.ts"
-import type { BodySchema } from "../api/Endpoint.ts"
 import { Rejection } from "./Rejection.ts"
-import type { Request } from "./Request.ts"
+import type { Sent } from "./Request.ts"
 
 /** `application/json` or `application/<x>+json`, with or without parameters. */
 const JSON_TYPE = /^\s*application\/(?:json|[^\s;,/]+\+json)\s*(?:;|$)/i
@@ -22,7 +22,7 @@ const syntax = (reason: string) =>
 const shape = (reason: string) =>
   new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
 
-function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Result.Result<B, Rejection>> {
+function* parse<B>(schema: Schema.Codec<B, unknown>, bytes: Uint8Array): Steps<Result.Result<B, Rejection>> {
   const text = yield* utf8Steps(bytes)
   if (text === undefined) return Result.fail(syntax("invalid unicode code point"))
   return Result.mapError(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
@@ -31,7 +31,11 @@ function* parse<B>(schema: BodySchema<B>, bytes: Uint8Array): Steps<Result.Resul
 }
 
 /** The body as a value of `schema`. Anything behind the JSON value is ignored. */
-export const decodeBody = <B>(schema: BodySchema<B>, limit: number, request: Request): Effect.Effect<B, Rejection> =>
-  JSON_TYPE.test(request.headers["content-type"] ?? "")
+export const decodeBody = <B>(
+  schema: Schema.Codec<B, unknown>,
+  limit: number,
+  request: Sent
+): Effect.Effect<B, Rejection> =>
+  JSON_TYPE.test(request.message.headers["content-type"] ?? "")
     ? request.body(limit, (bytes) => Effect.flatMap(inSlices(parse(schema, bytes)), Effect.fromResult))
     : notJson

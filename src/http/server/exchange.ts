@@ -5,9 +5,9 @@ import { randomUUID } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Response } from "./answers.ts"
 import type { Bodies } from "./bodies.ts"
-import type { Request } from "./Request.ts"
-import type { Response } from "./Route.ts"
+import type { Sent } from "./Request.ts"
 
 const ignore = () => {}
 
@@ -22,7 +22,7 @@ const requestId = (message: IncomingMessage): string => {
 const originForm = (url: string): string =>
   url.startsWith("/") ? url : url.replace(/^[a-z]+:\/\/[^/?#]*(?=[/?]|$)/i, "")
 
-export const requestOf = (message: IncomingMessage, answer: ServerResponse, bodies: Bodies): Request => {
+export const requestOf = (message: IncomingMessage, answer: ServerResponse, bodies: Bodies): Sent => {
   const url = originForm(message.url ?? "/")
   const mark = url.indexOf("?")
   return {
@@ -30,7 +30,7 @@ export const requestOf = (message: IncomingMessage, answer: ServerResponse, bodi
     url,
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? undefined : url.slice(mark + 1),
-    headers: message.headers,
+    message,
     id: requestId(message),
     body: (limit, use) => bodies.read(message, answer, limit, use)
   }
@@ -67,10 +67,10 @@ const headersOf = (response: Response, id: string): Array<string> => {
 /** A head goes out in the encoding of the text behind it; bytes of an id that are no ASCII come back as they came before bytes. */
 const PLAIN = /^[\0-\x7f]*$/
 
-const bytesOf = ({ body }: Response): string | Uint8Array | undefined =>
-  body._tag === "Uint8Array" || (body._tag === "Raw" && typeof body.body === "string")
-    ? (body.body as string | Uint8Array)
-    : undefined
+const bytesOf = ({ body }: Response): string | Uint8Array | undefined => {
+  if (body._tag === "Uint8Array") return body.text ?? body.body
+  return body._tag === "Raw" && typeof body.body === "string" ? body.body : undefined
+}
 
 /** Sends what is complete; false when it is not, or cannot be sent any more. */
 export const sendNow = (target: ServerResponse, response: Response, id: string, withBody: boolean): boolean => {

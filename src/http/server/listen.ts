@@ -6,7 +6,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Connections } from "../../layers/http/connections/Connections.ts"
-import type { Audience } from "../api/Endpoint.ts"
+import type { Audience } from "../api/traits.ts"
 
 /** Somebody else has the port. */
 export class PortInUse extends Data.TaggedError("PortInUse")<{ readonly server: Audience; readonly port: number }> {

@@ -5,15 +5,19 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Scope from "effect/Scope"
-import type { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import type { Metrics } from "../../layers/observe/Metrics.ts"
-import type { Audience } from "../api/Endpoint.ts"
+import type { Audience } from "../api/traits.ts"
+import { json } from "./answers.ts"
 import * as Bodies from "./bodies.ts"
-import { dispatch } from "./dispatch.ts"
+import { type App, dispatch } from "./dispatch.ts"
 import { requestOf, send, sendNow } from "./exchange.ts"
-import { json, type Route } from "./Route.ts"
-import { table } from "./router.ts"
+import { Request } from "./Request.ts"
+import type { Table } from "./table.ts"
+
+/** What a handler needs besides its request. */
+export type Needs<R> = Exclude<Exclude<Exclude<R, HttpServerRequest>, Request>, Scope.Scope>
 
 export interface Requests {
   readonly handler: RequestListener
@@ -32,27 +36,28 @@ const leaving = json(503, { error: "compute_ctl is shutting down" })
 const busy = json(503, { error: "too many requests are under way" })
 
 export const make = <R>(
-  routes: ReadonlyArray<Route<R>>,
+  app: App<R>,
+  find: Table,
   server: Audience
-): Effect.Effect<Requests, never, Exclude<R, Scope.Scope> | Authorization | Metrics> =>
-  Effect.map(Effect.context<Exclude<R, Scope.Scope> | Authorization | Metrics>(), (context) => {
-    const find = table(routes, server)
+): Effect.Effect<Requests, never, Needs<R> | Metrics> =>
+  Effect.map(Effect.context<Needs<R> | Metrics>(), (context) => {
     const runFork = Effect.runForkWith(context)
     const bodies = Bodies.make()
     const active = new Set<Fiber.Fiber<void>>()
 
     const handler = (message: IncomingMessage, target: ServerResponse): void => {
       const request = requestOf(message, target, bodies)
-      const match = find(request.path)
+      const resource = find(request.path)
       const withBody = request.method !== "HEAD"
-      const endpoint = match?.resource.methods.get(request.method)?.endpoint
-      if (active.size >= MAX_ACTIVE && endpoint?.quiet !== true) {
+      const route = resource?.methods.get(request.method)
+      if (active.size >= MAX_ACTIVE && route?.quiet !== true) {
         sendNow(target, busy, request.id, withBody)
         return
       }
       const fiber = runFork(
-        dispatch(match, request, server).pipe(
+        dispatch(app, resource, request, server).pipe(
           Effect.flatMap((response) => send(target, response, request.id, withBody)),
+          Effect.provideService(Request, request),
           Effect.scoped
         )
       )
@@ -62,7 +67,7 @@ export const make = <R>(
         active.delete(fiber)
         if (exit._tag === "Failure") sendNow(target, leaving, request.id, withBody)
       })
-      if (endpoint?.onDisconnect !== "cancel") return
+      if (route?.cancelled !== true) return
       target.once("close", () => {
         if (!target.writableFinished) fiber.interruptUnsafe()
       })

@@ -4,16 +4,23 @@
  *
  * Source: `compute_tools/src/http/server.rs`.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import { Options } from "../../layers/compute/Options.ts"
 import * as Connections from "../../layers/http/connections/Connections.ts"
 import type { Metrics } from "../../layers/observe/Metrics.ts"
 import { Readiness } from "../../layers/postgres/Readiness.ts"
-import type { Audience } from "../api/Endpoint.ts"
-import { type Requirements, routes } from "../routes/all.ts"
+import { External, Internal } from "../api/Api.ts"
+import { type Audience, Quiet } from "../api/traits.ts"
+import { externalRoutes, internalRoutes } from "../routes/all.ts"
+import type { App } from "./dispatch.ts"
 import {
   bind,
   type CannotListen,
@@ -23,8 +30,8 @@ import {
   type PortInUse,
   type Serving
 } from "./listen.ts"
-import type { Route } from "./Route.ts"
 import * as Requests from "./requests.ts"
+import { endpointsOf, table } from "./table.ts"
 
 export { CannotListen, PortInUse } from "./listen.ts"
 
@@ -71,23 +78,29 @@ const announce = (audience: Audience, bound: ReadonlyArray<Listener>): Effect.Ef
   ).pipe(Effect.as({ port: bound[0]?.port ?? 0, addresses }))
 }
 
-/** The routes of one audience, served until the scope closes. */
-export const serveRoutes = <R>(
-  audience: Audience,
-  all: ReadonlyArray<Route<R>>
-): Effect.Effect<
-  Listening,
-  PortInUse | CannotListen,
-  Exclude<R, Scope.Scope> | Authorization | Metrics | Options | Scope.Scope
-> =>
+/** What a server was begun under: a request has its own. */
+const unbegun = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.makeUnsafe(
+    new Map(
+      [...context.mapUnsafe].filter(
+        ([key]) => key !== Tracer.ParentSpan.key && key !== References.CurrentLogAnnotations.key
+      )
+    )
+  )
+
+/** An API with what answers it, served until the scope closes. */
+export const serveApi = <Id extends Audience, Groups extends HttpApiGroup.Constraint, R, R2>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  routes: Effect.Effect<App<R>, never, R2>
+): Effect.Effect<Listening, PortInUse | CannotListen, Requests.Needs<R> | R2 | Metrics | Options | Scope.Scope> =>
   Effect.gen(function* () {
+    const audience = api.identifier
     yield* Effect.logInfo(`Launching the ${audience} server`)
     const options = yield* Options
-    const probes = all.flatMap(({ endpoint }) =>
-      endpoint.quiet && endpoint.server === audience ? [endpoint.path] : []
-    )
+    const probes = endpointsOf(api).flatMap(({ annotations, path }) => (Context.get(annotations, Quiet) ? [path] : []))
     const connections = yield* Connections.make({ server: audience, limit: MAX_CONNECTIONS, probes })
-    const serving = { ...(yield* Requests.make(all, audience)), connections }
+    const app = yield* Effect.updateContext(routes, unbegun<R2>)
+    const serving = { ...(yield* Requests.make(app, table(api), audience)), connections }
     // Dual stack: some clusters have IPv6 only, some machines have none.
     const bound =
       audience === "external"
@@ -96,18 +109,11 @@ export const serveRoutes = <R>(
     return yield* announce(audience, bound)
   })
 
-export const serveExternal = serveRoutes<Requirements>("external", routes).pipe(
+export const serveExternal = serveApi(External, externalRoutes).pipe(
   Effect.provide(Layer.merge(Authorization.layer, Readiness.layer))
 )
 
-export const serveInternal = serveRoutes<Requirements>("internal", routes).pipe(
-  // No route of this server asks for it.
-  Effect.provide(Readiness.layer),
-  Effect.provideService(
-    Authorization,
-    Authorization.of({ check: () => Effect.succeed(null), adopt: () => Effect.void, keys: Effect.succeed([]) })
-  )
-)
+export const serveInternal = serveApi(Internal, internalRoutes)
 
 /** Both servers until the scope closes. Fails when one cannot listen. */
 export const serve = Effect.all({ external: serveExternal, internal: serveInternal })

@@ -7,11 +7,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 import { parseTraceParent } from "../../domain/observe/TraceContext.ts"
-import type { Request } from "./Request.ts"
-import type { Response } from "./Route.ts"
+import type { Response } from "./answers.ts"
+import type { Sent } from "./Request.ts"
 
 /** No header goes into the attributes: one of them is the token. */
-const attributesOf = (request: Request): Record<string, string> => ({
+const attributesOf = (request: Sent): Record<string, string> => ({
   "http.request.method": request.method,
   "network.protocol.name": "http",
   "network.protocol.version": "1.1",
@@ -22,8 +22,8 @@ const attributesOf = (request: Request): Record<string, string> => ({
 /** Spans that nobody collects are not made: the tracer that is there by default drops them. */
 const uncollected = Context.get(Context.empty(), Tracer.Tracer)
 
-const underSpan = <E, R>(request: Request, effect: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> => {
-  const parent = parseTraceParent(String(request.headers["traceparent"] ?? ""))
+const underSpan = <E, R>(request: Sent, effect: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> => {
+  const parent = parseTraceParent(String(request.message.headers["traceparent"] ?? ""))
   return Effect.useSpan(
     "HTTP",
     {
@@ -40,6 +40,6 @@ const underSpan = <E, R>(request: Request, effect: Effect.Effect<Response, E, R>
 }
 
 export const traced =
-  (request: Request) =>
+  (request: Sent) =>
   <E, R>(effect: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
     Effect.flatMap(Tracer.Tracer, (tracer) => (tracer === uncollected ? effect : underSpan(request, effect)))

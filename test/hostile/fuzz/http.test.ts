@@ -4,7 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
-import { routes } from "../../../src/http/routes/all.ts"
+import { External, Internal } from "../../../src/http/api/Api.ts"
+import { endpointsOf } from "../../../src/http/server/table.ts"
 import { connect, eventually, statuses } from "../../rig/clients.ts"
 import { type Compute, type ComputeOptions, startCompute } from "../../rig/compute.ts"
 import { startFakeEmulator } from "../../rig/emulator.ts"
@@ -31,8 +32,8 @@ const bodies = [
 ]
 const types = ["application/json", "application/json; charset=utf-8", "text/plain", "application/x+json", ""]
 
-const targets = routes
-  .map(({ endpoint: { method, path } }) => [method, path.replaceAll(/:\w+/g, "x")] as const)
+const targets = [...endpointsOf(External), ...endpointsOf(Internal)]
+  .map(({ method, path }) => [method, path.replaceAll(/:\w+/g, "x")] as const)
   .filter(([, path]) => !ENDS.some((end) => path.startsWith(end)))
 
 const oddTargets = [

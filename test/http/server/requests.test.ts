@@ -5,8 +5,6 @@ import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { httpRequestSeconds } from "../../../src/domain/observe/MetricFamilies.ts"
-import { endpoint } from "../../../src/http/api/Endpoint.ts"
-import { route } from "../../../src/http/server/Route.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import * as rig from "../rig.ts"
@@ -96,13 +94,9 @@ describe("the log", () => {
 
   it.live("calls a failed request failed", () => {
     const lines: Array<rig.Line> = []
-    const broken = route(
-      endpoint("broken", { method: "GET", path: "/broken", auth: false, summary: "", rejections: "text" }),
-      () => Effect.die(new Error("no such thing"))
-    )
     return Effect.gen(function* () {
-      const { external } = yield* rig.serveAll([broken])
-      const answer = yield* rig.ask({ port: external.port, path: "/broken" })
+      const { external } = yield* rig.serveAll({ get: Effect.die(new Error("no such thing")) })
+      const answer = yield* rig.ask({ port: external.port, path: "/extra" })
       assert.strictEqual(answer.status, 500)
       assert.strictEqual(answer.body, '{"error":"internal error"}')
       const failed = lines.find(({ message }) => message === "response failed")

@@ -30,7 +30,7 @@ const occupied = (host: string) =>
   ).pipe(Effect.map((server) => (server.address() as net.AddressInfo).port))
 
 /** The servers in a scope of their own. */
-const closable = (more: Parameters<typeof rig.serveAll>[0] = []) =>
+const closable = (more: rig.More = {}) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const servers = yield* Scope.provide(rig.serveAll(more), scope)
@@ -141,8 +141,8 @@ describe("connections", () => {
   it.live("a request at work is answered before the end", () =>
     served(
       Effect.gen(function* () {
-        const { close, external } = yield* closable([rig.slow(200, () => undefined)])
-        const answer = yield* Effect.forkChild(rig.ask({ port: external.port, method: "POST", path: "/slow" }))
+        const { close, external } = yield* closable({ post: rig.slow(200, () => undefined) })
+        const answer = yield* Effect.forkChild(rig.ask({ port: external.port, method: "POST", path: "/extra" }))
         yield* Effect.sleep("50 millis")
         assert.isBelow(yield* elapsed(close), 5000)
         assert.strictEqual((yield* Fiber.join(answer)).body, '"done"')
@@ -153,8 +153,8 @@ describe("connections", () => {
   it.live("one that would take for ever is told that we leave", () =>
     served(
       Effect.gen(function* () {
-        const { close, external } = yield* closable([rig.slow(60_000, () => undefined)])
-        const answer = yield* Effect.forkChild(rig.ask({ port: external.port, method: "POST", path: "/slow" }))
+        const { close, external } = yield* closable({ post: rig.slow(60_000, () => undefined) })
+        const answer = yield* Effect.forkChild(rig.ask({ port: external.port, method: "POST", path: "/extra" }))
         yield* Effect.sleep("50 millis")
         assert.isBelow(yield* elapsed(close), 10_000)
         assert.strictEqual((yield* Fiber.join(answer)).status, 503)
@@ -168,12 +168,12 @@ describe("a client that goes away", () => {
     served(
       Effect.gen(function* () {
         let done = false
-        const { external } = yield* rig.serveAll([
-          rig.slow(150, () => {
+        const { external } = yield* rig.serveAll({
+          post: rig.slow(150, () => {
             done = true
           })
-        ])
-        yield* rig.ask({ port: external.port, method: "POST", path: "/slow" }).pipe(Effect.timeoutOption("50 millis"))
+        })
+        yield* rig.ask({ port: external.port, method: "POST", path: "/extra" }).pipe(Effect.timeoutOption("50 millis"))
         yield* Effect.sleep("250 millis")
         assert.isTrue(done)
       })
@@ -187,8 +187,8 @@ describe("a client that goes away", () => {
         const finished = () => {
           done = true
         }
-        const { external } = yield* rig.serveAll([rig.slow(150, finished, "GET")])
-        yield* rig.ask({ port: external.port, path: "/slow" }).pipe(Effect.timeoutOption("50 millis"))
+        const { external } = yield* rig.serveAll({ get: rig.slow(150, finished) })
+        yield* rig.ask({ port: external.port, path: "/extra" }).pipe(Effect.timeoutOption("50 millis"))
         yield* Effect.sleep("250 millis")
         assert.isFalse(done)
       })
@@ -199,10 +199,10 @@ describe("a client that goes away", () => {
     served(
       Effect.gen(function* () {
         const stopped = yield* Deferred.make<void>()
-        const { external } = yield* rig.serveAll([
-          rig.endless(() => Effect.runSync(Deferred.succeed(stopped, undefined)))
-        ])
-        yield* rig.ask({ port: external.port, path: "/endless" }).pipe(Effect.timeoutOption("100 millis"))
+        const { external } = yield* rig.serveAll({
+          get: rig.endless(() => Effect.runSync(Deferred.succeed(stopped, undefined)))
+        })
+        yield* rig.ask({ port: external.port, path: "/extra" }).pipe(Effect.timeoutOption("100 millis"))
         yield* Deferred.await(stopped).pipe(Effect.timeout("2 seconds"))
       })
     )
@@ -212,12 +212,12 @@ describe("a client that goes away", () => {
     served(
       Effect.gen(function* () {
         let began = false
-        const { external } = yield* rig.serveAll([
-          rig.endless(() => {
+        const { external } = yield* rig.serveAll({
+          get: rig.endless(() => {
             began = true
           })
-        ])
-        const answer = yield* rig.ask({ port: external.port, method: "HEAD", path: "/endless" })
+        })
+        const answer = yield* rig.ask({ port: external.port, method: "HEAD", path: "/extra" })
         assert.deepStrictEqual([answer.status, answer.body], [200, ""])
         assert.isFalse(began)
       })

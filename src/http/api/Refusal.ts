@@ -1,0 +1,92 @@
+/**
+ * What is answered instead of a success. On the wire it is `{"error": text}`, and the status tells which one; a client gets
+ * it with a tag.
+ */
+
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Activity } from "./Activity.ts"
+
+const refusal = <const Tag extends string>(tag: Tag, status: number, description: string) =>
+  Schema.Struct({ error: Schema.String }).pipe(
+    Schema.decodeTo(
+      Schema.Struct({ _tag: Schema.tag(tag), error: Schema.String }),
+      SchemaTransformation.transform({
+        decode: ({ error }) => ({ _tag: tag, error }),
+        encode: ({ error }) => ({ error })
+      })
+    ),
+    HttpApiSchema.status(status),
+    Schema.annotate({ description })
+  )
+
+/** A refusal as text instead of JSON. */
+const textRefusal = <const Tag extends string>(tag: Tag, status: number, description: string) =>
+  Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.Struct({ _tag: Schema.tag(tag), error: Schema.String }),
+      SchemaTransformation.transform({
+        decode: (error) => ({ _tag: tag, error }),
+        encode: ({ error }) => error
+      })
+    ),
+    HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }),
+    HttpApiSchema.status(status),
+    Schema.annotate({ description })
+  )
+
+export const BadRequest = refusal("BadRequest", 400, "The request, or the spec in it, is not valid")
+export const Unauthorized = refusal("Unauthorized", 401, "The token was not signed with a key of this compute")
+export const Forbidden = refusal("Forbidden", 403, "The token is for another compute")
+export const NotFound = refusal("NotFound", 404, "There is no such thing")
+export const TooSlow = refusal("TooSlow", 408, "The body took too long while others waited")
+export const Conflict = refusal("Conflict", 409, "Something else has to happen first")
+export const WrongStatus = refusal("WrongStatus", 412, "The compute's status does not allow it")
+export const TooLarge = refusal("TooLarge", 413, "The body is too large")
+export const NotJson = refusal("NotJson", 415, "The body is not announced as JSON")
+export const WrongShape = refusal("WrongShape", 422, "The body is JSON of another shape")
+export const UnderWay = refusal("UnderWay", 429, "It is being done already")
+export const Failed = refusal("Failed", 500, "It failed")
+export const Unavailable = refusal("Unavailable", 503, "There are too many requests, or compute_ctl is shutting down")
+
+/** What may become of a body before anybody looks at what it says. */
+export const ofBody = [BadRequest, TooSlow, TooLarge, NotJson, WrongShape] as const
+
+/** As `ofBody`, in the library's own words. */
+export const ofBodyAsText = [
+  textRefusal("BadRequest", 400, "The body is not JSON"),
+  textRefusal("TooSlow", 408, "The body took too long while others waited"),
+  textRefusal("TooLarge", 413, "The body is too large"),
+  textRefusal("NotJson", 415, "The body is not announced as JSON"),
+  textRefusal("WrongShape", 422, "The body is JSON of another shape")
+] as const
+
+export const OfQuery = textRefusal("BadRequest", 400, "The query is not valid")
+
+/** Who or what uses a compute that was to stop only when idle. */
+export const InUse = Schema.Struct({
+  error: Schema.String,
+  reasons: Schema.Array(Schema.String),
+  activity: Activity
+}).pipe(
+  Schema.decodeTo(
+    Schema.Struct({
+      _tag: Schema.tag("InUse"),
+      error: Schema.String,
+      reasons: Schema.Array(Schema.String),
+      activity: Schema.toType(Activity)
+    }),
+    SchemaTransformation.transform({
+      decode: (members) => ({ _tag: "InUse" as const, ...members }),
+      encode: ({ _tag, ...members }) => members
+    })
+  ),
+  HttpApiSchema.status(409),
+  Schema.annotate({ description: "The compute is in use" })
+)
+
+export type Refusal = { readonly _tag: string; readonly error: string }
+
+export const isRefusal = (value: unknown): value is Refusal =>
+  typeof value === "object" && value !== null && "error" in value && typeof value.error === "string"
