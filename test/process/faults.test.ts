@@ -44,12 +44,10 @@ describe("a basebackup", () => {
     "refused for good is asked for once",
     () =>
       Effect.gen(function* () {
-        for (const action of [{ do: "denied" }, { do: "missing" }] as const) {
-          const { emulator, compute } = yield* among([{ peer: "pageserver", action }])
-          const failed = yield* compute.waitFor("failed", seconds(5))
-          assert.match(String(failed["error"]), /failed to get basebackup@0\/1800000/)
-          assert.strictEqual(basebackups(emulator), 1)
-        }
+        const { emulator, compute: denied } = yield* among([{ peer: "pageserver", action: { do: "denied" } }])
+        const failed = yield* denied.waitFor("failed", seconds(5))
+        assert.match(String(failed["error"]), /failed to get basebackup@0\/1800000/)
+        assert.strictEqual(basebackups(emulator), 1)
         const { compute } = yield* overGrpc([{ peer: "grpc", action: { do: "denied" } }])
         assert.include(String((yield* compute.waitFor("failed", seconds(5)))["error"]), "Permission denied")
       }),
@@ -82,6 +80,18 @@ describe("a basebackup", () => {
             ),
           { concurrency: 2 }
         )
+      }),
+    LIMIT
+  )
+
+  it.live(
+    "of a timeline that is attached late comes when it is there",
+    () =>
+      Effect.gen(function* () {
+        const { emulator, compute } = yield* among([{ peer: "pageserver", times: 3, action: { do: "missing" } }])
+        yield* compute.waitFor("running", seconds(15))
+        assert.deepStrictEqual(emulator.world.faults, [])
+        assert.match(compute.log(), /Failed to get basebackup: .*Not found: Timeline .* was not found/)
       }),
     LIMIT
   )

@@ -3,15 +3,22 @@
  *
  * Source: `compute_tools/src/compute.rs` (`get_basebackup`).
  */
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { basebackupBytes, basebackupSeconds } from "../../domain/observe/MetricFamilies.ts"
 import { format, type Lsn } from "../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
+import { nextPause, RETRIES } from "../../domain/storage/BasebackupTries.ts"
+import { basebackupEndpoint, inWords } from "../../domain/storage/PageserverEndpoint.ts"
+import type { Healing } from "../../domain/storage/PageserverFault.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { retrying } from "../../layers/compute/retrying.ts"
 import { type WaitExpired, Waits } from "../../layers/compute/Waits.ts"
 import { Metrics } from "../../layers/observe/Metrics.ts"
 import {
@@ -25,8 +32,6 @@ import {
   type RequestBasebackup
 } from "../../layers/storage/pageserver/Pageserver.ts"
 
-/** Further tries after the first. */
-const RETRIES = 10
 const RETRIES_VARIABLE = "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"
 /** For all tries together; a single one is ended by its connection when nothing comes any more. */
 const LIMIT = "20 minutes"
@@ -39,13 +44,38 @@ export class BasebackupFailed extends Data.TaggedError("BasebackupFailed")<{
 
 type Requirements = Pageserver | DataDirectory | ComputeState | Metrics | Waits
 
-/** Milliseconds before the try that follows failure number `failures`, counted from 0: 500, 750, 1125, 1687, ... */
-export const pauseAfter = (failures: number): number => Math.floor(500 * 1.5 ** failures)
-
-const retries = Effect.sync(() => {
+/** The bound that a test has set; null for the usual one. */
+const givenRetries = Effect.sync(() => {
   const given = process.env[RETRIES_VARIABLE]
-  return given !== undefined && /^\d{1,5}$/.test(given) ? Number(given) : RETRIES
+  return given !== undefined && /^\d{1,5}$/.test(given) ? Number(given) : null
 })
+
+type Failure = PageserverFailed | BadBasebackup | DataDirectoryFailed
+
+const healingOf = (error: Failure): Healing =>
+  error._tag === "PageserverFailed"
+    ? error.healing
+    : error._tag === "DataDirectoryFailed" && error.permanent === true
+      ? "never"
+      : "passing"
+
+/** When the next try follows, by what the tries before it met. */
+const policy = Schedule.fromStepWithMetadata(
+  Effect.sync(() => {
+    let row = { length: 0, since: 0 }
+    return ({ attempt, input, now }: Schedule.InputMetadata<Failure>) => {
+      const healing = healingOf(input)
+      row = {
+        length: healing === "attaching" ? row.length + 1 : 0,
+        since: row.length === 0 ? now : row.since
+      }
+      const pause = nextPause({ healing, failures: attempt, inRow: row.length, rowMillis: now - row.since })
+      return pause === null
+        ? Cause.done(undefined)
+        : Effect.succeed<[undefined, Duration.Duration]>([undefined, Duration.millis(pause)])
+    }
+  })
+)
 
 /** One try: request, receive, unpack. Its figures replace those of the tries before. */
 const attempt = (request: RequestBasebackup, lsn: Lsn) =>
@@ -70,20 +100,23 @@ const attempt = (request: RequestBasebackup, lsn: Lsn) =>
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
   })
 
-const withRetries = (request: RequestBasebackup, lsn: Lsn) =>
+const withRetries = (spec: ParsedSpec, request: RequestBasebackup, lsn: Lsn) =>
   Effect.gen(function* () {
-    const most = yield* retries
-    for (let failures = 0; ; failures++) {
-      const tried = yield* Effect.result(attempt(request, lsn))
-      if (tried._tag === "Success") return
-      const error = tried.failure
-      const final =
-        (error._tag === "PageserverFailed" && !error.transient) ||
-        (error._tag === "DataDirectoryFailed" && error.permanent === true)
-      if (final || failures >= most) return yield* error
-      yield* Effect.logWarning(`Failed to get basebackup: ${error.message} (attempt ${failures}/${most})`)
-      yield* Effect.sleep(pauseAfter(failures))
-    }
+    const given = yield* givenRetries
+    const whom = Result.match(basebackupEndpoint(spec.pageserver), {
+      onFailure: () => "pageserver",
+      onSuccess: (endpoint) => inWords([endpoint])
+    })
+    yield* attempt(request, lsn).pipe(
+      retrying({
+        whom,
+        attempts: given === null ? null : given + 1,
+        schedule: policy,
+        passing: (error) => healingOf(error) !== "never",
+        failed: ({ error, failures }) =>
+          Effect.logWarning(`Failed to get basebackup: ${error.message} (attempt ${failures - 1}/${given ?? RETRIES})`)
+      })
+    )
   })
 
 /**
@@ -97,7 +130,7 @@ export const connectForBasebackup = (
     const pageserver = yield* Pageserver
     const request = yield* pageserver.connectEarly(spec)
     return (lsn) =>
-      Effect.flatMap(Waits, (waits) => waits.within("basebackup", LIMIT)(withRetries(request, lsn))).pipe(
+      Effect.flatMap(Waits, (waits) => waits.within("basebackup", LIMIT)(withRetries(spec, request, lsn))).pipe(
         Effect.mapError((cause) => new BasebackupFailed({ message: `failed to get basebackup@${format(lsn)}`, cause })),
         Effect.withSpan("get_basebackup", { attributes: { lsn: format(lsn) } })
       )

@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import type { PageserverConnectionInfo } from "../../../src/domain/spec/PageserverConnectionInfo.ts"
 import { status } from "../../../src/domain/storage/PageApi.ts"
 import { basebackupEndpoint, inWords, leaseEndpoints } from "../../../src/domain/storage/PageserverEndpoint.ts"
-import { isPermanentError, isPermanentStatus } from "../../../src/domain/storage/PageserverFault.ts"
+import { healingOfError, healingOfStatus } from "../../../src/domain/storage/PageserverFault.ts"
 
 type Urls = readonly [libpq: string | null, grpc: string | null]
 
@@ -86,26 +86,31 @@ describe("PageserverEndpoint", () => {
 
 describe("PageserverFault", () => {
   it.each([
-    ["XX000", "not found", true],
-    ["XX000", "JWT authentication error", true],
-    ["XX000", "Failed to parse lsn from zz: LsnParseError", true],
-    ["XX000", "invalid basebackup lsn: LSN 0/10 is earlier than latest GC cutoff 0/20", true],
-    ["XX000", "cannot parse query: dance", true],
-    ["28P01", "whatever", true],
-    ["XX000", "basebackup pageserver error: simulated", false],
-    ["XX000", "Timed out while waiting for WAL record at LSN 0/10 to arrive", false],
-    ["57P01", "shutdown", false],
-    ["08006", "reconnect", false]
-  ] as const)("%s %s: permanent %s", (sqlstate, text, permanent) => {
-    assert.strictEqual(isPermanentError(sqlstate, text), permanent)
+    ["XX000", "not found", "attaching"],
+    ["XX000", "Not found: Tenant df9c not found", "attaching"],
+    ["XX000", "Not found: Timeline a/b was not found", "attaching"],
+    ["XX000", "Not found: timeline is archived", "never"],
+    ["XX000", "JWT authentication error", "never"],
+    ["XX000", "Unauthorized: Tenant id mismatch. Permission denied", "never"],
+    ["XX000", "Failed to parse lsn from zz: LsnParseError", "never"],
+    ["XX000", "invalid basebackup lsn: LSN 0/10 is earlier than latest GC cutoff 0/20", "never"],
+    ["XX000", "cannot parse query: dance", "never"],
+    ["28P01", "whatever", "never"],
+    ["XX000", "basebackup pageserver error: simulated", "passing"],
+    ["XX000", "Timed out while waiting for WAL record at LSN 0/10 to arrive", "passing"],
+    ["57P01", "shutdown", "attaching"],
+    ["08006", "reconnect", "attaching"]
+  ] as const)("%s %s: %s", (sqlstate, text, healing) => {
+    assert.strictEqual(healingOfError(sqlstate, text), healing)
   })
 
   it("takes refusals for permanent and troubles of the server for transient", () => {
-    const permanent = Object.entries(status).flatMap(([name, code]) => (isPermanentStatus(code) ? [name] : []))
+    const permanent = Object.entries(status).flatMap(([name, code]) =>
+      healingOfStatus(code) === "never" ? [name] : []
+    )
     assert.deepStrictEqual(permanent.sort(), [
       "FAILED_PRECONDITION",
       "INVALID_ARGUMENT",
-      "NOT_FOUND",
       "PERMISSION_DENIED",
       "UNAUTHENTICATED",
       "UNIMPLEMENTED"

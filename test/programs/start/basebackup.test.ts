@@ -6,15 +6,19 @@ import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { fromBigInt } from "../../../src/domain/spec/Lsn.ts"
+import { nextPause, pauseAfter } from "../../../src/domain/storage/BasebackupTries.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
+import { Waits } from "../../../src/layers/compute/Waits.ts"
 import { BadBasebackup, DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Pageserver, PageserverFailed } from "../../../src/layers/storage/pageserver/Pageserver.ts"
-import { basebackup, pauseAfter } from "../../../src/programs/start/basebackup.ts"
+import { basebackup } from "../../../src/programs/start/basebackup.ts"
 import { basics, counter, fake, settle, spec } from "../fakes.ts"
 
+const PS = "postgresql://no_user@ps-1:6400"
 const LSN = fromBigInt(0x1800000n)
-const down = new PageserverFailed({ message: "db error: FATAL: shutdown", transient: true, code: "57P01" })
-const refused = new PageserverFailed({ message: "db error: ERROR: not found", transient: false, code: "XX000" })
+const down = new PageserverFailed({ message: "db error: FATAL: disk", healing: "passing", code: "58030" })
+const refused = new PageserverFailed({ message: "db error: ERROR: Unauthorized: x", healing: "never", code: "XX000" })
+const missing = new PageserverFailed({ message: "db error: ERROR: Not found: y", healing: "attaching", code: "XX000" })
 const cut = new BadBasebackup({ message: "the archive is cut off" })
 
 /** What each try meets: the pageserver's answer, the unpacking, or success after some milliseconds. */
@@ -87,9 +91,9 @@ describe("basebackup", () => {
       const { metrics } = yield* (yield* ComputeState).get
       assert.deepInclude(metrics, { basebackup_ms: 40, basebackup_bytes: 3, pageserver_connect_micros: 1004 })
       assert.deepStrictEqual(log, [
-        "WARN Failed to get basebackup: db error: FATAL: shutdown (attempt 0/10)",
+        "WARN Failed to get basebackup: db error: FATAL: disk (attempt 0/10)",
         "WARN Failed to get basebackup: the archive is cut off (attempt 1/10)",
-        "WARN Failed to get basebackup: db error: FATAL: shutdown (attempt 2/10)"
+        "WARN Failed to get basebackup: db error: FATAL: disk (attempt 2/10)"
       ])
       assert.include(yield* counter("compute_ctl_basebackup_bytes_total"), " 3")
     }).pipe(Effect.provide(layer))
@@ -118,6 +122,44 @@ describe("basebackup", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("asks for half a minute for what may be attached in a moment, and says so in the wait", () => {
+    const { layer, count, log } = world([missing])
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec({ pageserver_connstring: PS }), LSN)))
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.strictEqual(count(), 5)
+      const [wait] = yield* (yield* Waits).current
+      assert.include(wait?.detail, `pageserver ps-1:6400, attempt 6, last error: ${missing.message}`)
+      yield* TestClock.adjust("24900 millis")
+      yield* settle
+      const before = count()
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual((yield* Fiber.join(fiber)).cause.message, missing.message)
+      assert.strictEqual(count(), before + 1)
+      assert.match(log.at(-1) ?? "", /Failed to get basebackup: .*Not found/)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("gets what was attached late", () => {
+    const { layer, count } = world([missing, missing, missing, missing, 1])
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(basebackup(spec(), LSN))
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(count(), 5)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it("pauses for at most three seconds while something is attached", () => {
+    const pauses = Array.from({ length: 8 }, (_, at) =>
+      nextPause({ healing: "attaching", failures: 20, inRow: at + 1, rowMillis: 0 })
+    )
+    assert.deepStrictEqual(pauses, [500, 750, 1125, 1687, 2531, 3000, 3000, 3000])
+    assert.strictEqual(nextPause({ healing: "attaching", failures: 20, inRow: 9, rowMillis: 29_000 }), 1000)
+    assert.isNull(nextPause({ healing: "attaching", failures: 20, inRow: 9, rowMillis: 30_000 }))
+  })
+
   it.effect("tries as often as a test wants", () => {
     const { layer, count, log } = world([down])
     return Effect.gen(function* () {
@@ -136,7 +178,7 @@ describe("basebackup", () => {
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       assert.strictEqual(count(), 2)
-      assert.deepStrictEqual(log, ["WARN Failed to get basebackup: db error: FATAL: shutdown (attempt 0/1)"])
+      assert.deepStrictEqual(log, ["WARN Failed to get basebackup: db error: FATAL: disk (attempt 0/1)"])
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 

@@ -159,6 +159,15 @@ export const statement = (text: string, parameters: ReadonlyArray<Parameter>): B
   ])
 }
 
+/** The same for a server that describes nothing. */
+export const execution = (text: string): Buffer =>
+  Buffer.concat([
+    message("P", nothing, cstring(text), int16(0)),
+    message("B", nothing, nothing, int16(0), int16(0), int16(0)),
+    message("E", nothing, int32(0)),
+    message("S")
+  ])
+
 export const copyFail = (reason: string): Buffer => message("f", cstring(reason))
 
 export const query = (text: string): Buffer => message("Q", cstring(text))

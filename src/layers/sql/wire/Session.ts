@@ -13,6 +13,9 @@ import { unexpected, type WireFailed } from "./WireFailed.ts"
 
 export type Row = ReadonlyArray<string | null>
 
+/** How a command is sent: in one message, or parsed, bound and executed. Servers may give other errors. Default: simple. */
+export type Protocol = "simple" | "extended"
+
 export interface Session {
   /** What opening took, authentication included. */
   readonly connectMicros: number
@@ -21,14 +24,18 @@ export interface Session {
   /** The rows of a simple query. `stall`: milliseconds without a byte after which the connection counts as dead. */
   readonly query: (text: string, stall: number) => Effect.Effect<ReadonlyArray<Row>, WireFailed>
   /** The bytes of a COPY OUT, pulled as they are consumed; it ends where the command is complete, not where the copy is. */
-  readonly copyOut: (text: string, stall: number) => Effect.Effect<Stream.Stream<Uint8Array, WireFailed>, WireFailed>
+  readonly copyOut: (
+    text: string,
+    stall: number,
+    protocol?: Protocol
+  ) => Effect.Effect<Stream.Stream<Uint8Array, WireFailed>, WireFailed>
 }
 
 /** Of the rows of one answer: those asked for have one, of a few numbers. */
 const LARGEST_ANSWER = 1024 * 1024
 
-/** The answers of one command; a ReadyForQuery left over from the one before is passed by. */
-const answer = (inbox: Inbox): Effect.Effect<Frames.Frame, WireFailed> => nextFrame(inbox, "Z")
+/** The answers of one command; that it was parsed and bound, and a ReadyForQuery left over from the one before, is passed by. */
+const answer = (inbox: Inbox): Effect.Effect<Frames.Frame, WireFailed> => nextFrame(inbox, "Z12")
 
 const rowsOf = (inbox: Inbox): Effect.Effect<ReadonlyArray<Row>, WireFailed> =>
   Effect.gen(function* () {
@@ -75,18 +82,18 @@ const copyData = (inbox: Inbox): Effect.Effect<ReadonlyArray<Uint8Array>, WireFa
 }
 
 const over = ({ connectMicros, inbox, socket }: Connection): Session => {
-  const begin = (text: string, stall: number) =>
+  const begin = (text: string, stall: number, protocol: Protocol) =>
     Effect.sync(() => {
       inbox.stall = stall
-      socket.write(Frames.query(text))
+      socket.write(protocol === "simple" ? Frames.query(text) : Frames.execution(text))
     })
   return {
     connectMicros,
     isOpen: Effect.sync(() => inbox.isOpen),
-    query: (text, stall) => Effect.andThen(begin(text, stall), rowsOf(inbox)),
-    copyOut: (text, stall) =>
+    query: (text, stall) => Effect.andThen(begin(text, stall, "simple"), rowsOf(inbox)),
+    copyOut: (text, stall, protocol = "simple") =>
       Effect.gen(function* () {
-        yield* begin(text, stall)
+        yield* begin(text, stall, protocol)
         const first = yield* answer(inbox)
         if (first.type !== "H") return yield* refused(first)
         return Stream.fromIterableEffectRepeat(copyData(inbox))

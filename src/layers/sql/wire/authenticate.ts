@@ -27,7 +27,7 @@ export const pointless = () => unexpected("the server sends messages without an 
 export const isAside = (frame: Frames.Frame): boolean =>
   frame.type === "S" || frame.type === "N" || frame.type === "K" || frame.type === "A"
 
-/** The next message of an answer. `skip`: what is passed by besides. */
+/** The next message of an answer. `skip`: types that are passed by besides. */
 export const nextFrame = (
   inbox: Inbox,
   skip = "",
@@ -35,7 +35,7 @@ export const nextFrame = (
 ): Effect.Effect<Frames.Frame, WireFailed> => {
   const from = (passed: number): Effect.Effect<Frames.Frame, WireFailed> =>
     Effect.flatMap(inbox.take, (frame) => {
-      if (!isAside(frame) && frame.type !== skip) return Effect.succeed(frame)
+      if (!isAside(frame) && !skip.includes(frame.type)) return Effect.succeed(frame)
       aside(frame)
       return passed > PATIENCE ? pointless() : from(passed + cost(frame))
     })

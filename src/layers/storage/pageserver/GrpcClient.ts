@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { decodeStatusMessage, path, status, statusName } from "../../../domain/storage/PageApi.ts"
-import { isPermanentStatus } from "../../../domain/storage/PageserverFault.ts"
+import { healingOfStatus } from "../../../domain/storage/PageserverFault.ts"
 import { PageserverFailed } from "./PageserverFailed.ts"
 
 const DEFAULT_PORT = 51051
@@ -45,15 +45,15 @@ const options: ClientOptions = {
   "grpc.enable_channelz": 0
 }
 
-export const grpcFailed = (code: number, message: string): PageserverFailed =>
+export const grpcFailed = (code: number, message: string, healing = healingOfStatus(code)): PageserverFailed =>
   new PageserverFailed({
     message: `status: ${statusName(code)}, message: ${JSON.stringify(message)}`,
     code: statusName(code),
-    transient: !isPermanentStatus(code)
+    healing
   })
 
 const unreachable = (reason: string): PageserverFailed =>
-  new PageserverFailed({ message: `transport error: ${reason}`, code: null, transient: true })
+  new PageserverFailed({ message: `transport error: ${reason}`, code: null, healing: "passing" })
 
 /** The library's words for a stream that was reset and for one that ended without a gRPC status. */
 const BROKEN = /^Received (?:RST_STREAM|HTTP status code 200)/
@@ -66,7 +66,8 @@ const failureOf = ({ code, details, message }: Partial<ServiceError>): Pageserve
   grpcFailed(
     BROKEN.test(details ?? "") ? status.UNAVAILABLE : (code ?? status.INTERNAL),
     // The library decodes it like a URI, which leaves the escapes of `#`, `?` and others.
-    excerpt(decodeStatusMessage(details ?? message ?? ""), SHOWN)
+    excerpt(decodeStatusMessage(details ?? message ?? ""), SHOWN),
+    ...(BROKEN.test(details ?? "") ? (["passing"] as const) : [])
   )
 
 /** Offers no compression of messages: basebackups are compressed, and servers would do it again. */
@@ -90,14 +91,14 @@ export const metadataOf = (values: Readonly<Record<string, string>>): Result.Res
       for (const [name, value] of Object.entries(values)) metadata.set(name, value)
       return metadata
     },
-    catch: () => new PageserverFailed({ message: "invalid gRPC metadata", code: null, transient: false })
+    catch: () => new PageserverFailed({ message: "invalid gRPC metadata", code: null, healing: "never" })
   })
 
 /** `grpc://[user@]host:port`; the user means nothing. */
 const clientOf = (url: string): Result.Result<Client, PageserverFailed> => {
   const match = /^(grpc|http|grpcs|https):\/\/(?:[^@/?#]*@)?(\[[^\]]+\]|[^:/?#]+)(?::(\d+))?(?:[/?#].*)?$/.exec(url)
   if (match === null) {
-    return Result.fail(new PageserverFailed({ message: "invalid gRPC URL", code: null, transient: false }))
+    return Result.fail(new PageserverFailed({ message: "invalid gRPC URL", code: null, healing: "never" }))
   }
   const [, scheme, host, port] = match
   const isPlain = scheme === "grpc" || scheme === "http"

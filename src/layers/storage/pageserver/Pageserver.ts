@@ -57,7 +57,7 @@ export class Pageserver extends Context.Service<
   )
 }
 
-const misconfigured = (message: string) => new PageserverFailed({ message, code: null, transient: false })
+const misconfigured = (message: string) => new PageserverFailed({ message, code: null, healing: "never" })
 
 const open = (
   spec: ParsedSpec,
@@ -103,7 +103,7 @@ const leaseAt = (spec: ParsedSpec, lsn: Lsn) => (endpoint: PageserverEndpoint) =
       duration: limits.connect + limits.lease,
       orElse: () =>
         Effect.fail(
-          new PageserverFailed({ message: "no answer to the request for a lease", code: null, transient: true })
+          new PageserverFailed({ message: "no answer to the request for a lease", code: null, healing: "passing" })
         )
     })
   )

@@ -1,9 +1,14 @@
 import * as Data from "effect/Data"
+import type { Healing } from "../../../domain/storage/PageserverFault.ts"
 
-/** `transient` failures are worth another try; the others (refused token, unknown timeline, bad LSN) are not. */
 export class PageserverFailed extends Data.TaggedError("PageserverFailed")<{
   readonly message: string
-  readonly transient: boolean
+  /** Whether another try may succeed. */
+  readonly healing: Healing
   /** SQLSTATE or gRPC status. */
   readonly code: string | null
-}> {}
+}> {
+  get transient() {
+    return this.healing !== "never"
+  }
+}

@@ -13,7 +13,7 @@ import { formatTenantShardId } from "../../../domain/spec/Ids.ts"
 import { format, zero } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import type { PageserverEndpoint } from "../../../domain/storage/PageserverEndpoint.ts"
-import { isPermanentError } from "../../../domain/storage/PageserverFault.ts"
+import { type Healing, healingOfError } from "../../../domain/storage/PageserverFault.ts"
 import { open } from "../../sql/wire/Session.ts"
 import type { WireFailed } from "../../sql/wire/WireFailed.ts"
 import { PageserverFailed } from "./PageserverFailed.ts"
@@ -26,10 +26,24 @@ const toPageserverFailed = (failure: WireFailed): PageserverFailed =>
   new PageserverFailed({
     message: failure.message,
     code: failure.sqlstate,
-    transient:
-      failure.kind !== "server" ||
-      !isPermanentError(failure.sqlstate ?? "", failure.message.slice(`db error: ${failure.severity}: `.length))
+    healing: healingOf(failure)
   })
+
+const textOf = ({ message, severity }: WireFailed): string => message.slice(`db error: ${severity}: `.length)
+
+/** A token that the spec has not got comes by no retry, and a name of a host is written down as it is. */
+const UNUSABLE = /^error connecting to server: invalid/
+
+const healingOf = (failure: WireFailed): Healing =>
+  failure.kind === "server"
+    ? healingOfError(failure.sqlstate ?? "", textOf(failure))
+    : failure.kind === "connect" && UNUSABLE.test(failure.message)
+      ? "never"
+      : "passing"
+
+/** All that the extended protocol tells of it; a simple query gets the chain of causes. */
+const isBehindCutoff = (failure: WireFailed): boolean =>
+  failure.kind === "server" && textOf(failure) === "invalid basebackup lsn"
 
 const modeName = (spec: ParsedSpec): string =>
   spec.spec.mode === "Primary" ? "primary" : spec.spec.mode === "Replica" ? "replica" : "static"
@@ -62,7 +76,7 @@ const validUntil = (value: string | null | undefined): Effect.Effect<number | nu
   if (value === null) return Effect.succeed(null)
   return value !== undefined && /^\d{1,16}$/.test(value)
     ? Effect.succeed(Number(value))
-    : Effect.fail(new PageserverFailed({ message: "Failed to parse lease expiration", code: null, transient: true }))
+    : Effect.fail(new PageserverFailed({ message: "Failed to parse lease expiration", code: null, healing: "passing" }))
 }
 
 export const openLibpq = (
@@ -75,7 +89,7 @@ export const openLibpq = (
       Result.mapError(
         ConnectionString.parse(endpoint.url),
         (reason) =>
-          new PageserverFailed({ message: `invalid connection string: ${reason}`, code: null, transient: false })
+          new PageserverFailed({ message: `invalid connection string: ${reason}`, code: null, healing: "never" })
       )
     )
     const own = connection.password === null ? null : Redacted.make(connection.password)
@@ -93,9 +107,12 @@ export const openLibpq = (
       connectMicros: session.connectMicros,
       isOpen: session.isOpen,
       basebackup: (lsn) =>
-        session
-          .copyOut(basebackupCommand(spec, lsn, format(lsn)), limits.basebackupStall)
-          .pipe(Effect.map(Stream.mapError(toPageserverFailed)), Effect.mapError(toPageserverFailed)),
+        // By Parse, Bind and Execute a pageserver tells what it did not find, and why a token does not do.
+        Effect.catchIf(
+          session.copyOut(basebackupCommand(spec, lsn, format(lsn)), limits.basebackupStall, "extended"),
+          isBehindCutoff,
+          () => session.copyOut(basebackupCommand(spec, lsn, format(lsn)), limits.basebackupStall)
+        ).pipe(Effect.map(Stream.mapError(toPageserverFailed)), Effect.mapError(toPageserverFailed)),
       leaseLsn: (lsn) =>
         session.query(`lease lsn ${tenantShard} ${spec.timelineId} ${format(lsn)} `, limits.lease).pipe(
           Effect.mapError(toPageserverFailed),

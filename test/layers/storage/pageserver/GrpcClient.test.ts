@@ -72,7 +72,7 @@ describe("GrpcClient", () => {
         assert.isTrue(yield* client.isOpen)
         const error = yield* Effect.flip(ask(client))
         assert.strictEqual(error.message, 'status: NOT_FOUND, message: "what? # 100%"')
-        assert.deepStrictEqual([error.code, error.transient], ["NOT_FOUND", false])
+        assert.deepStrictEqual([error.code, error.transient], ["NOT_FOUND", true])
         assert.strictEqual((yield* Effect.flip(client.unary(METHOD, new Uint8Array(0), 5_000))).code, "NOT_FOUND")
       })
     )

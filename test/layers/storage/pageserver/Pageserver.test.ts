@@ -79,8 +79,8 @@ for (const protocol of ["libpq", "grpc"] as const) {
               ]
             )
             assert.deepStrictEqual(
-              rig.asked(peer, "query").map(({ text }) => text),
-              [command]
+              rig.asked(peer, "query").map(({ text, detail }) => [text, detail["protocol"]]),
+              [[command, "extended"]]
             )
           } else {
             const [call] = rig.asked(peer, "call")
@@ -109,6 +109,8 @@ for (const protocol of ["libpq", "grpc"] as const) {
         const rig = yield* storage({ content, tokens: true })
         assert.isTrue((yield* take(rig.spec(protocol))).bytes.equals(content))
         const foreign = rig.issue({ scope: "tenant", tenant_id: "f".repeat(32) })
+        const without = yield* Effect.flip(take(rig.spec(protocol, { storage_auth_token: null })))
+        assert.isFalse(without.transient, without.message)
         for (const token of [foreign, "nonsense"]) {
           const error = yield* Effect.flip(take(rig.spec(protocol, { storage_auth_token: token })))
           assert.isFalse(error.transient)
@@ -120,7 +122,7 @@ for (const protocol of ["libpq", "grpc"] as const) {
     const refusals: ReadonlyArray<
       readonly [string, Fault.Action, libpq: readonly [string, boolean], grpc: readonly [string, boolean]]
     > = [
-      ["an unknown timeline", { do: "missing" }, ["XX000", false], ["NOT_FOUND", false]],
+      ["an unknown timeline", { do: "missing" }, ["XX000", true], ["NOT_FOUND", true]],
       ["a refused token", { do: "denied" }, ["XX000", false], ["PERMISSION_DENIED", false]],
       [
         "an error of its own",
@@ -158,6 +160,18 @@ for (const protocol of ["libpq", "grpc"] as const) {
         })
       )
     }
+
+    it.live("takes a timeline that is not there, and a server that leaves, for what may come in a moment", () =>
+      Effect.gen(function* () {
+        const rig = yield* storage({ content, faults: [{ peer, times: 1, action: { do: "missing" } }] })
+        const missing = yield* Effect.flip(take(rig.spec(protocol)))
+        assert.strictEqual(missing.healing, "attaching")
+        assert.match(missing.message, new RegExp(`Timeline ${TENANT}/${TIMELINE} was not found`))
+        const code = protocol === "libpq" ? "57P01" : "UNAVAILABLE"
+        rig.world.faults = [{ peer, action: { do: "error", code, message: "shutting down" } }]
+        assert.strictEqual((yield* Effect.flip(take(rig.spec(protocol)))).healing, "attaching")
+      })
+    )
 
     it.live("reports an LSN that is gone, and an archived timeline", () =>
       Effect.gen(function* () {

@@ -9,7 +9,7 @@ import { keepLease } from "../../../../src/programs/run/background/lease.ts"
 import { basics, counter, fake, running, settle, spec } from "../../fakes.ts"
 
 const parsed = spec({ mode: { Static: "0/10" } })
-const broken = new PageserverFailed({ message: "reset", transient: true, code: null })
+const broken = new PageserverFailed({ message: "reset", healing: "passing", code: null })
 
 /** Runs the lease with these answers in turn (`null` refuses, an error fails) and notes when each request came. */
 const leasing = (
