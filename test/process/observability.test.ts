@@ -32,11 +32,7 @@ const scrape = (compute: Compute) =>
       const family = families.find((candidate) => candidate.name === name)
       assert.strictEqual(type, family?.type)
       for (const { labelNames } of samples) {
-        assert.deepStrictEqual(
-          labelNames.filter((label) => label !== "le"),
-          [...(family?.labels ?? [])].sort(),
-          name
-        )
+        assert.deepStrictEqual(labelNames, [...(family?.labels ?? [])].sort(), name)
       }
     }
     return { body, families: new Map(found.map((family) => [family.name, family])) }

@@ -47,7 +47,7 @@ export const parseExposition = (text: string): ReadonlyArray<ParsedFamily> => {
     } else if (line.startsWith("# TYPE ")) {
       const [, , name = "", type = ""] = line.split(" ")
       if (help !== name) throw new Error(`TYPE without its HELP: ${line}`)
-      if (!["counter", "gauge", "histogram"].includes(type)) throw new Error(`bad type: ${line}`)
+      if (!["counter", "gauge", "summary"].includes(type)) throw new Error(`bad type: ${line}`)
       families.push({ name, type, samples: [] })
       help = null
     } else {
@@ -56,9 +56,7 @@ export const parseExposition = (text: string): ReadonlyArray<ParsedFamily> => {
       if (match === null || family === undefined || help !== null) throw new Error(`bad line: ${line}`)
       const [, name = "", labels = "", value = ""] = match
       const belongs =
-        family.type === "histogram"
-          ? [`${family.name}_bucket`, `${family.name}_sum`, `${family.name}_count`].includes(name)
-          : name === family.name
+        family.type === "summary" ? [`${family.name}_sum`, `${family.name}_count`].includes(name) : name === family.name
       if (!belongs) throw new Error(`${name} under ${family.name}`)
       const key = `${name}{${labels}}`
       if (seen.has(key)) throw new Error(`sample twice: ${line}`)

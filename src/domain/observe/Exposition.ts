@@ -10,23 +10,11 @@ export const contentType = "text/plain; version=0.0.4"
 
 export type Labels = Readonly<Record<string, string>>
 
-/** One value of a counter or gauge. */
+/** One value of a counter or gauge; of a summary the sum of `count` values. */
 export interface Sample {
   readonly labels: Labels
   readonly value: number
-}
-
-/** One label set of a histogram; `counts` are not cumulative: one for each bucket of the family, then the rest. */
-export interface Distribution {
-  readonly labels: Labels
-  readonly counts: ReadonlyArray<number>
-  readonly sum: number
-}
-
-export interface Collected {
-  readonly family: MetricFamily
-  readonly samples: ReadonlyArray<Sample>
-  readonly distributions: ReadonlyArray<Distribution>
+  readonly count?: number
 }
 
 const escapeHelp = (text: string) => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
@@ -54,34 +42,28 @@ export const labelText = (family: MetricFamily, labels: Labels): string =>
 const line = (name: string, labels: string, value: number) =>
   `${name}${labels === "" ? "" : `{${labels}}`} ${formatValue(value)}\n`
 
-const renderDistribution = (family: MetricFamily, { labels, counts, sum }: Distribution): string => {
-  const own = labelText(family, labels)
-  const bounds = [...(family.buckets ?? []), Number.POSITIVE_INFINITY]
-  let total = 0
-  const buckets = bounds.map((bound, index) => {
-    total += counts[index] ?? 0
-    return line(`${family.name}_bucket`, `${own}${own === "" ? "" : ","}le="${formatValue(bound)}"`, total)
-  })
-  return `${buckets.join("")}${line(`${family.name}_sum`, own, sum)}${line(`${family.name}_count`, own, total)}`
+const heads = new WeakMap<MetricFamily, string>()
+
+const headOf = (family: MetricFamily): string => {
+  const known = heads.get(family)
+  if (known !== undefined) return known
+  const head = `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`
+  heads.set(family, head)
+  return head
 }
+
+const textOf = ({ name, type }: MetricFamily, labels: string, { value, count = 0 }: Sample): string =>
+  type === "summary"
+    ? `${line(`${name}_sum`, labels, value)}${line(`${name}_count`, labels, count)}`
+    : line(name, labels, value)
 
 /** A family with its head; nothing when it has no samples. */
-export const renderFamily = ({ family, samples, distributions }: Collected): string => {
-  const body =
-    family.type === "histogram"
-      ? distributions.map((distribution) => ({
-          key: labelText(family, distribution.labels),
-          text: renderDistribution(family, distribution)
-        }))
-      : samples.map(({ labels, value }) => {
-          const key = labelText(family, labels)
-          return { key, text: line(family.name, key, value) }
-        })
-  if (body.length === 0) return ""
+export const render = (family: MetricFamily, samples: ReadonlyArray<Sample>): string => {
+  if (samples.length === 0) return ""
+  const body = samples.map((sample) => {
+    const key = labelText(family, sample.labels)
+    return { key, text: textOf(family, key, sample) }
+  })
   body.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  const head = `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`
-  return head + body.map(({ text }) => text).join("")
+  return headOf(family) + body.map(({ text }) => text).join("")
 }
-
-/** The families in the order given; one without samples is left out, its head included. */
-export const render = (collected: ReadonlyArray<Collected>): string => collected.map(renderFamily).join("")

@@ -5,22 +5,19 @@
  */
 export interface MetricFamily {
   readonly name: string
-  readonly type: "counter" | "gauge" | "histogram"
+  readonly type: "counter" | "gauge" | "summary"
   readonly help: string
   readonly labels: ReadonlyArray<string>
   /** A family without labels that is exported as 0 before it is ever touched. */
   readonly fromZero?: true
-  /** Upper bounds of a histogram's buckets, in the family's unit. */
-  readonly buckets?: ReadonlyArray<number>
 }
 
 const family = (
   type: MetricFamily["type"],
   name: string,
   help: string,
-  labels: ReadonlyArray<string> = [],
-  more: Pick<MetricFamily, "buckets"> = {}
-): MetricFamily => ({ name, type, help, labels, ...(labels.length === 0 && { fromZero: true }), ...more })
+  labels: ReadonlyArray<string> = []
+): MetricFamily => ({ name, type, help, labels, ...(labels.length === 0 && { fromZero: true }) })
 
 /** A gauge that is left out while its value is not known. */
 const known = (name: string, help: string): MetricFamily => ({ name, type: "gauge", help, labels: [] })
@@ -93,71 +90,43 @@ export const attached = family("gauge", "pg_cctl_attached", "Whether a tenant is
   "timeline_id"
 ])
 
-/** Seconds, from a millisecond to five minutes. */
-const durations = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
+// What follows is not in the original. It comes after its families, and every name but one starts with `compute_ctl_`. A scrape
+// is some kilobytes at most: what happens once has its last value, for a rate of it would never be anything; what happens
+// at any rate is counted, and the durations of it are summed up. Where a trace has the rest, no buckets are kept.
 
-// What follows is not in the original. It comes after its families, and every name starts with `compute_ctl_`.
-
-export const statusChanges = family("counter", "compute_ctl_status_changes_total", "Changes of the compute's status", [
-  "from",
-  "to"
-])
-export const startPhaseSeconds = family(
-  "histogram",
-  "compute_ctl_start_phase_seconds",
-  "Durations of the phases of a start, by outcome",
-  ["outcome", "phase"],
-  { buckets: durations }
+export const processStart = known("process_start_time_seconds", "When compute_ctl started")
+export const statusChanges = family(
+  "counter",
+  "compute_ctl_status_changes_total",
+  "Changes of status, by the new one",
+  ["to"]
 )
-export const applySeconds = family(
-  "histogram",
-  "compute_ctl_apply_seconds",
-  "Durations of applying a spec to the catalog; phase is start or reconfigure",
-  ["outcome", "phase"],
-  { buckets: durations }
+export const stepSeconds = family(
+  "gauge",
+  "compute_ctl_step_seconds",
+  "Last duration of what happens once or seldom, and how it ended",
+  ["outcome", "step"]
+)
+export const basebackupBytes = family(
+  "gauge",
+  "compute_ctl_basebackup_bytes",
+  "Compressed bytes of the last basebackup"
 )
 export const failedDatabases = family(
   "gauge",
   "compute_ctl_failed_databases",
-  "Databases in which the last apply could not do its work; the next one tries again"
+  "Databases in which the last apply could not work"
 )
 export const refusedSettings = family(
   "gauge",
   "compute_ctl_refused_settings",
-  "Settings of the configuration files that Postgres refused at the last reload; those that wait for a restart are not counted"
-)
-export const reconfigureSeconds = family(
-  "histogram",
-  "compute_ctl_reconfigure_seconds",
-  "Durations of whole reconfigurations, by outcome",
-  ["outcome"],
-  { buckets: durations }
-)
-export const syncSeconds = family(
-  "histogram",
-  "compute_ctl_safekeepers_sync_seconds",
-  "Durations of finding the LSN at which the safekeepers are in sync; kind is check, full or final",
-  ["kind", "outcome"],
-  { buckets: durations }
-)
-export const basebackupSeconds = family(
-  "histogram",
-  "compute_ctl_basebackup_seconds",
-  "Durations of single tries to receive and unpack a basebackup",
-  ["outcome"],
-  { buckets: durations }
-)
-export const basebackupBytes = family(
-  "counter",
-  "compute_ctl_basebackup_bytes_total",
-  "Compressed bytes of basebackups received"
+  "Settings that Postgres refused at the last reload, without those that wait for a restart"
 )
 export const httpRequestSeconds = family(
-  "histogram",
+  "summary",
   "compute_ctl_http_request_seconds",
-  "Durations of HTTP requests; route is the pattern, never the path",
-  ["code", "method", "route", "server"],
-  { buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60] }
+  "HTTP requests; route is the pattern",
+  ["code", "method", "route", "server"]
 )
 export const httpConnections = family("gauge", "compute_ctl_http_connections", "Open connections of a server", [
   "server"
@@ -165,82 +134,60 @@ export const httpConnections = family("gauge", "compute_ctl_http_connections", "
 export const httpConnectionsClosed = family(
   "counter",
   "compute_ctl_http_connections_closed_total",
-  "Connections that a server closed because it had too many, or because they cost too much, by reason",
+  "Connections closed since they were too many or cost too much",
   ["reason", "server"]
 )
 export const descriptorShortages = family(
   "counter",
   "compute_ctl_descriptor_shortages_total",
-  "Times that the process began to run out of file descriptors"
+  "Times that file descriptors began to run out"
 )
-export const childExits = family(
-  "counter",
-  "compute_ctl_child_exits_total",
-  "Child processes that ended; result is the exit code or the signal",
-  ["program", "result"]
-)
-export const waitsExpired = family(
-  "counter",
-  "compute_ctl_waits_expired_total",
-  "Waits that ran over their deadline, by name",
-  ["wait"]
-)
-export const waitingSeconds = family(
-  "gauge",
-  "compute_ctl_waiting_seconds",
-  "How long the compute has been waiting for what it waits for now",
-  ["wait"]
-)
-export const serviceUp = family(
-  "gauge",
-  "compute_ctl_service_up",
-  "Whether a background service runs; 0 while it waits to be restarted",
-  ["service"]
-)
-export const serviceRestarts = family(
-  "counter",
-  "compute_ctl_service_restarts_total",
-  "Restarts of background services that failed",
-  ["service"]
-)
-export const active = family(
-  "gauge",
-  "compute_ctl_active",
-  "Number of reasons of a kind for which the compute counts as active now",
-  ["kind"]
-)
+export const childExits = family("counter", "compute_ctl_child_exits_total", "Children that ended, by code or signal", [
+  "program",
+  "result"
+])
+export const waitsExpired = family("counter", "compute_ctl_waits_expired_total", "Waits that ran over their deadline", [
+  "wait"
+])
+export const waitingSeconds = family("gauge", "compute_ctl_waiting_seconds", "How long each present wait has lasted", [
+  "wait"
+])
+export const serviceUp = family("gauge", "compute_ctl_service_up", "0 while a service waits to be restarted", [
+  "service"
+])
+export const serviceRestarts = family("counter", "compute_ctl_service_restarts_total", "Restarts of failed services", [
+  "service"
+])
+export const active = family("gauge", "compute_ctl_active", "Reasons to count as active now, by kind", ["kind"])
 export const lastActivity = family(
   "gauge",
   "compute_ctl_last_activity_timestamp_seconds",
   "When activity of a kind was last seen",
   ["kind"]
 )
-export const monitorChecks = family(
-  "counter",
-  "compute_ctl_monitor_checks_total",
-  "Checks of Postgres by the activity monitor, by outcome",
-  ["outcome"]
-)
+export const monitorChecks = family("counter", "compute_ctl_monitor_checks_total", "Looks whether Postgres answers", [
+  "outcome"
+])
 export const lsnLeaseExpiry = known(
   "compute_ctl_lsn_lease_expiry_timestamp_seconds",
   "When the lease of a static compute's LSN ends"
 )
-export const neighbourFailures = family(
-  "counter",
-  "compute_ctl_neighbour_failures_total",
-  "Times that a program beside Postgres could not be given what the spec says, by name",
-  ["neighbour"]
-)
 export const lsnLeaseRequests = family(
   "counter",
   "compute_ctl_lsn_lease_requests_total",
-  "Requests for leases of a static compute's LSN, by outcome",
+  "Requests for leases of a static compute's LSN",
   ["outcome"]
+)
+export const neighbourConfigured = family(
+  "gauge",
+  "compute_ctl_neighbour_configured",
+  "0 while a program beside Postgres could not be given its settings",
+  ["neighbour"]
 )
 export const vmMonitorRequests = family(
   "counter",
   "compute_ctl_vm_monitor_requests_total",
-  "Messages exchanged with the autoscaling agent; upscale requests are ours, the others the agent's",
+  "Messages of the autoscaling agent; requests to upscale are ours",
   ["outcome", "type"]
 )
 export const cgroupMemory = family(
@@ -249,20 +196,9 @@ export const cgroupMemory = family(
   "Anonymous memory of Postgres' cgroup: last average, and the threshold above which more is asked for",
   ["kind"]
 )
-export const logLinesDropped = family(
-  "counter",
-  "compute_ctl_log_lines_dropped_total",
-  "Log lines that could not be written"
-)
-export const uncaughtErrors = family(
-  "counter",
-  "compute_ctl_uncaught_errors_total",
-  "Errors that nobody caught; the first one ends the compute"
-)
-export const residentMemory = known(
-  "compute_ctl_resident_memory_bytes",
-  "Resident memory of compute_ctl itself, without Postgres"
-)
+export const logLinesDropped = family("counter", "compute_ctl_log_lines_dropped_total", "Log lines that were lost")
+export const uncaughtErrors = family("counter", "compute_ctl_uncaught_errors_total", "Errors that nobody caught")
+export const residentMemory = known("compute_ctl_resident_memory_bytes", "Memory of compute_ctl without Postgres")
 
 /** The families of the original, in its order. */
 export const originals: ReadonlyArray<MetricFamily> = [
@@ -286,15 +222,12 @@ export const originals: ReadonlyArray<MetricFamily> = [
 /** Exposition order. */
 export const families: ReadonlyArray<MetricFamily> = [
   ...originals,
+  processStart,
   statusChanges,
-  startPhaseSeconds,
-  applySeconds,
+  stepSeconds,
+  basebackupBytes,
   failedDatabases,
   refusedSettings,
-  reconfigureSeconds,
-  syncSeconds,
-  basebackupSeconds,
-  basebackupBytes,
   httpRequestSeconds,
   httpConnections,
   httpConnectionsClosed,
@@ -309,7 +242,7 @@ export const families: ReadonlyArray<MetricFamily> = [
   monitorChecks,
   lsnLeaseExpiry,
   lsnLeaseRequests,
-  neighbourFailures,
+  neighbourConfigured,
   vmMonitorRequests,
   cgroupMemory,
   logLinesDropped,

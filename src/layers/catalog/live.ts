@@ -10,7 +10,6 @@ import * as Semaphore from "effect/Semaphore"
 import { anyFault, extensionFault, schemaFault } from "../../domain/catalog/Ownership.ts"
 import { named } from "../../domain/catalog/plan/Step.ts"
 import type { FailedDatabase } from "../../domain/catalog/Report.ts"
-import { applySeconds } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Failpoints } from "../compute/Failpoints.ts"
 import { Options } from "../compute/Options.ts"
@@ -83,7 +82,7 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
           .finished(journal, applied, forgiving)
           .pipe(Effect.ensuring(Effect.flatMap(journal.report, (report) => Ref.set(failed, report.failed_databases))))
       }).pipe(
-        timed(applySeconds, { phase: options.phase }),
+        timed("catalog"),
         Effect.provideService(Metrics, metrics),
         oneAtATime.withPermits(1),
         waits.openEnded(WAIT),

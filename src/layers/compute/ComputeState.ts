@@ -98,7 +98,7 @@ const make = Effect.gen(function* () {
   const changed = (cause: Cause, from: ComputeStatus, to: State) =>
     Effect.logInfo(`Changing compute status from ${kebab(from)} to ${kebab(to.status)}`).pipe(
       Effect.annotateLogs({ cause }),
-      Effect.andThen(metrics.increment(statusChanges, { from: kebab(from), to: kebab(to.status) })),
+      Effect.andThen(metrics.increment(statusChanges, { to: kebab(to.status) })),
       Effect.as(to)
     )
 

@@ -9,7 +9,6 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
 import { fileIdentity, isFlocked } from "../../domain/postgres/ProcLocks.ts"
 import type { LocalProxyConfig, TlsConfig } from "../../domain/spec/ComputeSpec.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -19,6 +18,7 @@ import { readPid, signalPid } from "../machine/pids.ts"
 import { limits, readText } from "../machine/RegularFile.ts"
 import { replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
+import { told } from "./told.ts"
 
 /** Its configuration could not be written. */
 export class LocalProxyFailed extends Data.TaggedError("LocalProxyFailed")<{ readonly message: string }> {}
@@ -85,10 +85,7 @@ const make = Effect.gen(function* () {
           ({ message }) => new LocalProxyFailed({ message: `could not write ${message}` })
         )
         yield* tell("SIGHUP")
-      }).pipe(
-        Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "local_proxy" })),
-        Effect.withSpan("configure local_proxy")
-      ),
+      }).pipe(told("local_proxy", metrics), Effect.withSpan("configure local_proxy")),
     stop: tell("SIGTERM")
   })
 })

@@ -12,7 +12,6 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { type BadPgBouncerSetting, mergeIni } from "../../domain/conf/PgBouncerIni.ts"
-import { neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
 import { plainTo } from "../../domain/postgres/ConnectionString.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig, Options } from "../compute/Options.ts"
@@ -20,6 +19,7 @@ import { Waits } from "../compute/Waits.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
 import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
+import { told } from "./told.ts"
 
 /** The settings could not be handed to pgbouncer. */
 export class PgBouncerFailed extends Data.TaggedError("PgBouncerFailed")<{
@@ -146,10 +146,7 @@ const make = (at: PgBouncerPlaces) =>
             })
           })
           yield* reload
-        }).pipe(
-          Effect.tapError(() => metrics.increment(neighbourFailures, { neighbour: "pgbouncer" })),
-          Effect.withSpan("tune pgbouncer")
-        ),
+        }).pipe(told("pgbouncer", metrics), Effect.withSpan("tune pgbouncer")),
       stop: Effect.gen(function* () {
         const pid = yield* readPid(at.pidFile)
         if (pid === null) return

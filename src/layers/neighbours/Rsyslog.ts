@@ -14,7 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import { isCompliance } from "../../domain/conf/AuditConf.ts"
 import { auditAddress, auditConf, exportConf } from "../../domain/conf/RsyslogConf.ts"
-import { auditLogDirSize, neighbourFailures } from "../../domain/observe/MetricFamilies.ts"
+import { auditLogDirSize } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
@@ -23,6 +23,7 @@ import { isNamed, named, readPid, signalPid } from "../machine/pids.ts"
 import { readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import { cleanAuditLogs, sizeOfLogs } from "./auditLogs.ts"
+import { told } from "./told.ts"
 
 /** Logs cannot be shipped as the spec asks. */
 export class RsyslogFailed extends Data.TaggedError("RsyslogFailed")<{
@@ -65,9 +66,6 @@ const make = Effect.gen(function* () {
     if (pid !== null && (yield* isNamed(pid, at.processName))) return [pid]
     return yield* named(at.processName)
   })
-
-  const countFailure = <A>(effect: Effect.Effect<A, RsyslogFailed>) =>
-    Effect.tapError(effect, () => metrics.increment(neighbourFailures, { neighbour: "rsyslogd" }))
 
   const restart = Effect.gen(function* () {
     const old = yield* pids
@@ -115,12 +113,12 @@ const make = Effect.gen(function* () {
       yield* put(at.auditConf, text)
       yield* restart
       yield* Effect.logInfo(`audit records are shipped to ${address.host}:${address.port}`)
-    }).pipe(oneAtATime.withPermits(1), countFailure, Effect.withSpan("configure audit shipping"))
+    }).pipe(oneAtATime.withPermits(1), told("rsyslogd", metrics), Effect.withSpan("configure audit shipping"))
 
   const exportLogs = (spec: ParsedSpec) =>
     Effect.gen(function* () {
       if (!(yield* putExport(spec))) return
-      yield* Effect.catch(countFailure(restart), ({ message }) =>
+      yield* Effect.catch(told("rsyslogd", metrics)(restart), ({ message }) =>
         Effect.logWarning(`Postgres' log is not exported: ${message}`)
       )
     }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))

@@ -1,14 +1,14 @@
 /**
- * The Prometheus registry: counters and histograms are kept, gauges are asked at scrape time, so none is ever stale.
+ * The Prometheus registry: what happens is kept; what is, is asked at scrape time, so that it is never stale.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type Labels, labelText, renderFamily, type Sample } from "../../domain/observe/Exposition.ts"
-import { families, type MetricFamily } from "../../domain/observe/MetricFamilies.ts"
+import { type Labels, labelText, render, type Sample } from "../../domain/observe/Exposition.ts"
+import { families, type MetricFamily, stepSeconds } from "../../domain/observe/MetricFamilies.ts"
+import { outcomeOf, type TimedStep } from "../../domain/observe/Outcome.ts"
 
 export type { Labels, Sample } from "../../domain/observe/Exposition.ts"
 
@@ -17,8 +17,10 @@ export class Metrics extends Context.Service<
   {
     /** Adds to a counter; 1 by default. */
     readonly increment: (family: MetricFamily, labels?: Labels, by?: number) => Effect.Effect<void>
-    /** Counts a value into a histogram. */
+    /** Adds a value to a summary. */
     readonly observe: (family: MetricFamily, labels: Labels, value: number) => Effect.Effect<void>
+    /** The last value of a gauge. Of all outcomes there is one, the last. */
+    readonly set: (family: MetricFamily, labels: Labels, value: number) => Effect.Effect<void>
     /** The samples of a gauge, or of a counter that somebody else keeps, for as long as the scope is open. */
     readonly gauge: (
       family: MetricFamily,
@@ -32,9 +34,9 @@ export class Metrics extends Context.Service<
 }
 
 interface Kept {
-  readonly labels: Labels
-  readonly counts: Array<number>
-  sum: number
+  labels: Labels
+  value: number
+  count: number
 }
 
 /** What is counted of one family, and its exposition as long as nothing was counted since. */
@@ -66,24 +68,16 @@ const make = (): Metrics["Service"] => {
   const counted = (family: MetricFamily): Counted =>
     entry(kept, family.name, () => ({ series: new Map<string, Kept>(), text: null }))
 
-  /** The series to add to; its family's text is made anew at the next scrape. */
-  const series = (family: MetricFamily, labels: Labels): Kept => {
+  /** The series to change; its family's text is made anew at the next scrape. */
+  const series = (family: MetricFamily, labels: Labels, key: string): Kept => {
     const all = counted(family)
     all.text = null
-    return entry(all.series, labelText(family, labels), () => ({
-      labels,
-      counts: new Array<number>((family.buckets?.length ?? 0) + 1).fill(0),
-      sum: 0
-    }))
+    return entry(all.series, key, () => ({ labels, value: 0, count: 0 }))
   }
 
   const exposed = (family: MetricFamily, asked: ReadonlyArray<Sample>): string => {
-    const all = [...counted(family).series.values()]
-    if (family.type === "histogram") return renderFamily({ family, samples: [], distributions: all })
-    const own = family.type === "counter" ? all.map(({ labels, sum }) => ({ labels, value: sum })) : []
-    const samples = [...asked, ...own]
-    const zero = samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : []
-    return renderFamily({ family, samples: [...samples, ...zero], distributions: [] })
+    const samples: ReadonlyArray<Sample> = [...asked, ...counted(family).series.values()]
+    return render(family, samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : samples)
   }
 
   /** Most families are only counted: nothing is asked for them, and nothing is written that did not change. */
@@ -109,16 +103,19 @@ const make = (): Metrics["Service"] => {
   return Metrics.of({
     increment: (family, labels = {}, by = 1) =>
       Effect.sync(() => {
-        series(family, labels).sum += by
+        series(family, labels, labelText(family, labels)).value += by
       }),
     observe: (family, labels, value) =>
       Effect.sync(() => {
-        const { length } = family.buckets ?? []
-        const index = family.buckets?.findIndex((bound) => value <= bound) ?? -1
-        const distribution = series(family, labels)
-        const bucket = index === -1 ? length : index
-        distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1
-        distribution.sum += value
+        const sum = series(family, labels, labelText(family, labels))
+        sum.count += 1
+        sum.value += value
+      }),
+    set: (family, labels, value) =>
+      Effect.sync(() => {
+        const last = series(family, labels, labelText(family, { ...labels, outcome: "" }))
+        last.labels = labels
+        last.value = value
       }),
     gauge: (family, samples) =>
       Effect.acquireRelease(
@@ -129,20 +126,16 @@ const make = (): Metrics["Service"] => {
   })
 }
 
-/**
- * Observes how long `effect` takes, in seconds, whatever its end; a family with the label `outcome` gets
- * `success`, `failure` or `interrupted`.
- */
+/** Tells how long a step took, in seconds, whatever its end. */
 export const timed =
-  (family: MetricFamily, labels: Labels = {}) =>
+  (step: TimedStep) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Metrics> =>
     Effect.gen(function* () {
       const metrics = yield* Metrics
       const begin = yield* Clock.currentTimeNanos
       return yield* Effect.onExit(effect, (exit) =>
-        Effect.flatMap(Clock.currentTimeNanos, (end) => {
-          const outcome = Exit.isSuccess(exit) ? "success" : Exit.hasInterrupts(exit) ? "interrupted" : "failure"
-          return metrics.observe(family, { ...labels, outcome }, Number(end - begin) / 1e9)
-        })
+        Effect.flatMap(Clock.currentTimeNanos, (end) =>
+          metrics.set(stepSeconds, { step, outcome: outcomeOf(exit) }, Number(end - begin) / 1e9)
+        )
       )
     })

@@ -127,7 +127,7 @@ const make = Effect.gen(function* () {
     uptime.lastUp = now
     uptime.down = false
     uptime.loggedAt = Number.NEGATIVE_INFINITY
-    yield* metrics.increment(monitorChecks, { outcome: "success" })
+    yield* metrics.increment(monitorChecks, { outcome: "ok" })
   })
 
   const reportDown = ({ message }: Error) =>
@@ -138,7 +138,7 @@ const make = Effect.gen(function* () {
       uptime.total += lost
       uptime.down = true
       yield* metrics.increment(pgDowntimeTotal, {}, lost)
-      yield* metrics.increment(monitorChecks, { outcome: "failure" })
+      yield* metrics.increment(monitorChecks, { outcome: "failed" })
       yield* SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
       if (now - uptime.loggedAt < REMINDER_MS) return
       uptime.loggedAt = now

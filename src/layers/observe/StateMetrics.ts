@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import {
   computeCtlUp,
   logLinesDropped,
+  processStart,
   residentMemory,
   uncaughtErrors,
   waitingSeconds
@@ -47,6 +48,8 @@ export const stateMetrics = Layer.effectDiscard(
       "1 second"
     )
     yield* metrics.gauge(residentMemory, resident)
+    const started = wallMillisUnsafe(clock) / 1000 - process.uptime()
+    yield* metrics.set(processStart, {}, Math.round(started * 100) / 100)
     yield* metrics.gauge(
       logLinesDropped,
       Effect.map(log.dropped, (value) => [{ labels: {}, value }])

@@ -14,7 +14,7 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { excerpt } from "../../domain/json/Excerpt.ts"
-import { reconfigureSeconds, refusedSettings } from "../../domain/observe/MetricFamilies.ts"
+import { refusedSettings } from "../../domain/observe/MetricFamilies.ts"
 import { describeAll, type RefusedSetting, refusedOnly, waitForRestart } from "../../domain/postgres/RefusedSetting.ts"
 import { reconfigureConcurrency } from "../../domain/spec/Concurrency.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -26,7 +26,7 @@ import { Certificates } from "../../layers/neighbours/Certificates.ts"
 import type { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
 import type { PgBouncer } from "../../layers/neighbours/PgBouncer.ts"
 import { Rsyslog } from "../../layers/neighbours/Rsyslog.ts"
-import { Metrics } from "../../layers/observe/Metrics.ts"
+import { Metrics, timed } from "../../layers/observe/Metrics.ts"
 import { underRequest } from "../../layers/observe/trace/Telemetry.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import type { Postmaster } from "../../layers/postgres/Postmaster.ts"
@@ -150,17 +150,13 @@ const make = Effect.gen(function* () {
     machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
 
   const record = (spec: ParsedSpec, took: Duration.Duration, reloaded: Reloaded, exit: Exit.Exit<void, Error>) => {
-    const outcome = Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
     const report: ReconfigureReport = {
       ...reloaded,
       operation: spec.spec.operation_uuid,
       tookMs: Math.floor(Duration.toMillis(took)),
       error: Exit.isSuccess(exit) ? null : failureText(exit.cause)
     }
-    return Effect.andThen(
-      metrics.observe(reconfigureSeconds, { outcome }, Duration.toSeconds(took)),
-      Effect.as(Ref.set(last, report), report)
-    )
+    return Effect.as(Ref.set(last, report), report)
   }
 
   const run: Run = (options = {}) =>
@@ -183,7 +179,7 @@ const make = Effect.gen(function* () {
         `finished reconfiguration of compute node for operation ${excerpt(spec.spec.operation_uuid ?? "None")}`
       )
       return report
-    }).pipe(Effect.withSpan("reconfigure"), underRequest)
+    }).pipe(timed("reconfigure"), Effect.provideService(Metrics, metrics), Effect.withSpan("reconfigure"), underRequest)
 
   return Reconfiguration.of({
     run: (options) => lock.withPermits(1)(run(options)),

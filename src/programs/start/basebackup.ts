@@ -7,11 +7,10 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { basebackupBytes, basebackupSeconds } from "../../domain/observe/MetricFamilies.ts"
+import { basebackupBytes } from "../../domain/observe/MetricFamilies.ts"
 import { format, type Lsn } from "../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { nextPause, RETRIES } from "../../domain/storage/BasebackupTries.ts"
@@ -83,20 +82,13 @@ const attempt = (request: RequestBasebackup, lsn: Lsn) =>
     const directory = yield* DataDirectory
     const metrics = yield* Metrics
     const state = yield* ComputeState
-    const [duration, tried] = yield* Effect.gen(function* () {
+    const [duration, size] = yield* Effect.gen(function* () {
       const { bytes, connectMicros } = yield* request(lsn)
       yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
       return yield* directory.unpack(bytes)
-    }).pipe(
-      Effect.scoped,
-      Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }),
-      Effect.exit,
-      Effect.timed
-    )
+    }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), Effect.timed)
     const took = Math.floor(Duration.toMillis(duration))
-    yield* metrics.observe(basebackupSeconds, { outcome: Exit.isSuccess(tried) ? "ok" : "error" }, took / 1000)
-    const size = yield* tried
-    yield* metrics.increment(basebackupBytes, {}, size)
+    yield* metrics.set(basebackupBytes, {}, size)
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
   })
 

@@ -1,25 +1,9 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import { startPhaseSeconds } from "../../domain/observe/MetricFamilies.ts"
-import { Metrics } from "../../layers/observe/Metrics.ts"
+import type { TimedStep } from "../../domain/observe/Outcome.ts"
+import { type Metrics, timed } from "../../layers/observe/Metrics.ts"
 
-const outcome = (exit: Exit.Exit<unknown, unknown>): string =>
-  Exit.isSuccess(exit) ? "ok" : Exit.hasInterrupts(exit) ? "interrupted" : "failed"
-
-/**
- * A phase of the start: its duration in the histogram, however it ended, and a span. Spans are called as the original's
- * are, where it has one.
- */
+/** A phase of the start: told how long it took, however it ended, and a span. Spans have the original's names, if it has one. */
 export const phase =
-  (name: string, span: string = name) =>
+  (name: TimedStep, span: string = name) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Metrics> =>
-    Effect.gen(function* () {
-      const metrics = yield* Metrics
-      const begun = yield* Clock.currentTimeNanos
-      const observe = (exit: Exit.Exit<unknown, unknown>) =>
-        Effect.flatMap(Clock.currentTimeNanos, (now) =>
-          metrics.observe(startPhaseSeconds, { phase: name, outcome: outcome(exit) }, Number(now - begun) / 1e9)
-        )
-      return yield* Effect.onExit(effect, observe)
-    }).pipe(Effect.withSpan(span))
+    effect.pipe(timed(name), Effect.withSpan(span))

@@ -16,6 +16,16 @@ import { connectForBasebackup } from "./basebackup.ts"
 import { phase } from "./phase.ts"
 import { asIs, step } from "./StartFailed.ts"
 
+const synced = (spec: ParsedSpec, confWritten: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const safekeepers = yield* Safekeepers
+    const state = yield* ComputeState
+    yield* confWritten
+    const { lsn, tookMs } = yield* safekeepers.sync(spec)
+    yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_safekeepers_ms: tookMs } }))
+    return lsn
+  })
+
 /** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
 const startLsn = (
   spec: ParsedSpec,
@@ -33,12 +43,12 @@ const startLsn = (
     }
     const safekeepers = yield* Safekeepers
     const state = yield* ComputeState
-    const synced = yield* safekeepers.syncedLsn(spec, confWritten)
-    yield* state.update(({ metrics }) => ({
-      metrics: { ...metrics, sync_sk_check_ms: synced.checkMs, sync_safekeepers_ms: synced.syncMs }
-    }))
-    yield* Effect.logInfo(`safekeepers synced at LSN ${format(synced.lsn)}`)
-    return synced.lsn
+    const checked = yield* safekeepers.check(spec)
+    // Before the rest is tried: what a failed start had measured is asked for.
+    yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_sk_check_ms: checked.tookMs } }))
+    const lsn = checked.lsn ?? (yield* synced(spec, confWritten))
+    yield* Effect.logInfo(`safekeepers synced at LSN ${format(lsn)}`)
+    return lsn
   })
 
 /** Postgres would end at its first look at the file, and say which line but not whose. */

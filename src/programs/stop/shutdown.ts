@@ -17,6 +17,7 @@ import { type Ended, exitCode } from "../../layers/machine/child/Children.ts"
 import { CoreDumps } from "../../layers/machine/process/CoreDumps.ts"
 import { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
 import { PgBouncer } from "../../layers/neighbours/PgBouncer.ts"
+import { timed } from "../../layers/observe/Metrics.ts"
 import type { RunningPostgres } from "../../layers/postgres/Postmaster.ts"
 import { Safekeepers } from "../../layers/storage/safekeepers/Safekeepers.ts"
 
@@ -78,12 +79,13 @@ const finalSync = Effect.gen(function* () {
   }
   const safekeepers = yield* Safekeepers
   yield* Effect.logInfo("syncing safekeepers on shutdown")
-  const synced = yield* bounded("safekeepers to be synced on shutdown", SYNC_LIMIT, safekeepers.finalSync(spec))
+  const sync = timed("final sync")(safekeepers.finalSync(spec))
+  const synced = yield* bounded("safekeepers to be synced on shutdown", SYNC_LIMIT, sync)
   if (Option.isNone(synced)) return
   yield* Effect.logInfo(`synced safekeepers at LSN ${format(synced.value.lsn)}`)
   yield* state.update(({ metrics }) => ({
     terminateFlushLsn: synced.value.lsn,
-    metrics: { ...metrics, sync_safekeepers_ms: synced.value.syncMs }
+    metrics: { ...metrics, sync_safekeepers_ms: synced.value.tookMs }
   }))
 })
 

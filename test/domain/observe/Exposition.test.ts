@@ -5,8 +5,7 @@ import { render, type Sample } from "../../../src/domain/observe/Exposition.ts"
 import * as Families from "../../../src/domain/observe/MetricFamilies.ts"
 import { parseExposition } from "../../rig/strictExposition.ts"
 
-const gauge = (samples: ReadonlyArray<Sample>) =>
-  render([{ family: Families.installedExtensions, samples, distributions: [] }])
+const gauge = (samples: ReadonlyArray<Sample>) => render(Families.installedExtensions, samples)
 
 describe("Exposition", () => {
   it("sorts labels by name and samples by labels, and ends every line", () => {
@@ -41,23 +40,14 @@ describe("Exposition", () => {
     )
   })
 
-  it("accumulates a histogram's buckets", () => {
-    const family = { ...Families.basebackupSeconds, buckets: [0.5, 1] }
-    const text = render([
-      { family, samples: [], distributions: [{ labels: { outcome: "success" }, counts: [1, 2, 3], sum: 9.25 }] }
-    ])
+  it("gives of a summary the sum and the number of what was summed up", () => {
+    const labels = { code: "200", method: "GET", route: "/status", server: "external" }
+    const text = render(Families.httpRequestSeconds, [{ labels, value: 9.25, count: 6 }])
     assert.deepStrictEqual(
-      parseExposition(text)[0]?.samples.map(({ name, labels, value }) => [
-        name.slice(family.name.length),
-        labels["le"],
-        value
-      ]),
+      parseExposition(text)[0]?.samples.map(({ name, value }) => [name, value]),
       [
-        ["_bucket", "0.5", 1],
-        ["_bucket", "1", 3],
-        ["_bucket", "+Inf", 6],
-        ["_sum", undefined, 9.25],
-        ["_count", undefined, 6]
+        ["compute_ctl_http_request_seconds_sum", 9.25],
+        ["compute_ctl_http_request_seconds_count", 6]
       ]
     )
   })
@@ -82,7 +72,7 @@ describe("Exposition", () => {
     const names = Families.families.map(({ name }) => name)
     assert.strictEqual(new Set(names).size, names.length)
     for (const { name, type } of Families.families.slice(15)) {
-      assert.match(name, /^compute_ctl_/)
+      assert.match(name, /^compute_ctl_|^process_start_time_seconds$/)
       if (type === "counter") assert.match(name, /_total$/)
     }
     const declared = Object.values(Families).filter((value) => "name" in value && "help" in value)

@@ -69,25 +69,50 @@ describe("Metrics", () => {
     }).pipe(Effect.scoped, Effect.provide(Metrics.layer))
   )
 
-  it.effect("times an effect by its outcome", () =>
+  it.effect("tells of a step its last duration and outcome, and nothing of those before", () =>
     Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(
-        Effect.all([
-          timed(Families.basebackupSeconds)(Effect.sleep("2 seconds")),
-          Effect.flip(timed(Families.basebackupSeconds)(Effect.fail("no")))
-        ])
+      const shown = Effect.map(scrape, (families) =>
+        families
+          .find(({ name }) => name === "compute_ctl_step_seconds")
+          ?.samples.map(({ labels, value }) => [labels["step"], labels["outcome"], value])
       )
-      yield* TestClock.adjust("2 seconds")
-      yield* Fiber.join(fiber)
-      const family = (yield* scrape).find(({ name }) => name === "compute_ctl_basebackup_seconds")
-      const sums = family?.samples.filter(({ name }) => name.endsWith("_sum"))
-      assert.deepStrictEqual(
-        sums?.map(({ labels, value }) => [labels["outcome"], value]),
-        [
-          ["failure", 0],
-          ["success", 2]
-        ]
+      const took = (step: Effect.Effect<unknown, string>) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.exit(step))
+          yield* TestClock.adjust("2 seconds")
+          yield* Fiber.interrupt(fiber)
+        })
+      yield* took(Effect.andThen(timed("basebackup")(Effect.sleep("2 seconds")), timed("reconfigure")(Effect.void)))
+      assert.deepStrictEqual(yield* shown, [
+        ["basebackup", "ok", 2],
+        ["reconfigure", "ok", 0]
+      ])
+      yield* took(timed("basebackup")(Effect.fail("no")))
+      assert.deepInclude(yield* shown, ["basebackup", "failed", 0])
+      yield* took(timed("basebackup")(Effect.never))
+      assert.deepStrictEqual(yield* shown, [
+        ["basebackup", "interrupted", 2],
+        ["reconfigure", "ok", 0]
+      ])
+    }).pipe(Effect.provide(Metrics.layer))
+  )
+
+  it.effect("writes nothing anew that nobody changed", () =>
+    Effect.gen(function* () {
+      const metrics = yield* Metrics
+      yield* metrics.observe(
+        Families.httpRequestSeconds,
+        { code: "200", method: "GET", route: "/a", server: "external" },
+        1
       )
+      const before = yield* metrics.render
+      assert.strictEqual(yield* metrics.render, before)
+      yield* metrics.observe(
+        Families.httpRequestSeconds,
+        { code: "200", method: "GET", route: "/a", server: "external" },
+        1
+      )
+      assert.include(yield* metrics.render, 'seconds_count{code="200",method="GET",route="/a",server="external"} 2\n')
     }).pipe(Effect.provide(Metrics.layer))
   )
 })

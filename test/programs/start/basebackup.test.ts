@@ -95,7 +95,7 @@ describe("basebackup", () => {
         "WARN Failed to get basebackup: the archive is cut off (attempt 1/10)",
         "WARN Failed to get basebackup: db error: FATAL: disk (attempt 2/10)"
       ])
-      assert.include(yield* counter("compute_ctl_basebackup_bytes_total"), " 3")
+      assert.include(yield* counter("compute_ctl_basebackup_bytes"), " 3")
     }).pipe(Effect.provide(layer))
   })
 

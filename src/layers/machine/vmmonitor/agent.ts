@@ -12,6 +12,7 @@ import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { vmMonitorRequests } from "../../../domain/observe/MetricFamilies.ts"
+import type { Outcome } from "../../../domain/observe/Outcome.ts"
 import {
   decideDownscale,
   fileCacheSize,
@@ -124,7 +125,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
   Effect.gen(function* () {
     const metrics = yield* Metrics
     const send = (message: MonitorMessage) => socket.send(encodeMonitorMessage(message))
-    const count = (type: string, outcome: string) => metrics.increment(vmMonitorRequests, { type, outcome })
+    const count = (type: string, outcome: Outcome) => metrics.increment(vmMonitorRequests, { type, outcome })
 
     const orInternalError = <E extends { readonly message: string }>(
       id: number,
@@ -135,7 +136,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
       work.pipe(
         Effect.catch(({ message }) =>
           Effect.logError(`${error}: ${message}`).pipe(
-            Effect.andThen(count(type, "error")),
+            Effect.andThen(count(type, "failed")),
             Effect.as<MonitorMessage>({ type: "InternalError", error, id })
           )
         ),
@@ -163,7 +164,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
             "DownscaleRequest",
             "failed to downscale",
             inTime(downscale(parts, message.content.target.mem)).pipe(
-              Effect.tap(({ Ok }) => count("DownscaleRequest", Ok ? "ok" : "denied")),
+              Effect.tap(({ Ok }) => count("DownscaleRequest", Ok ? "ok" : "refused")),
               Effect.map((result): MonitorMessage => ({ type: "DownscaleResult", ...result, id }))
             )
           )
@@ -203,7 +204,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
         if (!wantsMore(yield* cgroup.history, yield* Ref.get(parts.threshold), last, now)) continue
         last = now
         yield* Effect.logInfo("asking the autoscaling agent for more memory")
-        yield* count("UpscaleRequest", "sent")
+        yield* count("UpscaleRequest", "ok")
         yield* send({ type: "UpscaleRequest", id })
         id = nextId(id)
       }

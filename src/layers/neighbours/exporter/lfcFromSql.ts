@@ -95,7 +95,7 @@ const read = Effect.gen(function* () {
     }),
     [workingSet, sizes.flatMap(({ key, value }) => (value === null ? [] : sample(value, { duration_seconds: key })))]
   ]
-  return render(families.map(([family, samples]) => ({ family, samples, distributions: [] })))
+  return families.map(([family, samples]) => render(family, samples)).join("")
 })
 
 export const collect = Effect.scoped(read).pipe(

@@ -6,35 +6,25 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { syncSeconds } from "../../../domain/observe/MetricFamilies.ts"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { Metrics } from "../../observe/Metrics.ts"
 import { check } from "./check.ts"
-import { fullSync, syncAtEnd } from "./fullSync.ts"
+import { fullSync, type Synced, syncAtEnd } from "./fullSync.ts"
 import type { SyncFailed } from "./SyncFailed.ts"
 
+export type { Synced } from "./fullSync.ts"
 export { SyncFailed } from "./SyncFailed.ts"
-
-export interface SyncResult {
-  readonly lsn: Lsn
-  readonly checkMs: number
-  /** 0 when the fast check sufficed. */
-  readonly syncMs: number
-}
 
 export class Safekeepers extends Context.Service<
   Safekeepers,
   {
-    /**
-     * The fast check at once, else the `--sync-safekeepers` child with its retries. `confWritten` gates the child,
-     * which reads `postgresql.conf`, so that the check runs beside the writing of the data directory.
-     */
-    readonly syncedLsn: (spec: ParsedSpec, confWritten: Effect.Effect<void>) => Effect.Effect<SyncResult, SyncFailed>
+    /** The fast check; no LSN when they have to be brought in sync. */
+    readonly check: (spec: ParsedSpec) => Effect.Effect<{ readonly lsn: Lsn | null; readonly tookMs: number }>
+    /** The `--sync-safekeepers` child with its retries. It reads `postgresql.conf`. */
+    readonly sync: (spec: ParsedSpec) => Effect.Effect<Synced, SyncFailed>
     /** The child after Postgres has ended. Once, unless the members change under it. */
-    readonly finalSync: (spec: ParsedSpec) => Effect.Effect<{ readonly lsn: Lsn; readonly syncMs: number }, SyncFailed>
+    readonly finalSync: (spec: ParsedSpec) => Effect.Effect<Synced, SyncFailed>
   }
 >()("compute/Safekeepers") {
   static readonly layer = Layer.effect(
@@ -43,32 +33,12 @@ export class Safekeepers extends Context.Service<
   )
 }
 
-/** How long a step took, in whole milliseconds, counted into its histogram whatever its outcome. */
-const measured = <A, E, R>(kind: "check" | "full" | "final", step: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const metrics = yield* Metrics
-    const [took, exit] = yield* Effect.timed(Effect.exit(step))
-    const millis = Duration.toMillis(took)
-    yield* metrics.observe(syncSeconds, { kind, outcome: Exit.isSuccess(exit) ? "ok" : "error" }, millis / 1000)
-    return [Math.floor(millis), yield* exit] as const
-  })
-
 const make = Effect.gen(function* () {
-  const services = yield* Effect.context<Effect.Services<ReturnType<typeof fullSync>> | Metrics>()
+  const services = yield* Effect.context<Effect.Services<ReturnType<typeof fullSync>>>()
   return Safekeepers.of({
-    syncedLsn: (spec, confWritten) =>
-      Effect.gen(function* () {
-        const [checkMs, lsn] = yield* measured("check", check(spec))
-        if (lsn !== null) return { lsn, checkMs, syncMs: 0 }
-        yield* confWritten
-        const [syncMs, synced] = yield* measured("full", Effect.withSpan(fullSync(spec), "sync_safekeepers"))
-        return { lsn: synced, checkMs, syncMs }
-      }).pipe(Effect.provide(services)),
-    finalSync: (spec) =>
-      measured("final", syncAtEnd(spec)).pipe(
-        Effect.map(([syncMs, lsn]) => ({ lsn, syncMs })),
-        Effect.withSpan("final sync of safekeepers"),
-        Effect.provide(services)
-      )
+    check: (spec) =>
+      Effect.map(Effect.timed(check(spec)), ([took, lsn]) => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) })),
+    sync: (spec) => fullSync(spec).pipe(Effect.withSpan("sync_safekeepers"), Effect.provide(services)),
+    finalSync: (spec) => syncAtEnd(spec).pipe(Effect.withSpan("final sync of safekeepers"), Effect.provide(services))
   })
 })

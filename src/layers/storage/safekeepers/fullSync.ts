@@ -4,6 +4,7 @@
  *
  * Source: `compute_tools/src/compute.rs` (`sync_safekeepers`), `pgxn/neon/walproposer.c`.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -77,8 +78,17 @@ const run = (spec: ParsedSpec) =>
     })
   }).pipe(Effect.scoped)
 
+/** Where the safekeepers agree, and the milliseconds of the run that said so, without those that failed before. */
+export interface Synced {
+  readonly lsn: Lsn
+  readonly tookMs: number
+}
+
 const bounded = (spec: ParsedSpec) =>
-  Effect.flatMap(Waits, (waits) => waits.within("postgres --sync-safekeepers", RUN_LIMIT)(run(spec)))
+  Effect.flatMap(Waits, (waits) => waits.within("postgres --sync-safekeepers", RUN_LIMIT)(run(spec))).pipe(
+    Effect.timed,
+    Effect.map(([took, lsn]): Synced => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) }))
+  )
 
 type Run = ReturnType<typeof bounded>
 type Requirements = Effect.Services<Run>
@@ -102,7 +112,7 @@ const retried = (spec: ParsedSpec, tries: Omit<Tries<Failure, never>, "whom" | "
  * One run of the child, bounded, and another for each change of the membership: any other failure may mean that somebody
  * else writes by now, whom a further election would evict.
  */
-export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Synced, SyncFailed, Requirements> =>
   retried(spec, {
     schedule: Schedule.forever,
     passing: (error) => isOfTheRun(error) && error.passing === true,
@@ -110,7 +120,7 @@ export const syncAtEnd = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requ
   }).pipe(Effect.mapError(asFinal))
 
 /** Up to six runs. */
-export const fullSync = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Requirements> =>
+export const fullSync = (spec: ParsedSpec): Effect.Effect<Synced, SyncFailed, Requirements> =>
   retried(spec, {
     schedule: Schedule.modifyDelay(Schedule.forever, ({ attempt }) => Effect.succeed(pauses[attempt - 1] ?? 0)),
     passing: isOfTheRun,

@@ -9,6 +9,7 @@ import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { lsnLeaseExpiry, lsnLeaseRequests } from "../../../domain/observe/MetricFamilies.ts"
+import type { Outcome } from "../../../domain/observe/Outcome.ts"
 import { format, type Lsn } from "../../../domain/spec/Lsn.ts"
 import { equivalence } from "../../../domain/spec/PageserverConnectionInfo.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
@@ -55,7 +56,7 @@ export const keepLease = Effect.gen(function* () {
     Effect.map(Ref.get(expiry), (held) => (held === null ? [] : [{ labels: {}, value: held / 1000 }]))
   )
 
-  const count = (outcome: "granted" | "refused" | "failed") => metrics.increment(lsnLeaseRequests, { outcome })
+  const count = (outcome: Outcome) => metrics.increment(lsnLeaseRequests, { outcome })
 
   /** Null when it is refused; failures are followed by further tries. */
   const granted = (spec: ParsedSpec, lsn: Lsn) =>
@@ -83,7 +84,7 @@ export const keepLease = Effect.gen(function* () {
       if (validUntil === null) return yield* new LeaseRefused({ lsn })
       const pause = renewalPause(yield* wallMillis, validUntil)
       yield* Ref.set(expiry, validUntil)
-      yield* count("granted")
+      yield* count("ok")
       yield* Effect.logInfo(`Request succeeded, sleeping for ${Math.floor(pause / 1000)} seconds`)
       return pause
     }).pipe(

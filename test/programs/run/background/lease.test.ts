@@ -89,7 +89,7 @@ describe("the LSN of a static compute", () => {
       }))
       yield* settle
       expect(asked).toEqual(["postgresql://ps-a", "postgresql://ps-b"])
-      expect(yield* counter('compute_ctl_lsn_lease_requests_total{outcome="granted"}')).toContain(" 2")
+      expect(yield* counter('compute_ctl_lsn_lease_requests_total{outcome="ok"}')).toContain(" 2")
       expect(yield* counter("compute_ctl_lsn_lease_expiry_timestamp_seconds")).toContain(" 600")
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(Layer.merge(basics, pageserver)))
