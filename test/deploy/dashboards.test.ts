@@ -22,28 +22,33 @@ interface Panel {
   readonly targets?: ReadonlyArray<{ readonly expr: string }>
 }
 const panels: ReadonlyArray<Panel> = JSON.parse(dashboard).panels
-const expressions = [
-  ...[...rules.matchAll(/^\s+expr: (.*)$/gm)].map(([, expression = ""]) => expression),
-  ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-]
+/** In one line, or in an indented block. */
+const ruled = [...rules.matchAll(/^ +expr: (?:\|\n((?: {10}.*\n)+)|(.*)$)/gm)].map(
+  ([, block, line]) => block ?? line ?? ""
+)
+const recorded = [...rules.matchAll(/^ +- record: (.*)$/gm)].map(([, name]) => name)
+const expressions = [...ruled, ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))]
 
 /** Metrics in an expression, with the labels it selects or groups by. */
-const metricsIn = (expression: string) => [...expression.matchAll(/\b(?:compute_|pg_cctl_)\w+/g)].map(([name]) => name)
+const metricsIn = (expression: string) =>
+  [...expression.matchAll(/\b(?:compute_|pg_cctl_|process_)[\w:]+/g)]
+    .map(([name]) => name)
+    .filter((name) => !recorded.includes(name))
 
 const familyOf = (metric: string) =>
   families.find(({ name, type }) =>
-    type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`].includes(metric) : name === metric
+    type === "summary" ? [`${name}_sum`, `${name}_count`].includes(metric) : name === metric
   )
 
-/** Labels that every scrape adds, and the bound of a bucket. */
-const COMMON = ["instance", "job", "le"]
+/** Labels that every scrape adds. */
+const COMMON = ["instance", "job"]
 
 describe("deploy", () => {
   it("asks only for metrics and labels that there are", () => {
     assert.isAbove(expressions.length, 40)
     for (const expression of expressions) {
       const metrics = metricsIn(expression)
-      assert.isNotEmpty(metrics, expression)
+      assert.match(expression, /\b(?:compute_|pg_cctl_|process_)/)
       const labels = new Set(COMMON)
       for (const metric of metrics) {
         const family = familyOf(metric)
@@ -67,7 +72,7 @@ describe("deploy", () => {
   })
 
   it("warns of what nobody would look for by himself", () => {
-    const warned = [...rules.matchAll(/^\s+expr: (.*)$/gm)].flatMap(([, expression = ""]) => metricsIn(expression))
+    const warned = ruled.flatMap(metricsIn)
     for (const { name } of [
       httpConnectionsClosed,
       descriptorShortages,
@@ -95,11 +100,23 @@ describe("deploy", () => {
     }
   })
 
-  it("explains every alert", () => {
+  it("explains every alert, and names the compute and a page about it", () => {
     const alerts = rules.split(/^\s+- alert: /m).slice(1)
     assert.isAbove(alerts.length, 10)
     for (const alert of alerts) {
-      for (const member of ["expr:", "severity:", "summary:", "description:"]) assert.include(alert, member)
+      const name = alert.split("\n")[0]
+      for (const member of ["expr:", "severity:", "summary:", "description:", "{{ $labels.instance }}"]) {
+        assert.include(alert, member)
+      }
+      const page = `docs/runbooks/${name}.md`
+      assert.include(alert, `runbook_url: ${page}\n`)
+      const text = readFileSync(fileURLToPath(new URL(`../../${page}`, import.meta.url)), "utf8")
+      for (const part of [`# ${name}\n`, "## What it means\n", "## Where to look\n", "## What to do\n"]) {
+        assert.include(text, part, page)
+      }
+    }
+    for (const grouped of ruled.flatMap((expression) => [...expression.matchAll(/ by \(([^)]*)\)/g)])) {
+      assert.include(grouped[1], "instance")
     }
   })
 

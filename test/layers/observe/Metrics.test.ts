@@ -76,7 +76,7 @@ describe("Metrics", () => {
           .find(({ name }) => name === "compute_ctl_step_seconds")
           ?.samples.map(({ labels, value }) => [labels["step"], labels["outcome"], value])
       )
-      const took = (step: Effect.Effect<unknown, string>) =>
+      const took = (step: Effect.Effect<unknown, string, Metrics>) =>
         Effect.gen(function* () {
           const fiber = yield* Effect.forkChild(Effect.exit(step))
           yield* TestClock.adjust("2 seconds")
