@@ -152,9 +152,12 @@ export const waitsExpired = family("counter", "compute_ctl_waits_expired_total",
 export const waitingSeconds = family("gauge", "compute_ctl_waiting_seconds", "How long each present wait has lasted", [
   "wait"
 ])
-export const serviceUp = family("gauge", "compute_ctl_service_up", "0 while a service waits to be restarted", [
-  "service"
-])
+export const serviceUp = family(
+  "gauge",
+  "compute_ctl_service_up",
+  "0 while a service waits to be restarted, else absent",
+  ["service"]
+)
 export const serviceRestarts = family("counter", "compute_ctl_service_restarts_total", "Restarts of failed services", [
   "service"
 ])

@@ -64,8 +64,8 @@ const make = Effect.gen(function* () {
     serviceUp,
     Effect.sync(() =>
       [...statuses.values()]
-        .filter(({ state }) => state !== "ended")
-        .map(({ name, state }) => ({ labels: { service: name }, value: state === "running" ? 1 : 0 }))
+        .filter(({ state }) => state === "backing off")
+        .map(({ name }) => ({ labels: { service: name }, value: 0 }))
     )
   )
 

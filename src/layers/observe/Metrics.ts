@@ -55,6 +55,9 @@ const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
   return created
 }
 
+/** Seconds, no finer than anybody looks at them. */
+const toMicros = (seconds: number): number => Math.round(seconds * 1e6) / 1e6
+
 /** A source with a defect costs its own samples, not the scrape. */
 const heard = (family: MetricFamily) => (source: Source) =>
   Effect.catchCause(source, (cause) =>
@@ -109,7 +112,7 @@ const make = (): Metrics["Service"] => {
       Effect.sync(() => {
         const sum = series(family, labels, labelText(family, labels))
         sum.count += 1
-        sum.value += value
+        sum.value = toMicros(sum.value + value)
       }),
     set: (family, labels, value) =>
       Effect.sync(() => {
@@ -135,7 +138,7 @@ export const timed =
       const begin = yield* Clock.currentTimeNanos
       return yield* Effect.onExit(effect, (exit) =>
         Effect.flatMap(Clock.currentTimeNanos, (end) =>
-          metrics.set(stepSeconds, { step, outcome: outcomeOf(exit) }, Number(end - begin) / 1e9)
+          metrics.set(stepSeconds, { step, outcome: outcomeOf(exit) }, toMicros(Number(end - begin) / 1e9))
         )
       )
     })

@@ -232,7 +232,10 @@ describe("the full sync", () => {
         ["2/10\n", exited(0)]
       ])
       const fiber = yield* Effect.forkChild(Effect.provide(sync(unreachable()), withChildren(children)))
-      yield* TestClock.adjust("1100 millis")
+      for (const pause of [0, 1100]) {
+        yield* TestClock.adjust(pause)
+        yield* Effect.yieldNow.pipe(Effect.repeat({ times: 300 }))
+      }
       assert.deepStrictEqual(yield* Fiber.join(fiber), { lsn: fromBigInt(0x200000010n), tookMs: 0 })
     })
   )
