@@ -1,3 +1,5 @@
+import * as fs from "node:fs"
+import * as net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, connectMany, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
@@ -150,5 +152,38 @@ describe("what is no request", () => {
         yield* eventually("the end of the connection", client.closed)
       }),
     LIMIT
+  )
+})
+
+/** Milliseconds of a processor that it has used. */
+const worked = (pid: number): number => {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+describe("bodies in the smallest chunks, of clients that all come at once", () => {
+  it.live(
+    "do not keep a probe waiting that comes behind them",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* startCompute({ emulator: yield* startFakeEmulator(), spec: null })
+        yield* compute.waitFor("empty")
+        const head = "POST /configure HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        const request = `${head}${"1\r\n \r\n".repeat(10_000)}`
+        const sockets = Array.from({ length: 800 }, () => {
+          const socket = net.connect(compute.ports.external, "127.0.0.1")
+          socket
+            .on("error", () => {})
+            .resume()
+            .write(request)
+          return socket
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
+        const before = worked(compute.pid)
+        assert.strictEqual((yield* compute.http({ path: "/livez", token: null })).status, 200)
+        // Behind all that they have brought it takes ten times as much as before it.
+        assert.isBelow(worked(compute.pid) - before, 700)
+      }),
+    60_000
   )
 })

@@ -11,7 +11,7 @@ import { startFakeEmulator } from "../rig/emulator.ts"
 import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
-import { greet, maskedFrame, PING, TEXT } from "../rig/webSocket.ts"
+import { greet, maskedFrame, PING, TEXT, upgrade } from "../rig/webSocket.ts"
 
 const LIMIT = 240_000
 const MAX_CONNECTIONS = 64
@@ -66,8 +66,17 @@ describe("vm-monitor's server", () => {
         const agent = yield* greet(port)
         agent.socket.write(maskedFrame(TEXT, Buffer.from('{"type":"HealthCheck","content":{},"id":2}')))
         yield* eventually("the answer", () => agent.received().includes('"HealthCheck"'))
+        // An agent that says nothing is not idle, and who is refused the protocol does not stay.
+        for (const { socket } of yield* connectMany(port, MAX_CONNECTIONS)) socket.write(upgrade("/other"))
+        yield* connectMany(port, 2 * MAX_CONNECTIONS)
+        agent.socket.write(maskedFrame(TEXT, Buffer.from('{"type":"HealthCheck","content":{},"id":4}')))
+        yield* eventually("another answer", () => agent.received().includes('"id":4') || agent.closed())
+        assert.isFalse(agent.closed())
         const { body } = yield* compute.http({ path: "/metrics" })
-        assert.match(body, /^compute_ctl_http_connections_closed_total\{reason="limit",server="vm-monitor"\} 1\d\d$/m)
+        assert.match(
+          body,
+          /^compute_ctl_http_connections_closed_total\{reason="limit",server="vm-monitor"\} [1-9]\d\d$/m
+        )
       }),
     LIMIT
   )

@@ -38,7 +38,10 @@ export interface Connection {
   readonly weight: () => number
   /** Takes a request that the parser found. */
   readonly take: (message: IncomingMessage, answer: ServerResponse, handle: RequestListener) => void
-  /** The socket speaks another protocol from now on; what has been read of it is put back. */
+  /**
+   * The socket speaks another protocol from now on: what has been read of it is put back, and it is neither read, paused nor
+   * closed from here any more.
+   */
   readonly release: () => void
 }
 
@@ -72,6 +75,7 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
   let backlog = false
   let queued = false
   let stopped = false
+  let released = false
   let unparsed = 0
   let unsent = 0
   let discarded = 0
@@ -80,7 +84,7 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
 
   const connection: Connection = {
     socket,
-    idle: () => current === null || answered,
+    idle: () => !released && (current === null || answered),
     receiving: () =>
       current !== null && !answered && !current.message.complete && current.message.readableFlowing === true,
     unread: () => current !== null && !answered && socket.writableLength > 0,
@@ -95,6 +99,9 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
       socket.off("data", onData).off("resume", onResume)
       if (held !== null) socket.unshift(held)
       held = null
+      released = true
+      // Who speaks it may have paused the socket.
+      stopped = false
     }
   }
 

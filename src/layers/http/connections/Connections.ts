@@ -175,6 +175,7 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
       })
       const entry: Entry = { connection, weight: 0 }
       all.set(socket, entry)
+      turns.accepted()
       idle.add(entry)
       socket.on("close", () => forget(entry))
     }
@@ -223,7 +224,6 @@ export const make = (settings: Settings): Effect.Effect<Connections, never, Metr
             // What comes behind the head belongs to the other protocol.
             if (message.complete) entry?.connection.release()
             else message.socket.destroy()
-            if (entry !== undefined) idle.delete(entry)
           })
         }
         server.on("connection", accept)

@@ -5,12 +5,19 @@
 export interface Turns {
   /** Whether there is time left in this turn, and nobody waits for it. */
   readonly hasTime: () => boolean
+  /**
+   * A connection has been accepted. There may be more, and the system gives one a turn: turns are short while they come, so
+   * that whoever asks little does not wait for all that those before him brought.
+   */
+  readonly accepted: () => void
   /** Runs in a later turn. `patient` work waits until there is none other. */
   readonly later: (work: () => void, patient: boolean) => void
 }
 
 /** Milliseconds of a turn for requests; a probe waits for two of them at most. */
 const SLICE_MS = 4
+/** Of the turns in which connections come, one in so many has time for what waits: a third of all time, at least. */
+const WORKING = 64
 /** In one turn; each runs by itself, so that what an answer leaves to do is done before the next request. */
 const BATCH = 32
 /** What has been taken out of a queue is cut off when it is this much. */
@@ -46,19 +53,25 @@ export const make = (): Turns => {
   let steps = 0
   /** The first of them works even when the turn has been long already. */
   let first = true
+  /** Turns in a row in which a connection came, and whether one has come since the last began. */
+  let accepting = 0
+  let hasAccepted = false
 
   const begin = () => {
+    accepting = hasAccepted ? accepting + 1 : 0
+    hasAccepted = false
     steps = Math.max(1, Math.min(BATCH, prompt.size() + patient.size()))
     for (let step = 0; step < steps; step++) setImmediate(run)
     began = performance.now()
     first = true
   }
 
-  const inTime = () => performance.now() - began < SLICE_MS
+  const isShort = () => accepting % WORKING !== 0
+  const inTime = () => !isShort() && performance.now() - began < SLICE_MS
 
   const run = () => {
     steps--
-    if (first || inTime()) {
+    if ((first && !isShort()) || inTime()) {
       const work = prompt.take() ?? patient.take()
       first = false
       work?.()
@@ -67,6 +80,9 @@ export const make = (): Turns => {
   }
 
   return {
+    accepted: () => {
+      hasAccepted = true
+    },
     hasTime: () => {
       if (steps === 0) begin()
       return prompt.size() === 0 && inTime()

@@ -81,6 +81,8 @@ export const listen = (
         server.on("upgrade", (request, stream, head) => {
           stream.on("error", () => stream.destroy())
           if (request.url?.split("?")[0] !== "/monitor") {
+            // Its client may never close its half.
+            stream.once("finish", () => stream.destroy())
             stream.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             return
           }
