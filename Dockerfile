@@ -41,6 +41,8 @@ RUN install -d -o postgres -g postgres -m 0750 /var/db/postgres /var/db/postgres
  && chown -R postgres:postgres /usr/share/postgresql/${POSTGRES_MAJOR}/extension /usr/lib/postgresql/${POSTGRES_MAJOR}/lib
 
 COPY --from=build --chmod=0755 /src/dist/compute_ctl /usr/local/bin/compute_ctl
+# The program's other name. A hard link in a layer of its own would be a second copy.
+RUN ln -s compute_ctl /usr/local/bin/fast_import
 
 ENV LANG=C.UTF-8 \
     POSTGRES_PATH=/usr/lib/postgresql/${POSTGRES_MAJOR}/bin/postgres

@@ -7,3 +7,7 @@ ARG COMPUTE_NODE
 FROM ${COMPUTE_NODE}
 USER postgres
 COPY --chown=postgres:postgres --chmod=0755 compute_ctl /usr/local/bin/compute_ctl
+# The program's other name, in the place of the original's second program.
+USER root
+RUN ln -sf compute_ctl /usr/local/bin/fast_import
+USER postgres

@@ -87,3 +87,7 @@ fs.rmSync(`${executable}.new`)
 fs.chmodSync(`${executable}.copy`, 0o755)
 // A running program keeps the file it was started from.
 fs.renameSync(`${executable}.copy`, executable)
+// The program's other name.
+const link = path.join(dist, "fast_import")
+fs.rmSync(link, { force: true })
+fs.linkSync(executable, link)

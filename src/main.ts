@@ -1,3 +1,4 @@
+import * as path from "node:path"
 import { startupSnapshot } from "node:v8"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,14 +15,25 @@ import { writeLine } from "./layers/observe/log/StandardError.ts"
 /** The drop-in form has no positional arguments: what begins with a word is a verb, or meant to be one. */
 const verb = async (argv: ReadonlyArray<string>) => (await import("./cli/verbs/run.ts")).runVerb(argv)
 
+/** Another program, with a command line of its own. */
+const fastImport = async (argv: ReadonlyArray<string>) =>
+  (await import("./cli/fastImport/fastImport.ts")).fastImport(argv)
+
+/** The program's other name, that of a link to it: its command line is that of the verb. */
+const OTHER_NAME = "fast_import"
+const IMPORT = "fast-import"
+
 const main = () => {
   hideFromLibraries()
   divert("stderr")
-  const argv = process.argv.slice(2)
-  const [first = ""] = argv
+  const given = process.argv.slice(2)
+  const argv = path.basename(process.argv0) === OTHER_NAME ? [IMPORT, ...given] : given
+  const [first = "", ...rest] = argv
   const isVerb = /^[a-z]/i.test(first)
   if (!isVerb || first === "dev" || first === "emulate") runUnderInit()
-  const program = isVerb ? Effect.flatten(Effect.promise(() => verb(argv))) : run(argv, process.env)
+  const program = isVerb
+    ? Effect.flatten(Effect.promise(() => (first === IMPORT ? fastImport(rest) : verb(argv))))
+    : run(argv, process.env)
   Effect.runFork(withSteadyClock(untilReaderLeaves(program))).addObserver((exit) => {
     if (Exit.isFailure(exit)) writeLine(`Error: ${Cause.pretty(exit.cause)}`)
     void endProcess(Exit.isSuccess(exit) ? exit.value : 1)

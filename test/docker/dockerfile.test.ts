@@ -65,6 +65,11 @@ describe("Dockerfile", () => {
     assert.strictEqual(fs.statSync(program).mode & 0o777, 0o755)
   })
 
+  it("holds the program's other name", () => {
+    const program = path.join(image.folder, "usr/local/bin/fast_import")
+    assert.include(execFileSync(program, ["--help"], { env: {}, encoding: "utf8" }), "Usage: fast_import")
+  })
+
   it("has a command line that the program takes, with paths the account may write", () => {
     const { options } = Result.getOrThrow(parseArguments(image.command, image.env))
     assert.strictEqual(options.pgbin, "/usr/lib/postgresql/15/bin/postgres")

@@ -9,6 +9,7 @@ export const words = {
   openapi: "an OpenAPI description of the API",
   dev: "a whole compute on this machine: emulated storage, a real Postgres",
   emulate: "everything a compute talks to, as a process of its own, with faults by script",
+  "fast-import": "what fast_import does: imports a database into storage, or into a running server",
   version: "which build this is",
   completions: "a script that completes verbs and flags in a shell"
 } as const

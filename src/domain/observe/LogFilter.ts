@@ -25,13 +25,14 @@ const parseLevel = (text: string): Filter | undefined => {
 const DIRECTIVE = /^([\w:.-]*)(\[[^\]]*\])?(?:=(\w+))?$/
 
 /** The two crates of the original: a directive for either is for us. */
-const isOurs = (target: string) => target === "compute_ctl" || target === "compute_tools"
+const OURS: ReadonlyArray<string> = ["compute_ctl", "compute_tools"]
 
 /**
  * The least severe level that is logged. Unset or with a directive that cannot be read: `INFO`. Set but empty: `ERROR`.
  * Directives for targets of other programs, or for spans, are accepted and match nothing.
+ * `otherwise`: where there are only such.
  */
-export const parseFilter = (text: string | undefined): Filter => {
+export const parseFilter = (text: string | undefined, ours = OURS, otherwise: Filter = "OFF"): Filter => {
   if (text === undefined) return "INFO"
   const directives = text
     .split(",")
@@ -50,9 +51,9 @@ export const parseFilter = (text: string | undefined): Filter => {
     const [, target = "", span, level] = match ?? []
     const parsed = level === undefined ? "TRACE" : parseLevel(level)
     if (match === null || parsed === undefined || (target === "" && span === undefined)) return "INFO"
-    if (span === undefined && isOurs(target)) own = parsed
+    if (span === undefined && ours.includes(target)) own = parsed
   }
-  return own ?? general ?? "OFF"
+  return own ?? general ?? otherwise
 }
 
 export const passes = (filter: Filter, level: Level): boolean => severity[level] >= severity[filter]

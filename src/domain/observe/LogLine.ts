@@ -40,7 +40,8 @@ const SHORT = 512
 
 const limited = (text: string): string => (text.length <= SHORT ? text : redactWithin(text, LONGEST))
 
-const messageOf = ({ message }: LogRecord): string => (message.startsWith(WHOLE) ? message : limited(message))
+/** Cut where it is too long for a line. */
+export const messageOf = ({ message }: LogRecord): string => (message.startsWith(WHOLE) ? message : limited(message))
 
 const fieldValue = ([name, value]: readonly [string, string]) => (isSecretName(name) ? HIDDEN : limited(value))
 
@@ -54,8 +55,8 @@ const hex = (character: string, digits: number) => character.charCodeAt(0).toStr
 export const printable = (text: string): string =>
   text.replace(CONTROL, (character) => (character <= "\u00ff" ? `\\x${hex(character, 2)}` : `\\u${hex(character, 4)}`))
 
-/** JSON escapes only C0 by itself. */
-const json = (value: object | string): string =>
+/** On one line that no terminal obeys: JSON escapes only C0 by itself. */
+export const json = (value: object | string): string =>
   JSON.stringify(value).replace(CONTROL, (character) => `\\u${hex(character, 4)}`)
 
 const quoted = (value: string) => (/^[^\s"'=]+$/.test(value) ? value : JSON.stringify(value))
@@ -79,7 +80,8 @@ export const textLine = (record: LogRecord): string => {
   return printable(oneLine(redact(head + withFields(record))))
 }
 
-const object = (fields: LogRecord["fields"]) =>
+/** Fields without their secrets. */
+export const object = (fields: LogRecord["fields"]) =>
   Object.fromEntries(fields.map((field) => [field[0], redact(fieldValue(field))]))
 
 /** One JSON object for machines. */

@@ -75,3 +75,22 @@ the rest in its spec. What is asked is logged on stderr. SIGINT and SIGTERM end 
     ["--fake-postgres --quiet", "for measuring everything but Postgres"]
   )
 )
+
+/** Here for the list: its command line is another program's, and is read before the tree is. */
+export const fastImport = Command.make(
+  "fast-import",
+  {},
+  does(async () => {
+    const { fastImport } = await import("../../fastImport/fastImport.ts")
+    return () => fastImport(["--help"])
+  })
+).pipe(
+  explained(
+    "fast-import",
+    "The program is started under the name fast_import too. Its options are those of `compute_ctl fast-import --help`.",
+    [
+      "--working-directory /work --pg-bin-dir /usr/lib/postgresql/15/bin --pg-lib-dir /usr/lib/postgresql/15/lib --s3-prefix s3://bucket/key pgdata",
+      "what spec.json under the prefix asks for"
+    ]
+  )
+)

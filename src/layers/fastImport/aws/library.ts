@@ -19,12 +19,15 @@ import { Upload } from "@aws-sdk/lib-storage"
 import type { Aws, Content, ObjectPlace, RegularFile } from "./Aws.ts"
 import { named, ofMachine } from "./region.ts"
 
-const GIB = 1024 ** 3
-/** What one request may carry. */
-const LARGEST_PUT = 5 * GIB
-/** At most ten thousand of them make an object. */
+/** In bytes: what one request may carry, and what a part of a larger object has at least. */
+interface Sizes {
+  readonly largestPut: number
+  readonly smallestPart: number
+}
+
+const SIZES: Sizes = { largestPut: 5 * 1024 ** 3, smallestPart: 64 * 1024 ** 2 }
+/** Of one object. */
 const MOST_PARTS = 10_000
-const SMALLEST_PART = 64 * 1024 ** 2
 
 const MEDIA_TYPE = "application/octet-stream"
 
@@ -33,7 +36,11 @@ const ATTEMPTS = 5
 const FIRST_PAUSE = 200
 const LONGEST_PAUSE = 5000
 
+const nothing = () => undefined
+
 const settings = {
+  // It would write to the console that it does not repeat a stream, which is done here.
+  logger: { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing },
   retryMode: "standard",
   maxAttempts: ATTEMPTS,
   // Requests are as small as those of the original: no checksums that storage does not ask for.
@@ -45,12 +52,19 @@ const settings = {
 
 const target = ({ bucket, key }: ObjectPlace) => ({ Bucket: bucket, Key: key })
 
-const sendParts = async (s3: S3Client, place: ObjectPlace, { file, size }: RegularFile, signal: AbortSignal) => {
+interface Sending {
+  readonly s3: S3Client
+  readonly place: ObjectPlace
+  readonly sizes: Sizes
+  readonly signal: AbortSignal
+}
+
+const sendParts = async ({ place, s3, signal, sizes }: Sending, { file, size }: RegularFile) => {
   const body = createReadStream(file)
   const upload = new Upload({
     client: s3,
     params: { ...target(place), Body: body, ContentType: MEDIA_TYPE },
-    partSize: Math.max(SMALLEST_PART, Math.ceil(size / MOST_PARTS)),
+    partSize: Math.max(sizes.smallestPart, Math.ceil(size / MOST_PARTS)),
     queueSize: 2
   })
   const abort = () => void upload.abort()
@@ -63,7 +77,7 @@ const sendParts = async (s3: S3Client, place: ObjectPlace, { file, size }: Regul
   }
 }
 
-const sendFile = async (s3: S3Client, place: ObjectPlace, { file, size }: RegularFile, signal: AbortSignal) => {
+const sendFile = async ({ place, s3, signal }: Sending, { file, size }: RegularFile) => {
   const body = createReadStream(file)
   const command = new PutObjectCommand({ ...target(place), Body: body, ContentType: MEDIA_TYPE, ContentLength: size })
   try {
@@ -100,10 +114,11 @@ const repeated = async (request: () => Promise<void>, signal: AbortSignal): Prom
   }
 }
 
-const send = async (s3: S3Client, place: ObjectPlace, content: Content, signal: AbortSignal): Promise<void> => {
+const send = async (sending: Sending, content: Content): Promise<void> => {
+  const { place, s3, signal, sizes } = sending
   if ("file" in content) {
-    const request = content.size > LARGEST_PUT ? sendParts : sendFile
-    return await repeated(() => request(s3, place, content, signal), signal)
+    const request = content.size > sizes.largestPut ? sendParts : sendFile
+    return await repeated(() => request(sending, content), signal)
   }
   const { bytes, type } = content
   await s3.send(new PutObjectCommand({ ...target(place), Body: bytes, ContentType: type }), { abortSignal: signal })
@@ -122,7 +137,7 @@ const regionOf = async (env: Readonly<Record<string, string | undefined>>): Prom
   }
 }
 
-export const open = async (env: Readonly<Record<string, string | undefined>>): Promise<Aws> => {
+export const open = async (env: Readonly<Record<string, string | undefined>>, sizes: Sizes = SIZES): Promise<Aws> => {
   const region = await regionOf(env)
   const config = { ...settings, ...(region !== undefined && { region }) }
   const s3 = new S3Client(config)
@@ -132,7 +147,7 @@ export const open = async (env: Readonly<Record<string, string | undefined>>): P
       const { Body } = await s3.send(new GetObjectCommand(target(place)), { abortSignal: signal })
       return { body: async () => (await Body?.transformToByteArray()) ?? new Uint8Array() }
     },
-    put: (place, content, signal) => send(s3, place, content, signal),
+    put: (place, content, signal) => send({ s3, place, sizes, signal }, content),
     head: async (place, signal) => {
       try {
         const found = await s3.send(new HeadObjectCommand(target(place)), { abortSignal: signal })

@@ -3,6 +3,7 @@
  *
  * Source: the chain of the SDK for Rust (`aws-config`, `imds::region`), which the one for JavaScript does not go to its end.
  */
+import { withoutSlashes } from "../../../domain/api/BaseUrl.ts"
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,7 +25,7 @@ export const named = (env: Environment): string | undefined =>
 /** Undefined where the machine does not say. */
 export const ofMachine = async (env: Environment): Promise<string | undefined> => {
   if (env["AWS_EC2_METADATA_DISABLED"]?.toLowerCase() === "true") return undefined
-  const base = (env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] || METADATA).replace(/\/+$/, "")
+  const base = withoutSlashes(env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] || METADATA)
   try {
     const token = await ask(`${base}/latest/api/token`, "PUT", { "x-aws-ec2-metadata-token-ttl-seconds": "60" })
     return await ask(`${base}/latest/meta-data/placement/region`, "GET", { "x-aws-ec2-metadata-token": token })

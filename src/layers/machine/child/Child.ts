@@ -25,6 +25,8 @@ export interface ChildOptions {
   readonly args?: ReadonlyArray<string>
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** It sees of the environment what `env` says and nothing else. */
+  readonly bare?: boolean
   readonly cwd?: string
   readonly stdin?: "ignore" | "inherit"
   /** `log`: its lines go into our log as they are. An inherited pipe that nobody reads would stop the child. */

@@ -63,7 +63,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
         try: () =>
           childProcess.spawn(program, [...(options.args ?? [])], {
             stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
-            env: childEnvironment(inherited(), options.env),
+            env: options.bare === true ? { ...options.env } : childEnvironment(inherited(), options.env),
             detached: options.detached ?? false,
             cwd: options.cwd ?? workingDirectory(options.account),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })

@@ -29,9 +29,12 @@ import { type DailyFile, openDailyFile } from "./DailyFile.ts"
 import { describeLoss, lostLines, writeLine } from "./StandardError.ts"
 
 export interface LogOptions {
-  readonly format: "text" | "json"
+  /** A function: the form of another program's log. */
+  readonly format: "text" | "json" | ((record: LogRecord) => string)
   /** The value of `RUST_LOG`; undefined when it is not set. */
   readonly filter?: string | undefined
+  /** What is logged, where `filter` does not decide. */
+  readonly level?: Filter
   /** Lakebase mode: where `pgcctl.YYYY-MM-DD` goes. */
   readonly logDirectory?: string | null
   /** Where lines go instead of stderr. False means that it was dropped. */
@@ -159,7 +162,7 @@ const sinks = ({ format, logDirectory, write = writeLine }: LogOptions) =>
             ),
             (opened) => Effect.promise(opened.close)
           )
-    const line = format === "json" ? jsonLine : textLine
+    const line = typeof format === "function" ? format : format === "json" ? jsonLine : textLine
     describeLoss((lines) => line(lossRecord(lines)))
     const out = (text: string) => {
       if (!write(text) && write !== writeLine) refused += 1
@@ -182,7 +185,7 @@ const sinks = ({ format, logDirectory, write = writeLine }: LogOptions) =>
   })
 
 const layerOf =
-  ({ filter }: LogOptions) =>
+  ({ filter, level }: LogOptions) =>
   ({ emit, service }: Sinks) => {
     const micros = microseconds()
     const logger = Logger.make<unknown, void>((event) => {
@@ -211,7 +214,7 @@ const layerOf =
     return Layer.succeedContext(
       Context.make(Log, service).pipe(
         Context.add(References.CurrentLoggers, new Set([logger])),
-        Context.add(References.MinimumLogLevel, minimum[parseFilter(filter)])
+        Context.add(References.MinimumLogLevel, minimum[level ?? parseFilter(filter)])
       )
     )
   }

@@ -1,5 +1,6 @@
 /**
- * Whole lines to stderr, in order. A reader that stalls costs lines, and never time.
+ * Whole lines to stderr, in order, or to another descriptor that was inherited. A reader that stalls costs lines, and never
+ * time.
  *
  * The descriptor itself stays as it was inherited: its description is shared with whoever started us, and O_NONBLOCK on it
  * would make their writes fail.
@@ -10,11 +11,11 @@ import { type Outlet, type OutletOptions, openOutlet } from "./Outlet.ts"
 const STDERR = 2
 
 /** A description of our own of the same pipe or terminal; null where there can be none (a socket, or a pipe of another account's). */
-const reopened = (): number | null => {
+const reopened = (descriptor: number): number | null => {
   try {
-    const stats = fstatSync(STDERR)
+    const stats = fstatSync(descriptor)
     if (!stats.isFIFO() && !stats.isCharacterDevice()) return null
-    return openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
     return null
   }
@@ -23,9 +24,10 @@ const reopened = (): number | null => {
 let notice: OutletOptions["notice"] = (lines) => `${lines} log lines were dropped`
 let outlet: Outlet | undefined
 
-const open = (): Outlet => {
-  const own = reopened()
-  return openOutlet(own ?? STDERR, {
+/** A way into an inherited descriptor that leaves it as it is. */
+export const openInherited = (descriptor: number): Outlet => {
+  const own = reopened(descriptor)
+  return openOutlet(own ?? descriptor, {
     kind: own === null ? "blocking" : "nonblocking",
     notice: (lines) => notice(lines)
   })
@@ -38,7 +40,7 @@ export const describeLoss = (form: OutletOptions["notice"]): void => {
 
 /** False when the line was dropped. Lines are written after this returns; `drained` waits for them. */
 export const writeLine = (line: string): boolean => {
-  outlet ??= open()
+  outlet ??= openInherited(STDERR)
   return outlet.write(line)
 }
 
