@@ -9,11 +9,13 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { withoutSlashes } from "../domain/api/BaseUrl.ts"
 import { excerpt } from "../domain/json/Excerpt.ts"
 import { read } from "../domain/json/Json.ts"
 import { child } from "../domain/json/JsonValue.ts"
+import { readBody } from "../layers/http/readBody.ts"
 import { External } from "./api/Api.ts"
 
 export interface Target {
@@ -23,6 +25,16 @@ export interface Target {
   /** For the whole answer; default 10 s. */
   readonly limit?: Duration.Input
 }
+
+/** Bytes. */
+const LONGEST_ANSWER = 64 * 1024 * 1024
+
+/** An answer without end is given up. */
+const bounded = Layer.succeed(FetchHttpClient.Fetch, async (input, init) => {
+  const { body, headers, status } = await fetch(input, init)
+  const bytes = body === null ? null : await readBody(body, LONGEST_ANSWER)
+  return new Response(bytes, { headers, status })
+})
 
 /** There was no answer. */
 export class Unreachable extends Data.TaggedError("Unreachable")<{ readonly url: string; readonly reason: string }> {
@@ -96,7 +108,7 @@ const answered = <A, E>({ limit = "10 seconds", url }: Target, ask: Effect.Effec
       duration: limit,
       orElse: () => Effect.fail(new Unreachable({ url, reason: "no answer in time" }))
     }),
-    Effect.provide(FetchHttpClient.layer)
+    Effect.provide(FetchHttpClient.layer.pipe(Layer.provide(bounded)))
   )
 
 const lifecycle = { group: "lifecycle" } as const

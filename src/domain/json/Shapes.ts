@@ -23,7 +23,7 @@ export const refused = (reason: string): SchemaIssue.Issue => new SchemaIssue.In
 
 const isInteger = (input: unknown): input is number | bigint => typeof input === "bigint" || Number.isInteger(input)
 
-/** An integer of a size, however many digits; a float is none, even if it is whole. */
+/** An integer of a size, however many digits; a float is none, even if it is whole. Clients write it as a plain number. */
 const integer = (identifier: string, min: bigint, max: bigint) =>
   Schema.declareConstructor<number | bigint>()(
     [],
@@ -34,7 +34,14 @@ const integer = (identifier: string, min: bigint, max: bigint) =>
         ? Effect.succeed(input)
         : fault(`invalid value: integer \`${excerpt(String(input))}\``)
     },
-    { identifier }
+    {
+      identifier,
+      toCodecJson: () =>
+        Schema.link<number | bigint>()(
+          min === 0n ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) : Schema.Int,
+          SchemaTransformation.transform({ decode: (value): number | bigint => value, encode: Number })
+        )
+    }
   )
 
 /** u64, without loss beyond 2^53. */
@@ -69,7 +76,17 @@ const isNumber = (input: unknown): input is number | bigint | JsonFloat =>
   typeof input === "number" || typeof input === "bigint" || input instanceof JsonFloat
 
 /** Any number, whole or not. */
-export const AnyNumber = Schema.declare(isNumber, { identifier: "a number" }).pipe(
+export const AnyNumber = Schema.declare(isNumber, {
+  identifier: "a number",
+  toCodecJson: () =>
+    Schema.link<number | bigint | JsonFloat>()(
+      Schema.Finite,
+      SchemaTransformation.transform({
+        decode: (value): number | bigint | JsonFloat => value,
+        encode: (value) => (value instanceof JsonFloat ? value.value : Number(value))
+      })
+    )
+}).pipe(
   Schema.decodeTo(
     Schema.Number,
     SchemaTransformation.transform({

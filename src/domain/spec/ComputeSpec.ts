@@ -131,7 +131,13 @@ const readMode = (input: unknown): Result.Result<typeof ComputeModeFromSelf.Type
 }
 
 /** `"Primary"`, `"Replica"` (either also as `{"Primary": null}`), `{"Static": "0/16B5A50"}`. */
-export const ComputeMode = Schema.Unknown.pipe(
+export const ComputeMode = Schema.declare((_): _ is unknown => true, {
+  toCodecJson: () =>
+    Schema.link<unknown>()(
+      Schema.Union([Schema.Literals(["Primary", "Replica"]), Schema.Struct({ Static: Schema.String })]),
+      SchemaTransformation.transform({ decode: (given): unknown => given, encode: (given) => given as never })
+    )
+}).pipe(
   Schema.decodeTo(
     ComputeModeFromSelf,
     SchemaTransformation.transformEffect({

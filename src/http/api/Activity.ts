@@ -21,4 +21,4 @@ export const Activity = Schema.Struct({
       detail: Schema.NullOr(Schema.String)
     })
   )
-})
+}).annotate({ identifier: "Activity" })

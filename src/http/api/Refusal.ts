@@ -8,8 +8,10 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Activity } from "./Activity.ts"
 
+const ErrorBody = Schema.Struct({ error: Schema.String }).annotate({ identifier: "Error" })
+
 const refusal = <const Tag extends string>(tag: Tag, status: number, description: string) =>
-  Schema.Struct({ error: Schema.String }).pipe(
+  ErrorBody.pipe(
     Schema.decodeTo(
       Schema.Struct({ _tag: Schema.tag(tag), error: Schema.String }),
       SchemaTransformation.transform({

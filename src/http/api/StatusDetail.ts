@@ -18,7 +18,7 @@ export const Status = Schema.Struct({
   status: ComputeStatus,
   last_active: nullable(Time),
   error: nullable(Schema.String)
-})
+}).annotate({ identifier: "Status" })
 export type Status = typeof Status.Type
 
 export const RefusedSetting = Schema.Struct({
@@ -28,7 +28,7 @@ export const RefusedSetting = Schema.Struct({
   line: nullable(Schema.Finite),
   reason: Schema.String,
   waits_for_restart: Schema.Boolean
-})
+}).annotate({ identifier: "RefusedSetting" })
 
 export const StatusDetail = Schema.Struct({
   ...Status.fields,
@@ -74,7 +74,7 @@ export const StatusDetail = Schema.Struct({
   ),
   /** What of the configuration is not in force since the last reload: refused, or waiting for a restart. */
   refused_settings: later(Schema.Array(RefusedSetting))
-})
+}).annotate({ identifier: "StatusDetail" })
 export type StatusDetail = typeof StatusDetail.Type
 
 export const toIso = (millis: number): string => new Date(millis).toISOString()

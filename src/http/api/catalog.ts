@@ -14,6 +14,7 @@ import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./Refusal.ts"
 import { RefusedSetting } from "./StatusDetail.ts"
 import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
+import { Planning } from "./Wire.ts"
 
 const nullable = Schema.NullOr
 
@@ -30,7 +31,7 @@ const Objects = Schema.Struct({
       invalid: Schema.Boolean
     })
   )
-})
+}).annotate({ identifier: "Objects" })
 
 const StepFailure = Schema.Struct({
   sqlstate: nullable(Schema.String),
@@ -93,7 +94,9 @@ const Apply = Schema.Struct({
   warnings: Schema.optionalKey(Schema.Array(Schema.String)),
   error: Schema.optionalKey(nullable(Schema.String)),
   reconfiguration: nullable(ReconfigurationReport)
-})
+}).annotate({ identifier: "Apply" })
+
+const Plan = PlanReport.annotate({ identifier: "Plan" })
 
 const dbsAndRoles = HttpApiEndpoint.get("dbs_and_roles", "/dbs_and_roles", {
   success: Objects,
@@ -128,15 +131,15 @@ const lastApply = HttpApiEndpoint.get("last_apply", "/apply", { success: nullabl
 )
 
 const plan = HttpApiEndpoint.get("plan", "/plan", {
-  success: PlanReport,
+  success: Plan,
   error: [BadRequest, WrongStatus, Failed]
 }).annotate(OpenApi.Summary, "What applying the current spec would change; changes nothing")
 
 export const PlanRequest = Schema.Struct({ spec: ComputeSpec })
 
 const planFor = HttpApiEndpoint.post("plan_for", "/plan", {
-  payload: Schema.toEncoded(PlanRequest),
-  success: PlanReport,
+  payload: Planning,
+  success: Plan,
   error: [...ofBody, WrongStatus, Failed]
 })
   .annotate(Limit, SPEC_LIMIT)

@@ -26,7 +26,7 @@ export const PrewarmState = Schema.Union([
     prewarm_time_ms: Schema.Finite
   }),
   FailedOperation
-])
+]).annotate({ identifier: "PrewarmState" })
 
 export const OffloadState = Schema.Union([
   Schema.Struct({ status: Schema.Literals(["not_offloaded", "offloading", "skipped"]) }),
@@ -37,7 +37,7 @@ export const OffloadState = Schema.Union([
     state_upload_time_ms: Schema.Finite
   }),
   FailedOperation
-])
+]).annotate({ identifier: "OffloadState" })
 
 const prewarmState = HttpApiEndpoint.get("lfc_prewarm_state", "/lfc/prewarm", { success: PrewarmState }).annotate(
   OpenApi.Summary,

@@ -7,12 +7,12 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { ConfigurationRequest, PromoteConfig } from "../../domain/spec/ComputeConfig.ts"
 import { Activity } from "./Activity.ts"
 import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, WrongStatus } from "./Refusal.ts"
 import { Status, StatusDetail } from "./StatusDetail.ts"
 import { Limit, OneOf, SPEC_LIMIT, Wording } from "./traits.ts"
+import { Configuration, Promotion } from "./Wire.ts"
 
 /** What the start took. */
 export const StartupMetrics = Schema.Struct({
@@ -29,10 +29,10 @@ export const StartupMetrics = Schema.Struct({
   num_ext_downloaded: Schema.Finite,
   largest_ext_size: Schema.Finite,
   total_ext_download_size: Schema.Finite
-})
+}).annotate({ identifier: "StartupMetrics" })
 
 /** Where the safekeepers are in sync; null when nobody knows. */
-const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) })
+const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) }).annotate({ identifier: "Terminated" })
 
 const FailedPromotion = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })
 
@@ -64,7 +64,7 @@ const metricsJson = HttpApiEndpoint.get("metrics_json", "/metrics.json", { succe
 )
 
 const configure = HttpApiEndpoint.post("configure", "/configure", {
-  payload: Schema.toEncoded(ConfigurationRequest),
+  payload: Configuration,
   success: Status,
   error: [...ofBody, WrongStatus, Failed]
 })
@@ -96,7 +96,7 @@ const terminate = HttpApiEndpoint.post("terminate", "/terminate", {
   )
 
 const promote = HttpApiEndpoint.post("promote", "/promote", {
-  payload: Schema.toEncoded(PromoteConfig),
+  payload: Promotion,
   success: Promoted,
   error: [...ofBodyAsText, BadRequest, WrongStatus, FailedPromotion.pipe(HttpApiSchema.status(500))]
 })
