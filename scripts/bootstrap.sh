@@ -15,7 +15,9 @@ fi
 
 install() {
   if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+    echo "installing the dependencies: once, about half a minute" >&2
+    # What it says when all goes well, and its spinner, are of no use to anybody.
+    "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error --progress=false >/dev/null
     touch node_modules/.package-lock.json
   fi
   node=$("${host[@]}" scripts/prepare.mjs)
@@ -24,7 +26,7 @@ install() {
 
 build() {
   if [ ! -x dist/compute_ctl ] || [ -n "$(find src package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
-    echo "building dist/compute_ctl" >&2
+    echo "building dist/compute_ctl: a few seconds" >&2
     "$node" scripts/build.mjs
   fi
 }
@@ -64,8 +66,15 @@ case $job in
     build
     # One file or folder narrows the run and skips the checks: `npm test test/cli`.
     checked=0
-    if [ $# -eq 0 ]; then check || checked=1; fi
-    "$node" node_modules/vitest/vitest.mjs run "$@"
+    took=node_modules/.cache/test-minutes
+    if [ $# -eq 0 ]; then
+      if [ -e "$took" ]; then echo "the last whole run took $(<"$took") minutes here"
+      else echo "real servers are started hundreds of times: this takes tens of minutes on two cores"; fi >&2
+      check || checked=1
+    fi
+    # What a test that has passed wrote is of no use to anybody.
+    "$node" node_modules/vitest/vitest.mjs run --silent=passed-only "$@" || checked=1
+    if [ $# -eq 0 ] && [ "$checked" = 0 ]; then echo $(((SECONDS + 59) / 60)) >"$took"; fi
     exit "$checked"
     ;;
   bench)

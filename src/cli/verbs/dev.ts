@@ -2,24 +2,25 @@
  * `compute_ctl dev`: a compute on this machine with nothing else installed. Storage is emulated, Postgres is real, and
  * the compute is this same program in its drop-in form.
  */
-import * as path from "node:path"
 import { isSea } from "node:sea"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { start as startEmulator } from "../../emulator/Emulator.ts"
 import * as Tokens from "../../emulator/peers/Tokens.ts"
-import { findPostgres } from "../../emulator/postgres/postgresBinaries.ts"
 import { Account } from "../../layers/machine/Account.ts"
 import { Children, exitCode } from "../../layers/machine/child/Children.ts"
-import { workingDirectory } from "../../layers/machine/child/workingDirectory.ts"
 import { Log } from "../../layers/observe/log/Log.ts"
 import { UsageError } from "../flags.ts"
 import { complain } from "../output.ts"
-import { commandLine, type DevCompute, freePorts, prepare, welcome } from "./dev/compute.ts"
+import { commandLine, type DevCompute, dataDirectory, freePorts, prepare } from "./dev/compute.ts"
+import { type Keep, type KeepOptions, openKeep } from "./dev/Keep.ts"
+import { choosePostgres } from "./dev/postgres.ts"
+import { isOurs, welcome } from "./dev/welcome.ts"
 
 export interface DevOptions {
   readonly pgbin: string | null
@@ -28,6 +29,8 @@ export interface DevOptions {
   readonly internalHttpPort: number | null
   readonly grpc: boolean
   readonly empty: boolean
+  readonly fresh: boolean
+  readonly branch: string | null
 }
 
 interface Wanted {
@@ -35,17 +38,23 @@ interface Wanted {
   readonly ports: ReadonlyArray<number | null>
   readonly grpc: boolean
   readonly empty: boolean
+  readonly keep: KeepOptions
 }
 
-const choose = (given: DevOptions): Effect.Effect<Wanted, UsageError> => {
-  const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
-  const pgbin = given.pgbin ?? process.env["POSTGRES_PATH"] ?? findPostgres(near)[0]
-  return pgbin === undefined
-    ? Effect.fail(
-        new UsageError({ message: "no Postgres of major 14 to 17 found", hint: "name one with --pgbin PATH" })
-      )
-    : Effect.succeed({ ...given, pgbin, ports: [given.port, given.externalHttpPort, given.internalHttpPort] })
-}
+/** In the working directory. */
+const FOLDER = ".compute"
+
+const choose = (given: DevOptions): Effect.Effect<Wanted, UsageError> =>
+  Effect.gen(function* () {
+    const pgbin = yield* choosePostgres(given.pgbin)
+    if (pgbin === null) {
+      const hint = "name one with --pgbin PATH"
+      return yield* Effect.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
+    }
+    const { branch, empty, fresh, grpc } = given
+    const ports = [given.port, given.externalHttpPort, given.internalHttpPort]
+    return { pgbin, ports, grpc, empty, keep: { folder: FOLDER, branch, fresh, pgbin } }
+  })
 
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 /** A terminal's Ctrl-C comes from the terminal and once more from npm: what comes this soon is the same wish. */
@@ -73,9 +82,25 @@ const surroundings = (wanted: Wanted) =>
   Effect.gen(function* () {
     const { postgres: account } = yield* Account
     const keys = Tokens.generate("dev")
-    const emulator = yield* startEmulator({ pgbin: wanted.pgbin, account })
+    const keep = yield* openKeep(wanted.keep)
+    const emulator = yield* startEmulator({
+      pgbin: wanted.pgbin,
+      account,
+      timeline: keep?.timeline,
+      lsn: keep?.begin?.lsn,
+      content: keep?.begin?.content
+    })
     const ports = yield* freePorts(wanted.ports)
-    return yield* prepare({ emulator, keys, ports, account, grpc: wanted.grpc, empty: wanted.empty })
+    const { empty, grpc } = wanted
+    const compute = yield* prepare({ emulator, keys, ports, account, grpc, empty, kept: keep?.place ?? null })
+    return { compute, keep }
+  })
+
+const save = (keep: Keep | null, compute: DevCompute) =>
+  Effect.gen(function* () {
+    if (keep === null) return
+    const said = yield* keep.save(compute.emulator, dataDirectory(compute))
+    yield* said === null ? Effect.logInfo(`kept in ${keep.place}`) : Effect.logWarning(said)
   })
 
 const runCompute = (compute: DevCompute, signals: Queue.Dequeue<void>, stopped: Deferred.Deferred<void>) =>
@@ -99,9 +124,7 @@ const runCompute = (compute: DevCompute, signals: Queue.Dequeue<void>, stopped: 
       Effect.andThen(child.signal("SIGQUIT")),
       Effect.forkScoped
     )
-    yield* Effect.forkScoped(
-      Stream.runForEach(child.stderr, (line) => Effect.sync(() => void process.stderr.write(`${line}\n`)))
-    )
+    yield* Effect.forkScoped(Stream.runForEach(child.stderr, (line) => (isOurs(line) ? Effect.void : complain(line))))
     yield* Effect.forkScoped(welcome(compute))
     return exitCode(yield* child.ended)
   })
@@ -114,11 +137,15 @@ const serve = (wanted: Wanted) =>
     yield* Effect.forkScoped(Deferred.complete(stopped, Queue.take(signals)))
     const usualEnd = Effect.andThen(Deferred.await(stopped), Effect.succeed(null))
     const life = Effect.gen(function* () {
-      const compute = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
-      return compute === null ? 0 : yield* runCompute(compute, signals, stopped)
+      const up = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
+      if (up === null) return 0
+      const code = yield* runCompute(up.compute, signals, stopped)
+      yield* save(up.keep, up.compute)
+      return code
     })
     const end = yield* Effect.exit(life)
-    return (yield* Deferred.isDone(stopped)) ? 0 : yield* end
+    // What could not be kept is said, whoever has ended it.
+    return (yield* Deferred.isDone(stopped)) && Exit.isSuccess(end) ? 0 : yield* end
   }).pipe(Effect.scoped)
 
 const services = Account.layer.pipe(

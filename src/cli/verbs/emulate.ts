@@ -1,7 +1,6 @@
 /**
  * `compute_ctl emulate`: everything a compute talks to, as a process of its own.
  */
-import * as path from "node:path"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,14 +12,13 @@ import * as Lsn from "../../domain/spec/Lsn.ts"
 import { type Content, type EmulatorOptions, start } from "../../emulator/Emulator.ts"
 import { Faults } from "../../emulator/Fault.ts"
 import * as Tokens from "../../emulator/peers/Tokens.ts"
-import { findPostgres } from "../../emulator/postgres/postgresBinaries.ts"
 import type { Asked } from "../../emulator/World.ts"
 import { Account } from "../../layers/machine/Account.ts"
-import { workingDirectory } from "../../layers/machine/child/workingDirectory.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { Log } from "../../layers/observe/log/Log.ts"
 import { UsageError } from "../flags.ts"
 import { complain, print } from "../output.ts"
+import { choosePostgres } from "./dev/postgres.ts"
 
 class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly message: string }> {}
 
@@ -74,8 +72,11 @@ export interface EmulateOptions {
 
 const decoded = <A>(name: string, text: string | null, decode: (text: string) => Result.Result<A, unknown>) =>
   text === null
-    ? Result.succeed(undefined)
-    : Result.mapError(decode(text), () => new UsageError({ message: `invalid value '${text}' for '--${name}'` }))
+    ? Effect.succeed(undefined)
+    : Effect.mapError(
+        Effect.fromResult(decode(text)),
+        () => new UsageError({ message: `invalid value '${text}' for '--${name}'` })
+      )
 
 interface Wanted {
   readonly options: Omit<EmulatorOptions, "account">
@@ -94,21 +95,16 @@ const contentOf = (what: string | null, replica: string | null): Content | undef
   return { _tag: "Files", primary: what, ...(replica === null ? {} : { replica }) }
 }
 
-const choose = (given: EmulateOptions): Result.Result<Wanted, UsageError> =>
-  Result.gen(function* () {
-    const near = [
-      workingDirectory() ?? process.cwd(),
-      path.dirname(process.execPath),
-      path.dirname(process.argv[1] ?? ".")
-    ]
-    const server = given.pgbin ?? process.env["POSTGRES_PATH"] ?? findPostgres(near)[0]
-    if (!given.fakePostgres && server === undefined) {
+const choose = (given: EmulateOptions): Effect.Effect<Wanted, UsageError> =>
+  Effect.gen(function* () {
+    const server = given.fakePostgres ? null : yield* choosePostgres(given.pgbin)
+    if (!given.fakePostgres && server === null) {
       const hint = "name one with --pgbin PATH, or take --fake-postgres"
-      return yield* Result.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
+      return yield* Effect.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
     }
     const foreign = yield* decoded("auth-key", given.authKey, (x) => Result.try(() => Tokens.publicKey(x)))
     const options: Wanted["options"] = {
-      pgbin: given.fakePostgres ? null : (server ?? null),
+      pgbin: server,
       ports: {
         safekeepers: given.portSafekeepers ?? undefined,
         pageservers: given.portPageservers ?? undefined,
@@ -170,7 +166,7 @@ const services = Account.layer.pipe(Layer.provideMerge(Log.layer({ format: "text
 
 /** Succeeds with the exit code: 0 after a signal, 1 when something could not start. */
 export const emulate = (given: EmulateOptions) =>
-  Effect.flatMap(Effect.fromResult(choose(given)), (wanted) =>
+  Effect.flatMap(choose(given), (wanted) =>
     serveUntilSignalled(wanted).pipe(
       Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), 1)),
       Effect.provide(services)

@@ -16,14 +16,19 @@ export const dev = Command.make(
     externalHttpPort: port("external-http-port", "External API", "a free one"),
     internalHttpPort: port("internal-http-port", "Internal API", "a free one"),
     grpc: flag("grpc", "Fetch the basebackup over gRPC instead of libpq"),
-    empty: flag("empty", "Start without a spec; POST /configure gives it one")
+    empty: flag("empty", "Start without a spec; POST /configure gives it one"),
+    fresh: flag("fresh", "Begin anew: what was kept is replaced when it ends"),
+    branch: text("branch", "NAME", "Which branch of what is kept; a new one begins as a copy of main", {
+      preset: "main"
+    })
   },
   does(async () => (await import("../dev.ts")).dev)
 ).pipe(
   explained(
     "dev",
-    "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nNothing is kept.",
+    "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nWhat is in the databases is kept in .compute/ for the next time.",
     ["", "a compute with a database `app`"],
+    ["--branch try", "a copy of what was kept, to break things in"],
     ["--empty", "one that waits for POST /configure"]
   )
 )

@@ -1,5 +1,5 @@
 /**
- * The compute of `dev`: its ports, its configuration file, its command line, and what its user is told.
+ * The compute of `dev`: its ports, its configuration file and its command line.
  */
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -54,7 +54,10 @@ export interface DevCompute {
   readonly dir: string
   readonly ports: { readonly postgres: number; readonly external: number; readonly internal: number }
   readonly token: string
+  readonly tokenFile: string
   readonly empty: boolean
+  /** Where it goes when the compute has ended. */
+  readonly kept: string | null
 }
 
 interface Wanted {
@@ -64,6 +67,7 @@ interface Wanted {
   readonly account: PostgresAccount | null
   readonly grpc: boolean
   readonly empty: boolean
+  readonly kept: string | null
 }
 
 const setting = (name: string, value: string, vartype: string) => ({ name, value, vartype })
@@ -73,6 +77,8 @@ const specOf = ({ emulator, grpc }: Wanted, port: number) => {
   return {
     format_version: 1,
     suspend_timeout_seconds: -1,
+    // A session that comes and goes between two looks counts as well: `last active` tells of a psql of a moment.
+    features: ["activity_monitor_experimental"],
     tenant_id: addresses.tenant_id,
     timeline_id: addresses.timeline_id,
     project_id: "dev",
@@ -124,14 +130,19 @@ export const prepare = (wanted: Wanted): Effect.Effect<DevCompute> =>
     const configure = { ...config, spec: specOf(wanted, postgres) }
     fs.writeFileSync(path.join(dir, "configure.json"), JSON.stringify(configure, null, 2), { mode: 0o600 })
     const token = Tokens.issue(wanted.keys.privateKey, { compute_id: COMPUTE_ID })
-    return { emulator: wanted.emulator, dir, ports: { postgres, external, internal }, token, empty: wanted.empty }
+    const tokenFile = path.join(dir, "token")
+    fs.writeFileSync(tokenFile, token, { mode: 0o600 })
+    const { emulator, empty, kept } = wanted
+    return { emulator, dir, ports: { postgres, external, internal }, token, tokenFile, empty, kept }
   })
 
-const connstr = ({ ports }: DevCompute) => `postgresql://cloud_admin@127.0.0.1:${ports.postgres}/postgres`
+export const connstr = ({ ports }: DevCompute) => `postgresql://cloud_admin@127.0.0.1:${ports.postgres}/postgres`
+
+export const dataDirectory = ({ dir }: DevCompute): string => path.join(dir, "pgdata")
 
 export const commandLine = (compute: DevCompute): ReadonlyArray<string> => [
   "--pgdata",
-  path.join(compute.dir, "pgdata"),
+  dataDirectory(compute),
   "--connstr",
   connstr(compute),
   "--pgbin",
@@ -146,45 +157,3 @@ export const commandLine = (compute: DevCompute): ReadonlyArray<string> => [
   String(compute.ports.internal),
   "--dev"
 ]
-
-const get = (url: string, token: string) =>
-  Effect.tryPromise(async (signal) => {
-    const response = await fetch(url, { signal, headers: { authorization: `Bearer ${token}` } })
-    return { status: response.status, text: await response.text() }
-  })
-
-const explanation = (compute: DevCompute) => {
-  const url = `http://127.0.0.1:${compute.ports.external}`
-  const authorized = `-H "Authorization: Bearer ${compute.token}"`
-  return [
-    "",
-    compute.empty ? "The compute is empty and waits for a spec:" : "The compute is running:",
-    "",
-    ...(compute.empty
-      ? [
-          `  curl ${authorized} -H "Content-Type: application/json" \\`,
-          `    --data @${compute.dir}/configure.json ${url}/configure`
-        ]
-      : [`  psql ${connstr(compute)}`, `  psql postgresql://app@127.0.0.1:${compute.ports.postgres}/app`]),
-    `  curl ${authorized} ${url}/status`,
-    `  curl ${url}/metrics`,
-    "",
-    "Ctrl-C stops it.",
-    ""
-  ].join("\n")
-}
-
-/** Told once, when it is up; nothing when it never will be. */
-export const welcome = (compute: DevCompute): Effect.Effect<void> => {
-  const wanted = compute.empty ? '"status":"empty"' : '"status":"running"'
-  return get(`http://127.0.0.1:${compute.ports.external}/status`, compute.token).pipe(
-    Effect.filterOrFail(({ text }) => text.includes(wanted) || text.includes('"status":"failed"')),
-    Effect.retry(Schedule.spaced("100 millis")),
-    Effect.flatMap(({ text }) =>
-      Effect.sync(() => {
-        if (text.includes(wanted)) process.stdout.write(`${explanation(compute)}\n`)
-      })
-    ),
-    Effect.ignore
-  )
-}
