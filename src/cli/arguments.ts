@@ -245,7 +245,8 @@ export const parseArguments = (argv: ReadonlyArray<string>, env: Environment): R
     const lakebaseMode = (yield* oneOf(given, lakebase, ["true", "false"], "false")) === "true"
     const servers = yield* ports(given, lakebaseMode)
     const remote = yield* baseUrl(given)
-    const interval = yield* wholeNumber(given, collectInterval, Number.MAX_SAFE_INTEGER)
+    // Without a pause it would do nothing else than visit all databases.
+    const interval = yield* wholeNumber(given, collectInterval, Number.MAX_SAFE_INTEGER, 1)
     const initTimeout = yield* wholeNumber(given, pgInitTimeout, Number.MAX_SAFE_INTEGER)
     const format = yield* oneOf(given, logFormat, ["text", "json"], "text")
     yield* source(given)

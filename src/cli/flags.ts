@@ -82,13 +82,18 @@ export const required = (given: Given, flag: Flag): Result.Result<string, UsageE
     : Result.succeed(value)
 }
 
-/** A whole number from 0 to `most`. */
-export const wholeNumber = (given: Given, flag: Flag, most: number): Result.Result<number | null, UsageError> => {
+/** A whole number from `least` to `most`. */
+export const wholeNumber = (
+  given: Given,
+  flag: Flag,
+  most: number,
+  least = 0
+): Result.Result<number | null, UsageError> => {
   const text = given.get(flag.name)
   if (text === undefined) return Result.succeed(null)
-  return /^\+?\d+$/.test(text) && Number(text) <= most
+  return /^\+?\d+$/.test(text) && Number(text) >= least && Number(text) <= most
     ? Result.succeed(Number(text))
-    : usage(`invalid value '${text}' for '${label(flag)}': not a whole number from 0 to ${most}`)
+    : usage(`invalid value '${text}' for '${label(flag)}': not a whole number from ${least} to ${most}`)
 }
 
 /** One line per flag, aligned. */

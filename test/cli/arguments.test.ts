@@ -58,6 +58,14 @@ it("one port for both servers counts in lakebase mode only", () => {
   assert.match(message("--http-port", "5000", "--external-http-port", "3080"), /cannot be used with/)
 })
 
+it("a pause of nothing between two looks into all databases is refused", () => {
+  assert.strictEqual(options("--installed-extensions-collection-interval", "1").installedExtensionsInterval, 1)
+  assert.match(
+    message("--installed-extensions-collection-interval", "0"),
+    /invalid value '0' .*: not a whole number from 1/
+  )
+})
+
 it("a flag beats its variable", () => {
   const env = { POSTGRES_PATH: "/env/postgres" }
   const without = required.slice(0, -2)

@@ -19,7 +19,7 @@ describe("failpoints", () => {
           env: { COMPUTE_CTL_TESTING: "1", FAILPOINTS: "compute-migration=return(3)" }
         })
         yield* compute.waitFor("running")
-        yield* compute.waitForLog("Failed to run migrations: migration id=3")
+        yield* compute.waitForLog("Failed to run migration id=3: ")
         const { body } = yield* compute.http({ path: "/metrics" })
         assert.include(body, 'compute_ctl_db_migration_failed_total{migration_id="3"} 1\n')
         assert.strictEqual(yield* compute.sql("select id from neon_migration.migration_id"), "2")

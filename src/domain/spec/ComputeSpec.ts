@@ -217,6 +217,9 @@ export type ComputeSpec = typeof ComputeSpec.Type
 export const findSetting = (options: ReadonlyArray<GenericOption> | null, name: string): string | null =>
   options?.findLast((option) => option.name === name)?.value ?? null
 
-/** Seconds between two collections of the installed extensions, which happen at twice this period. */
+/**
+ * Seconds between two collections of the installed extensions, which happen at twice this period: as often as the compute
+ * may be suspended. A compute that never is (-1), or by default (0), has the default.
+ */
 export const installedExtensionsInterval = (spec: ComputeSpec): number =>
   spec.suspend_timeout_seconds > 0 ? spec.suspend_timeout_seconds : 3600

@@ -19,7 +19,7 @@ import { Staging } from "./Staging.ts"
 
 export class NotDownloaded extends Data.TaggedError("NotDownloaded")<{
   readonly message: string
-  /** `404 Not Found`; `unknown` without a whole answer. */
+  /** `404 Not Found`; `unknown` without an answer; that of an answer whose body was cut off. */
   readonly httpStatus: string
   /** Another try may succeed. */
   readonly transient: boolean
@@ -41,7 +41,8 @@ const refused = (status: number) =>
     transient: [429, 502, 503, 504].includes(status)
   })
 
-const lost = (error: unknown) => new NotDownloaded({ message: reasonOf(error), httpStatus: "unknown", transient: true })
+const lost = (error: unknown, httpStatus = "unknown") =>
+  new NotDownloaded({ message: reasonOf(error), httpStatus, transient: true })
 
 const unusable = (reason: string) =>
   new NotDownloaded({ message: reason, httpStatus: statusText(200), transient: false })
@@ -115,7 +116,7 @@ async function* received(
   try {
     for (;;) {
       const next = await iterator.next().catch((error: unknown) => {
-        throw lost(error)
+        throw lost(error, statusText(200))
       })
       if (next.done === true) break
       heard()
@@ -191,7 +192,7 @@ const attempt = async (
         return unpackFrom(whole, new Staging(directory), limits, windowLogMax, signal)
       })
     } catch (error) {
-      if (stall.signal.aborted) throw lost(stall.signal.reason)
+      if (stall.signal.aborted) throw lost(stall.signal.reason, statusText(200))
       throw error instanceof NotDownloaded ? error : unusable(reasonOf(error))
     } finally {
       await body.return()

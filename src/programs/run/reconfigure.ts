@@ -176,7 +176,7 @@ const make = Effect.gen(function* () {
       yield* exit
       if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
       yield* Effect.logInfo(
-        `finished reconfiguration of compute node for operation ${excerpt(spec.spec.operation_uuid ?? "None")}`
+        `finished reconfiguration of compute node for operation ${excerpt(spec.spec.operation_uuid ?? "unknown")}`
       )
       return report
     }).pipe(timed("reconfigure"), Effect.provideService(Metrics, metrics), Effect.withSpan("reconfigure"), underRequest)

@@ -1,17 +1,15 @@
 /**
  * Which services run beside Postgres, and from when on. Those that follow the spec idle while it does not ask for them.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
-import { Catalog } from "../../layers/catalog/Catalog.ts"
-import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
 import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { VmInformant } from "../../layers/machine/VmInformant.ts"
 import { VmMonitor } from "../../layers/machine/vmmonitor/VmMonitor.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { watchCertificates } from "../run/background/certificates.ts"
+import { collectInstalledExtensions } from "../run/background/installedExtensions.ts"
 import { keepLease } from "../run/background/lease.ts"
 import { offloadPeriodically } from "../run/background/offload.ts"
 import { autoprewarm } from "../run/background/prewarm.ts"
@@ -36,25 +34,12 @@ export const beforePostgres = Effect.gen(function* () {
   }
 })
 
-/** Twice the interval, as the collection has always been; a spec's suspend timeout takes the flag's place. */
-const collectExtensions = Effect.gen(function* () {
-  const options = yield* Options
-  const catalog = yield* Catalog
-  const monitor = yield* Monitor
-  const state = yield* ComputeState
-  const { spec } = yield* state.get
-  const suspend = spec?.spec.suspend_timeout_seconds ?? 0
-  const interval = suspend > 0 ? suspend : options.installedExtensionsInterval
-  yield* monitor.disregard(catalog.installedExtensions)
-  yield* Effect.sleep(Duration.seconds(2 * interval))
-}).pipe(Effect.forever)
-
 /** What begins once the status is `running`. */
 export const whenRunning = (spec: ParsedSpec) =>
   Effect.gen(function* () {
     const services = yield* Supervisor
     const options = yield* Options
-    yield* services.run("installed extensions", collectExtensions)
+    yield* services.run("installed extensions", collectInstalledExtensions(spec))
     yield* services.run("LFC offload", offloadPeriodically)
     if (spec.spec.autoprewarm) yield* services.run("LFC prewarm", autoprewarm)
     if (options.isVm) {

@@ -60,6 +60,7 @@ export const migrate = (
         id === failAt ? `${migration.sql ?? "SELECT"}; SELECT 1 OPERATOR(pg_catalog./) 0` : transaction(migration)
       yield* session.script(text).pipe(
         Effect.tapError(() => metrics.increment(dbMigrationFailed, { migration_id: String(id) })),
+        Effect.tapError(({ message }) => Effect.logError(`Failed to run migration id=${id}: ${message}`)),
         Effect.mapError(
           ({ message, sqlstate }) => new MigrationFailed({ id, sqlstate, message: `migration id=${id}: ${message}` })
         )

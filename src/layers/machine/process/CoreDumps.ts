@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Options } from "../../compute/Options.ts"
 import { DataDirectory } from "../../postgres/dataDirectory/DataDirectory.ts"
-import { Children, type Ended } from "../child/Children.ts"
+import { Children } from "../child/Children.ts"
 import { Places } from "../Places.ts"
 
 export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Effect.Effect<void> }>()(
@@ -35,11 +35,9 @@ const make = Effect.gen(function* () {
       args: ["-c", core, "--batch", "-o", "bt all", "-o", "quit"],
       timeout: LIMIT
     })
-    const said = ({ ended, stdout }: { readonly ended: Ended; readonly stdout: string }) =>
-      (ended._tag === "Exited" && ended.code === 0) || stdout.trim() !== ""
-    return byGdb.pipe(
-      Effect.filterOrElse(said, () => byLldb),
-      Effect.catch(() => byLldb)
+    // What a gdb says that fails is worth more than that there is no lldb.
+    return Effect.catchTag(byGdb, "SpawnFailed", () =>
+      Effect.andThen(Effect.logWarning("cannot find gdb, trying lldb"), byLldb)
     )
   }
 
