@@ -18,17 +18,22 @@ interface Limits {
   /** Milliseconds; 0 is none. */
   readonly lock: number
   readonly statement: number
+  /**
+   * For the session to come about. A backend reads its first pages from the pageserver, and what a start or a `/configure`
+   * has to do it has to do however slow that is.
+   */
+  readonly connect: number
 }
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
 export const limits: Readonly<Record<Purpose, Limits>> = {
-  apply: { lock: MINUTE, statement: 0 },
-  change: { lock: 20 * SECOND, statement: 30 * MINUTE },
-  transfer: { lock: 20 * SECOND, statement: 120 * MINUTE },
-  question: { lock: 5 * SECOND, statement: 30 * SECOND },
-  probe: { lock: 2 * SECOND, statement: 4 * SECOND }
+  apply: { lock: MINUTE, statement: 0, connect: 10 * MINUTE },
+  change: { lock: 20 * SECOND, statement: 30 * MINUTE, connect: 5 * MINUTE },
+  transfer: { lock: 20 * SECOND, statement: 120 * MINUTE, connect: 5 * MINUTE },
+  question: { lock: 5 * SECOND, statement: 30 * SECOND, connect: 10 * SECOND },
+  probe: { lock: 2 * SECOND, statement: 4 * SECOND, connect: 10 * SECOND }
 }
 
 /** As start-up options. */

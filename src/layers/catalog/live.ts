@@ -10,12 +10,13 @@ import * as Semaphore from "effect/Semaphore"
 import { anyFault, extensionFault, schemaFault } from "../../domain/catalog/Ownership.ts"
 import { named } from "../../domain/catalog/plan/Step.ts"
 import type { FailedDatabase } from "../../domain/catalog/Report.ts"
+import { limits } from "../../domain/postgres/SessionLimits.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Failpoints } from "../compute/Failpoints.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Metrics, timed } from "../observe/Metrics.ts"
-import { Sql } from "../sql/Sql.ts"
+import { Sql, SqlFailed } from "../sql/Sql.ts"
 import { type ApplyParts, runApply } from "./apply/apply.ts"
 import { type Journal, makeJournal } from "./apply/journal.ts"
 import { migrate } from "./apply/migrate.ts"
@@ -41,6 +42,15 @@ const migrationToFail = Effect.flatMap(Failpoints, ({ hit }) =>
 
 const WAIT = "catalog to match the spec"
 
+const CONNECTING = "session with Postgres"
+
+const connecting =
+  (waits: Waits["Service"]): ApplyParts["connecting"] =>
+  (opening) =>
+    Effect.catchTag(waits.within(CONNECTING, limits.apply.connect)(opening), "WaitExpired", ({ message }) =>
+      Effect.fail(new SqlFailed({ message, sqlstate: null, hint: null, detail: null }))
+    )
+
 /** `failed`: what the last apply could not do in databases. */
 export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
   Effect.gen(function* () {
@@ -55,7 +65,7 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
     const oneAtATime = yield* Semaphore.make(1)
     const conclude = makeConclude(metrics)
     const settings = { privilegedRole, lakebase: lakebaseMode }
-    const parts: ApplyParts = { sql, settings, settled, sizeLimit, note: waits.note(WAIT) }
+    const parts: ApplyParts = { sql, settings, settled, sizeLimit, note: waits.note(WAIT), connecting: connecting(waits) }
 
     const askObjects = yield* shared(objects(sql))
     const askInsights = yield* shared(insights(sql))

@@ -35,7 +35,7 @@ export interface SessionOptions {
   readonly purpose?: Purpose
   /** `-c name=value ...`, after our own options and before those of `--connstr`. */
   readonly moreOptions?: string
-  /** Default: 10 s. */
+  /** Default: what the purpose allows. */
   readonly connectTimeout?: Duration.Input
 }
 

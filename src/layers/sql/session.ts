@@ -1,12 +1,12 @@
 /**
  * One connection per session: ours go to every database.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionString } from "../../domain/postgres/ConnectionString.ts"
+import { limits } from "../../domain/postgres/SessionLimits.ts"
 import type { ServerVersion } from "../../domain/postgres/SessionOptions.ts"
 import { Answer, received } from "./Answer.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
@@ -22,7 +22,6 @@ import * as Frames from "./wire/Frames.ts"
 import { openSocket } from "./wire/socket.ts"
 import { broken, type WireFailed } from "./wire/WireFailed.ts"
 
-const CONNECT_TIMEOUT = Duration.seconds(10)
 /** For a cancel request to be delivered, for the statement to notice, for the goodbye. */
 const FAREWELL = 1000
 
@@ -107,7 +106,7 @@ const openWith = (
   }).pipe(
     Effect.mapError(sqlFailed),
     Effect.timeoutOrElse({
-      duration: options.connectTimeout ?? CONNECT_TIMEOUT,
+      duration: options.connectTimeout ?? limits[purposeOf(options)].connect,
       orElse: () => Effect.fail(connectTimedOut)
     }),
     Effect.flatMap((opened) => sessionOf(opened, config.connection))

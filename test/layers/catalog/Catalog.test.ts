@@ -4,8 +4,10 @@
 
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import * as TestClock from "effect/testing/TestClock"
 import { NO_FAULTS } from "../../../src/domain/catalog/Snapshot.ts"
 import { Catalog } from "../../../src/layers/catalog/Catalog.ts"
 import { type ComputeOptions, Options } from "../../../src/layers/compute/Options.ts"
@@ -14,6 +16,7 @@ import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../../src/layers/postgres/Postmaster.ts"
 import { Sql, SqlFailed, type SqlSession } from "../../../src/layers/sql/Sql.ts"
+import { settle } from "../../programs/fakes.ts"
 import { database, snapshotOf, specOf } from "../../domain/catalog/parts.ts"
 
 const names = Array.from({ length: 1000 }, (_, index) => `db${index}`)
@@ -128,4 +131,28 @@ it.live("reports the first failure in the order of the spec, and every other", (
     assert.strictEqual(counted.scripts, 998)
     assert.strictEqual(counted.open, 0)
   })
+)
+
+it.effect("waits for a slow session, and says so", () =>
+  Effect.gen(function* () {
+    const fast = yield* Sql
+    const slow = Layer.succeed(Sql, {
+      ...fast,
+      session: (options) => Effect.andThen(Effect.sleep("1 minute"), fast.session(options))
+    })
+    yield* Effect.gen(function* () {
+      const catalog = yield* Catalog
+      const waits = yield* Waits
+      const apply = yield* Effect.forkChild(catalog.apply(specOf({}), { phase: "start", concurrency: 1 }))
+      yield* TestClock.adjust("30 seconds")
+      yield* settle
+      const waiting = yield* waits.current
+      assert.includeMembers(
+        waiting.map(({ name }) => name),
+        ["session with Postgres"]
+      )
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* Fiber.join(apply)).state, "done")
+    }).pipe(Effect.provide(Layer.provideMerge(Catalog.layer, Layer.merge(around, slow))))
+  }).pipe(Effect.provide(sessions({ open: 0, most: 0, scripts: 0 }, () => false)))
 )

@@ -45,6 +45,8 @@ export interface ApplyParts {
   readonly sizeLimit: SizeLimit
   /** Shows in the wait for the apply whom it waits for. */
   readonly note: (text: string | null) => Effect.Effect<void>
+  /** Gives the opening of a session a wait of its own. */
+  readonly connecting: (opening: ReturnType<Sql["Service"]["session"]>) => ReturnType<Sql["Service"]["session"]>
 }
 
 const APPLICATION = "compute_ctl:apply_config"
@@ -119,12 +121,14 @@ export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journ
     const moreOptions =
       options.phase === "start" ? [START, ...(settings.lakebase ? [LAKEBASE_START] : [])].join(" ") : ""
     const open = (database?: string) =>
-      sql.session({
-        applicationName: APPLICATION,
-        maintenance: true,
-        ...(database !== undefined && { database }),
-        ...(moreOptions !== "" && { moreOptions })
-      })
+      parts.connecting(
+        sql.session({
+          applicationName: APPLICATION,
+          maintenance: true,
+          ...(database !== undefined && { database }),
+          ...(moreOptions !== "" && { moreOptions })
+        })
+      )
     const main = yield* makeMainSession(openOurs(sql, open))
     const first = yield* main.get
     const snapshot = yield* readSnapshot(first, spec, settings)
