@@ -104,7 +104,7 @@ const dev: Flag = { name: "dev", help: "On a signal, leave pgbouncer and local_p
 const pgInitTimeout: Flag = {
   name: "pg-init-timeout",
   value: "SECONDS",
-  help: "Lakebase mode: end when not running in time",
+  help: "How long Postgres may take to its first connection without getting on; lakebase mode: also the whole start",
   default: "60"
 }
 const lakebase: Flag = { name: "lakebase-mode", value: "BOOL", help: "Run as a lakebase instance", default: "false" }

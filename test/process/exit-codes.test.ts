@@ -61,6 +61,21 @@ describe("the exit code", () => {
   )
 
   it.live(
+    "comes of a recovery that does not get on for --pg-init-timeout, and of none that does",
+    () =>
+      Effect.gen(function* () {
+        const redo = "echo '2026-01-02 03:04:05.678 UTC [12] LOG:  redo in progress, elapsed time: 1.00 s' >&2"
+        const args = ["--pg-init-timeout", "6"]
+        const slow = yield* scripted(`for i in 1 2 3 4 5; do ${redo}; sleep 2; done; ready; ${serve}`, { args })
+        const stuck = yield* scripted(`${redo}; ${serve}`, { args })
+        yield* slow.waitFor("running")
+        const failed = yield* stuck.waitFor("failed")
+        assert.strictEqual(failed["error"], "timed out while waiting for Postgres to start")
+      }),
+    LIMIT
+  )
+
+  it.live(
     "is 1 when a signal comes after the termination, and it comes at once",
     () =>
       Effect.gen(function* () {

@@ -65,7 +65,14 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
     const oneAtATime = yield* Semaphore.make(1)
     const conclude = makeConclude(metrics)
     const settings = { privilegedRole, lakebase: lakebaseMode }
-    const parts: ApplyParts = { sql, settings, settled, sizeLimit, note: waits.note(WAIT), connecting: connecting(waits) }
+    const parts: ApplyParts = {
+      sql,
+      settings,
+      settled,
+      sizeLimit,
+      note: waits.note(WAIT),
+      connecting: connecting(waits)
+    }
 
     const askObjects = yield* shared(objects(sql))
     const askInsights = yield* shared(insights(sql))

@@ -28,9 +28,12 @@ export interface Wait {
 export class WaitExpired extends Data.TaggedError("WaitExpired")<{
   readonly wait: string
   readonly limit: Duration.Duration
+  /** It could have gone on for as long as something came. */
+  readonly progressing?: true
 }> {
   override get message() {
-    return `${this.wait}: not done within ${Duration.format(this.limit)}`
+    const what = this.progressing === true ? "no progress" : "not done"
+    return `${this.wait}: ${what} within ${Duration.format(this.limit)}`
   }
 }
 
@@ -53,6 +56,13 @@ export class Waits extends Context.Service<
       name: string,
       limit: Duration.Input
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
+    /**
+     * The same for what may take as long as it gets on: the limit counts from the last call of `progress`, which is cheap.
+     */
+    readonly progressing: (
+      name: string,
+      limit: Duration.Input
+    ) => <A, E, R>(use: (progress: () => void) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | WaitExpired, R>
     /** Tells more about the waits of this name that go on. */
     readonly note: (name: string) => (detail: string | null) => Effect.Effect<void>
     /** For what may take for ever. */
@@ -65,19 +75,24 @@ export class Waits extends Context.Service<
   )
 }
 
+/** Times by the clock that only goes forward. */
+interface Registered extends Omit<Wait, "deadline"> {
+  readonly deadline: () => number | null
+}
+
 const make = Effect.gen(function* () {
   const metrics = yield* Metrics
   const clock = yield* Clock.Clock
-  const waits = yield* Ref.make<ReadonlyMap<symbol, Wait>>(new Map())
+  const waits = yield* Ref.make<ReadonlyMap<symbol, Registered>>(new Map())
 
   const registered = <A, E, R>(
     name: string,
-    limit: Duration.Duration | null,
+    deadline: () => number | null,
     effect: Effect.Effect<A, E, R>,
     detail: string | null
   ) => {
     const since = clock.currentTimeMillisUnsafe()
-    const wait: Wait = { name, since, deadline: limit === null ? null : since + Duration.toMillis(limit), detail }
+    const wait: Registered = { name, since, deadline, detail }
     const id = Symbol(name)
     const note = (detail: string | null) =>
       Ref.update(waits, (all) => {
@@ -102,25 +117,42 @@ const make = Effect.gen(function* () {
       Effect.delay(SLOW)
     )
 
+  /** A deadline may be put off meanwhile. */
+  const until = (deadline: () => number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const left = deadline() - clock.currentTimeMillisUnsafe()
+      return left <= 0 ? Effect.void : Effect.andThen(Effect.sleep(left), until(deadline))
+    })
+
   /**
    * None when the limit is over: then what cannot be interrupted is left to end on its own. An interruption from outside
    * is waited for, so that whoever interrupts finds children and sockets gone.
    */
-  const limited = <A, E, R>(effect: Effect.Effect<A, E, R>, limit: Duration.Duration) =>
+  const limited = <A, E, R>(effect: Effect.Effect<A, E, R>, deadline: () => number) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.forkDetach(restore(effect))
-        const result = yield* restore(Effect.timeoutOption(Fiber.join(fiber), limit)).pipe(
-          Effect.onInterrupt(() => Fiber.interrupt(fiber))
-        )
+        const result = yield* restore(
+          Effect.raceFirst(Effect.asSome(Fiber.join(fiber)), Effect.as(until(deadline), Option.none()))
+        ).pipe(Effect.onInterrupt(() => Fiber.interrupt(fiber)))
         if (Option.isNone(result)) fiber.interruptUnsafe()
         return result
       })
     )
 
-  const bounded = <A, E, R>(name: string, limit: Duration.Duration, effect: Effect.Effect<A, E, R>) =>
+  const bounded = <A, E, R>(
+    name: string,
+    limit: Duration.Duration,
+    use: (progress: () => void) => Effect.Effect<A, E, R>,
+    progressing?: true
+  ) =>
     Effect.gen(function* () {
-      const waiting = registered(name, limit, limited(effect, limit), yield* FirstDetail)
+      let from = clock.currentTimeMillisUnsafe()
+      const progress = () => {
+        from = clock.currentTimeMillisUnsafe()
+      }
+      const deadline = () => from + Duration.toMillis(limit)
+      const waiting = registered(name, deadline, limited(use(progress), deadline), yield* FirstDetail)
       const result = yield* Duration.isGreaterThan(limit, SLOW)
         ? Effect.acquireUseRelease(
             Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
@@ -130,23 +162,30 @@ const make = Effect.gen(function* () {
         : waiting
       if (Option.isSome(result)) return result.value
       yield* metrics.increment(waitsExpired, { wait: name })
-      return yield* new WaitExpired({ wait: name, limit })
+      return yield* new WaitExpired({ wait: name, limit, ...(progressing && { progressing }) })
     })
 
   return Waits.of({
     current: Effect.map(Ref.get(waits), (all) =>
-      [...all.values()].map(({ deadline, since, ...wait }) => ({
-        ...wait,
-        since: toWallUnsafe(clock, since),
-        deadline: deadline === null ? null : toWallUnsafe(clock, deadline)
-      }))
+      [...all.values()].map(({ deadline, since, ...wait }) => {
+        const until = deadline()
+        return {
+          ...wait,
+          since: toWallUnsafe(clock, since),
+          deadline: until === null ? null : toWallUnsafe(clock, until)
+        }
+      })
     ),
     note: (name) => (detail) =>
       Ref.update(
         waits,
         (all) => new Map([...all].map(([id, wait]) => [id, wait.name === name ? { ...wait, detail } : wait] as const))
       ),
-    openEnded: (name) => (effect) => Effect.flatMap(FirstDetail, (detail) => registered(name, null, effect, detail)),
-    within: (name, limit) => (effect) => Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), effect))
+    openEnded: (name) => (effect) =>
+      Effect.flatMap(FirstDetail, (detail) => registered(name, () => null, effect, detail)),
+    within: (name, limit) => (effect) =>
+      Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), () => effect)),
+    progressing: (name, limit) => (use) =>
+      Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), use, true))
   })
 })

@@ -8,9 +8,9 @@ export interface ArchiveLimits extends TarLimits {
   readonly stall: number
 }
 
-/** All of one download, its retries included: the client waits 60 s. */
+/** Downloads, which go on for as long as bytes come. */
 export interface DownloadPolicy extends ArchiveLimits {
-  /** Milliseconds. */
+  /** Milliseconds for which a request of Postgres' waits for one: its client waits 60 s. A start waits for all it preloads. */
   readonly deadline: number
   /** Milliseconds after which no further try begins. */
   readonly retries: number

@@ -131,7 +131,7 @@ const make = (downloads: DownloadPolicy) =>
           const { spec } = yield* state.get
           const remote = spec?.spec.remote_extensions ?? null
           if (remote === null) return yield* new NoExtensionInfo()
-          yield* archives.fetch(yield* Effect.fromResult(resolve(remote, name, isLibrary)))
+          yield* archives.fetchInTime(yield* Effect.fromResult(resolve(remote, name, isLibrary)))
         }).pipe(Effect.withSpan("fetch extension", { attributes: { name, isLibrary } }))
     })
   })

@@ -103,20 +103,25 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         yield* Effect.logInfo(`downloaded extension ${excerpt(extension)}: ${size} bytes in ${Duration.format(took)}`)
         return size
       }).pipe(
-        Effect.timeoutOrElse({
-          duration: Duration.millis(downloads.deadline),
-          orElse: () =>
-            Effect.fail(new DownloadFailed({ extension, reason: `not done within ${downloads.deadline / 1000} s` }))
-        }),
         Effect.mapError((error) =>
           error._tag === "DownloadFailed" ? error : new DownloadFailed({ extension, reason: error.message })
         ),
         Effect.withSpan("download extension", { attributes: { extension } })
       )
 
+    /** A client of Postgres' goes away after a minute; the download is there for the next one. */
+    const impatient = (extension: string) =>
+      Effect.timeoutOrElse({
+        duration: Duration.millis(downloads.deadline),
+        orElse: () =>
+          Effect.fail(
+            new DownloadFailed({ extension, reason: `not done within ${downloads.deadline / 1000} s, and goes on` })
+          )
+      })
+
     /**
-     * The first caller's download is everybody's; it goes on when that caller leaves. Succeeds with the compressed size
-     * for the one who began it and 0 for the others.
+     * The first caller's download is everybody's; it goes on when that caller leaves, for as long as bytes come. Succeeds
+     * with the compressed size for the one who began it and 0 for the others.
      */
     const fetch = (extension: string): Effect.Effect<number, DownloadFailed> =>
       Effect.uninterruptibleMask((restore) =>
@@ -136,5 +141,5 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
         })
       )
 
-    return { fetch }
+    return { fetch, fetchInTime: (extension: string) => impatient(extension)(fetch(extension)) }
   })

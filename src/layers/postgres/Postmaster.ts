@@ -6,12 +6,14 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import { heard, inWords } from "../../domain/postgres/LastWords.ts"
+import { tellsProgress } from "../../domain/postgres/PostgresLog.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
@@ -37,7 +39,10 @@ export interface RunningPostgres {
   readonly ended: Effect.Effect<Ended>
   /** Why it ends, in its own words and behind a colon; empty while it gave no reason. */
   readonly lastWords: Effect.Effect<string>
-  /** Succeeds when connections are accepted (a standby: when it is consistent). At most 60 s. */
+  /**
+   * Succeeds when connections are accepted (a standby: when it is consistent). At most `--pg-init-timeout` seconds without
+   * a sign of progress: a recovery takes as long as it takes.
+   */
   readonly ready: Effect.Effect<void, PostgresNotStarted>
   /** SIGHUP; false when the process is gone. */
   readonly reload: Effect.Effect<boolean>
@@ -45,7 +50,6 @@ export interface RunningPostgres {
   readonly stop: (mode: "fast" | "immediate") => Effect.Effect<Ended>
 }
 
-const START_LIMIT = "60 seconds"
 /** A fast shutdown ends with a checkpoint, which replicas want to see: it gets the time it takes within a pod's usual grace period. */
 const FAST = ["SIGINT", "25 seconds"] as const
 const IMMEDIATE = ["SIGQUIT", "5 seconds"] as const
@@ -76,9 +80,14 @@ const isAlive = (pid: number): boolean => {
 }
 
 /** `lastWords` are whole when `ended` is done. */
-const readiness = (pgdata: string, ended: Effect.Effect<Ended>, lastWords: Effect.Effect<string>) =>
+const readiness = (
+  pgdata: string,
+  ended: Effect.Effect<Ended>,
+  lastWords: Effect.Effect<string>,
+  progress: () => void
+) =>
   Effect.raceFirst(
-    awaitReady(pgdata),
+    awaitReady(pgdata, progress),
     Effect.gen(function* () {
       const end = yield* ended
       const code = end._tag === "Exited" ? end.code : -1
@@ -121,9 +130,11 @@ const make = Effect.gen(function* () {
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
       yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata), Effect.never))
       let words: ReadonlyArray<string> = []
+      let progress = () => {}
       const lastWords = Effect.sync(() => inWords(words))
       const write = (message: string) => {
         words = heard(words, message)
+        if (tellsProgress(message)) progress()
         writeLine(message)
       }
       const log = yield* Effect.forkScoped(reEmit(child.stderr, write))
@@ -133,10 +144,13 @@ const make = Effect.gen(function* () {
         ended: Effect.flatMap(child.ended, whole),
         lastWords,
         ready: waits
-          .within(
+          .progressing(
             "Postgres to accept connections",
-            START_LIMIT
-          )(readiness(options.pgdata, Effect.flatMap(child.ended, whole), lastWords))
+            Duration.seconds(options.pgInitTimeout)
+          )((told) => {
+            progress = told
+            return readiness(options.pgdata, Effect.flatMap(child.ended, whole), lastWords, told)
+          })
           .pipe(
             Effect.catchTag("WaitExpired", () =>
               Effect.flatMap(lastWords, (said) =>

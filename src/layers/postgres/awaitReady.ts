@@ -1,5 +1,6 @@
 /**
- * Waits until `postmaster.pid` says `ready`. File events push it; a poll is the net under a watch that stays silent.
+ * Waits until `postmaster.pid` says `ready`. File events push it; a poll is the net under a watch that stays silent. On the
+ * way it tells what gets on: another state in that file, or a control file that recovery has written anew.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -39,13 +40,36 @@ const occasions = (pgdata: string): Effect.Effect<Queue.Dequeue<void>, never, Sc
     return queue
   })
 
+const CONTROL = "global/pg_control"
+/** Looks between two at the control file: about a second. */
+const EVERY = 50
+
+const writtenAt = (file: string): number => {
+  try {
+    return fs.statSync(file).mtimeMs
+  } catch {
+    return 0
+  }
+}
+
 /** Never fails: what cannot be read is not ready yet, and is told once. Interruption takes the watch and the timer down. */
-export const awaitReady = (pgdata: string): Effect.Effect<void> =>
+export const awaitReady = (pgdata: string, progress: () => void = () => {}): Effect.Effect<void> =>
   Effect.gen(function* () {
     const file = path.join(pgdata, FILE)
     const looks = yield* occasions(pgdata)
+    const control = path.join(pgdata, CONTROL)
     let told = ""
+    let seen = ""
+    let written = writtenAt(control)
+    let count = 0
+    const watched = (text: string) => {
+      const at = count++ % EVERY === 0 ? writtenAt(control) : written
+      if (text !== seen || at !== written) progress()
+      seen = text
+      written = at
+    }
     const isReadyNow = readTextIfAny(file, limits.note).pipe(
+      Effect.tap((text) => Effect.sync(() => watched(text ?? ""))),
       Effect.map((text) => text !== null && isReady(text)),
       Effect.catch(({ message }) => {
         if (told === message) return Effect.succeed(false)

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { basebackupBytes } from "../../domain/observe/MetricFamilies.ts"
 import { format, type Lsn } from "../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -32,7 +33,7 @@ import {
 } from "../../layers/storage/pageserver/Pageserver.ts"
 
 const RETRIES_VARIABLE = "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"
-/** For all tries together; a single one is ended by its connection when nothing comes any more. */
+/** Without a byte, over all tries; a single one is ended by its connection when nothing comes any more. */
 const LIMIT = "20 minutes"
 
 /** No try succeeded, or the last one met what no other would get past. */
@@ -76,8 +77,14 @@ const policy = Schedule.fromStepWithMetadata(
   })
 )
 
+const watched = <E>(bytes: Stream.Stream<Uint8Array, E>, progress: () => void) =>
+  Stream.mapArray(bytes, (chunks) => {
+    progress()
+    return chunks
+  })
+
 /** One try: request, receive, unpack. Its figures replace those of the tries before. */
-const attempt = (request: RequestBasebackup, lsn: Lsn) =>
+const attempt = (request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
   Effect.gen(function* () {
     const directory = yield* DataDirectory
     const metrics = yield* Metrics
@@ -85,21 +92,21 @@ const attempt = (request: RequestBasebackup, lsn: Lsn) =>
     const [duration, size] = yield* Effect.gen(function* () {
       const { bytes, connectMicros } = yield* request(lsn)
       yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
-      return yield* directory.unpack(bytes)
+      return yield* directory.unpack(watched(bytes, progress))
     }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), Effect.timed)
     const took = Math.floor(Duration.toMillis(duration))
     yield* metrics.set(basebackupBytes, {}, size)
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
   })
 
-const withRetries = (spec: ParsedSpec, request: RequestBasebackup, lsn: Lsn) =>
+const withRetries = (spec: ParsedSpec, request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
   Effect.gen(function* () {
     const given = yield* givenRetries
     const whom = Result.match(basebackupEndpoint(spec.pageserver), {
       onFailure: () => "pageserver",
       onSuccess: (endpoint) => inWords([endpoint])
     })
-    yield* attempt(request, lsn).pipe(
+    yield* attempt(request, lsn, progress).pipe(
       retrying({
         whom,
         attempts: given === null ? null : given + 1,
@@ -122,7 +129,9 @@ export const connectForBasebackup = (
     const pageserver = yield* Pageserver
     const request = yield* pageserver.connectEarly(spec)
     return (lsn) =>
-      Effect.flatMap(Waits, (waits) => waits.within("basebackup", LIMIT)(withRetries(spec, request, lsn))).pipe(
+      Effect.flatMap(Waits, (waits) =>
+        waits.progressing("basebackup", LIMIT)((progress) => withRetries(spec, request, lsn, progress))
+      ).pipe(
         Effect.mapError((cause) => new BasebackupFailed({ message: `failed to get basebackup@${format(lsn)}`, cause })),
         Effect.withSpan("get_basebackup", { attributes: { lsn: format(lsn) } })
       )

@@ -52,8 +52,11 @@ const loadExtensions = (spec: ParsedSpec) =>
   Effect.gen(function* () {
     if (spec.spec.remote_extensions === null) return
     const extensions = yield* Extensions
+    const waits = yield* Waits
     const state = yield* ComputeState
-    const loaded = yield* phase("load extensions")(asIs(extensions.prepare(spec)))
+    const loaded = yield* phase("load extensions")(
+      asIs(waits.openEnded("extensions to be loaded")(extensions.prepare(spec)))
+    )
     yield* state.update(({ metrics }) => ({
       metrics: {
         ...metrics,

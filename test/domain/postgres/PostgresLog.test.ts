@@ -1,10 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { renderMessage } from "../../../src/domain/postgres/PostgresLog.ts"
+import { renderMessage, tellsProgress } from "../../../src/domain/postgres/PostgresLog.ts"
 import { growth } from "../../rig/proportion.ts"
 
 describe("PostgresLog", () => {
   it("joins the lines of a message and leaves Postgres' own indentation", () => {
     assert.strictEqual(renderMessage(["LOG:  a", "\tb"]), "PG:LOG:  a\u200b\tb")
+  })
+
+  it("knows what a recovery says when it gets on", () => {
+    const said = (text: string) => tellsProgress(renderMessage([`2026-01-02 03:04:05.678 UTC [12] ${text}`]))
+    assert.isTrue(said("LOG:  redo in progress, elapsed time: 10.00 s, current LSN: 0/1"))
+    assert.isTrue(said("LOG:  consistent recovery state reached at 0/1"))
+    assert.isFalse(said("LOG:  waiting for WAL to become available at 0/1"))
+    assert.isFalse(said("FATAL:  the database system is starting up"))
   })
 
   it("escapes what a statement wrote for the terminal", () => {

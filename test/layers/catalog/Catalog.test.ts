@@ -16,8 +16,8 @@ import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../../src/layers/postgres/Postmaster.ts"
 import { Sql, SqlFailed, type SqlSession } from "../../../src/layers/sql/Sql.ts"
-import { settle } from "../../programs/fakes.ts"
 import { database, snapshotOf, specOf } from "../../domain/catalog/parts.ts"
+import { settle } from "../../programs/fakes.ts"
 
 const names = Array.from({ length: 1000 }, (_, index) => `db${index}`)
 

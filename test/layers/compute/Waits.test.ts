@@ -51,6 +51,30 @@ describe("Waits", () => {
     }).pipe(Effect.provide(basics))
   )
 
+  it.effect("goes on for as long as there is progress, and shows until when", () =>
+    Effect.gen(function* () {
+      const waits = yield* Waits
+      let progress = () => {}
+      const waiting = waits.progressing(
+        "bytes",
+        "10 seconds"
+      )((told) => {
+        progress = told
+        return Effect.never
+      })
+      const fiber = yield* Effect.forkChild(Effect.flip(waiting))
+      for (let turn = 0; turn < 10; turn++) {
+        yield* TestClock.adjust("9 seconds")
+        progress()
+      }
+      const [wait] = yield* waits.current
+      assert.strictEqual((wait?.deadline ?? 0) - (wait?.since ?? 0), 100_000)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).message, "bytes: no progress within 10s")
+      assert.include(yield* counter("compute_ctl_waits_expired_total"), '{wait="bytes"} 1')
+    }).pipe(Effect.provide(basics))
+  )
+
   it.effect("the warning that a long limit brings does not hold up a wait that is over", () =>
     Effect.gen(function* () {
       const waits = yield* Waits

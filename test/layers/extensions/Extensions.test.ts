@@ -236,6 +236,34 @@ describe("Extensions.fetch", () => {
     })
   )
 
+  it.live("goes on with a slow archive when a request has given up, and a start waits for it", () =>
+    Effect.gen(function* () {
+      const { pgbin, prefix } = yield* installation
+      const half = good.length / 2
+      let rest = () => {}
+      const { url } = yield* store((response) => {
+        response.writeHead(200, { "content-length": good.length })
+        response.write(good.subarray(0, half))
+        rest = () => response.end(good.subarray(half))
+      })
+      yield* Effect.gen(function* () {
+        const late = yield* Effect.flip(fetched())
+        assert.include(late.message, "goes on")
+        const cluster = {
+          roles: [],
+          databases: [],
+          settings: [{ name: "shared_preload_libraries", value: "e_lib", vartype: "string" }]
+        }
+        const extensions = yield* Extensions
+        const preparing = yield* Effect.forkChild(extensions.prepare(parsed({ cluster })))
+        yield* Effect.sleep(100)
+        rest()
+        yield* Fiber.join(preparing)
+        assert.include(readdirSync(join(prefix, "lib")), "e.so")
+      }).pipe(served, Effect.provide(at(pgbin, url, { stall: 60_000, deadline: 50 })))
+    })
+  )
+
   it.live("refuses what is not configured, not known or not permitted, without asking the store", () =>
     Effect.gen(function* () {
       const { pgbin } = yield* installation
