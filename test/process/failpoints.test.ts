@@ -44,6 +44,17 @@ describe("failpoints", () => {
         const wrong = yield* set(compute, [{ name: "compute-prewarm", actions: "dance" }])
         assert.strictEqual(wrong.status, 400)
         assert.include(wrong.body, "failed to configure failpoint 'compute-prewarm': not an action: dance")
+        const ask = (path: string, body?: object) =>
+          compute.http({ method: "POST", path, server: "internal", token: null, body })
+        assert.strictEqual((yield* ask("/failpoints")).status, 415)
+        // The other routes that have it in their bodies which database they are about.
+        for (const [path, body] of [
+          ["/extensions", { extension: "citext", database: "", version: "1.6" }],
+          ["/grants", { database: "", schema: "public", privileges: ["USAGE"], role: "app" }]
+        ] as const) {
+          const answer = yield* ask(path, body)
+          assert.deepStrictEqual([answer.status, answer.body], [400, '{"error":"`database` is empty"}'], path)
+        }
         assert.strictEqual((yield* set(compute, [{ name: "compute-prewarm", action: "return(1)" }])).status, 200)
         yield* compute.http({ method: "POST", path: "/lfc/prewarm" })
         yield* compute.waitForLog("LFC prewarm: failed")

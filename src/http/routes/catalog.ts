@@ -61,7 +61,10 @@ export const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
           Effect.catchTags({
             DatabaseMissing: ({ message }) => refuse(NotFound, message),
             DumpFailed: (error) =>
-              Effect.andThen(Effect.logError(error.message), refuse(Failed, "failed to execute pg_dump"))
+              Effect.andThen(
+                Effect.logError(error.message),
+                refuse(Failed, error.missing === true ? error.message : "failed to execute pg_dump")
+              )
           }),
           orRefuse(Failed)
         ),

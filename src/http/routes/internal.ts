@@ -15,11 +15,15 @@ import { BadRequest, Conflict, Failed, NotFound, WrongStatus } from "../api/Refu
 import { empty, orRefuse, refuse, requireRunning, withBody } from "../server/answers.ts"
 import { unnoticed } from "./catalog.ts"
 
+/** No database has an empty name; a session would be of whatever is the default. */
+const requireName = (database: string) => (database === "" ? refuse(BadRequest, "`database` is empty") : Effect.void)
+
 export const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
   handlers
     .handleRaw("install_extension", ({ endpoint }) =>
       withBody(ExtensionInstallRequest, endpoint, (body) =>
-        requireRunning.pipe(
+        requireName(body.database).pipe(
+          Effect.andThen(requireRunning),
           Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body)))),
           Effect.as({ extension: body.extension, version: body.version }),
           orRefuse(Failed, "failed to install extension: ")
@@ -28,7 +32,8 @@ export const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
     )
     .handleRaw("set_role_grants", ({ endpoint }) =>
       withBody(SetRoleGrantsRequest, endpoint, (body) =>
-        requireRunning.pipe(
+        requireName(body.database).pipe(
+          Effect.andThen(requireRunning),
           Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body)))),
           Effect.as(body),
           orRefuse(Failed, "failed to grant role privileges to the schema: ")

@@ -29,8 +29,11 @@ export class DatabaseMissing extends Data.TaggedError("DatabaseMissing")<{ reado
   }
 }
 
-/** `pg_dump` did not run, or not to its end. */
-export class DumpFailed extends Data.TaggedError("DumpFailed")<{ readonly reason: string }> {
+/** `pg_dump` did not run, or not to its end. `missing`: there is none beside this Postgres. */
+export class DumpFailed extends Data.TaggedError("DumpFailed")<{
+  readonly reason: string
+  readonly missing?: boolean
+}> {
   override get message() {
     return `failed to execute pg_dump: ${this.reason}`
   }

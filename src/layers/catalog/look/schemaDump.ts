@@ -40,7 +40,7 @@ const RETRIES = 10
 interface Dump {
   readonly process: childProcess.ChildProcessByStdio<null, Readable, Readable>
   /** What it wrote to stderr, and why it could not be run; both may come before anybody waits for the end. */
-  readonly said: { stderr: string; fault: string | null }
+  readonly said: { stderr: string; fault: DumpFailed | null }
   /** After its end, when all that it wrote has been read. */
   readonly closed: Promise<void>
 }
@@ -52,7 +52,7 @@ const ended = ({ closed, process, said }: Dump) =>
       const { exitCode, signalCode } = process
       if (said.fault === null && exitCode === 0) return Effect.void
       const how = signalCode === null ? `exit code ${exitCode}` : `killed by ${signalCode}`
-      return Effect.fail(new DumpFailed({ reason: said.fault ?? how }))
+      return Effect.fail(said.fault ?? new DumpFailed({ reason: how }))
     }
   )
 
@@ -80,8 +80,9 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
       })
       if (process.pid !== undefined) comeEarlier(process.pid)
       const said: Dump["said"] = { stderr: "", fault: null }
-      process.on("error", (error) => {
-        said.fault = error.message
+      process.on("error", (error: NodeJS.ErrnoException) => {
+        const missing = error.code === "ENOENT"
+        said.fault = new DumpFailed({ reason: missing ? `${program} is not there` : error.message, missing })
       })
       process.stderr.setEncoding("utf8").on("data", (text: string) => {
         said.stderr = (said.stderr + text).slice(0, STDERR_KEPT)
@@ -136,7 +137,7 @@ const begin = (sql: Sql["Service"], pgbin: string, database: string, own: Scope.
     )
     const told = (error: DumpFailed) => {
       const text = dump.said.stderr.trim()
-      const complete = new DumpFailed({ reason: text === "" ? error.reason : text })
+      const complete = text === "" ? error : new DumpFailed({ reason: text })
       return Effect.andThen(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
     }
     // Its session has ended with it, however long the rest of its output takes to be read.
