@@ -9,7 +9,6 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { runVerb } from "../../src/cli/verbs/run.ts"
-import { statusText } from "../../src/cli/verbs/status/screen.ts"
 import { Status } from "../../src/http/api/StatusDetail.ts"
 import * as client from "../../src/http/client.ts"
 import { serveApi } from "../../src/http/server/servers.ts"
@@ -96,48 +95,4 @@ describe("compute_ctl status", () => {
       })
     )
   )
-
-  it("fits on a screen", () => {
-    const text = statusText(
-      {
-        start_time: "2026-02-03T04:00:00Z",
-        tenant: rig.TENANT,
-        timeline: rig.TIMELINE,
-        status: "configuration_pending",
-        last_active: null,
-        error: "failed to get basebackup\n\nCaused by:\n    timed out",
-        compute_id: "ep-test-1",
-        now: "2026-02-03T05:05:06Z",
-        since: "2026-02-03T05:05:00Z",
-        postgres_runs: true,
-        waits: [
-          { name: "basebackup", since: "2026-02-03T05:05:04Z", deadline: "2026-02-03T05:06:04Z" },
-          { name: "a spec", since: "2026-02-03T05:05:06Z", deadline: null }
-        ],
-        services: [
-          { name: "monitor", state: "running", restarts: 0, last_error: null },
-          { name: "lease", state: "backing off", restarts: 3, last_error: "refused" }
-        ]
-      },
-      0
-    )
-    assert.strictEqual(
-      text,
-      `status      configuration-pending, since 6 s ago (2026-02-03T05:05:00Z)
-compute     ep-test-1
-tenant      ${rig.TENANT}
-timeline    ${rig.TIMELINE}
-started     1 h 5 min ago (2026-02-03T04:00:00Z)
-last active never
-postgres    runs
-waits for   basebackup: for 2 s, 58 s left
-            a spec: for 0 s, no deadline
-services    running: monitor
-            lease: backing off, restarted 3 times: refused
-error       failed to get basebackup
-
-            Caused by:
-                timed out`
-    )
-  })
 })

@@ -2,12 +2,26 @@
  * The tree of verbs: flags, help and examples. What a verb does is loaded when it runs.
  */
 import * as Command from "effect/cli/Command"
-import { status } from "./commands/computes.ts"
+import { activity, apply, history, status, top } from "./commands/computes.ts"
 import { check, conf, plan } from "./commands/documents.ts"
 import { dev, emulate, fastImport } from "./commands/local.ts"
 import { completionsOf, openapi, version } from "./commands/program.ts"
 
-const verbs = [check, conf, plan, status, dev, emulate, fastImport, openapi, version] as const
+const verbs = [
+  check,
+  conf,
+  plan,
+  status,
+  top,
+  apply,
+  activity,
+  history,
+  dev,
+  emulate,
+  fastImport,
+  openapi,
+  version
+] as const
 
 const compute = Command.make("compute_ctl").pipe(
   Command.withDescription("compute_ctl turns an empty machine into a running Neon compute and supervises its Postgres.")

@@ -5,10 +5,11 @@ import type * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type { Target } from "../../http/client.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { UsageError } from "../flags.ts"
-import { misfit, text } from "./options.ts"
+import { misfit, orNull, text } from "./options.ts"
 
 export const EXTERNAL = "http://localhost:3080"
 
@@ -17,14 +18,33 @@ const withScheme = (given: string): string => (/^[^/\s]+:\d+\/*$/.test(given) ? 
 
 const isAddress = (url: string): boolean => /^https?:\/\/[^/\s]+\/*$/.test(url) && URL.canParse(url)
 
+/** The text as an address, or what would be one. */
+export const addressOf = (given: string): Result.Result<string, string> => {
+  const url = withScheme(given)
+  return isAddress(url) ? Result.succeed(url) : Result.fail(`${JSON.stringify(given)} is no address as ${EXTERNAL}`)
+}
+
+const expected = `an address as ${EXTERNAL}`
+
 /** An address of a compute, as a flag gives it. */
-export const addresses = <A extends string | null>(flag: Flag.Flag<A>) =>
-  flag.pipe(
-    Flag.map((given) => (given === null ? null : withScheme(given))),
-    Flag.filter(
-      (url) => url === null || isAddress(url),
-      () => "an address as http://localhost:3080"
+export const address = (name: string, help: string, more?: { readonly preset: string }) =>
+  orNull(
+    Flag.String(name).pipe(
+      Flag.withMetavar("URL"),
+      Flag.withDescription(more === undefined ? help : `${help} [default: ${more.preset}]`),
+      Flag.map(withScheme),
+      Flag.filter(isAddress, () => expected)
     )
+  )
+
+/** Several of them. */
+export const addresses = (name: string, help: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("URL"),
+    Flag.withDescription(help),
+    Flag.map(withScheme),
+    Flag.filter(isAddress, () => expected),
+    Flag.atLeast(0)
   )
 
 export const tokenFlags = {
@@ -37,7 +57,7 @@ export const tokenFlags = {
 }
 
 export const targetFlags = {
-  url: addresses(text("url", "URL", "The compute's external server", { preset: EXTERNAL })),
+  url: address("url", "The compute's external server", { preset: EXTERNAL }),
   ...tokenFlags
 }
 

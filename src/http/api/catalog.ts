@@ -63,7 +63,7 @@ const ReconfigurationReport = Schema.Struct({
 })
 
 /** Members of the apply are there only when there was one. */
-const Apply = Schema.Struct({
+export const Apply = Schema.Struct({
   trigger: Schema.optionalKey(Schema.Literals(["start", "reconfigure"])),
   state: Schema.optionalKey(Schema.Literals(["running", "done", "failed", "interrupted"])),
   started_at: Schema.optionalKey(Schema.String),

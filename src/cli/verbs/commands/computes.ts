@@ -2,13 +2,17 @@
  * Verbs that ask running computes.
  */
 import * as Command from "effect/cli/Command"
-import { asJson } from "../options.ts"
-import { fitToken, targetFlags } from "../target.ts"
+import * as Effect from "effect/Effect"
+import { asJson, flag, misfit, text } from "../options.ts"
+import { addresses, fitToken, targetFlags, tokenFlags } from "../target.ts"
 import { does, explained } from "./verb.ts"
+
+const watch = flag("watch", "Look again every two seconds")
+const ASKED = "2 wrong arguments, 1 it could not be asked"
 
 export const status = Command.make(
   "status",
-  { ...targetFlags, json: asJson },
+  { ...targetFlags, json: asJson, watch },
   does(async () => (await import("../status.ts")).status)
 ).pipe(
   Command.validate(fitToken),
@@ -16,6 +20,70 @@ export const status = Command.make(
     "status",
     "Exit code: 0 running, 3 anything else that is no failure, 1 failed or not to be asked, 2 wrong arguments.",
     ["--token-file token", "the compute of this machine"],
-    ["--url http://10.0.0.7:3080 --json", "another's, for a script; the token from COMPUTE_CTL_TOKEN"]
+    ["--url 10.0.0.7:3080 --watch", "another's, until it has terminated; the token from COMPUTE_CTL_TOKEN"],
+    ["--json | jq -r .status", "for a script"]
   )
+)
+
+export const top = Command.make(
+  "top",
+  {
+    url: addresses("url", "A compute's external server; may be given several times"),
+    file: text("file", "FILE", "Addresses, a line each; `-` for standard input"),
+    ...tokenFlags,
+    json: asJson,
+    watch
+  },
+  does(async () => (await import("../top.ts")).top)
+).pipe(
+  Command.validate(
+    Effect.fnUntraced(function* (given) {
+      if (given.url.length === 0 && given.file === null)
+        yield* misfit("give --url URL, once or several times, or --file FILE")
+      yield* fitToken(given)
+    })
+  ),
+  explained(
+    "top",
+    "Exit code: 0 all run, 3 some do something else that is no failure, 1 some have failed or cannot be asked, 2 wrong\narguments.",
+    ["--url 10.0.0.7:3080 --url 10.0.0.8:3080 --watch", "two of them, again and again"],
+    ["--file fleet --token-file token", "all whose addresses are in a file"]
+  )
+)
+
+export const apply = Command.make(
+  "apply",
+  { ...targetFlags, json: asJson },
+  does(async () => (await import("../apply.ts")).apply)
+).pipe(
+  Command.validate(fitToken),
+  explained(
+    "apply",
+    `Exit code: 0 done, or there was none, 3 it runs, 1 it failed or could not be asked, 2 wrong arguments.`,
+    ["--token-file token", "which steps failed, and why"]
+  )
+)
+
+export const activity = Command.make(
+  "activity",
+  { ...targetFlags, json: asJson },
+  does(async () => (await import("../activity.ts")).activity)
+).pipe(
+  Command.validate(fitToken),
+  explained("activity", `Exit code: 0 in use, 3 not in use or not known, ${ASKED}.`, [
+    "--token-file token",
+    "what keeps it from being suspended"
+  ])
+)
+
+export const history = Command.make(
+  "history",
+  { ...targetFlags, json: asJson },
+  does(async () => (await import("../history.ts")).history)
+).pipe(
+  Command.validate(fitToken),
+  explained("history", `The last hundred, oldest first. Exit code: 0 printed, ${ASKED}.`, [
+    "--token-file token",
+    "how it came to where it is"
+  ])
 )

@@ -6,7 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { documentFlags, fitDocument } from "../document.ts"
 import { asJson, misfit, privilegedRole, text } from "../options.ts"
-import { addresses, fitToken, tokenFlags } from "../target.ts"
+import { address, fitToken, tokenFlags } from "../target.ts"
 import { does, explained } from "./verb.ts"
 
 export const check = Command.make(
@@ -50,12 +50,9 @@ export const plan = Command.make(
       short: "C",
       preset: "cloud_admin on localhost, at the spec's port"
     }),
-    url: addresses(
-      text(
-        "url",
-        "URL",
-        "Ask a running compute, as http://localhost:3080, instead of its Postgres; without --config for its own spec"
-      )
+    url: address(
+      "url",
+      "Ask a running compute, as http://localhost:3080, instead of its Postgres; without --config for its own spec"
     ),
     ...tokenFlags,
     privilegedRole,

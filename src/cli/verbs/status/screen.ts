@@ -1,86 +1,164 @@
 /**
- * The answer of `/status/detail`, or of `/status` alone, for people.
+ * The answer of `/status/detail`, or of `/status` alone, and what other routes add to it, for people.
  */
-import { describeRefused } from "../../../domain/postgres/RefusedSetting.ts"
 import { kebab } from "../../../domain/status/ComputeStatus.ts"
 import type { Status, StatusDetail } from "../../../http/api/StatusDetail.ts"
+import { bytes, duration } from "../../terminal/duration.ts"
+import { byState, type Paint, plain } from "../../terminal/Paint.ts"
+import { row, type Section, sections } from "../../terminal/sections.ts"
+import { harmless, table } from "../../terminal/table.ts"
+import type { Extras } from "./extras.ts"
 
-/** `45 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h` */
-export const duration = (milliseconds: number): string => {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000))
-  const parts = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "min"],
-    [seconds % 60, "s"]
-  ] as const
-  const first = parts.findIndex(([count]) => count > 0)
-  if (first < 0) return "0 s"
-  return parts
-    .slice(first, first + 2)
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count} ${unit}`)
-    .join(" ")
+export interface Shown {
+  readonly status: Status | StatusDetail
+  readonly extras: Extras
+  /** Epoch milliseconds, of this machine. */
+  readonly now: number
 }
 
-const row = (name: string, value: string) => `${name.padEnd(12)}${value}`.trimEnd()
-
-const list = (name: string, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
-  lines.length === 0 ? [row(name, "none")] : lines.map((line, index) => row(index === 0 ? name : "", line))
-
-const waitLines = ({ now, waits }: StatusDetail): ReadonlyArray<string> =>
-  waits.map(({ deadline, detail, name, since }) => {
-    const left = deadline === null ? "no deadline" : `${duration(Date.parse(deadline) - Date.parse(now))} left`
-    const more = detail ? `, ${detail}` : ""
-    return `${name}: for ${duration(Date.parse(now) - Date.parse(since))}, ${left}${more}`
-  })
-
-const serviceLines = ({ services }: StatusDetail): ReadonlyArray<string> => {
-  const healthy = services.filter(({ last_error, state }) => state === "running" && last_error === null)
-  const others = services.filter((service) => !healthy.includes(service))
-  return [
-    ...(healthy.length > 0 ? [`running: ${healthy.map(({ name }) => name).join(", ")}`] : []),
-    ...others.map(({ last_error, name, restarts, state }) => {
-      const error = last_error === null ? "" : `: ${last_error}`
-      return `${name}: ${state}${restarts > 0 ? `, restarted ${restarts} times` : ""}${error}`
-    })
-  ]
+export interface Screen {
+  readonly paint?: Paint
+  /** Characters of a line; null where it does not matter. */
+  readonly room?: number | null
 }
 
-const databaseLines = ({ failed_databases }: StatusDetail): ReadonlyArray<string> =>
-  (failed_databases ?? []).map(({ database, object, error }) => {
-    const where = database === null ? "" : `${JSON.stringify(database)}: `
-    return `failed: ${where}${object}: ${error.replaceAll("\n", " ")}`
-  })
-
-const settingLines = ({ refused_settings }: StatusDetail): ReadonlyArray<string> =>
-  (refused_settings ?? []).map(
-    (setting) => `${setting.waits_for_restart ? "waits" : "refused"}: ${describeRefused(setting)}`
-  )
+const INDENT = 2
 
 const isDetail = (status: Status | StatusDetail): status is StatusDetail => "waits" in status
 
-/** Times of a detail are compared with the compute's own clock, others with `now`, epoch milliseconds. */
-export const statusText = (status: Status | StatusDetail, now: number): string => {
-  const clock = isDetail(status) ? Date.parse(status.now) : now
+const onOneLine = (text: string): string => harmless(text.replaceAll("\n", " "))
+
+/** Times of a detail are compared with the compute's own clock, others with this machine's. */
+const clockOf = ({ now, status }: Shown): number => (isDetail(status) ? Date.parse(status.now) : now)
+
+const compute = (shown: Shown, paint: Paint): Section => {
+  const { extras, status } = shown
+  const clock = clockOf(shown)
   const ago = (time: string) => `${duration(clock - Date.parse(time))} ago (${time})`
   const since = isDetail(status) ? `, since ${ago(status.since)}` : ""
-  return [
-    row("status", `${kebab(status.status)}${since}`),
-    ...(isDetail(status) ? [row("compute", status.compute_id)] : []),
-    row("tenant", status.tenant ?? "none"),
-    row("timeline", status.timeline ?? "none"),
-    row("started", ago(status.start_time)),
-    row("last active", status.last_active === null ? "never" : ago(status.last_active)),
-    ...(isDetail(status)
-      ? [
-          row("postgres", status.postgres_runs ? "runs" : "does not run"),
-          ...list("waits for", waitLines(status)),
-          ...list("services", serviceLines(status)),
-          ...((status.failed_databases ?? []).length === 0 ? [] : list("databases", databaseLines(status))),
-          ...((status.refused_settings ?? []).length === 0 ? [] : list("settings", settingLines(status)))
-        ]
-      : []),
-    ...(status.error === null ? [] : list("error", status.error.split("\n")))
-  ].join("\n")
+  return {
+    title: isDetail(status) ? `Compute ${status.compute_id}` : "Compute",
+    lines: [
+      ...row("status", `${byState(paint, kebab(status.status))}${since}`),
+      ...row("started", ago(status.start_time)),
+      ...row("last active", status.last_active === null ? "never" : ago(status.last_active)),
+      ...(extras.activity === null ? [] : row("in use", extras.activity)),
+      ...row("tenant", status.tenant ?? "none"),
+      ...row("timeline", status.timeline ?? "none"),
+      ...(extras.build === null ? [] : row("build", extras.build))
+    ]
+  }
+}
+
+const postgres = ({ extras: { downtime, standby }, status }: Shown, paint: Paint): Section => ({
+  title: "Postgres",
+  lines: isDetail(status)
+    ? [
+        ...row("server", status.postgres_runs ? paint.good("runs") : paint.warn("does not run")),
+        ...(downtime === null ? [] : row("downtime", paint.bad(`no answer for ${duration(downtime)}`))),
+        ...(standby === null
+          ? []
+          : [
+              ...row("received", standby.received_lsn ?? "unknown"),
+              ...row("replayed", standby.replayed_lsn ?? "unknown"),
+              ...row(
+                "lag",
+                `${standby.behind_bytes === null ? "unknown" : bytes(standby.behind_bytes)}, last replayed transaction ${
+                  standby.behind_seconds === null ? "unknown" : `${duration(standby.behind_seconds * 1000)} ago`
+                }`
+              )
+            ])
+      ]
+    : []
+})
+
+const waits = ({ now, waits }: StatusDetail, paint: Paint, room: number | null): Section => ({
+  title: "Waits for",
+  lines: table(
+    waits.map(({ deadline, detail, name, since }) => [
+      name,
+      duration(Date.parse(now) - Date.parse(since)),
+      deadline === null ? "no deadline" : duration(Date.parse(deadline) - Date.parse(now)),
+      onOneLine(detail ?? "")
+    ]),
+    room,
+    paint,
+    ["what", "for", "left", ""]
+  )
+})
+
+const services = ({ services }: StatusDetail, paint: Paint, room: number | null): Section => {
+  const isWell = ({ last_error, state }: (typeof services)[number]) => state === "running" && last_error === null
+  const well = services.filter(isWell).map(({ name }) => name)
+  const others = services.filter((service) => !isWell(service))
+  return {
+    title: "Services",
+    lines: [
+      ...(well.length === 0 ? [] : row("running", well.join(", "))),
+      ...table(
+        others.map(({ last_error, name, restarts, state }) => [
+          name,
+          byState(paint, state),
+          restarts === 0 ? "" : `${restarts} restarts`,
+          onOneLine(last_error ?? "")
+        ]),
+        room,
+        paint
+      )
+    ]
+  }
+}
+
+const settings = ({ refused_settings }: StatusDetail, paint: Paint, room: number | null): Section => ({
+  title: "Settings not in force",
+  lines: table(
+    (refused_settings ?? []).map(({ file, line, name, reason, value, waits_for_restart }) => [
+      name ?? "?",
+      onOneLine(value ?? ""),
+      waits_for_restart ? paint.warn("waits for a restart") : paint.bad(onOneLine(reason)),
+      file === null ? "" : `${file}${line === null ? "" : `:${line}`}`
+    ]),
+    room,
+    paint,
+    ["name", "value", "why", "where"]
+  )
+})
+
+const databases = ({ failed_databases }: StatusDetail, paint: Paint, room: number | null): Section => ({
+  title: "Databases that the last apply could not finish",
+  lines: table(
+    (failed_databases ?? []).map(({ database, error, object }) => [
+      database === null ? "(cluster)" : JSON.stringify(database),
+      onOneLine(object),
+      paint.bad(onOneLine(error))
+    ]),
+    room,
+    paint
+  )
+})
+
+const keys = ({ keys }: StatusDetail, paint: Paint, room: number | null): Section => ({
+  title: "Keys of the API",
+  lines: table(
+    (keys ?? []).map(({ counts, kid, since }) => [harmless(kid), counts, `since ${since}`]),
+    room,
+    paint
+  )
+})
+
+export const statusText = (shown: Shown, { paint = plain, room = null }: Screen = {}): string => {
+  const { status } = shown
+  const inner = room === null ? null : room - INDENT
+  return sections(
+    [
+      compute(shown, paint),
+      postgres(shown, paint),
+      ...(isDetail(status)
+        ? [waits, services, settings, databases, keys].map((section) => section(status, paint, inner))
+        : []),
+      { title: paint.bad("Error"), lines: status.error === null ? [] : status.error.split("\n").map(harmless) }
+    ],
+    paint,
+    room
+  )
 }
