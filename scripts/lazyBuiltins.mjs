@@ -19,6 +19,10 @@ for (const name of ${JSON.stringify(names.filter((name) => !isCopied(id, name)))
   Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => load()[name] })
 `
 
+// The library asks for these two by `require` while it is evaluated, past everything here.
+const REQUIRED = /@effect[\\/]platform-node[\\/]dist[\\/]internal[\\/]http\.js$/
+const imported = ["http", "https"].map((id) => `export { default as ${id} } from "node:${id}"`).join("\n")
+
 export const lazyBuiltins = {
   name: "lazy-builtins",
   setup(build) {
@@ -27,6 +31,7 @@ export const lazyBuiltins = {
       const id = path.replace(/^node:/, "")
       return path.startsWith("node:") || known.has(id) ? { path: id, namespace: "builtin" } : undefined
     })
+    build.onLoad({ filter: REQUIRED }, () => ({ contents: imported, loader: "js" }))
     build.onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
       const exports = await import(`node:${path}`)
       const names = Object.keys(exports).filter((name) => name !== "default" && isIdentifier(name))

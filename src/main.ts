@@ -41,7 +41,12 @@ const main = () => {
 }
 
 /** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
-const preload = () => Promise.all([import("./http/server/servers.ts"), import("./layers/storage/pageserver/grpc.ts")])
+const preload = () =>
+  Promise.all([
+    import("./http/server/servers.ts"),
+    import("./layers/controlPlane/controlPlane.ts"),
+    import("./layers/storage/pageserver/grpc.ts")
+  ])
 
 if (startupSnapshot.isBuildingSnapshot()) {
   void preload().then(() => {

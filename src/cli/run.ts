@@ -21,6 +21,7 @@ import { comeLast } from "../layers/machine/process/OutOfMemory.ts"
 import { nameProcess } from "../layers/machine/process/ProcessName.ts"
 import { isProcessOne } from "../layers/machine/process/ProcessOne.ts"
 import { Uncaught } from "../layers/machine/process/Uncaught.ts"
+import { decodeVariables, Variables } from "../layers/machine/process/Variables.ts"
 import { divert } from "../layers/observe/log/divert.ts"
 import { Log } from "../layers/observe/log/Log.ts"
 import { Telemetry } from "../layers/observe/trace/Telemetry.ts"
@@ -121,6 +122,8 @@ const compute = (given: Arguments) =>
     yield* handleReload
     const options = yield* Options
     yield* Effect.logInfo(`compute build_tag: ${options.buildTag}`)
+    const { proxies } = yield* Variables
+    yield* Effect.forEach(proxies.warnings, (warning) => Effect.logWarning(warning), { discard: true })
     return yield* configured(given)
   }).pipe(
     Effect.scoped,
@@ -166,6 +169,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
     Effect.provide(layerFailpoints(env)),
     Effect.provide(Telemetry.layer(env)),
     Effect.provide(logOf(given.options, env)),
-    Effect.provideService(Options, given.options)
+    Effect.provideService(Options, given.options),
+    Effect.provideService(Variables, decodeVariables(env))
   )
 }

@@ -26,9 +26,10 @@ const geo = archive([
 
 /** An extension store that does what `answer` says now. */
 const store = Effect.gen(function* () {
-  const state = { answer: (response: ServerResponse): void => void response.end(geo), asked: 0 }
-  const server = createServer((_, response) => {
+  const state = { answer: (response: ServerResponse): void => void response.end(geo), asked: 0, urls: [""] }
+  const server = createServer(({ url = "" }, response) => {
     state.asked += 1
+    state.urls.push(url)
     response.on("error", () => {})
     state.answer(response)
   })
@@ -42,7 +43,7 @@ const store = Effect.gen(function* () {
   )
   const address = server.address()
   const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`
-  return Object.assign(state, { args: ["--remote-ext-base-url", `${url}/gw//`] })
+  return Object.assign(state, { url, args: ["--remote-ext-base-url", `${url}/gw//`] })
 })
 
 const post = (name: string, query = "") =>
@@ -88,6 +89,33 @@ describe("POST /extension_server", () => {
         assert.strictEqual(gateway.asked, 2)
         const { body } = yield* compute.http({ path: "/metrics" })
         assert.include(body, 'compute_ctl_remote_ext_requests_total{filename="geo.tar.zst",http_status="200 OK"} 1')
+      }),
+    LIMIT
+  )
+
+  it.live(
+    "goes through the proxy that the environment names, but where it is excepted",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        const proxy = yield* store
+        const near = yield* store
+        const start = (base: string) =>
+          startCompute({
+            emulator,
+            spec: { remote_extensions, skip_pg_catalog_updates: true },
+            args: ["--remote-ext-base-url", base],
+            env: { http_proxy: proxy.url, ALL_PROXY: "socks5://127.0.0.1:1", NO_PROXY: "10.0.0.1, 127.0.0.0/8" }
+          })
+        const proxied = yield* start("http://store.example.invalid/gw")
+        yield* proxied.waitFor("running")
+        assert.strictEqual((yield* proxied.http(post("geo"))).status, 200)
+        assert.match(proxy.urls.at(-1) ?? "", /^http:\/\/store\.example\.invalid\/gw\/.*\/geo\.tar\.zst$/)
+        assert.include(proxied.log(), "ALL_PROXY does not name an HTTP proxy (socks5), so it is ignored")
+        const direct = yield* start(`${near.url}/gw`)
+        yield* direct.waitFor("running")
+        assert.strictEqual((yield* direct.http(post("geo"))).status, 200)
+        assert.deepStrictEqual([proxy.asked, near.asked], [1, 1])
       }),
     LIMIT
   )

@@ -13,10 +13,14 @@ export class BadSyslogAddress extends Data.TaggedError("BadSyslogAddress")<{ rea
 export interface SyslogAddress {
   /** A host name, or an address of either family without brackets. */
   readonly host: string
-  readonly port: number
+  /** A number, or the name of a service. */
+  readonly port: string
 }
 
-const LABEL = /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
+/** Names of services on a cluster or of containers have underscores. */
+const LABEL = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
+/** As in `/etc/services`, with a letter at least. */
+const SERVICE = /^(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9+_.-]{0,31}$/
 const IPV6 = /^(?=.*:)[0-9A-Fa-f:.]{2,45}$/
 
 const isHostName = (host: string): boolean =>
@@ -26,11 +30,12 @@ const isHostName = (host: string): boolean =>
     .split(".")
     .every((label) => LABEL.test(label))
 
+const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535
+
 /** `host:port`, `[v6]:port`; nothing before, between or behind. */
 const parseAuthority = (text: string): SyslogAddress | undefined => {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const port = Number(digits)
-  if (!(port >= 1 && port <= 65535)) return undefined
+  const [, bracketed, plain, port = ""] = /^(?:\[([^\]]+)\]|([^:[\]]+)):([^:]+)$/.exec(text) ?? []
+  if (!isPort(port) && !SERVICE.test(port)) return undefined
   if (bracketed !== undefined) return IPV6.test(bracketed) ? { host: bracketed, port } : undefined
   return plain !== undefined && isHostName(plain) ? { host: plain, port } : undefined
 }
@@ -71,7 +76,7 @@ const forward = (address: SyslogAddress, template: string, retries: number, tls:
   "action(",
   ...indented([
     'type="omfwd"',
-    `target=${quote(address.host)} port=${quote(String(address.port))} protocol="tcp"`,
+    `target=${quote(address.host)} port=${quote(address.port)} protocol="tcp"`,
     `template="${template}"`,
     'queue.type="linkedList" queue.size="1000"',
     `action.resumeRetryCount="${retries}"`,

@@ -35,10 +35,10 @@ export class SpecSource extends Context.Service<
   static readonly layerControlPlane = Layer.effect(
     this,
     Effect.gen(function* () {
-      const { controlPlaneUri, computeId } = yield* Options
+      const { controlPlaneUri, controlPlaneToken, computeId } = yield* Options
       const metrics = yield* Metrics
       const fetched = Effect.promise(() => import("./controlPlane.ts")).pipe(
-        Effect.flatMap(({ fetchConfig }) => fetchConfig(controlPlaneUri ?? "", computeId, metrics))
+        Effect.flatMap(({ fetchConfig }) => fetchConfig(controlPlaneUri ?? "", computeId, controlPlaneToken, metrics))
       )
       return { initial: withKeysNamed(fetched), refetch: fetched }
     })

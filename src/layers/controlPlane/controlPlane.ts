@@ -3,9 +3,9 @@
  *
  * Source: `compute_tools/src/spec.rs` (`get_config_from_control_plane`).
  */
-import { STATUS_CODES } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/api/ControlPlaneAnswer.ts"
@@ -13,34 +13,40 @@ import { cplaneRequests } from "../../domain/observe/MetricFamilies.ts"
 import type { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
 import { inSlices } from "../compute/clock/Slices.ts"
 import { retrying } from "../compute/retrying.ts"
+import { send } from "../http/outgoing/send.ts"
+import { readStream } from "../http/readBody.ts"
 import type { Metrics } from "../observe/Metrics.ts"
-import { httpGet } from "./httpGet.ts"
 import { NoConfig } from "./NoConfig.ts"
 
-const LIMIT = "30 seconds"
+/** Milliseconds. */
+const LIMIT = 30_000
 /** For all attempts together: a control plane that only hangs is given up in time for a restart to help. */
 const WHOLE_LIMIT = "45 seconds"
-/** Read at each request: the token may be renewed while the process runs. */
-const TOKEN_VARIABLE = "NEON_CONTROL_PLANE_TOKEN"
-
 type Refused = Refusal & { readonly retryAfter: string | null }
 
 const afterRefusals = Schedule.setInputType<Refused>()(Schedule.forever)
 
 const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url)
 
-const get = (url: string) =>
-  Effect.suspend(() => httpGet(url, process.env[TOKEN_VARIABLE] ?? "")).pipe(
-    Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") }),
-    Effect.map((answer) => ({
-      ...answer,
-      status: `${answer.code} ${STATUS_CODES[answer.code] ?? "<unknown status code>"}`
-    }))
+/** Bytes: as much as a specification may have that comes by `/configure`. */
+const LONGEST = 64 * 1024 * 1024
+
+const get = (url: string, token: Redacted.Redacted<string>) =>
+  Effect.gen(function* () {
+    const given = Redacted.value(token) !== ""
+    const answer = yield* send({ method: "GET", url, ...(given && { token }), connect: LIMIT, silence: LIMIT })
+    const body = yield* readStream(answer.body, LONGEST)
+    return { code: answer.status, status: answer.statusText, body, retryAfter: answer.headers["retry-after"] ?? null }
+  }).pipe(
+    Effect.scoped,
+    Effect.mapError(({ message }) => message),
+    Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") })
   )
 
 export const fetchConfig = (
   base: string,
   computeId: string,
+  token: Redacted.Redacted<string>,
   metrics: Metrics["Service"]
 ): Effect.Effect<ComputeConfig, NoConfig> => {
   const count = (status: string) => metrics.increment(cplaneRequests, { rpc: "GetConfig", http_status: status })
@@ -49,7 +55,7 @@ export const fetchConfig = (
   })
   const told = (number: number, { message }: Refusal) =>
     Effect.logError(`attempt ${number} to get config failed with: ${message}`)
-  const attempt: Effect.Effect<ComputeConfig, Refused> = get(configUrl(base, computeId)).pipe(
+  const attempt: Effect.Effect<ComputeConfig, Refused> = get(configUrl(base, computeId), token).pipe(
     Effect.tapError(() => count("unknown")),
     Effect.tap(({ status }) => count(status)),
     Effect.mapError((reason) => ({

@@ -11,9 +11,11 @@ import { constants, createZstdDecompress } from "node:zlib"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
 import { COMMON_WINDOW_LOG, HEADER, LARGEST_WINDOW_LOG, windowLog, windowOf } from "../../domain/storage/ZstdFrame.ts"
 import { BadArchive } from "../archive/BadArchive.ts"
 import { TarReader } from "../archive/TarReader.ts"
+import { send } from "../http/outgoing/send.ts"
 import type { ArchiveLimits } from "./DownloadPolicy.ts"
 import { Staging } from "./Staging.ts"
 
@@ -46,23 +48,6 @@ const lost = (error: unknown, httpStatus = "unknown") =>
 
 const unusable = (reason: string) =>
   new NotDownloaded({ message: reason, httpStatus: statusText(200), transient: false })
-
-/** Aborts when nothing has been heard for a while. */
-const stallWatch = (millis: number) => {
-  const controller = new AbortController()
-  const give = () => controller.abort(new Error(`the store sent nothing for ${millis / 1000} s`))
-  let timer = setTimeout(give, millis)
-  return {
-    signal: controller.signal,
-    heard: () => {
-      clearTimeout(timer)
-      timer = setTimeout(give, millis)
-    },
-    /** Until something is heard again: nobody listens. */
-    pause: () => clearTimeout(timer),
-    end: () => clearTimeout(timer)
-  }
-}
 
 const MIB = 1024 * 1024
 
@@ -105,12 +90,7 @@ const peek = async (body: AsyncIterator<Uint8Array>, length: number) => {
 }
 
 /** Reads the body, telling its failures from those of whoever takes the bytes. */
-async function* received(
-  body: AsyncIterable<Uint8Array>,
-  limits: ArchiveLimits,
-  heard: () => void,
-  count: (size: number) => void
-) {
+async function* received(body: AsyncIterable<Uint8Array>, limits: ArchiveLimits, count: (size: number) => void) {
   const iterator = body[Symbol.asyncIterator]()
   let size = 0
   try {
@@ -119,7 +99,6 @@ async function* received(
         throw lost(error, statusText(200))
       })
       if (next.done === true) break
-      heard()
       size += next.value.length
       if (size > limits.compressed) throw new BadArchive(`the archive has more than ${limits.compressed} bytes`)
       yield next.value
@@ -161,46 +140,27 @@ const unpackFrom = async (
   }
 }
 
-const attempt = async (
-  url: string,
+/** Resolves with the compressed size. */
+const unpacked = async (
+  body: AsyncIterable<Uint8Array>,
   directory: string,
   limits: ArchiveLimits,
   windows: Semaphore.Semaphore,
-  interrupted: AbortSignal
+  signal: AbortSignal
 ) => {
-  const stall = stallWatch(limits.stall)
-  const signal = AbortSignal.any([interrupted, stall.signal])
+  let size = 0
+  const counted = received(body, limits, (total) => {
+    size = total
+  })
   try {
-    const response = await fetch(url, { signal, headers: { "accept-encoding": "identity" } }).catch(
-      (error: unknown) => {
-        throw lost(error)
-      }
+    const { head, whole } = await peek(counted, HEADER)
+    await withWindow(windows, head, signal, (windowLogMax) =>
+      unpackFrom(whole, new Staging(directory), limits, windowLogMax, signal)
     )
-    if (response.status !== 200 || response.body === null) {
-      await response.body?.cancel()
-      throw refused(response.status)
-    }
-    let size = 0
-    const body = received(response.body, limits, stall.heard, (total) => {
-      size = total
-    })
-    try {
-      const { head, whole } = await peek(body, HEADER)
-      stall.pause()
-      await withWindow(windows, head, signal, (windowLogMax) => {
-        stall.heard()
-        return unpackFrom(whole, new Staging(directory), limits, windowLogMax, signal)
-      })
-    } catch (error) {
-      if (stall.signal.aborted) throw lost(stall.signal.reason, statusText(200))
-      throw error instanceof NotDownloaded ? error : unusable(reasonOf(error))
-    } finally {
-      await body.return()
-    }
-    return size
   } finally {
-    stall.end()
+    await counted.return()
   }
+  return size
 }
 
 /**
@@ -213,14 +173,22 @@ export const downloadArchive = (
   limits: ArchiveLimits,
   windows: Semaphore.Semaphore
 ): Effect.Effect<number, NotDownloaded> =>
-  Effect.callback((resume) => {
-    const controller = new AbortController()
-    const settled = attempt(url, directory, limits, windows, controller.signal).then(
-      (size) => resume(Effect.succeed(size)),
-      (error: unknown) => resume(error instanceof NotDownloaded ? error : unusable(reasonOf(error)))
+  Effect.gen(function* () {
+    const { body, status } = yield* Effect.mapError(
+      send({ method: "GET", url, connect: limits.stall, silence: limits.stall }),
+      (error) => lost(error)
     )
-    return Effect.promise(() => {
-      controller.abort()
-      return settled
+    if (status !== 200) return yield* refused(status)
+    const chunks = yield* Stream.toAsyncIterableEffect(body)
+    return yield* Effect.callback<number, NotDownloaded>((resume) => {
+      const controller = new AbortController()
+      const settled = unpacked(chunks, directory, limits, windows, controller.signal).then(
+        (size) => resume(Effect.succeed(size)),
+        (error: unknown) => resume(error instanceof NotDownloaded ? error : unusable(reasonOf(error)))
+      )
+      return Effect.promise(() => {
+        controller.abort()
+        return settled
+      })
     })
-  })
+  }).pipe(Effect.scoped)

@@ -3,6 +3,8 @@
  * fault and must not become ours.
  */
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 
 export class BodyTooLong extends Data.TaggedError("BodyTooLong")<{ readonly limit: number }> {
   override get message() {
@@ -10,24 +12,46 @@ export class BodyTooLong extends Data.TaggedError("BodyTooLong")<{ readonly limi
   }
 }
 
-/** Rejects with the stream's own error, or with `BodyTooLong`; the stream is given up then. `limit`: bytes. */
-export const readBody = async (body: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer> => {
-  // One buffer that grows: a chunk of one byte, kept for itself, takes a hundred.
+/** One buffer that grows: a chunk of one byte, kept for itself, takes a hundred. */
+const collector = (limit: number) => {
   let bytes = Buffer.alloc(0)
   let size = 0
-  for await (const chunk of body) {
-    const needed = size + chunk.byteLength
-    if (needed > limit) throw new BodyTooLong({ limit })
-    if (needed > bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.min(limit, Math.max(needed, 2 * bytes.length)))
-      bytes.copy(larger, 0, 0, size)
-      bytes = larger
-    }
-    bytes.set(chunk, size)
-    size = needed
+  return {
+    /** False when it would be too much. */
+    push: (chunk: Uint8Array): boolean => {
+      const needed = size + chunk.byteLength
+      if (needed > limit) return false
+      if (needed > bytes.length) {
+        const larger = Buffer.allocUnsafe(Math.min(limit, Math.max(needed, 2 * bytes.length)))
+        bytes.copy(larger, 0, 0, size)
+        bytes = larger
+      }
+      bytes.set(chunk, size)
+      size = needed
+      return true
+    },
+    all: () => bytes.subarray(0, size)
   }
-  return bytes.subarray(0, size)
 }
+
+/** Rejects with the stream's own error, or with `BodyTooLong`; the stream is given up then. `limit`: bytes. */
+export const readBody = async (body: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer> => {
+  const collected = collector(limit)
+  for await (const chunk of body) {
+    if (!collected.push(chunk)) throw new BodyTooLong({ limit })
+  }
+  return collected.all()
+}
+
+/** As `readBody`. */
+export const readStream = <E, R>(body: Stream.Stream<Uint8Array, E, R>, limit: number) =>
+  Effect.suspend(() => {
+    const collected = collector(limit)
+    return body.pipe(
+      Stream.runForEach((chunk) => (collected.push(chunk) ? Effect.void : Effect.fail(new BodyTooLong({ limit })))),
+      Effect.map(collected.all)
+    )
+  })
 
 /** Reads to the end, or gives the stream up after so many bytes: for answers that nobody looks at. */
 export const discard = async (body: AsyncIterable<Uint8Array>, limit: number): Promise<void> => {

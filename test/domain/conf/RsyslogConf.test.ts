@@ -8,10 +8,10 @@ import { auditAddress, auditConf, exportConf } from "../../../src/domain/conf/Rs
 
 describe("auditAddress", () => {
   for (const [plain, tls, host, port, isTls] of [
-    ["collector.host.tld:5555", "", "collector.host.tld", 5555, false],
-    ["p:1", "tls.host.tld:5556", "tls.host.tld", 5556, true],
-    ["10.0.0.7:80", "", "10.0.0.7", 80, false],
-    ["[7e60:82ed:cb2e:d617:f904:f395:aaca:e252]:5555", "", "7e60:82ed:cb2e:d617:f904:f395:aaca:e252", 5555, false]
+    ["collector.host.tld:5555", "", "collector.host.tld", "5555", false],
+    ["p:1", "tls.host.tld:5556", "tls.host.tld", "5556", true],
+    ["10.0.0.7:80", "", "10.0.0.7", "80", false],
+    ["[7e60:82ed:cb2e:d617:f904:f395:aaca:e252]:5555", "", "7e60:82ed:cb2e:d617:f904:f395:aaca:e252", "5555", false]
   ] as const) {
     it(`${plain} ${tls}`, () => {
       assert.deepStrictEqual(Result.getOrThrow(auditAddress(plain, tls)), { host, port, tls: isTls })
@@ -50,9 +50,18 @@ describe("exportConf", () => {
       assert.include(text, part)
   })
 
+  it("takes the names that clusters, containers and services have", () => {
+    for (const [given, target, port] of [
+      ["log_collector:514", "log_collector", "514"],
+      ["_collector.ns_1.svc:syslog-tls", "_collector.ns_1.svc", "syslog-tls"]
+    ] as const) {
+      assert.include(Result.getOrThrow(exportConf(given)), `target="${target}" port="${port}"`)
+    }
+  })
+
   it("takes an address of IPv6", () => assert.include(Result.getOrThrow(exportConf("[::1]:514")), 'target="::1"'))
 
-  for (const bad of ["invalid", "h:", "h:x", 'a"b:1']) {
+  for (const bad of ["invalid", "h:", "h:0", "h:65536", "h:a b", "h:-x", 'h:"x', 'a"b:1']) {
     it(`refuses ${bad}`, () =>
       assert.strictEqual(
         Result.getOrThrow(Result.flip(exportConf(bad))).message,
@@ -88,7 +97,7 @@ describe.skipIf(rsyslogd === undefined)("rsyslogd -N1", () => {
   const shipping = { logDirectory: "/pg data/log", endpointId: "ep-1", projectId: 'odd "$x\\ name' }
   for (const tls of [false, true]) {
     it(`takes the audit snippet ${tls ? "with" : "without"} TLS`, () => {
-      assert.strictEqual(complaints(auditConf({ ...shipping, address: { host: "h.example", port: 6514, tls } })), "")
+      assert.strictEqual(complaints(auditConf({ ...shipping, address: { host: "h.example", port: "6514", tls } })), "")
     })
   }
 

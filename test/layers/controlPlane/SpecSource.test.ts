@@ -12,28 +12,18 @@ import { ATTEMPTS } from "../../../src/domain/api/ControlPlaneAnswer.ts"
 import { messages } from "../../../src/domain/observe/ErrorChain.ts"
 import { type ComputeOptions, Options } from "../../../src/layers/compute/Options.ts"
 import { SpecSource } from "../../../src/layers/controlPlane/SpecSource.ts"
+import { decodeVariables, Variables } from "../../../src/layers/machine/process/Variables.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 
 const spec = { format_version: 1, suspend_timeout_seconds: -1, cluster: { roles: [], databases: [] } }
 const compute_ctl_config = { jwks: { keys: [] } }
 const attached = JSON.stringify({ status: "attached", spec, compute_ctl_config })
 
-const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]
-const VARIABLES = ["NEON_CONTROL_PLANE_TOKEN", ...PROXIES, ...PROXIES.map((name) => name.toLowerCase())]
 let root: string
-let kept: ReadonlyArray<readonly [name: string, value: string | undefined]>
 beforeEach(() => {
   root = fs.mkdtempSync(path.join(os.tmpdir(), "spec-source-"))
-  kept = VARIABLES.map((name) => [name, process.env[name]] as const)
-  for (const name of VARIABLES) delete process.env[name]
 })
-afterEach(() => {
-  fs.rmSync(root, { recursive: true, force: true })
-  for (const [name, value] of kept) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
-})
+afterEach(() => fs.rmSync(root, { recursive: true, force: true }))
 
 type Handler = (request: IncomingMessage, response: ServerResponse, number: number) => void
 
@@ -64,10 +54,10 @@ const answering = (...answers: ReadonlyArray<readonly [code: number, body?: stri
     response.writeHead(code, { "content-type": "application/json" }).end(body)
   })
 
-const options = (controlPlaneUri: string, computeId: string) =>
-  ({ controlPlaneUri, computeId, controlPlaneToken: Redacted.make("") }) as ComputeOptions
+const options = (controlPlaneUri: string, computeId: string, token: string) =>
+  ({ controlPlaneUri, computeId, controlPlaneToken: Redacted.make(token) }) as ComputeOptions
 
-const fromControlPlane = (base: string, computeId = "compute-1") =>
+const fromControlPlane = (base: string, { computeId = "compute-1", token = "", env = {} } = {}) =>
   Effect.gen(function* () {
     const metrics = yield* Metrics
     const logged: Array<string> = []
@@ -75,7 +65,8 @@ const fromControlPlane = (base: string, computeId = "compute-1") =>
     const result = yield* Effect.flatMap(SpecSource, (source) => source.initial).pipe(
       Effect.result,
       Effect.provide(SpecSource.layerControlPlane),
-      Effect.provide(Layer.succeed(Options, options(base, computeId))),
+      Effect.provide(Layer.succeed(Options, options(base, computeId, token))),
+      Effect.provideService(Variables, decodeVariables(env)),
       Effect.provide(Logger.layer([logger]))
     )
     const counted = (yield* metrics.render)
@@ -92,7 +83,7 @@ describe("the control plane", () => {
     Effect.gen(function* () {
       const { base, seen } = yield* answering([503], [502], [200, attached])
       const started = performance.now()
-      const { counted, logged, result } = yield* fromControlPlane(`${base}/`, "ep one/2")
+      const { counted, logged, result } = yield* fromControlPlane(`${base}/`, { computeId: "ep one/2" })
       expect(performance.now() - started).toBeGreaterThan(200)
       expect(result).toMatchObject({ _tag: "Success", success: { spec: { mode: "Primary" } } })
       expect(seen.map(({ url }) => url)).toEqual(Array(3).fill("/compute/api/v2/computes/ep%20one/2/spec"))
@@ -162,8 +153,7 @@ describe("the control plane", () => {
       })
       yield* fromControlPlane(base)
       expect(seen.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined])
-      process.env.NEON_CONTROL_PLANE_TOKEN = "given"
-      const { result, counted } = yield* fromControlPlane(base)
+      const { result, counted } = yield* fromControlPlane(base, { token: "given" })
       expect(result._tag).toBe("Success")
       expect(counted).toEqual(["200 OK", "1"])
       expect(seen.slice(2).map(({ headers }) => headers.authorization)).toEqual(["Bearer given", "Bearer given"])
@@ -187,14 +177,15 @@ describe("the control plane", () => {
     Effect.gen(function* () {
       const proxy = yield* answering([200, attached])
       const target = yield* answering([404])
-      process.env.http_proxy = proxy.base
-      process.env.NEON_CONTROL_PLANE_TOKEN = "given"
-      expect((yield* fromControlPlane("http://control-plane.invalid:9")).result._tag).toBe("Success")
+      const env = { http_proxy: proxy.base, no_proxy: "127.0.0.1" }
+      const far = yield* fromControlPlane("http://control-plane.invalid:9", { token: "given", env })
+      expect(far.result._tag).toBe("Success")
       expect(proxy.seen.map(({ method, url, headers }) => [method, url, headers.authorization])).toEqual([
         ["GET", "http://control-plane.invalid:9/compute/api/v2/computes/compute-1/spec", "Bearer given"]
       ])
-      process.env.no_proxy = "127.0.0.1"
-      expect((yield* fromControlPlane(target.base)).chain.at(-1)).toContain("404 Not Found")
+      const near = yield* fromControlPlane(target.base, { token: "given", env })
+      expect(near.chain.at(-1)).toContain("404 Not Found")
+      expect(proxy.seen.length).toBe(1)
     })
   )
 

@@ -2,7 +2,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as net from "node:net"
 import * as zlib from "node:zlib"
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -72,6 +72,17 @@ describe("endpoint storage", () => {
       expect(seen[0]?.headers["content-length"]).toBe("3")
       expect(seen[0]?.headers["transfer-encoding"]).toBeUndefined()
       expect(seen[0]?.body.toString()).toBe("abc")
+    }).pipe(Effect.provide(EndpointStorage.layer))
+  )
+
+  it.live("decides by its head: what it says afterwards is not waited for", () =>
+    Effect.gen(function* () {
+      const { address } = yield* store((response) => response.writeHead(200, { "content-length": "10" }).write("some"))
+      const storage = yield* EndpointStorage
+      assert.deepStrictEqual(yield* storage.put(object(address), [Buffer.from("ab")]), {
+        status: 200,
+        statusText: "200 OK"
+      })
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
