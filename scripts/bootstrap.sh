@@ -25,7 +25,7 @@ install() {
 }
 
 build() {
-  if [ ! -x dist/compute_ctl ] || [ -n "$(find src package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
+  if [ ! -x dist/compute_ctl ] || [ -n "$(find src packages package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
     echo "building dist/compute_ctl: a few seconds" >&2
     "$node" scripts/build.mjs
   fi
@@ -49,6 +49,7 @@ directions() {
 check() {
   local failed=0
   "$node" node_modules/typescript/bin/tsc -p . || failed=1
+  "$node" node_modules/typescript/bin/tsc -p packages/console || failed=1
   biome check --error-on-warnings || failed=1
   directions || failed=1
   return "$failed"
@@ -61,7 +62,7 @@ case $job in
   start) build; exec dist/compute_ctl dev "$@" ;;
   build) rm -f dist/compute_ctl; build ;;
   check) check ;;
-  format) biome check --write src test bench scripts ;;
+  format) biome check --write src test bench scripts packages ;;
   test)
     build
     # One file or folder narrows the run and skips the checks: `npm test test/cli`.

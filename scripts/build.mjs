@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { blind } from "./blind.mjs"
+import { consolePage } from "./console.mjs"
 import { lazyBuiltins } from "./lazyBuiltins.mjs"
 import { runtime } from "./runtime.mjs"
 
@@ -15,6 +16,8 @@ const bundle = path.join(dist, "compute_ctl.cjs")
 const executable = path.join(dist, "compute_ctl")
 // What only an import of a database needs, as an asset of the executable: the bundle is memory of every compute.
 const aws = path.join(dist, "aws.cjs")
+// Read by a browser only.
+const page = path.join(dist, "console.json")
 const node = runtime(root)
 
 fs.mkdirSync(dist, { recursive: true })
@@ -53,6 +56,8 @@ await build({
   legalComments: "none"
 })
 
+fs.writeFileSync(page, JSON.stringify(await consolePage(root)))
+
 const config = path.join(dist, "sea.json")
 fs.writeFileSync(
   config,
@@ -61,7 +66,7 @@ fs.writeFileSync(
     output: `${executable}.new`,
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
-    assets: { [path.basename(aws)]: aws },
+    assets: { [path.basename(aws)]: aws, [path.basename(page)]: page },
     // The program's behaviour is its own: variables meant for other Node programs do not reach it.
     execArgvExtension: "none",
     // SIGUSR1 would open a debugger's port to every local process; the configuration file of the machine's OpenSSL may

@@ -25,6 +25,7 @@ import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
 import { External, Internal } from "../../src/http/api/Api.ts"
 import { ExtensionInstallRequest, SetRoleGrantsRequest } from "../../src/http/api/internal.ts"
 import { lifecycle } from "../../src/http/routes/lifecycle.ts"
+import { pages } from "../../src/http/routes/pages.ts"
 import { probes } from "../../src/http/routes/probes.ts"
 import { empty, json, type Response, withBody } from "../../src/http/server/answers.ts"
 import * as middleware from "../../src/http/server/middleware.ts"
@@ -264,7 +265,7 @@ export const serveAll = (more: More = {}) =>
       Extended,
       HttpRouter.toHttpEffect(
         HttpApiBuilder.layer(Extended).pipe(
-          Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, extra(more))),
+          Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, pages, extra(more))),
           Layer.provide(Layer.merge(middleware.layer, HttpServer.layerServices))
         )
       )

@@ -8,8 +8,11 @@ import { InternalGroup } from "./internal.ts"
 import { Lfc } from "./lfc.ts"
 import { Lifecycle } from "./lifecycle.ts"
 import { Refusals } from "./middleware.ts"
+import { Pages } from "./pages.ts"
 import { Probes } from "./probes.ts"
 
-export class External extends HttpApi.make("external").add(Lifecycle, Probes, CatalogApi, Lfc).middleware(Refusals) {}
+export class External extends HttpApi.make("external")
+  .add(Lifecycle, Probes, CatalogApi, Lfc, Pages)
+  .middleware(Refusals) {}
 
 export class Internal extends HttpApi.make("internal").add(InternalGroup).middleware(Refusals) {}

@@ -77,6 +77,7 @@ export const successes: Readonly<Record<string, unknown>> = {
   terminate: { lsn: "0/16B9188" },
   promote: { status: "completed", lsn_wait_time_ms: 3, pg_promote_time_ms: 40, reconfigure_time_ms: 12 },
   hadron_liveness_probe: "ok",
+  console: "<!doctype html>\n",
   livez: "ok\n",
   startupz: "ok\n",
   readyz: { ready: true, standby: null },

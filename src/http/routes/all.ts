@@ -11,6 +11,7 @@ import { catalog } from "./catalog.ts"
 import { internal } from "./internal.ts"
 import { lfc } from "./lfc.ts"
 import { lifecycle } from "./lifecycle.ts"
+import { pages } from "./pages.ts"
 import { probes } from "./probes.ts"
 
 /** The library's services for files and etags, which nobody asks for here. */
@@ -18,7 +19,7 @@ const unused = HttpServer.layerServices
 
 export const externalRoutes = HttpRouter.toHttpEffect(
   HttpApiBuilder.layer(External).pipe(
-    Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc)),
+    Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, pages)),
     Layer.provide(Layer.merge(middleware.layer, unused))
   )
 )

@@ -50,6 +50,8 @@ const explanation = (compute: DevCompute): string => {
     `  curl ${authorized} ${url}/status`,
     `  curl ${url}/metrics`,
     "",
+    // The fragment reaches no server, and the page takes it out of the address.
+    `Console: ${url}/console#token=${compute.token}`,
     `External API: ${url}, internal API: http://127.0.0.1:${compute.ports.internal}`,
     compute.kept === null ? "Nothing is kept." : `Kept when it ends: ${compute.kept}; --fresh begins anew.`,
     "Ctrl-C stops it.",
