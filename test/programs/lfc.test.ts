@@ -86,6 +86,18 @@ describe("LFC prewarm", () => {
     )
   })
 
+  it.effect("counts nothing as 0 when Postgres has had nothing to do", () =>
+    caching(
+      {
+        storage: storage(Effect.succeed(answer(200, "OK", zlib.zstdCompressSync(STATE)))),
+        sql: scriptedSql([], [["get_prewarm_info", [{ total: null, prewarmed: null, skipped: null }]]])
+      },
+      Effect.map(prewarmed, (state) =>
+        expect(state).toMatchObject({ status: "completed", total: 0, prewarmed: 0, skipped: 0 })
+      )
+    )
+  )
+
   it.effect("has nothing to do for an endpoint that was never offloaded", () =>
     caching(
       { storage: storage(Effect.succeed(answer(404, "Not Found"))) },

@@ -12,11 +12,16 @@ export const REPLAY_POLLS = 21
 /** Why the compute cannot be promoted now; null when it can. */
 export const refusal = (own: ComputeSpec, prewarm: LfcPrewarmState, wanted: ComputeSpec): string | null => {
   if (own.mode !== "Replica") return `compute mode "${modeName(own.mode)}" is not replica`
-  if (wanted.mode !== "Primary") return `new spec's compute mode "${modeName(wanted.mode)}" is not primary`
+  const later = laterRefusal(wanted)
+  if (later !== null) return later
   if (prewarm.status === "not_prewarmed") return "compute NotPrewarmed"
   if (prewarm.status === "prewarming") return "compute Prewarming"
   return null
 }
+
+/** The same once Postgres has left its recovery, and only its configuration is to follow. */
+export const laterRefusal = (wanted: ComputeSpec): string | null =>
+  wanted.mode === "Primary" ? null : `new spec's compute mode "${modeName(wanted.mode)}" is not primary`
 
 /** What `port=` says in a configuration text, the name right before the first `=` of its line; the last one counts. */
 const portOf = (text: string | null): string | null =>

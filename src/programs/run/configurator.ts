@@ -12,19 +12,19 @@ import * as Random from "effect/Random"
 import { paragraph } from "../../domain/observe/ErrorChain.ts"
 import { type Cause as Change, isTerminating } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState, type State } from "../../layers/compute/ComputeState.ts"
+import { Options } from "../../layers/compute/Options.ts"
 import { failureChain } from "./OperationFailed.ts"
 import { Reconfiguration } from "./reconfigure.ts"
 import { Refresh } from "./refresh.ts"
 
-/** After a refresh that changed nothing, and after the first of several that failed. */
+/** After a refresh that changed nothing, or that failed. */
 const PAUSE = 5_000
-const LONGEST_PAUSE = 60_000
 
-/** The pause after so many failed refreshes in a row: doubling, with a tenth of it left to chance. */
-const backoff = (failures: number) =>
-  Effect.map(Random.nextBetween(0.9, 1.1), (jitter) =>
-    Math.round(Math.min(LONGEST_PAUSE, PAUSE * 2 ** (failures - 1)) * jitter)
-  )
+/**
+ * After a failure, whoever asks: the control plane that does not answer has every compute of its own asking. Never longer,
+ * since Postgres waits for it and cancels its users' queries after a minute.
+ */
+const failurePause = Effect.map(Random.nextBetween(0.9, 1.1), (jitter) => Math.round(PAUSE * jitter))
 
 const isPending = ({ status, postgresRuns }: State): boolean =>
   postgresRuns && (status === "configuration_pending" || status === "refresh_configuration_pending")
@@ -37,9 +37,9 @@ export const configurator = Effect.gen(function* () {
   const state = yield* ComputeState
   const reconfiguration = yield* Reconfiguration
   const refresh = yield* Refresh
-  let failures = 0
-  /** Milliseconds of the clock before which no refresh begins, and whether another request lifts that. */
-  let rest = { until: 0, liftedByRequest: false }
+  const { lakebaseMode } = yield* Options
+  /** Milliseconds of the clock before which no refresh begins. */
+  let restUntil = 0
 
   /** A termination may have come in between, and has the last word. */
   const become = (change: Change, error: string | null) =>
@@ -75,16 +75,30 @@ export const configurator = Effect.gen(function* () {
     })
   )
 
-  /** Waits out the pause; ends early when the status is another one, or somebody asks again after a failure. */
+  /** Waits out the pause; ends early when the status is another one. */
   const rested = (pending: State) =>
     Effect.gen(function* () {
-      const left = rest.until - (yield* Clock.currentTimeMillis)
+      const left = restUntil - (yield* Clock.currentTimeMillis)
       if (left <= 0) return
-      const { liftedByRequest } = rest
       yield* Effect.raceFirst(
         Effect.sleep(Duration.millis(left)),
-        state.await((now) => now.status !== pending.status || (liftedByRequest && now.since !== pending.since))
+        state.await((now) => now.status !== pending.status)
       )
+    })
+
+  const failedRefresh = (cause: Cause.Cause<Error>) =>
+    Effect.gen(function* () {
+      const error = paragraph(failureChain(cause))
+      const pause = yield* failurePause
+      yield* log(cause)
+      if (lakebaseMode) {
+        // Requests are refused meanwhile, by which the neon extension knows how long it has been waiting.
+        yield* state.update(() => ({ error }))
+        if ((yield* unlessTerminating(Effect.sleep(Duration.millis(pause)))) === null) return
+      } else {
+        restUntil = (yield* Clock.currentTimeMillis) + pause
+      }
+      yield* become("refresh failed", error)
     })
 
   const refreshed = Effect.gen(function* () {
@@ -92,20 +106,13 @@ export const configurator = Effect.gen(function* () {
     if (begun._tag === "None") return
     const exit = yield* unlessTerminating(refresh.run)
     if (exit === null) return
-    const now = yield* Clock.currentTimeMillis
-    if (exit._tag === "Failure") {
-      yield* log(exit.cause)
-      failures += 1
-      rest = { until: now + (yield* backoff(failures)), liftedByRequest: true }
-      return yield* become("refresh failed", paragraph(failureChain(exit.cause)))
-    }
-    failures = 0
+    if (exit._tag === "Failure") return yield* failedRefresh(exit.cause)
     switch (exit.value) {
       case "unchanged":
-        rest = { until: now + PAUSE, liftedByRequest: false }
+        restUntil = (yield* Clock.currentTimeMillis) + PAUSE
         return yield* become("nothing to refresh", null)
       case "reconfigured":
-        rest = { until: 0, liftedByRequest: false }
+        restUntil = 0
         return yield* become("reconfigured", null)
       case "detached":
         // The shutdown that was asked for ends this fiber.

@@ -10,14 +10,18 @@ import { configure } from "../../../src/programs/run/configure.ts"
 import { OperationFailed } from "../../../src/programs/run/OperationFailed.ts"
 import { Reconfiguration } from "../../../src/programs/run/reconfigure.ts"
 import { Refresh, type Refreshed, requestRefresh } from "../../../src/programs/run/refresh.ts"
-import { basics, counter, fake, running, settle, spec } from "../fakes.ts"
+import { basics, counter, fake, options, running, settle, spec } from "../fakes.ts"
 
 const parsed = spec()
 const failure = new OperationFailed({ message: 'role "x" is gone' })
 
 /** A running compute with its configurator, whose work ends as given. */
 const configuring = <A, E>(
-  work: { readonly reconfigure?: Effect.Effect<unknown, Error>; readonly refresh?: Effect.Effect<Refreshed, Error> },
+  work: {
+    readonly reconfigure?: Effect.Effect<unknown, Error>
+    readonly refresh?: Effect.Effect<Refreshed, Error>
+    readonly lakebaseMode?: boolean
+  },
   test: Effect.Effect<A, E, Layer.Success<typeof basics>>
 ) =>
   Effect.gen(function* () {
@@ -30,6 +34,7 @@ const configuring = <A, E>(
     Effect.provide(
       Layer.mergeAll(
         basics,
+        options({ lakebaseMode: work.lakebaseMode ?? false }),
         fake(Reconfiguration, { run: () => (work.reconfigure ?? Effect.never) as never }),
         fake(Refresh, { run: work.refresh ?? Effect.never })
       )
@@ -88,7 +93,12 @@ describe("configurator", () => {
       expect((yield* Fiber.join(caller)).message).toContain("Postgres ended")
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(basics, fake(Reconfiguration, { run: () => Effect.never }), fake(Refresh, { run: Effect.never }))
+        Layer.mergeAll(
+          basics,
+          options(),
+          fake(Reconfiguration, { run: () => Effect.never }),
+          fake(Refresh, { run: Effect.never })
+        )
       )
     )
   )
@@ -116,6 +126,7 @@ describe("configurator", () => {
       Effect.provide(
         Layer.mergeAll(
           basics,
+          options(),
           fake(Reconfiguration, {}),
           fake(Refresh, { run: Effect.succeed("reconfigured" as const) })
         )
@@ -123,33 +134,36 @@ describe("configurator", () => {
     )
   )
 
-  it.effect("tries a failed refresh again after about five seconds, or when asked", () => {
-    let tries = 0
-    const refresh = Effect.suspend(() => {
-      tries += 1
-      return Effect.fail(failure)
-    })
-    return configuring(
-      { refresh },
-      Effect.gen(function* () {
-        yield* requestRefresh
-        yield* settle
-        expect(tries).toBe(1)
-        expect(yield* status).toBe("refresh_configuration_pending")
-        yield* TestClock.adjust("4 seconds")
-        yield* settle
-        expect(tries).toBe(1)
-        yield* TestClock.adjust("2 seconds")
-        yield* settle
-        expect(tries).toBe(2)
-        yield* TestClock.adjust("1 second")
-        yield* requestRefresh
-        yield* settle
-        expect(tries).toBe(3)
-        expect(yield* counter("pg_cctl_pagestream_request_errors_total")).toContain(" 2")
+  it.effect.each([false, true])(
+    "asks a control plane that fails once in five seconds, however often it is asked to (lakebase: %s)",
+    (lakebaseMode) => {
+      let tries = 0
+      let refused = 0
+      const refresh = Effect.suspend(() => {
+        tries += 1
+        return Effect.fail(failure)
       })
-    )
-  })
+      return configuring(
+        { refresh, lakebaseMode },
+        Effect.gen(function* () {
+          for (let request = 0; request < 80; request++) {
+            const answer = yield* Effect.result(requestRefresh)
+            if (answer._tag === "Failure") refused += 1
+            yield* settle
+            const paused = lakebaseMode ? "refresh_configuration" : "refresh_configuration_pending"
+            expect(yield* status).toBe(paused)
+            yield* TestClock.adjust("500 millis")
+            yield* settle
+          }
+          expect(tries).toBeGreaterThanOrEqual(7)
+          expect(tries).toBeLessThanOrEqual(9)
+          // Only by being refused Postgres learns that nothing comes of it.
+          expect(refused).toBe(lakebaseMode ? 79 : 0)
+          expect(yield* counter("pg_cctl_pagestream_request_errors_total")).toContain(" 80")
+        })
+      )
+    }
+  )
 
   it.effect("rests five seconds after a refresh that found nothing new, but not from /configure", () => {
     let tries = 0

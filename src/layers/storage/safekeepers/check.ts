@@ -4,7 +4,6 @@
  *
  * Source: `compute_tools/src/sync_sk.rs`, `safekeeper/src/handler.rs` (`TIMELINE_STATUS`).
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -22,12 +21,20 @@ const LIMIT = 100
  * The limit is waited for in slices, so that time in which this process was busy loading the rest of itself, and could
  * not have read an answer, does not count against the safekeeper.
  */
-const SLICES = 10
-const limit = Effect.repeat(Effect.sleep(LIMIT / SLICES), { times: SLICES - 1 })
+const SLICE = 10
+const sliced = (millis: number) => Effect.repeat(Effect.sleep(SLICE), { times: millis / SLICE - 1 })
+const limit = sliced(LIMIT)
 /** What single steps are held to besides. */
 const NET = 10 * LIMIT
-/** Once a quorum agrees, the others get as long again as the quorum took, within these milliseconds. */
-const GRACE = { min: 2, max: 10 }
+/**
+ * Milliseconds for which every member is heard although a quorum agrees. The original takes the first quorum: whether one
+ * more member, with another position, comes too late is then a matter of chance, and so is the start. WAL that it has
+ * beyond the others is recovered by the election that Postgres begins with, after the basebackup was taken below it, and
+ * Postgres ends over that. The time is a fixed one, many times what an answer takes, and not in proportion to what the
+ * others took, so that a quick quorum shortens it for nobody. A member that is down says so at once; one that says nothing
+ * at all costs a start these milliseconds.
+ */
+const HEARD = 50
 
 const failed = (reason: string): Answer => ({ _tag: "Failed", reason })
 
@@ -75,37 +82,28 @@ const conclude = (verdict: Verdict): Effect.Effect<Lsn | null> => {
 /** The LSN at which a quorum is in sync, or null: not in sync, or not known to be. Never fails, takes at most 100 ms. */
 export const check = (spec: ParsedSpec): Effect.Effect<Lsn | null> =>
   Effect.gen(function* () {
-    const clock = yield* Clock.Clock
-    const began = clock.currentTimeMillisUnsafe()
     const members = spec.safekeepers.length
     const answers: Array<Answer> = []
     const decided = yield* Deferred.make<Verdict>()
     // Zero means that there are none.
     const generations = (spec.safekeepersGeneration ?? 0) > 0
-    const current = () => decide(members, answers, generations)
-    const settle = (verdict: Verdict) => Deferred.succeed(decided, verdict)
-
-    /** Waits a little for members that could spoil the agreement of the others. */
-    const grace = Effect.suspend(() => {
-      const pause = Math.min(Math.max(clock.currentTimeMillisUnsafe() - began, GRACE.min), GRACE.max)
-      return Effect.andThen(
-        Effect.sleep(pause),
-        Effect.suspend(() => settle(current()))
-      )
+    let allHeard = false
+    const settle = Effect.suspend(() => {
+      const verdict = decide(members, answers, generations)
+      const isOpen = verdict._tag === "Open" && !(allHeard && verdict.enough !== null)
+      return isOpen ? Effect.void : Deferred.succeed(decided, verdict)
     })
-
-    for (const address of spec.safekeepers) {
-      yield* Effect.forkScoped(
-        Effect.flatMap(ask(spec, address), (answer) => {
-          const before = current()
-          answers.push(answer)
-          const verdict = current()
-          if (verdict._tag !== "Open") return settle(verdict)
-          const justEnough = verdict.enough !== null && !(before._tag === "Open" && before.enough !== null)
-          return justEnough ? Effect.forkScoped(grace) : Effect.void
-        })
-      )
-    }
-    if (members === 0) yield* settle(current())
+    const heard = (answer: Answer) =>
+      Effect.suspend(() => {
+        answers.push(answer)
+        return settle
+      })
+    for (const address of spec.safekeepers) yield* Effect.forkScoped(Effect.flatMap(ask(spec, address), heard))
+    const over = Effect.suspend(() => {
+      allHeard = true
+      return settle
+    })
+    yield* Effect.forkScoped(Effect.andThen(sliced(HEARD), over))
+    yield* settle
     return yield* Effect.flatMap(Deferred.await(decided), conclude)
   }).pipe(Effect.scoped, Effect.withSpan("check_safekeepers_synced"))

@@ -55,10 +55,11 @@ const download = (from: string | null) =>
     return { bytes, downloadMillis: wholeMillis(waited), uncompressMillis: wholeMillis(took) }
   }).pipe(Effect.scoped)
 
+/** Null when there was nothing to do. */
 interface PrewarmInfo {
-  readonly total: number
-  readonly prewarmed: number
-  readonly skipped: number
+  readonly total: number | null
+  readonly prewarmed: number | null
+  readonly skipped: number | null
 }
 
 const load = (bytes: Uint8Array) =>
@@ -78,7 +79,13 @@ const load = (bytes: Uint8Array) =>
       )
     )
     if (info === undefined) return yield* new OperationFailed({ message: "querying prewarm info: no row" })
-    return { ...info, prewarm_time_ms: wholeMillis(took) }
+    return {
+      // Clients read numbers, and fail on the whole answer where they find none.
+      total: info.total ?? 0,
+      prewarmed: info.prewarmed ?? 0,
+      skipped: info.skipped ?? 0,
+      prewarm_time_ms: wholeMillis(took)
+    }
   }).pipe(Effect.scoped)
 
 const prewarm = (

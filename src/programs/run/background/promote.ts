@@ -4,6 +4,7 @@
  * Source: `compute_tools/src/compute_promote.rs`.
  */
 
+import { isDeepStrictEqual } from "node:util"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -18,7 +19,7 @@ import { format, type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { isTerminating, kebab } from "../../../domain/status/ComputeStatus.ts"
 import type { PromoteState } from "../../../domain/status/Operations.ts"
-import { keepPort, REPLAY_POLLS, refusal } from "../../../domain/status/Promotion.ts"
+import { keepPort, laterRefusal, REPLAY_POLLS, refusal } from "../../../domain/status/Promotion.ts"
 import * as SafekeeperList from "../../../domain/storage/SafekeeperList.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
@@ -123,8 +124,8 @@ export class Promotion extends Context.Service<
   Promotion,
   {
     /**
-     * Joins the promotion that runs, or gives the result of the one that succeeded; otherwise tries. The work goes on when
-     * the caller is gone.
+     * Joins the promotion that runs, or gives the result of the one that succeeded; otherwise tries, with its own spec. The
+     * work goes on when the caller is gone.
      */
     readonly promote: (request: PromotionRequest) => Effect.Effect<PromoteState>
   }
@@ -135,13 +136,21 @@ export class Promotion extends Context.Service<
   )
 }
 
+interface Running {
+  readonly request: PromotionRequest
+  readonly result: Deferred.Deferred<PromoteState>
+}
+
+const isSame = (one: PromotionRequest, other: PromotionRequest): boolean =>
+  one.walFlushLsn === other.walFlushLsn && isDeepStrictEqual(one.spec.spec, other.spec.spec)
+
 const make = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const state = yield* ComputeState
   const reconfiguration = yield* Reconfiguration
   const context = yield* Effect.context<Postmaster | Sql | Waits>()
   const lock = yield* Semaphore.make(1)
-  const current = yield* Ref.make<Deferred.Deferred<PromoteState> | null>(null)
+  const current = yield* Ref.make<Running | null>(null)
   /** Postgres is a primary already, but its configuration did not get through: the next request goes on from here. */
   const promoted = yield* Ref.make<{ readonly lsnWait: number; readonly pgPromote: number } | null>(null)
 
@@ -180,10 +189,21 @@ const make = Effect.gen(function* () {
       return times
     }).pipe(Effect.scoped)
 
+  /** Postgres is a primary by an earlier try; whatever spec that one had, this request's is the one to go on with. */
+  const goOn = ({ spec: wanted }: PromotionRequest) =>
+    Effect.gen(function* () {
+      const { spec } = yield* state.get
+      const reason = laterRefusal(wanted.spec)
+      if (reason !== null) return yield* failed(reason)
+      yield* state.update(() => ({ spec: { ...wanted, spec: keepPort(spec?.spec ?? wanted.spec, wanted.spec) } }))
+    })
+
   const promotion = (request: PromotionRequest) =>
     reconfiguration.exclusive((run) =>
       Effect.gen(function* () {
-        const times = (yield* Ref.get(promoted)) ?? (yield* becomePrimary(request))
+        const before = yield* Ref.get(promoted)
+        if (before !== null) yield* goOn(request)
+        const times = before ?? (yield* becomePrimary(request))
         const afterConf = Effect.flatMap(session, resetSystem).pipe(
           Effect.scoped,
           Effect.catch((error) =>
@@ -223,7 +243,8 @@ const make = Effect.gen(function* () {
       const joined = yield* Ref.get(current)
       if (joined !== null) return joined
       const result = yield* Deferred.make<PromoteState>()
-      yield* Ref.set(current, result)
+      const running: Running = { request, result }
+      yield* Ref.set(current, running)
       yield* Effect.interruptible(attempt(request)).pipe(
         Effect.onInterrupt(() =>
           Deferred.succeed(result, { status: "failed", error: "the compute ended during the promotion" })
@@ -233,8 +254,16 @@ const make = Effect.gen(function* () {
         Effect.flatMap((settled) => Deferred.succeed(result, settled)),
         Effect.forkIn(scope)
       )
-      return result
+      return running
     }).pipe(lock.withPermits(1), Effect.uninterruptible)
 
-  return Promotion.of({ promote: (request) => Effect.flatMap(begin(request), Deferred.await) })
+  const promote = (request: PromotionRequest): Effect.Effect<PromoteState> =>
+    Effect.gen(function* () {
+      const running = yield* begin(request)
+      const settled = yield* Deferred.await(running.result)
+      // Somebody else's spec has failed, which says nothing about another one.
+      return settled.status === "failed" && !isSame(running.request, request) ? yield* promote(request) : settled
+    })
+
+  return Promotion.of({ promote })
 })

@@ -84,6 +84,15 @@ describe("the fast check", () => {
     })
   )
 
+  it.live("hears a member that comes after the others have agreed, every time", () =>
+    Effect.gen(function* () {
+      const late: Fault.Fault = { peer: "safekeeper", member: 2, action: { do: "delay", ms: 20 } }
+      const ahead = safekeeper(2, { do: "lsn", flush: "0/1800008", commit: "0/1800000" })
+      const { spec } = yield* storage({ faults: [late, ahead] })
+      for (let tries = 0; tries < 5; tries++) assert.isNull(yield* check(spec()))
+    })
+  )
+
   it.live("does not count the time in which this process was busy", () =>
     Effect.gen(function* () {
       const { spec } = yield* storage({ faults: [safekeeper(0, { do: "delay", ms: 10 })] })

@@ -180,6 +180,39 @@ describe("promotion", () => {
     )
   })
 
+  it.effect("goes on with each request's own spec until one succeeds", () => {
+    const bad = spec({
+      cluster: { roles: [], databases: [], settings: [{ name: "a", value: null, vartype: "string" }] }
+    })
+    return promoting(well, (log) =>
+      Effect.gen(function* () {
+        const promotion = yield* Promotion
+        const failed = yield* promotion.promote({ ...request, spec: bad })
+        expect(failed).toMatchObject({ status: "failed", error: expect.stringContaining("there is no value") })
+        expect(yield* promotion.promote({ ...request, spec: replica })).toMatchObject({
+          status: "failed",
+          error: 'new spec\'s compute mode "replica" is not primary'
+        })
+        expect(yield* promote).toMatchObject({ status: "completed" })
+        const { spec: now } = yield* Effect.flatMap(ComputeState, (state) => state.get)
+        expect(now?.safekeepers).toEqual(primary.safekeepers)
+        expect(log.filter((entry) => entry.includes("pg_promote("))).toHaveLength(1)
+      })
+    )
+  })
+
+  it.effect("is tried with the spec of whoever joined one that failed", () =>
+    promoting(well, () =>
+      Effect.gen(function* () {
+        const promotion = yield* Promotion
+        const both = [promotion.promote({ ...request, spec: replica }), promote]
+        const [failed, completed] = yield* Effect.all(both, { concurrency: 2 })
+        expect(failed?.status).toBe("failed")
+        expect(completed?.status).toBe("completed")
+      })
+    )
+  )
+
   it.effect("ends with the compute", () =>
     promoting([["pg_last_wal_replay_lsn", [{ lsn: null }]]], () =>
       Effect.gen(function* () {
