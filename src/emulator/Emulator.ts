@@ -113,8 +113,8 @@ export interface Emulator {
   }) => Effect.Effect<Archive, DistributionFailed>
 }
 
-export const defaultTenant = "b0554b632bd4d547a63b86c3630317e8"
-export const defaultTimeline = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
+const defaultTenant = "b0554b632bd4d547a63b86c3630317e8"
+const defaultTimeline = "1e8a3f1d2c4b5a69788796a5b4c3d2e1"
 export const defaultLsn = Lsn.fromBigInt(0x1800000n)
 
 const makeFolder = ({ dir }: EmulatorOptions) =>

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Catalog, type Privilege } from "../../src/layers/catalog/Catalog.ts"
+import { layerFailpoints } from "../../src/layers/compute/Failpoints.ts"
 import { Metrics } from "../../src/layers/observe/Metrics.ts"
 import { Sql, SqlFailed } from "../../src/layers/sql/Sql.ts"
 import { fullPgbin, tempDir } from "../rig/postgres.ts"
@@ -57,13 +58,14 @@ for (const server of versions) {
       Effect.gen(function* () {
         const cluster = yield* startCluster(yield* From)
         const migrate = Effect.flatMap(Catalog, (catalog) => catalog.migrate(specOf(parts)))
+        const failing = layerFailpoints({ COMPUTE_CTL_TESTING: "1", FAILPOINTS: "compute-migration=return(7)" })
         yield* Effect.gen(function* () {
           yield* applied
           const failed = yield* Effect.flip(migrate)
           assert.strictEqual(failed._tag, "MigrationFailed")
           const metrics = yield* Effect.flatMap(Metrics, ({ render }) => render)
           assert.match(metrics, /^compute_ctl_db_migration_failed_total\{migration_id="7"\} 1$/m)
-        }).pipe(Effect.provide(cluster.layer({}, Catalog.layerFailing(7))))
+        }).pipe(Effect.provide(Layer.merge(cluster.layer(), failing)))
         assert.strictEqual(yield* migrationId(cluster), "6")
         yield* cluster.sql(
           "postgres",

@@ -18,7 +18,7 @@ export type Blocker = typeof Blocker.Type
 /** Names come from users: quoted, and not longer than Postgres lets them be. */
 const quoted = (text: string) => JSON.stringify(text.slice(0, 200))
 
-export const describe = ({ pid, application, user, state, since }: Blocker): string => {
+const describe = ({ pid, application, user, state, since }: Blocker): string => {
   const facts = [
     ...(user === null ? [] : [`user ${quoted(user)}`]),
     ...(state === null ? [] : [state]),

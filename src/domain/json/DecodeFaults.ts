@@ -29,7 +29,7 @@ export const unknownVariant = (name: string, variants: ReadonlyArray<string>): s
 export const invalidType = (actual: unknown, expected: string): string =>
   `invalid type: ${kindOf(actual)}, expected ${expected}`
 
-export const isNullish = (ast: AST.AST): boolean => AST.isNull(ast) || AST.isUndefined(ast)
+const isNullish = (ast: AST.AST): boolean => AST.isNull(ast) || AST.isUndefined(ast)
 
 /** What a union may be besides nothing. */
 export const members = (ast: AST.Union): ReadonlyArray<AST.AST> =>

@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { excerpt } from "../json/Excerpt.ts"
 
-export const names = ["compute-migration", "compute-prewarm", "compute-promotion"] as const
+const names = ["compute-migration", "compute-prewarm", "compute-promotion"] as const
 export type Failpoint = (typeof names)[number]
 
 export type Action =

@@ -25,7 +25,7 @@ export interface LogRecord {
 }
 
 /** What replaces line breaks: invisible, and reversible for whoever collects the lines. */
-export const LINE_BREAK = "\u200b"
+const LINE_BREAK = "\u200b"
 
 const HIDDEN = "<redacted>"
 const oneLine = (text: string) => text.replace(/\r\n|\r|\n/g, LINE_BREAK)

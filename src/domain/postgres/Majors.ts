@@ -11,7 +11,7 @@ export interface MajorTraits {
 }
 
 /** Oldest first. */
-export const MAJORS: ReadonlyArray<MajorTraits> = [
+const MAJORS: ReadonlyArray<MajorTraits> = [
   { major: 14, localeProvider: null },
   { major: 15, localeProvider: "libc" },
   { major: 16, localeProvider: "libc" },

@@ -16,11 +16,11 @@ const member = <A>(record: Readonly<Record<string, A>>, key: string): A | undefi
   Object.hasOwn(record, key) ? record[key] : undefined
 
 /** The lists are the project's permission: what is in neither is refused, its data present or not. */
-export const isPermitted = (remote: RemoteExtensions, extension: string): boolean =>
+const isPermitted = (remote: RemoteExtensions, extension: string): boolean =>
   (remote.public_extensions ?? []).includes(extension) || (remote.custom_extensions ?? []).includes(extension)
 
 /** A library's name without `.so` and any version behind it. */
-export const libraryStem = (name: string): string => name.replace(/\.so.*$/s, "")
+const libraryStem = (name: string): string => name.replace(/\.so.*$/s, "")
 
 /** The extension whose archive holds `name`, an extension or the file name of a library. */
 export const resolve = (

@@ -16,7 +16,7 @@ const UPSCALE_PERIOD_MS = 1000
 /** Samples in the average. */
 const WINDOW = 5
 
-export const usable = (granted: number): number => Math.max(0, granted - SYSTEM_BUFFER)
+const usable = (granted: number): number => Math.max(0, granted - SYSTEM_BUFFER)
 
 export const threshold = (memory: number): number => Math.floor(0.85 * memory)
 

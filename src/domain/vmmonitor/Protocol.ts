@@ -17,7 +17,7 @@ export type VersionRange = typeof VersionRange.Type
 export const decodeVersionRange = Schema.decodeUnknownResult(VersionRange)
 
 /** The only version there is. */
-export const VERSION = 1
+const VERSION = 1
 
 const versionName = (version: number): string =>
   version === 0 ? "<invalid: zero>" : version === VERSION ? "v1.0" : `<unknown: ${version}>`

@@ -77,7 +77,7 @@ const commonFolder = (paths: ReadonlyArray<string>): string => {
 }
 
 /** Whether this account may pass every folder on the way. */
-export const isReachable = (place: string, account: Account): boolean => {
+const isReachable = (place: string, account: Account): boolean => {
   const may = (stat: fs.Stats): boolean => {
     const shift = stat.uid === account.uid ? 6 : stat.gid === account.gid ? 3 : 0
     return ((stat.mode >> shift) & 1) === 1

@@ -5,7 +5,7 @@
  */
 const cstring = (text: string): Buffer => Buffer.from(`${text}\0`)
 
-export const int16 = (value: number): Buffer => {
+const int16 = (value: number): Buffer => {
   const out = Buffer.alloc(2)
   out.writeInt16BE(value)
   return out

@@ -17,7 +17,7 @@ import { Extraction, type Owner } from "./Extraction.ts"
 import { type TarLimits, TarReader } from "./TarReader.ts"
 
 /** Ours, written before the basebackup: an archive neither brings nor replaces them. */
-export const KEPT: ReadonlySet<string> = new Set([
+const KEPT: ReadonlySet<string> = new Set([
   "postgresql.conf",
   "compute_ctl_temp_override.conf",
   "server.key",

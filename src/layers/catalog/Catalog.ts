@@ -118,43 +118,39 @@ export class Catalog extends Context.Service<
 >()("compute/Catalog") {
   static readonly layer = Layer.effect(
     this,
-    Effect.suspend(() => make({}))
+    Effect.suspend(() => make)
   )
-
-  /** For tests: the migration of that id fails. */
-  static readonly layerFailing = (failMigrationAt: number) => Layer.effect(this, make({ failMigrationAt }))
 }
 
 /** What does the work is loaded when it is first asked for. */
-const make = (faults: { readonly failMigrationAt?: number }) =>
-  Effect.gen(function* () {
-    const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Waits | Scope.Scope>()
-    const failed = yield* Ref.make<ReadonlyArray<FailedDatabase>>([])
-    yield* Effect.flatMap(Metrics, (metrics) =>
-      metrics.gauge(
-        failedDatabases,
-        Effect.map(Ref.get(failed), ({ length }) => [{ labels: {}, value: length }])
-      )
+const make = Effect.gen(function* () {
+  const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Waits | Scope.Scope>()
+  const failed = yield* Ref.make<ReadonlyArray<FailedDatabase>>([])
+  yield* Effect.flatMap(Metrics, (metrics) =>
+    metrics.gauge(
+      failedDatabases,
+      Effect.map(Ref.get(failed), ({ length }) => [{ labels: {}, value: length }])
     )
-    const live = yield* Effect.promise(() => import("./live.ts")).pipe(
-      Effect.flatMap((module) => module.make(faults, failed)),
-      Effect.provide(context),
-      Effect.uninterruptible,
-      Effect.cached
-    )
-    return Catalog.of({
-      apply: (spec, options) => Effect.flatMap(live, (catalog) => catalog.apply(spec, options)),
-      plan: (spec) => Effect.flatMap(live, (catalog) => catalog.plan(spec)),
-      lastApply: Effect.flatMap(live, (catalog) => catalog.lastApply),
-      failedDatabases: Ref.get(failed),
-      migrate: (spec) => Effect.flatMap(live, (catalog) => catalog.migrate(spec)),
-      updateNeonExtension: Effect.flatMap(live, (catalog) => catalog.updateNeonExtension),
-      installedExtensions: Effect.flatMap(live, (catalog) => catalog.installedExtensions),
-      objects: Effect.flatMap(live, (catalog) => catalog.objects),
-      schemaDump: (database) => Effect.flatMap(live, (catalog) => catalog.schemaDump(database)),
-      checkWritability: Effect.flatMap(live, (catalog) => catalog.checkWritability),
-      insights: Effect.flatMap(live, (catalog) => catalog.insights),
-      installExtension: (request) => Effect.flatMap(live, (catalog) => catalog.installExtension(request)),
-      setRoleGrants: (request) => Effect.flatMap(live, (catalog) => catalog.setRoleGrants(request))
-    })
+  )
+  const live = yield* Effect.promise(() => import("./live.ts")).pipe(
+    Effect.flatMap((module) => module.make(failed)),
+    Effect.provide(context),
+    Effect.uninterruptible,
+    Effect.cached
+  )
+  return Catalog.of({
+    apply: (spec, options) => Effect.flatMap(live, (catalog) => catalog.apply(spec, options)),
+    plan: (spec) => Effect.flatMap(live, (catalog) => catalog.plan(spec)),
+    lastApply: Effect.flatMap(live, (catalog) => catalog.lastApply),
+    failedDatabases: Ref.get(failed),
+    migrate: (spec) => Effect.flatMap(live, (catalog) => catalog.migrate(spec)),
+    updateNeonExtension: Effect.flatMap(live, (catalog) => catalog.updateNeonExtension),
+    installedExtensions: Effect.flatMap(live, (catalog) => catalog.installedExtensions),
+    objects: Effect.flatMap(live, (catalog) => catalog.objects),
+    schemaDump: (database) => Effect.flatMap(live, (catalog) => catalog.schemaDump(database)),
+    checkWritability: Effect.flatMap(live, (catalog) => catalog.checkWritability),
+    insights: Effect.flatMap(live, (catalog) => catalog.insights),
+    installExtension: (request) => Effect.flatMap(live, (catalog) => catalog.installExtension(request)),
+    setRoleGrants: (request) => Effect.flatMap(live, (catalog) => catalog.setRoleGrants(request))
   })
+})

@@ -52,7 +52,7 @@ const connecting =
     )
 
 /** `failed`: what the last apply could not do in databases. */
-export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
+export const make = (failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const metrics = yield* Metrics
@@ -63,7 +63,7 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
     const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
     const last = yield* Ref.make<Journal | null>(null)
     const oneAtATime = yield* Semaphore.make(1)
-    const conclude = makeConclude(metrics)
+    const conclude = makeConclude(metrics, lakebaseMode)
     const settings = { privilegedRole, lakebase: lakebaseMode }
     const parts: ApplyParts = {
       sql,
@@ -110,10 +110,7 @@ export const make = (faults: { readonly failMigrationAt?: number }, failed: Ref.
       apply,
       plan: (spec) => onePlan.withPermits(1)(dryRun(sql, settings, spec)),
       lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
-      migrate: () =>
-        Effect.flatMap(migrationToFail, (id) =>
-          migrate(sql, metrics, sizeLimit, privilegedRole, faults.failMigrationAt ?? id)
-        ),
+      migrate: () => Effect.flatMap(migrationToFail, (id) => migrate(sql, metrics, sizeLimit, privilegedRole, id)),
       updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config", purpose: "change" }).pipe(
         Effect.tap((session) => ensureOurs(session, named("extension", "neon"), NEON)),
         Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),

@@ -135,7 +135,4 @@ const orMissing = <A>(contents: Effect.Effect<A, FileUnreadable>): Effect.Effect
   )
 
 /** Null when there is no such file. */
-export const readBytesIfAny = (path: string, limit: number) => orMissing(readBytes(path, limit))
-
-/** Null when there is no such file. */
 export const readTextIfAny = (path: string, limit: number) => orMissing(readText(path, limit))

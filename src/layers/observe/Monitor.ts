@@ -1,5 +1,5 @@
 /**
- * Watches whether the compute is in use and whether Postgres answers.
+ * Looks at Postgres twice a second: whether the compute is in use, and whether Postgres answers at all.
  *
  * Source: `compute_tools/src/monitor.rs`.
  */
@@ -13,13 +13,7 @@ import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import {
-  active,
-  lastActivity,
-  monitorChecks,
-  pgCurrentDowntime,
-  pgDowntimeTotal
-} from "../../domain/observe/MetricFamilies.ts"
+import { active, lastActivity } from "../../domain/observe/MetricFamilies.ts"
 import {
   type ActivityReport,
   type ActivityState,
@@ -33,10 +27,11 @@ import {
 } from "../../domain/status/Activity.ts"
 import { isTerminating } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState, type State } from "../compute/ComputeState.ts"
-import { wallMillis } from "../compute/clock/WallClock.ts"
 import { Sql, type SqlSession } from "../sql/Sql.ts"
 import { statement } from "./activityStatement.ts"
+import { makeDowntime } from "./Downtime.ts"
 import { Metrics } from "./Metrics.ts"
+import { makeOwnWork } from "./OwnWork.ts"
 
 /** Between two looks. */
 const PERIOD = Duration.millis(500)
@@ -44,10 +39,6 @@ const PERIOD = Duration.millis(500)
 const PATIENCE = Duration.seconds(5)
 /** Milliseconds: a connection, a look and a pause, and something for a busy machine. */
 const LONGEST_TICK = 2 * Duration.toMillis(PATIENCE) + Duration.toMillis(PERIOD) + 1500
-/** Statistics of sessions we closed may arrive this much later. */
-const SETTLING_MS = 1500
-/** While Postgres stays down, how often the log says so. */
-const REMINDER_MS = 30_000
 
 /** Postgres could not be asked, or answered something else. */
 export class CheckFailed extends Data.TaggedError("CheckFailed")<{ readonly message: string }> {}
@@ -88,18 +79,10 @@ const make = Effect.gen(function* () {
   const state = yield* ComputeState
   const metrics = yield* Metrics
   const known = yield* SubscriptionRef.make<Known>({ round: 0, activity: initial, monitor: "waiting" })
-  const busy = yield* Ref.make({ running: 0, until: 0 })
+  const ownWork = yield* makeOwnWork
+  const downtime = yield* makeDowntime(metrics, LONGEST_TICK)
   const lastSeen = yield* Ref.make<ReadonlyMap<string, number>>(new Map())
-  const uptime = { lastUp: 0, lastTick: 0, total: 0, loggedAt: Number.NEGATIVE_INFINITY, down: false }
 
-  const millis = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1000n) / 1000)
-
-  const currentDowntime = Effect.map(millis, (now) => (uptime.down ? Math.trunc(now - uptime.lastUp) : 0))
-
-  yield* metrics.gauge(
-    pgCurrentDowntime,
-    Effect.map(currentDowntime, (value) => [{ labels: {}, value }])
-  )
   yield* metrics.gauge(
     active,
     Effect.map(SubscriptionRef.get(known), ({ activity, monitor }) =>
@@ -111,46 +94,11 @@ const make = Effect.gen(function* () {
     Effect.map(Ref.get(lastSeen), (seen) => [...seen].map(([kind, value]) => ({ labels: { kind }, value })))
   )
 
-  /** The time since the last look. What is more than a look can take, the machine or we stood still, and Postgres with us. */
-  const tick = (now: number): number => {
-    const gap = now - uptime.lastTick
-    const stood = Math.max(0, gap - LONGEST_TICK)
-    uptime.lastUp += stood
-    uptime.lastTick = now
-    return gap - stood
-  }
-
-  const reportUp = Effect.gen(function* () {
-    const now = yield* millis
-    tick(now)
-    if (uptime.down) yield* Effect.logInfo(`Postgres answers again after ${Math.trunc(now - uptime.lastUp)} ms`)
-    uptime.lastUp = now
-    uptime.down = false
-    uptime.loggedAt = Number.NEGATIVE_INFINITY
-    yield* metrics.increment(monitorChecks, { outcome: "ok" })
-  })
-
-  const reportDown = ({ message }: Error) =>
-    Effect.gen(function* () {
-      const now = yield* millis
-      const before = { total: uptime.total, current: uptime.down ? Math.trunc(now - uptime.lastUp) : 0 }
-      const lost = Math.max(0, Math.trunc(tick(now)))
-      uptime.total += lost
-      uptime.down = true
-      yield* metrics.increment(pgDowntimeTotal, {}, lost)
-      yield* metrics.increment(monitorChecks, { outcome: "failed" })
-      yield* SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
-      if (now - uptime.loggedAt < REMINDER_MS) return
-      uptime.loggedAt = now
-      const wall = yield* wallMillis
-      const lastUp = new Date(wall - (now - uptime.lastUp)).toISOString()
-      yield* Effect.logError(`could not check Postgres: ${message}`).pipe(
-        Effect.annotateLogs(
-          "downtime_info",
-          `total_ms: ${before.total}, current_ms: ${before.current}, last_up: ${lastUp}`
-        )
-      )
-    })
+  const reportDown = (error: Error) =>
+    Effect.andThen(
+      downtime.down(error),
+      SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
+    )
 
   const publish = (activity: ActivityState) =>
     Effect.gen(function* () {
@@ -179,12 +127,13 @@ const make = Effect.gen(function* () {
       const { spec, status } = yield* state.get
       const statistics = spec?.spec.features.includes("activity_monitor_experimental") ?? false
       // A reconfiguration opens sessions everywhere.
-      const atWork = status === "running" ? yield* isBusy : yield* Effect.as(stayBusy, true)
+      if (status !== "running") yield* ownWork.noticed
+      const before = yield* ownWork.isSeen
       const rows = yield* session.query<SignalRow>(statement(statistics))
       const seen = observe(rows)
       if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
-      const ownWork = atWork || (yield* isBusy)
-      yield* publish(decide((yield* SubscriptionRef.get(known)).activity, seen, { statistics, ownWork }))
+      const disturbed = before || (yield* ownWork.isSeen)
+      yield* publish(decide((yield* SubscriptionRef.get(known)).activity, seen, { statistics, ownWork: disturbed }))
     }).pipe(
       Effect.timeoutOrElse({
         duration: PATIENCE,
@@ -192,39 +141,24 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const isBusy = Effect.flatMap(Ref.get(busy), ({ running, until }) =>
-    Effect.map(millis, (now) => running > 0 || now < until)
-  )
-
-  const beginWork = Ref.update(busy, ({ running, until }) => ({ running: running + 1, until }))
-  const endWork = Effect.flatMap(millis, (now) =>
-    Ref.update(busy, ({ running }) => ({ running: running - 1, until: now + SETTLING_MS }))
-  )
-
-  const stayBusy = Effect.flatMap(millis, (now) =>
-    Ref.update(busy, ({ running }) => ({ running, until: now + SETTLING_MS }))
-  )
-
   const watchOneSession = Effect.gen(function* () {
     const session = yield* sql.session({
       applicationName: "compute_ctl:compute_monitor",
       purpose: "probe",
       connectTimeout: PATIENCE
     })
-    yield* check(session).pipe(Effect.andThen(reportUp), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
+    yield* check(session).pipe(Effect.andThen(downtime.up), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
   }).pipe(Effect.scoped)
 
   const watch = Effect.gen(function* () {
     yield* Effect.withSpan(Effect.logInfo("starting compute monitor"), "compute_monitor")
-    const now = yield* millis
-    uptime.lastUp = now
-    uptime.lastTick = now
+    yield* downtime.begin
     yield* watchOneSession.pipe(Effect.catch(reportDown), Effect.andThen(Effect.sleep(PERIOD)), Effect.forever)
   })
 
-  const stopWatching = Effect.suspend(() => {
-    uptime.down = false
-    return SubscriptionRef.update(
+  const stopWatching = Effect.andThen(
+    downtime.end,
+    SubscriptionRef.update(
       known,
       ({ round, activity }): Known => ({
         round: round + 1,
@@ -233,7 +167,7 @@ const make = Effect.gen(function* () {
         monitor: "waiting"
       })
     )
-  })
+  )
 
   const poll = Effect.gen(function* () {
     while (true) {
@@ -261,13 +195,8 @@ const make = Effect.gen(function* () {
       )
       return yield* reportNow
     }),
-    disregard: (work) =>
-      Effect.acquireUseRelease(
-        beginWork,
-        () => work,
-        () => endWork
-      ),
-    disregarding: Effect.acquireRelease(beginWork, () => endWork)
+    disregard: ownWork.during,
+    disregarding: ownWork.scoped
   })
 })
 

@@ -6,7 +6,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
@@ -136,5 +135,3 @@ export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
     }))
     return postgres
   })
-
-export type StartRequirements = Exclude<Effect.Services<ReturnType<typeof start>>, Scope.Scope>

@@ -19,7 +19,7 @@ import { named, quotedName, type Step, step } from "./Step.ts"
  * CREATE DATABASE cannot share a transaction with the grants that belong to it. The connection limit, as good as none,
  * marks a database whose grants are outstanding, so that an apply cut between the two is completed by the next one.
  */
-export const UNFINISHED = 2147483646
+const UNFINISHED = 2147483646
 
 export const dropInvalidDatabases = (draft: Draft): Steps<ReadonlyArray<Step>> =>
   flatMapSteps([...draft.databases.values()], ({ name, limit }): ReadonlyArray<Step> => {

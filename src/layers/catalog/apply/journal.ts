@@ -20,9 +20,6 @@ export interface Failure {
   readonly alone: boolean
 }
 
-/** What is to be done before other things, or depends on them. */
-export type Outcomes = Pick<Step, "needs" | "provides">
-
 export interface Journal {
   readonly planned: (plan: Plan, settled: number) => Effect.Effect<void>
   /** Steps that became known while the phase runs. */

@@ -9,16 +9,6 @@ import { drained } from "../../observe/log/StandardError.ts"
 const LAST_WORDS = 1000
 const SHELL = "/bin/sh"
 
-const underWay = new Set<Promise<unknown>>()
-
-/** Work on the thread pool that may never end: the end of the process does not wait for it. */
-export const mayHang = <A>(work: Promise<A>): Promise<A> => {
-  const done = () => void underWay.delete(work)
-  underWay.add(work)
-  work.then(done, done)
-  return work
-}
-
 /** Another program in our place ends every thread, whatever it is in; its exit code is ours. */
 const exitAsAnother = (code: number): void => {
   if (process.execve === undefined) return
@@ -33,6 +23,6 @@ const exitAsAnother = (code: number): void => {
 /** Ends the process with this code, once the log has got out or has had a second. */
 export const endProcess = async (code: number): Promise<void> => {
   const isQuiet = await drained(LAST_WORDS)
-  if (!isQuiet || underWay.size > 0) exitAsAnother(code)
+  if (!isQuiet) exitAsAnother(code)
   process.exit(code)
 }

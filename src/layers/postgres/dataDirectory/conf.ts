@@ -28,7 +28,7 @@ export const strictOvercommit = (): boolean => {
 }
 
 /** The settings of the process that the text depends on. */
-export const contextOf = (options: ComputeOptions, tls: boolean) => ({
+const contextOf = (options: ComputeOptions, tls: boolean) => ({
   internalHttpPort: options.internalHttpPort,
   tls,
   strictOvercommit: strictOvercommit(),

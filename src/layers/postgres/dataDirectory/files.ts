@@ -10,7 +10,7 @@ import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { notWritten } from "./diskFull.ts"
 
 /** What went wrong, without the path, which the error names itself. */
-export const reasonOf = (error: unknown): string =>
+const reasonOf = (error: unknown): string =>
   error instanceof Error ? error.message.replace(/, [a-z]+( '.*)?$/s, "") : String(error)
 
 /** Runs file calls whose failure is reported under `file`. */

@@ -22,7 +22,7 @@ export interface Longest {
 
 const MIB = 1024 * 1024
 /** The peers send at most a few hundred KiB of a copy at once. */
-export const storageLimits: Longest = { data: 16 * MIB, other: MIB }
+const storageLimits: Longest = { data: 16 * MIB, other: MIB }
 /** A row has the statistics of an extension's longest query in it, or the state of a cache. */
 export const postgresLimits: Longest = { data: 64 * MIB, other: 64 * MIB }
 
@@ -167,8 +167,6 @@ export const execution = (text: string): Buffer =>
     message("E", nothing, int32(0)),
     message("S")
   ])
-
-export const copyFail = (reason: string): Buffer => message("f", cstring(reason))
 
 export const query = (text: string): Buffer => message("Q", cstring(text))
 

@@ -48,7 +48,7 @@ export const refused = (frame: Frames.Frame): WireFailed =>
     : unexpected(`unexpected message from server: ${frame.type}`)
 
 /** Name and value of a ParameterStatus. */
-export const parameterStatus = (body: Buffer): readonly [string, string] => {
+const parameterStatus = (body: Buffer): readonly [string, string] => {
   const [name = "", value = ""] = body.toString("utf8").split("\0")
   return [name, value]
 }

@@ -10,7 +10,7 @@ import { COMMON_WINDOW_LOG } from "../../../domain/storage/ZstdFrame.ts"
 export class ZstdFailed extends Data.TaggedError("ZstdFailed")<{ readonly message: string }> {}
 
 /** Some 36 bytes for each MiB that is in the cache: a cache of 1.8 TiB. Sixteen kilobytes can unpack to more. */
-export const LARGEST_STATE = 64 * 1024 * 1024
+const LARGEST_STATE = 64 * 1024 * 1024
 
 const through = <E>(transform: Zstd, source: Stream.Stream<Uint8Array, E>, limit: number) => {
   const chunks: Array<Uint8Array> = []

@@ -24,7 +24,7 @@ import { reEmit } from "../../postgres/log.ts"
 import { SyncFailed } from "./SyncFailed.ts"
 
 /** Milliseconds before each further run: a change of the safekeepers' membership ends a run, and is over at once. */
-export const pauses: ReadonlyArray<number> = [0, 1100, 1210, 1331, 1464.1]
+const pauses: ReadonlyArray<number> = [0, 1100, 1210, 1331, 1464.1]
 
 /**
  * One run. Without a quorum the child waits for one; a machine is better off restarted than waiting for longer than this.
