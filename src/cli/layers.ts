@@ -4,6 +4,7 @@
 import * as Layer from "effect/Layer"
 import { Catalog } from "../layers/catalog/Catalog.ts"
 import { ComputeState } from "../layers/compute/ComputeState.ts"
+import { History } from "../layers/compute/History.ts"
 import { Supervisor } from "../layers/compute/Supervisor.ts"
 import { Waits } from "../layers/compute/Waits.ts"
 import { Extensions } from "../layers/extensions/Extensions.ts"
@@ -39,7 +40,7 @@ import { Refresh } from "../programs/run/refresh.ts"
 export const machine = Postmaster.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Waits.layer, Account.layer, layerDescriptors)),
   Layer.provideMerge(Children.layerCounted),
-  Layer.provideMerge(Metrics.layer)
+  Layer.provideMerge(Layer.merge(Metrics.layer, History.layer))
 )
 
 const storage = Layer.mergeAll(Safekeepers.layer, Pageserver.layer, EndpointStorage.layer)

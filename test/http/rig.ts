@@ -32,6 +32,7 @@ import * as middleware from "../../src/http/server/middleware.ts"
 import { serveApi } from "../../src/http/server/servers.ts"
 import { Authorization } from "../../src/layers/compute/authorization/Authorization.ts"
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
+import { History } from "../../src/layers/compute/History.ts"
 import { type ComputeOptions, Options } from "../../src/layers/compute/Options.ts"
 import { StopRequests } from "../../src/layers/compute/StopRequests.ts"
 import { Supervisor } from "../../src/layers/compute/Supervisor.ts"
@@ -252,7 +253,11 @@ export const layer = (jwks: JwkSet, more: Partial<ComputeOptions> = {}) => {
     settings,
     logTo([]),
     Authorization.layerFrom({ jwks, computeId: COMPUTE, open: false })
-  ).pipe(Layer.provideMerge(noSql), Layer.provideMerge(Metrics.layer), Layer.provideMerge(settings))
+  ).pipe(
+    Layer.provideMerge(noSql),
+    Layer.provideMerge(Layer.merge(Metrics.layer, History.layer)),
+    Layer.provideMerge(settings)
+  )
 }
 
 export const keys: JwkSet = { keys: [jwkOf(ed25519.publicKey) as never] }

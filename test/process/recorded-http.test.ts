@@ -137,6 +137,11 @@ describe("recorded answers", () => {
           String(fresh.headers["x-request-id"]),
           /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
         )
+        const history = JSON.parse((yield* compute.http({ path: "/history" })).body)
+        const kinds = history.events.map(
+          ({ kind, state, status }: Record<string, string>) => `${kind} ${state ?? status}`
+        )
+        assert.includeMembers(kinds, ["state init", "apply running", "apply done", "state running"])
         yield* Effect.sleep("1 second")
         const { body } = yield* compute.http({ path: "/metrics", token: null })
         const types = (text: string) => text.split("\n").filter((line) => line.startsWith("# TYPE"))

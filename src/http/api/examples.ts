@@ -26,7 +26,7 @@ const activity = {
 const plan = {
   phases: [
     {
-      phase: "CreateAndAlterRoles",
+      phase: "create and alter roles",
       steps: [
         {
           object: 'role "alice"',
@@ -58,6 +58,14 @@ export const successes: Readonly<Record<string, unknown>> = {
     refused_settings: []
   },
   activity,
+  history: {
+    version: 1,
+    events: [{ kind: "state", at: BEGAN, from: "init", status: "running", cause: "started", error: null }]
+  },
+  events: {
+    event: "wait",
+    data: `{"kind":"wait","at":"${BEGAN}","name":"basebackup","state":"begun","deadline":"2026-03-02T08:01:00.123Z"}`
+  },
   metrics_json: {
     wait_for_spec_ms: 0,
     sync_sk_check_ms: 3,
@@ -99,7 +107,7 @@ export const successes: Readonly<Record<string, unknown>> = {
     databases_visited: 1,
     failed_databases: [],
     subscriptions_pending: false,
-    phases: [{ phase: "CreateAndAlterRoles", state: "done", duration_ms: 3, steps: [] }],
+    phases: [{ phase: "create and alter roles", state: "done", duration_ms: 3, steps: [] }],
     warnings: [],
     error: null,
     reconfiguration: null

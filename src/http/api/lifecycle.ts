@@ -7,9 +7,10 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { Event, Remembered } from "../../domain/status/Event.ts"
 import { Activity } from "./Activity.ts"
 import { Authorized, Inputs } from "./middleware.ts"
-import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, WrongStatus } from "./Refusal.ts"
+import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, Unavailable, WrongStatus } from "./Refusal.ts"
 import { Status, StatusDetail } from "./StatusDetail.ts"
 import { Limit, OneOf, SPEC_LIMIT, Wording } from "./traits.ts"
 import { Configuration, Promotion } from "./Wire.ts"
@@ -30,6 +31,12 @@ export const StartupMetrics = Schema.Struct({
   largest_ext_size: Schema.Finite,
   total_ext_download_size: Schema.Finite
 }).annotate({ identifier: "StartupMetrics" })
+
+export const HistoryReport = Schema.Struct({
+  /** Of this form: members are added, never changed. */
+  version: Schema.Literal(1),
+  events: Schema.Array(Remembered)
+}).annotate({ identifier: "History" })
 
 /** Where the safekeepers are in sync; null when nobody knows. */
 const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) }).annotate({ identifier: "Terminated" })
@@ -57,6 +64,21 @@ const activity = HttpApiEndpoint.get("activity", "/activity", { success: Activit
   OpenApi.Summary,
   "Whether the compute is in use, by whom or what, and since when"
 )
+
+const history = HttpApiEndpoint.get("history", "/history", { success: HistoryReport }).annotate(
+  OpenApi.Summary,
+  "The last hundred changes of the status, applies and refreshes, the oldest first"
+)
+
+const events = HttpApiEndpoint.get("events", "/events", {
+  success: HttpApiSchema.StreamSse({ data: Event }),
+  error: Unavailable
+})
+  .annotate(
+    OpenApi.Summary,
+    "What happens, as server-sent events: first the present state, then changes, waits and steps, until `terminated`"
+  )
+  .annotate(OpenApi.Description, "For 32 listeners; one that does not read is cut off.")
 
 const metricsJson = HttpApiEndpoint.get("metrics_json", "/metrics.json", { success: StartupMetrics }).annotate(
   OpenApi.Summary,
@@ -110,6 +132,6 @@ const livenessProbe = HttpApiEndpoint.get("hadron_liveness_probe", "/hadron_live
 }).annotate(OpenApi.Summary, "Whether Postgres accepts connections on its local socket")
 
 export class Lifecycle extends HttpApiGroup.make("lifecycle", { topLevel: true })
-  .add(status, statusDetail, activity, metricsJson, configure, terminate, promote, livenessProbe)
+  .add(status, statusDetail, activity, history, events, metricsJson, configure, terminate, promote, livenessProbe)
   .middleware(Authorized)
   .annotate(OpenApi.Description, "What the compute is and does, for the control plane, port 3080") {}

@@ -9,6 +9,7 @@ import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
 import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
+import { History } from "../../layers/compute/History.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Promotion } from "../../programs/run/background/promote.ts"
 import { configure } from "../../programs/run/configure.ts"
@@ -18,6 +19,7 @@ import { type Terminated, terminate } from "../../programs/stop/terminate.ts"
 import { External } from "../api/Api.ts"
 import { BadRequest, Failed, InUse, WrongStatus } from "../api/Refusal.ts"
 import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers.ts"
+import { events } from "../server/events.ts"
 import type { Sent } from "../server/Request.ts"
 import { statusBody } from "../server/statusBody.ts"
 import { statusDetail } from "../server/statusDetail.ts"
@@ -59,6 +61,12 @@ export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) 
       status: () => Effect.map(state, statusBody),
       status_detail: () => statusDetail,
       activity: () => Effect.flatMap(Monitor, (monitor) => monitor.activity),
+      history: () =>
+        Effect.map(
+          Effect.flatMap(History, ({ recent }) => recent),
+          (events) => ({ version: 1 as const, events })
+        ),
+      events: () => events,
       metrics_json: () => Effect.map(state, ({ metrics }) => metrics),
       terminate: ({ query: { if_idle, mode } }) =>
         (if_idle === undefined ? Effect.void : unlessUsed(if_idle)).pipe(

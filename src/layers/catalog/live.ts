@@ -13,6 +13,7 @@ import type { FailedDatabase } from "../../domain/catalog/Report.ts"
 import { limits } from "../../domain/postgres/SessionLimits.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Failpoints } from "../compute/Failpoints.ts"
+import { tell } from "../compute/History.ts"
 import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Metrics, timed } from "../observe/Metrics.ts"
@@ -84,6 +85,7 @@ export const make = (failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
     const apply = (spec: ParsedSpec, options: ApplyOptions) =>
       Effect.gen(function* () {
         const journal = yield* makeJournal(options.phase)
+        yield* tell({ kind: "apply", trigger: options.phase, state: "running", duration_ms: null, error: null })
         yield* Ref.set(last, journal)
         const applied = yield* runApply(spec, options, journal, parts).pipe(
           Effect.scoped,

@@ -15,6 +15,7 @@ import type { LfcOffloadState, LfcPrewarmState } from "../../domain/status/Opera
 import { type StartupMetrics, zero } from "../../domain/status/StartupMetrics.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import { wallMillisUnsafe } from "./clock/WallClock.ts"
+import { tell } from "./History.ts"
 import * as Watched from "./Watched.ts"
 
 export interface State {
@@ -99,6 +100,7 @@ const make = Effect.gen(function* () {
     Effect.logInfo(`Changing compute status from ${kebab(from)} to ${kebab(to.status)}`).pipe(
       Effect.annotateLogs({ cause }),
       Effect.andThen(metrics.increment(statusChanges, { to: kebab(to.status) })),
+      Effect.andThen(tell({ kind: "state", from, status: to.status, cause, error: to.error })),
       Effect.as(to)
     )
 

@@ -13,6 +13,7 @@ import * as Ref from "effect/Ref"
 import { waitsExpired } from "../../domain/observe/MetricFamilies.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import { toWallUnsafe } from "./clock/WallClock.ts"
+import { tell } from "./History.ts"
 
 export interface Wait {
   readonly name: string
@@ -85,6 +86,14 @@ const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const waits = yield* Ref.make<ReadonlyMap<symbol, Registered>>(new Map())
 
+  const told = (name: string, state: "begun" | "ended" | "expired", deadline: number | null) =>
+    tell({
+      kind: "wait",
+      name,
+      state,
+      deadline: deadline === null ? null : new Date(toWallUnsafe(clock, deadline)).toISOString()
+    })
+
   const registered = <A, E, R>(
     name: string,
     deadline: () => number | null,
@@ -100,14 +109,21 @@ const make = Effect.gen(function* () {
         return known === undefined ? all : new Map([...all, [id, { ...known, detail }]])
       })
     return Effect.acquireUseRelease(
-      Ref.update(waits, (all) => new Map([...all, [id, wait]])),
+      Effect.andThen(
+        Ref.update(waits, (all) => new Map([...all, [id, wait]])),
+        told(name, "begun", deadline())
+      ),
       () =>
         effect.pipe(
           Effect.provideService(CurrentWait, note),
           Effect.provideService(FirstDetail, null),
           Effect.withSpan(name)
         ),
-      () => Ref.update(waits, (all) => new Map([...all].filter(([other]) => other !== id)))
+      () =>
+        Effect.andThen(
+          Ref.update(waits, (all) => new Map([...all].filter(([other]) => other !== id))),
+          told(name, "ended", deadline())
+        )
     )
   }
 
@@ -162,6 +178,7 @@ const make = Effect.gen(function* () {
         : waiting
       if (Option.isSome(result)) return result.value
       yield* metrics.increment(waitsExpired, { wait: name })
+      yield* told(name, "expired", null)
       return yield* new WaitExpired({ wait: name, limit, ...(progressing && { progressing }) })
     })
 

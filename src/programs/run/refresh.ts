@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import { pagestreamErrors } from "../../domain/observe/MetricFamilies.ts"
@@ -14,10 +15,12 @@ import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { type ComputeStatus, camel } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
+import { tell } from "../../layers/compute/History.ts"
 import { StopRequests } from "../../layers/compute/StopRequests.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { SpecSource } from "../../layers/controlPlane/SpecSource.ts"
 import { Metrics } from "../../layers/observe/Metrics.ts"
+import { failureText } from "./OperationFailed.ts"
 import { Reconfiguration } from "./reconfigure.ts"
 
 /** Longer than the control plane's own deadline with its retries. */
@@ -85,5 +88,13 @@ const make = Effect.gen(function* () {
     return "reconfigured" as const
   }).pipe(Effect.withSpan("refresh configuration"))
 
-  return Refresh.of({ run })
+  return Refresh.of({
+    run: Effect.onExit(run, (exit) =>
+      tell(
+        Exit.isSuccess(exit)
+          ? { kind: "refresh", outcome: exit.value, error: null }
+          : { kind: "refresh", outcome: "failed", error: failureText(exit.cause) }
+      )
+    )
+  })
 })

@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import type { Blocker } from "../../../domain/catalog/Blocker.ts"
 import { type PhaseName, type Plan, phaseNames, type Step } from "../../../domain/catalog/plan/Step.ts"
 import type { ApplyReport, StepFailure } from "../../../domain/catalog/Report.ts"
+import type { Told } from "../../../domain/status/Event.ts"
 import { wallMillisUnsafe } from "../../compute/clock/WallClock.ts"
+import { tell, tellAll } from "../../compute/History.ts"
 import type { SqlFailed } from "../../sql/SqlFailed.ts"
 import { type Entry, phaseReport } from "./phaseReport.ts"
 
@@ -60,6 +62,9 @@ const NOT_REACHED: Readonly<Record<ApplyReport["state"], string>> = {
   interrupted: "the apply was interrupted"
 }
 
+/** Steps that are told when they begin or end at once. */
+const TOLD = 50
+
 export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Journal> =>
   Effect.map(Clock.Clock, (clock) => {
     const now = () => clock.currentTimeMillisUnsafe()
@@ -85,6 +90,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
       phases.set(phase, all)
       for (const step of steps) {
         const entry: Entry = {
+          phase,
           step,
           state: "pending",
           began: null,
@@ -105,6 +111,17 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           if (entry !== undefined) change(entry, time)
         }
       })
+    const told = (steps: ReadonlyArray<Step>, state: Extract<Told, { kind: "step" }>["state"], reason: string | null) =>
+      tellAll(() =>
+        steps.slice(0, TOLD).map((step, index) => ({
+          kind: "step",
+          phase: entries.get(step)?.phase ?? "",
+          object: index + 1 === TOLD && steps.length > TOLD ? `${steps.length - index} objects` : step.object,
+          database: step.database,
+          state,
+          reason
+        }))
+      )
     const miss = ({ object, provides }: Step, how: string) => {
       for (const outcome of provides) if (!missing.has(outcome)) missing.set(outcome, `${object} ${how}`)
     }
@@ -130,7 +147,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
       began: (steps) =>
         update(steps, (entry, time) => {
           entry.began ??= time
-        }),
+        }).pipe(Effect.andThen(told(steps, "running", null))),
       blocked: (steps, by) =>
         update(steps, (entry) => {
           entry.blockers = by
@@ -149,18 +166,18 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           entry.state = "done"
           entry.ended = time
           entry.blockers = []
-        }),
+        }).pipe(Effect.andThen(told(steps, "done", null))),
       failed: (step, cause) =>
         update([step], (entry, time) => {
           entry.state = "failed"
           entry.ended = time
           entry.error = failureOf(cause)
           miss(step, "failed")
-        }),
+        }).pipe(Effect.andThen(told([step], "failed", cause.message))),
       skipped: (steps, because) =>
         update(steps, (entry) => {
           if (entry.state === "pending") skip(entry, because)
-        }),
+        }).pipe(Effect.andThen(told(steps, "skipped", because))),
       obstacle: (needs) => {
         const lacking = needs.find((outcome) => missing.has(outcome))
         if (lacking === undefined) return null
@@ -178,7 +195,8 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
             if (entry.state !== "pending") continue
             skip(entry, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran")
           }
-        }),
+          return { kind: "apply", trigger, state, duration_ms: ended - started, error } as const
+        }).pipe(Effect.flatMap(tell)),
       report: Effect.sync(() => ({
         trigger,
         state,

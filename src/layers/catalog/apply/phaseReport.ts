@@ -6,6 +6,7 @@ import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
 import type { PhaseReport, StepFailure, StepReport } from "../../../domain/catalog/Report.ts"
 
 export interface Entry {
+  readonly phase: PhaseName
   readonly step: Step
   state: StepReport["state"]
   began: number | null

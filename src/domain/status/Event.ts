@@ -1,0 +1,71 @@
+/**
+ * What happens to a compute, as `/events` tells it and `/history` remembers it. Times are RFC 3339 with `Z`.
+ */
+import * as Schema from "effect/Schema"
+import { ComputeStatus } from "./ComputeStatus.ts"
+
+const text = Schema.NullOr(Schema.String)
+const at = Schema.String
+
+/** The status has changed; the first that a listener gets says what it is, without a cause. */
+export const Transition = Schema.Struct({
+  kind: Schema.Literal("state"),
+  at,
+  from: Schema.NullOr(ComputeStatus),
+  status: ComputeStatus,
+  cause: text,
+  error: text
+})
+
+/** Something is waited for, until `deadline` if it has one. */
+export const Waiting = Schema.Struct({
+  kind: Schema.Literal("wait"),
+  at,
+  name: Schema.String,
+  state: Schema.Literals(["begun", "ended", "expired"]),
+  deadline: text
+})
+
+/** A step of an apply. */
+export const Stepped = Schema.Struct({
+  kind: Schema.Literal("step"),
+  at,
+  phase: Schema.String,
+  object: Schema.String,
+  /** Null: the system database. */
+  database: text,
+  state: Schema.Literals(["running", "done", "failed", "skipped"]),
+  /** Why it failed, or was skipped. */
+  reason: text
+})
+
+/** An apply has begun or ended. */
+export const Applied = Schema.Struct({
+  kind: Schema.Literal("apply"),
+  at,
+  trigger: Schema.Literals(["start", "reconfigure"]),
+  state: Schema.Literals(["running", "done", "failed", "interrupted"]),
+  duration_ms: Schema.NullOr(Schema.Finite),
+  error: text
+})
+
+/** The configuration was fetched again, since Postgres could not reach its pageservers. */
+export const Refreshed = Schema.Struct({
+  kind: Schema.Literal("refresh"),
+  at,
+  outcome: Schema.Literals(["unchanged", "reconfigured", "detached", "failed"]),
+  error: text
+})
+
+export const Remembered = Schema.Union([Transition, Applied, Refreshed])
+export type Remembered = typeof Remembered.Type
+
+export const Event = Schema.Union([Transition, Waiting, Stepped, Applied, Refreshed])
+export type Event = typeof Event.Type
+
+type Untimed<E> = E extends Event ? Omit<E, "at"> : never
+
+/** An event at the time when it is told. */
+export type Told = Untimed<Event>
+
+export const isRemembered = (event: Event): event is Remembered => event.kind !== "wait" && event.kind !== "step"
