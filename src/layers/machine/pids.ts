@@ -38,6 +38,27 @@ export const named = (name: string, proc = "/proc"): Effect.Effect<ReadonlyArray
     return yield* Effect.filter(pids, (pid) => isNamed(pid, name, proc), { concurrency: 16 })
   })
 
+export interface Titled {
+  readonly pid: number
+  readonly title: string
+}
+
+/** Processes by their command line, or by the title that they have put in its place. */
+export const titled = (isWanted: (title: string) => boolean, proc = "/proc"): Effect.Effect<ReadonlyArray<Titled>> =>
+  Effect.gen(function* () {
+    const entries = yield* Effect.promise(() => readdir(proc).catch(() => []))
+    const found = yield* Effect.forEach(
+      entries.filter((entry) => /^\d+$/.test(entry)),
+      (entry) =>
+        Effect.map(text(join(proc, entry, "cmdline")), (content): ReadonlyArray<Titled> => {
+          const title = (content ?? "").replace(/\0+$/, "")
+          return isWanted(title) ? [{ pid: Number(entry), title }] : []
+        }),
+      { concurrency: 16 }
+    )
+    return found.flat()
+  })
+
 /** False when the process is gone or not ours to signal. */
 export const signalPid = (pid: number, signal: NodeJS.Signals): Effect.Effect<boolean> =>
   Effect.sync(() => {

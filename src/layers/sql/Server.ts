@@ -11,4 +11,6 @@ export interface Server {
   /** What its configuration says about commits; null when nobody knows it. */
   readonly commit: Effect.Effect<string | null>
   readonly places: Places
+  /** When a login last waited in vain for a lock; the clock of `performance`. */
+  readonly lockedOut: { at: number }
 }

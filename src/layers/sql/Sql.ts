@@ -46,8 +46,12 @@ export class Sql extends Context.Service<
   static readonly layerTo = (connstr: string) =>
     Layer.sync(this, () => Sql.to({ connstr, met: meetVersion(null), commit: Effect.succeed(null) }))
 
-  private static readonly to = (given: Omit<Server, "places">) => {
-    const server: Server = { ...given, places: makePlaces(() => performance.now()) }
+  private static readonly to = (given: Omit<Server, "places" | "lockedOut">) => {
+    const server: Server = {
+      ...given,
+      places: makePlaces(() => performance.now()),
+      lockedOut: { at: Number.NEGATIVE_INFINITY }
+    }
     return Sql.of({
       session: (options) => Effect.flatMap(loadSession, ({ open }) => open(server, options)),
       place: server.places.place,

@@ -11,9 +11,9 @@ import type { ServerVersion } from "../../domain/postgres/SessionOptions.ts"
 import { Answer, received } from "./Answer.ts"
 import { type ClientConfig, clientConfig } from "./connection.ts"
 import { connectTimedOut, sqlFailed } from "./failures.ts"
+import { attended } from "./login.ts"
 import { entering } from "./patience.ts"
 import type { Server } from "./Server.ts"
-import type { MetVersion } from "./ServerVersion.ts"
 import type { SqlFailed } from "./SqlFailed.ts"
 import { purposeOf, type SessionOptions, type SqlSession } from "./SqlSession.ts"
 import { parameterOf } from "./values.ts"
@@ -87,7 +87,7 @@ const sessionOf = (opened: Connection, connection: ConnectionString): Effect.Eff
 const openWith = (
   config: ClientConfig,
   options: SessionOptions,
-  met: MetVersion
+  { lockedOut, met }: Server
 ): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> =>
   connect({
     connection: config.connection,
@@ -102,7 +102,8 @@ const openWith = (
     connectTimeout: null,
     longest: Frames.postgresLimits,
     farewell: FAREWELL,
-    heard: met.heard
+    heard: met.heard,
+    attended: attended(config, lockedOut)
   }).pipe(
     Effect.mapError(sqlFailed),
     Effect.timeoutOrElse({
@@ -130,7 +131,8 @@ const isUnknownSetting = (error: SqlFailed) => error.sqlstate === "42704"
 type Connect = (superuser?: "zenith_admin") => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
 
 /** An older server than expected refuses an option of a newer one, and the session with it. */
-const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): Connect => {
+const connectTo = (server: Server, options: SessionOptions): Connect => {
+  const { commit, connstr, met } = server
   const attempt = (
     version: ServerVersion,
     superuser?: "zenith_admin"
@@ -139,7 +141,7 @@ const connectTo = ({ commit, connstr, met }: Server, options: SessionOptions): C
       Effect.flatMap((wanted) =>
         Effect.fromResult(clientConfig(connstr, options, { version, commit: wanted }, superuser))
       ),
-      Effect.flatMap((config) => openWith(config, options, met)),
+      Effect.flatMap((config) => openWith(config, options, server)),
       Effect.catchIf(isUnknownSetting, (error) => {
         const fewer = met.below(version)
         return fewer === null ? Effect.fail(error) : attempt(fewer, superuser)

@@ -21,6 +21,7 @@ import { workingDirectory } from "../../machine/child/workingDirectory.ts"
 import { inherited } from "../../machine/process/Environment.ts"
 import { comeEarlier } from "../../machine/process/OutOfMemory.ts"
 import type { Sql } from "../../sql/Sql.ts"
+import { LOCK_NOT_AVAILABLE } from "../apply/failure.ts"
 import { DatabaseMissing, DumpFailed } from "../errors.ts"
 
 const APPLICATION = "compute_ctl:get_database_schema"
@@ -107,6 +108,20 @@ const exists = (sql: Sql["Service"], database: string) =>
     Effect.scoped
   )
 
+/**
+ * A login that waits for a lock would outlive its `pg_dump`; one of ours does not. What else is wrong with the database
+ * `pg_dump` tells itself.
+ */
+const enterable = (sql: Sql["Service"], database: string) =>
+  sql.session({ applicationName: APPLICATION, database }).pipe(
+    Effect.scoped,
+    Effect.catch(({ message, sqlstate }) =>
+      sqlstate === LOCK_NOT_AVAILABLE || sqlstate === null
+        ? Effect.fail(new DumpFailed({ reason: message }))
+        : Effect.void
+    )
+  )
+
 const tooSlow = (what: string) => new DumpFailed({ reason: `${what}: not in time` })
 
 /** Nobody can enter while tenants hold all connections and another of our sessions the reserved ones. */
@@ -170,6 +185,7 @@ export const makeDumps = (sql: Sql["Service"], pgbin: string) =>
       Effect.gen(function* () {
         if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
         if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
+        yield* enterable(sql, database)
         const reader = yield* Effect.scope
         const attempt = Effect.gen(function* () {
           const own = yield* Scope.fork(reader)

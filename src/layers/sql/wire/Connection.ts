@@ -30,6 +30,8 @@ export interface Target extends Identity {
   readonly connectTimeout: number | null
   /** What one message may take. */
   readonly longest?: Frames.Longest
+  /** Goes along with the login on that socket. */
+  readonly attended?: (socket: net.Socket) => <A>(login: Effect.Effect<A, WireFailed>) => Effect.Effect<A, WireFailed>
   /** Milliseconds for which its end waits for the server to have noticed; 0 = it does not. */
   readonly farewell?: number
 }
@@ -77,7 +79,8 @@ const connectAt = (address: Address, target: Target): Effect.Effect<Connection, 
     const began = now()
     const socket = yield* openSocket(address, target.connection)
     const inbox = new Inbox(socket, target.longest)
-    const key = yield* authenticate(inbox, socket, target)
+    const login = authenticate(inbox, socket, target)
+    const key = yield* target.attended === undefined ? login : target.attended(socket)(login)
     yield* Effect.addFinalizer(() => farewell(socket, target.farewell ?? 0))
     return { socket, inbox, key, address, connectMicros: now() - began }
   }).pipe(within(address, target.connectTimeout), givenBack)
