@@ -3,13 +3,14 @@
  */
 import * as Command from "effect/cli/Command"
 import { activity, apply, history, status, top } from "./commands/computes.ts"
-import { check, conf, plan } from "./commands/documents.ts"
+import { check, conf, diff, plan } from "./commands/documents.ts"
 import { dev, emulate, fastImport } from "./commands/local.ts"
 import { completionsOf, openapi, version } from "./commands/program.ts"
 
 const verbs = [
   check,
   conf,
+  diff,
   plan,
   status,
   top,

@@ -4,6 +4,7 @@
 export const words = {
   check: "decodes and validates a configuration, and prints what it would run",
   conf: "prints the postgresql.conf that a start would write",
+  diff: "what a reconfiguration from one configuration to another would change",
   plan: "a dry run of the catalog changes, with reasons",
   status: "what a running compute does, and what it waits for",
   top: "a line for each of many computes",

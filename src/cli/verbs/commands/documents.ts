@@ -79,3 +79,25 @@ export const plan = Command.make(
     ["--url http://localhost:3080 --token-file token", "what a compute would do for its own spec"]
   )
 )
+
+export const diff = Command.make(
+  "diff",
+  {
+    config: Flag.String("config").pipe(
+      Flag.withAlias("c"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("The old configuration, and the new one; `-` for standard input"),
+      Flag.between(2, 2)
+    ),
+    internalHttpPort: documentFlags.internalHttpPort,
+    privilegedRole,
+    json: asJson
+  },
+  does(async () => (await import("../diff.ts")).diff)
+).pipe(
+  explained(
+    "diff",
+    "Passwords and tokens are compared and not shown. Exit code: 0 nothing, 3 something, 1 one of them could not be run,\n2 wrong arguments.",
+    ["--config now.json --config next.json", "what POST /configure with the second one would do to the first"]
+  )
+)
