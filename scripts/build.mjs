@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { blind } from "./blind.mjs"
 import { consolePage } from "./console.mjs"
-import { lazyBuiltins } from "./lazyBuiltins.mjs"
+import { harmless, inSnapshot, lazyBuiltins } from "./lazyBuiltins.mjs"
+import { builderFlags, rehearse } from "./rehearsal/conductor.mjs"
 import { runtime } from "./runtime.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -21,9 +22,10 @@ const page = path.join(dist, "console.json")
 const node = runtime(root)
 
 fs.mkdirSync(dist, { recursive: true })
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   entryPoints: [path.join(root, "src", "main.ts")],
   outfile: bundle,
+  write: false,
   bundle: true,
   minify: true,
   platform: "node",
@@ -57,13 +59,23 @@ await build({
 })
 
 fs.writeFileSync(page, JSON.stringify(await consolePage(root)))
+const frame = ["standIns.cjs", "frame.cjs"].map((name) =>
+  fs.readFileSync(path.join(root, "scripts", "rehearsal", name), "utf8")
+)
+fs.writeFileSync(
+  bundle,
+  [`const evaluate = (module) => {${outputFiles[0].text}\nreturn module.exports}`, ...frame]
+    .join("\n")
+    .replace("/* ALLOWED */", JSON.stringify([...inSnapshot, ...harmless]))
+)
 
 const config = path.join(dist, "sea.json")
 fs.writeFileSync(
   config,
   JSON.stringify({
-    main: bundle,
-    output: `${executable}.new`,
+    // Part of every stack trace, and the same wherever it was built.
+    main: process.platform === "linux" ? `/proc/self/cwd/${path.basename(bundle)}` : bundle,
+    output: path.basename(`${executable}.new`),
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
     assets: { [path.basename(aws)]: aws, [path.basename(page)]: page },
@@ -82,8 +94,7 @@ fs.writeFileSync(
     ]
   })
 )
-// What reads the environment while it is evaluated must not find this machine's.
-execFileSync(node, ["--build-sea", config], { stdio: ["ignore", "ignore", "inherit"], env: {} })
+await rehearse(node, [...builderFlags, "--build-sea", path.basename(config)], dist)
 blind(`${executable}.new`)
 // The builder writes the file in one piece, which the page cache then holds in huge folios: each process would map
 // 35 MB more of it than it uses. A copy in small pieces maps as any other binary.

@@ -2,6 +2,16 @@
 // them create when they are loaded, and a start needs only a few.
 import { builtinModules } from "node:module"
 
+/** These are in the snapshot, and work in the process that starts from it. */
+export const inSnapshot = [
+  ...["async_hooks", "buffer", "child_process", "crypto", "dns", "events", "fs", "fs/promises", "net", "os", "path"],
+  ...["perf_hooks", "process", "sea", "stream", "stream/promises", "string_decoder", "timers", "url", "util/types"],
+  ...["v8", "zlib"]
+]
+
+/** These could be, and are not needed for a start or look at the process's streams when they are loaded. */
+export const harmless = ["assert", "console", "diagnostics_channel", "querystring", "util", "worker_threads"]
+
 const isIdentifier = (name) => /^[A-Za-z_$][\w$]*$/.test(name)
 
 // Names of headers and codes of errors, which gRPC reads while it is evaluated. The protocol fixes them.
@@ -35,7 +45,8 @@ export const lazyBuiltins = {
     build.onLoad({ filter: /.*/, namespace: "builtin" }, async ({ path }) => {
       const exports = await import(`node:${path}`)
       const names = Object.keys(exports).filter((name) => name !== "default" && isIdentifier(name))
-      const contents = typeof exports.default === "function" ? real(path) : lazy(path, exports, names)
+      const isWhole = typeof exports.default === "function" || inSnapshot.includes(path)
+      const contents = isWhole ? real(path) : lazy(path, exports, names)
       return { contents, loader: "js" }
     })
   }

@@ -3,6 +3,7 @@ import { startupSnapshot } from "node:v8"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Environment } from "./cli/arguments.ts"
 import { untilReaderLeaves } from "./cli/output.ts"
 import { run } from "./cli/run.ts"
 import { withSteadyClock } from "./layers/compute/clock/SteadyClock.ts"
@@ -23,7 +24,7 @@ const fastImport = async (argv: ReadonlyArray<string>) =>
 const OTHER_NAME = "fast_import"
 const IMPORT = "fast-import"
 
-const main = () => {
+export const main = () => {
   hideFromLibraries()
   divert("stderr")
   const given = process.argv.slice(2)
@@ -40,17 +41,22 @@ const main = () => {
   })
 }
 
-/** The executable starts from a snapshot of the heap with these modules in it, evaluated when it was built. */
-const preload = () =>
+/** What a start needs and is not loaded with this module: the executable has it in its snapshot of the heap. */
+export const preload = () =>
   Promise.all([
     import("./http/server/servers.ts"),
     import("./layers/controlPlane/controlPlane.ts"),
     import("./layers/storage/pageserver/grpc.ts")
   ])
 
-if (startupSnapshot.isBuildingSnapshot()) {
-  void preload().then(() => {
-    hideFromRuntime()
-    startupSnapshot.setDeserializeMainFunction(main)
-  })
-} else main()
+/** Lives a whole life while the snapshot is made: V8 keeps the bytecode of what has run. */
+export const rehearse = (argv: ReadonlyArray<string>, env: Environment): Promise<number> => {
+  hideFromLibraries()
+  divert("stderr")
+  return Effect.runPromise(withSteadyClock(untilReaderLeaves(run(argv, env))))
+}
+
+/** The last thing before the snapshot is taken. */
+export const seal = hideFromRuntime
+
+if (!startupSnapshot.isBuildingSnapshot()) main()

@@ -1,0 +1,168 @@
+// The other side of the rehearsal: the peers, the documents, the questions. It runs in the build's own process, so that
+// nothing of it is in the snapshot.
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as net from "node:net"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { start } from "../../src/emulator/Emulator.ts"
+import * as Tokens from "../../src/emulator/peers/Tokens.ts"
+
+/** Milliseconds for one step of the program; a net, and no promise of how soon. */
+const LIMIT = 60_000
+
+/** A warning would open the standard streams, which then were in the snapshot; and what has run stays, however long ago. */
+export const builderFlags = ["--no-warnings", "--no-flush-bytecode"]
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+const setting = (name, value, vartype = "string") => ({ name, value, vartype })
+
+const specOf = ({ addresses }, port) => ({
+  format_version: 1,
+  suspend_timeout_seconds: -1,
+  skip_pg_catalog_updates: true,
+  tenant_id: addresses.tenant_id,
+  timeline_id: addresses.timeline_id,
+  safekeeper_connstrings: addresses.safekeepers,
+  pageserver_connstring: addresses.pageservers[0],
+  cluster: {
+    roles: [],
+    databases: [],
+    settings: [
+      setting("port", String(port), "integer"),
+      setting("listen_addresses", "127.0.0.1"),
+      setting("unix_socket_directories", ""),
+      setting("max_connections", "100", "integer")
+    ]
+  }
+})
+
+/** One compute with folders, keys and ports of its own. */
+const makeAct = async (emulator, { empty, env }) => {
+  const keys = Tokens.generate()
+  const dir = fs.mkdtempSync(path.join(emulator.addresses.dir, "compute-"))
+  fs.chmodSync(dir, 0o711)
+  const [postgres, external, internal] = [await freePort(), await freePort(), await freePort()]
+  const compute_ctl_config = { jwks: { keys: [keys.jwk] }, tls: null }
+  const spec = specOf(emulator, postgres)
+  const config = path.join(dir, "config.json")
+  fs.writeFileSync(config, JSON.stringify({ spec: empty ? null : spec, compute_ctl_config }))
+  const argv = [
+    ...["--pgdata", path.join(dir, "pgdata"), "--pgbin", emulator.addresses.pgbin, "--config", config],
+    ...["--connstr", `postgresql://cloud_admin@127.0.0.1:${postgres}/postgres`, "--compute-id", "rehearsal"],
+    ...["--external-http-port", String(external), "--internal-http-port", String(internal)]
+  ]
+  const token = Tokens.issue(keys.privateKey, { scope: "compute_ctl:admin", aud: ["compute"] })
+  const ask = (method, where, body) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
+      const text = body === undefined ? undefined : JSON.stringify(body)
+      const length = text === undefined ? {} : { "content-length": String(Buffer.byteLength(text)) }
+      const options = {
+        method,
+        port: external,
+        path: where,
+        agent: false,
+        timeout: LIMIT,
+        headers: { ...headers, ...length }
+      }
+      const request = http.request(options, (answer) => {
+        let all = ""
+        answer.on("data", (part) => {
+          all += part
+        })
+        answer.on("end", () =>
+          answer.statusCode < 400
+            ? resolve(all)
+            : reject(new Error(`${method} ${where} was answered with ${answer.statusCode}: ${all}`))
+        )
+      })
+      request.on("timeout", () => request.destroy(new Error(`${method} ${where} was not answered`)))
+      request.on("error", reject)
+      request.end(text)
+    })
+  return { act: { argv, env }, ask, configuration: { spec, compute_ctl_config }, told: [dir, token, keys.jwk.x] }
+}
+
+const QUESTIONS = ["/livez", "/startupz", "/status", "/status/detail", "/metrics", "/metrics.json"]
+
+/**
+ * Builds a snapshot, whose program rehearses meanwhile: a compute that waits for its spec, and one that has it.
+ * @param {string} node the program that builds; of this machine's environment it sees nothing
+ * @param {ReadonlyArray<string>} args
+ * @param {string} cwd where it builds: names without a folder do not tell of it
+ * @returns what the program was told and the snapshot must not know: folders, tokens, keys
+ * @throws when the program leaves anything open, answers wrongly or does not end
+ */
+export const rehearse = async (node, args, cwd) => {
+  const scope = Effect.runSync(Scope.make())
+  const emulator = await Effect.runPromise(Scope.provide(start({ account: null, pgbin: null }), scope))
+  let log = ""
+  const waiting = new Set()
+  let child
+  const written = (text, times = 1) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`the program did not write "${text}"`)), LIMIT)
+      timer.unref()
+      const look = () => {
+        if (log.split(text).length <= times) return
+        clearTimeout(timer)
+        waiting.delete(look)
+        resolve()
+      }
+      waiting.add(look)
+      look()
+    })
+  try {
+    const pooled = await makeAct(emulator, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
+    const started = await makeAct(emulator, { empty: false, env: {} })
+    child = spawn(node, args, {
+      cwd,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { REHEARSAL: JSON.stringify([pooled.act, started.act]) }
+    })
+    child.stderr.on("data", (part) => {
+      log += part
+      for (const look of waiting) look()
+    })
+    const ended = new Promise((resolve, reject) => {
+      child.on("error", reject)
+      child.on("exit", (code, signal) =>
+        code === 0 ? resolve() : reject(new Error(`the builder of the snapshot ended with ${code ?? signal}`))
+      )
+    })
+    const play = async () => {
+      await written("external HTTP server listening")
+      for (const question of ["/livez", "/status", "/metrics"]) await pooled.ask("GET", question)
+      await pooled.ask("POST", "/configure", pooled.configuration)
+      for (const question of QUESTIONS) await pooled.ask("GET", question)
+      await pooled.ask("POST", "/configure", pooled.configuration)
+      child.kill("SIGTERM")
+      await written("rehearsed: ")
+      await written("compute start finished", 2)
+      for (const question of QUESTIONS) await started.ask("GET", question)
+      await started.ask("POST", "/terminate?mode=immediate")
+      await written("rehearsed: ", 2)
+    }
+    await Promise.race([play(), ended])
+    await ended
+    return [emulator.addresses.dir, ...pooled.told, ...started.told]
+  } catch (error) {
+    child?.kill("SIGKILL")
+    throw new Error(`no heap snapshot: ${error.message}\nThe program wrote meanwhile:\n${log}`, { cause: error })
+  } finally {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}

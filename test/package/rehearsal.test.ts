@@ -1,0 +1,133 @@
+/**
+ * The heap that the executable starts from, made anew beside a rehearsal as the build makes it.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { builderFlags, rehearse } from "../../scripts/rehearsal/conductor.mjs"
+import { startCompute } from "../rig/compute.ts"
+import { startFakeEmulator } from "../rig/emulator.ts"
+import { root } from "../rig/postgres.ts"
+
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), "rehearsal-"))
+const blob = path.join(dir, "heap.blob")
+const log = path.join(dir, "v8.log")
+
+/** Asked in a process that starts from the heap: what it believes of the world. */
+const QUESTIONS = `() => console.log(JSON.stringify({
+  cwd: process.cwd(), resolved: process.getBuiltinModule("node:path").resolve("x"), umask: process.umask(),
+  uid: process.getuid(), home: process.getBuiltinModule("node:os").homedir(), tmp: process.getBuiltinModule("node:os").tmpdir(),
+  offset: new Date(0).getTimezoneOffset(), zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  locale: Intl.DateTimeFormat().resolvedOptions().locale, env: { ...process.env }, pid: process.pid,
+  ids: [process.getBuiltinModule("node:crypto").randomUUID(), crypto.randomUUID(), Math.random(), String(process.hrtime.bigint()),
+    process.getBuiltinModule("node:crypto").randomBytes(8).toString("hex")],
+  day: new Date().toISOString().slice(0, 10), origin: performance.timeOrigin,
+  listeners: process.eventNames().map(String)
+}))`
+
+/** Functions that a start may compile: a change that leaves the rehearsed way has thousands. */
+const MOST_COMPILED = 80
+
+const MAIN = "setDeserializeMainFunction(program.main)"
+
+let told: ReadonlyArray<string> = []
+
+beforeAll(async () => {
+  fs.chmodSync(dir, 0o755)
+  const bundle = fs.readFileSync(path.join(root, "dist/compute_ctl.cjs"), "utf8")
+  assert.include(bundle, MAIN)
+  const asked = bundle.replace(
+    MAIN,
+    `setDeserializeMainFunction(() => process.env.ASKED ? (${QUESTIONS})() : program.main())`
+  )
+  fs.writeFileSync(path.join(dir, "bundle.cjs"), asked)
+  const flags = [...builderFlags, "--snapshot-blob", path.basename(blob), "--build-snapshot", "bundle.cjs"]
+  told = await rehearse(process.execPath, flags, dir)
+}, 120_000)
+afterAll(() => fs.rmSync(dir, { recursive: true, force: true }))
+
+const ask = (env: Record<string, string>, cwd: string, umask: string) =>
+  JSON.parse(
+    execFileSync("/bin/sh", ["-c", `umask ${umask}; exec "$0" --snapshot-blob "$1"`, process.execPath, blob], {
+      encoding: "utf8",
+      cwd,
+      env: { ASKED: "1", ...env }
+    })
+  )
+
+describe("A process that starts from the rehearsed heap", () => {
+  it("has its own folder, mask, zone, language, home and variables", () => {
+    const one = ask(
+      { TZ: "Asia/Tokyo", LANG: "de_DE.UTF-8", HOME: "/one", TMPDIR: "/one/tmp", ONE: "1" },
+      "/usr",
+      "027"
+    )
+    const two = ask(
+      { TZ: "America/Lima", LANG: "fr_FR.UTF-8", HOME: "/two", TMPDIR: "/two/tmp", TWO: "2" },
+      "/etc",
+      "077"
+    )
+    assert.deepInclude(one, { cwd: "/usr", resolved: "/usr/x", umask: 0o27, offset: -540, zone: "Asia/Tokyo" })
+    assert.deepInclude(one, { locale: "de-DE", home: "/one", tmp: "/one/tmp", uid: process.getuid?.() })
+    assert.deepInclude(two, { cwd: "/etc", resolved: "/etc/x", umask: 0o77, offset: 300, zone: "America/Lima" })
+    assert.deepInclude(two, { locale: "fr-FR", home: "/two", tmp: "/two/tmp" })
+    assert.strictEqual(one.env.ONE, "1")
+    assert.isUndefined(one.env.TWO)
+    assert.isUndefined(one.env.REHEARSAL)
+    assert.strictEqual(one.day, new Date().toISOString().slice(0, 10))
+    assert.notStrictEqual(one.origin, two.origin)
+    assert.notStrictEqual(one.pid, two.pid)
+  })
+
+  it("makes up its own ids, and hears no signal before it asks to", () => {
+    const [one, two] = [ask({}, "/", "022"), ask({}, "/", "022")]
+    for (const [at, id] of one.ids.entries()) assert.notStrictEqual(id, two.ids[at])
+    assert.deepStrictEqual(
+      one.listeners.filter((name: string) => name.startsWith("SIG")),
+      []
+    )
+  })
+
+  it.live(
+    "hardly compiles anything on its way to running",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        const flags = ["--log-function-events", "--no-logfile-per-isolate", `--logfile=${log}`, "--snapshot-blob", blob]
+        const compute = yield* startCompute({
+          emulator,
+          program: [process.execPath, ...flags, "compute_ctl"],
+          spec: { skip_pg_catalog_updates: true }
+        })
+        yield* compute.written("compute start finished")
+        const compiled = fs
+          .readFileSync(log, "utf8")
+          .split("\n")
+          .filter((line) => line.startsWith("function,interpreter"))
+        // Node's own HTTP server cannot be in a snapshot; what it compiles comes out of its code cache.
+        assert.isBelow(compiled.length, MOST_COMPILED, compiled.join("\n"))
+      }),
+    60_000
+  )
+})
+
+describe("The heap", () => {
+  it("holds nothing that the rehearsed program was told", () => {
+    const heap = fs.readFileSync(blob)
+    assert.isAbove(told.length, 6)
+    for (const text of told) {
+      assert.isFalse(heap.includes(text, 0, "latin1") || heap.includes(text, 0, "utf16le"), text)
+    }
+  })
+
+  it.skipIf(process.platform !== "linux")("does not tell in the executable where it was made", () => {
+    const executable = fs.readFileSync(path.join(root, "dist/compute_ctl"))
+    // The runtime itself keeps the path of the Node that built.
+    for (const text of [path.join(root, "dist"), path.join(root, "src"), path.join(root, "scripts")]) {
+      assert.isFalse(executable.includes(text, 0, "latin1") || executable.includes(text, 0, "utf16le"), text)
+    }
+  })
+})
