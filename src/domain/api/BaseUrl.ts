@@ -6,3 +6,6 @@ export const withoutSlashes = (url: string): string => {
   while (end > 0 && url.charCodeAt(end - 1) === SLASH) end--
   return url.slice(0, end)
 }
+
+/** Host and port, for those who look on; what is no URL as it is. */
+export const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url)

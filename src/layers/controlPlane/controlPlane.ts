@@ -8,6 +8,7 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import { hostOf } from "../../domain/api/BaseUrl.ts"
 import { ATTEMPTS, configUrl, interpret, pauseAfter, type Refusal } from "../../domain/api/ControlPlaneAnswer.ts"
 import { cplaneRequests } from "../../domain/observe/MetricFamilies.ts"
 import type { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
@@ -25,8 +26,6 @@ const WHOLE_LIMIT = "45 seconds"
 type Refused = Refusal & { readonly retryAfter: string | null }
 
 const afterRefusals = Schedule.setInputType<Refused>()(Schedule.forever)
-
-const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url)
 
 /** Bytes: as much as a specification may have that comes by `/configure`. */
 const LONGEST = 64 * 1024 * 1024

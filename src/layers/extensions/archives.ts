@@ -10,12 +10,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
+import { hostOf } from "../../domain/api/BaseUrl.ts"
 import { excerpt } from "../../domain/json/Excerpt.ts"
 import { remoteExtRequests } from "../../domain/observe/MetricFamilies.ts"
 import { archiveName, archiveUrl, goArchitecture } from "../../domain/spec/ExtensionPath.ts"
 import type { ComputeOptions } from "../compute/Options.ts"
+import { retrying } from "../compute/retrying.ts"
+import { Waits } from "../compute/Waits.ts"
 import type { Metrics } from "../observe/Metrics.ts"
 import type { DownloadPolicy } from "./DownloadPolicy.ts"
+import type { NotDownloaded } from "./download.ts"
 import { DownloadFailed } from "./errors.ts"
 import type { Installation, NoPgConfig } from "./pgConfig.ts"
 
@@ -39,6 +43,7 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 export const makeArchives = ({ options, metrics, installed, downloads }: ArchivesSettings) =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
+    const waits = yield* Waits
     const wanted = new Map<string, Deferred.Deferred<number, DownloadFailed>>()
     const windows = yield* Semaphore.make(WINDOWS)
     const slots = yield* Semaphore.make(AT_ONCE)
@@ -94,10 +99,14 @@ export const makeArchives = ({ options, metrics, installed, downloads }: Archive
           Effect.tapErrorTag("NotDownloaded", ({ message }) =>
             Effect.logWarning(`extension ${excerpt(extension)} was not downloaded: ${message}`)
           ),
-          Effect.retry({
+          retrying({
+            whom: `${excerpt(extension)} from ${hostOf(url)}`,
+            attempts: null,
             schedule: retries,
-            while: (error) => error._tag === "NotDownloaded" && error.transient
+            passing: (error: NotDownloaded | DownloadFailed) => error._tag === "NotDownloaded" && error.transient,
+            failed: () => Effect.void
           }),
+          waits.openEnded("extension to be downloaded"),
           Effect.timed
         )
         yield* Effect.logInfo(`downloaded extension ${excerpt(extension)}: ${size} bytes in ${Duration.format(took)}`)

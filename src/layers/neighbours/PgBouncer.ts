@@ -15,6 +15,7 @@ import { type BadPgBouncerSetting, mergeIni } from "../../domain/conf/PgBouncerI
 import { plainTo } from "../../domain/postgres/ConnectionString.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig, Options } from "../compute/Options.ts"
+import { type Failed, retrying } from "../compute/retrying.ts"
 import { Waits } from "../compute/Waits.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
 import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
@@ -112,7 +113,12 @@ const make = (at: PgBouncerPlaces) =>
     /** It starts half broken, refusing TLS, when told of a key that is not there yet. */
     const keyReadable = (path: string) =>
       Effect.tryPromise(() => access(path)).pipe(
-        Effect.retry(Schedule.spaced("500 millis")),
+        retrying({
+          whom: path,
+          attempts: null,
+          schedule: Schedule.spaced("500 millis"),
+          failed: () => Effect.void
+        }),
         waits.within("pgbouncer's TLS key", KEY_LIMIT),
         Effect.mapError(() => new PgBouncerFailed({ message: `TLS key ${path} did not appear within ${KEY_LIMIT}` }))
       )
@@ -126,7 +132,13 @@ const make = (at: PgBouncerPlaces) =>
       }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
 
     const reload = ask(at.console, "RELOAD").pipe(
-      Effect.retry(Schedule.max([Schedule.recurs(3), Schedule.spaced("1 second")])),
+      retrying({
+        whom: "pgbouncer's console",
+        attempts: 4,
+        schedule: Schedule.spaced("1 second"),
+        failed: ({ error }: Failed<PgBouncerFailed>) =>
+          Effect.logWarning(`pgbouncer did not reload, again in a second: ${error.message}`)
+      }),
       waits.within("pgbouncer to reload", "30 seconds"),
       Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
     )

@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { Waits } from "../../../src/layers/compute/Waits.ts"
 import type { DownloadPolicy } from "../../../src/layers/extensions/DownloadPolicy.ts"
 import { Extensions } from "../../../src/layers/extensions/Extensions.ts"
 import { Children } from "../../../src/layers/machine/child/Children.ts"
@@ -233,6 +234,25 @@ describe("Extensions.fetch", () => {
         Effect.provide(at(pgbin, silent.url, { stall: 60_000, deadline: 500 }))
       )
       assert.include(late.message, "not done within 0.5 s")
+    })
+  )
+
+  it.live("says whom it asks and why it asks again", () =>
+    Effect.gen(function* () {
+      const { pgbin } = yield* installation
+      const { asked, url } = yield* store(refuses(503))
+      yield* Effect.gen(function* () {
+        yield* running(parsed())
+        const waits = yield* Waits
+        const fiber = yield* Effect.forkChild(fetched())
+        yield* eventually(() => asked.length >= 2)
+        const [wait] = yield* waits.current
+        assert.strictEqual(wait?.name, "extension to be downloaded")
+        const { host } = new URL(url)
+        const told = `e from ${host}, attempt \\d+, last error: remote extensions server is temporarily unavailable`
+        assert.match(wait?.detail ?? "", new RegExp(`^${told}$`))
+        yield* Fiber.interrupt(fiber)
+      }).pipe(Effect.provide(at(pgbin, url, { retries: 60_000 })))
     })
   )
 
