@@ -12,7 +12,7 @@ import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { scriptedPostgres } from "../rig/scriptedPostgres.ts"
-import { makeConfig, makeSpec, merge } from "../rig/spec.ts"
+import { makeConfig, makeSpec, merge, setting } from "../rig/spec.ts"
 import { adminToken, jwks, makeKeys } from "../rig/tokens.ts"
 
 const LIMIT = 60_000
@@ -226,8 +226,6 @@ describe("what is refused", () => {
             const busy = '{"error":"invalid compute status: configuration"}'
             const again = yield* compute.configure(wanted)
             assert.deepStrictEqual([again.status, again.body], [412, busy])
-            const end = yield* compute.http({ method: "POST", path: "/terminate" })
-            assert.deepStrictEqual([end.status, end.body], [412, busy])
             const nudge = yield* compute.http(refresh)
             assert.deepStrictEqual(
               [nudge.status, nudge.body],
@@ -252,12 +250,8 @@ describe("what is refused", () => {
         const compute = yield* startCompute({ emulator, pgbin, spec: plain })
         yield* compute.waitFor("init")
         const starting = '{"error":"invalid compute status: init"}'
-        for (const answer of [
-          yield* compute.configure(compute.spec),
-          yield* compute.http({ method: "POST", path: "/terminate" })
-        ]) {
-          assert.deepStrictEqual([answer.status, answer.body], [412, starting])
-        }
+        const answer = yield* compute.configure(compute.spec)
+        assert.deepStrictEqual([answer.status, answer.body], [412, starting])
         assert.strictEqual((yield* compute.http(refresh)).status, 200)
         const seen = new Set<string>()
         while (!seen.has("running")) {
@@ -268,6 +262,88 @@ describe("what is refused", () => {
           yield* Effect.sleep("5 millis")
         }
         assert.deepStrictEqual([...seen], ["init", "running"])
+      }),
+    LIMIT
+  )
+})
+
+describe("a termination", () => {
+  const immediately = { method: "POST", path: "/terminate?mode=immediate" } as const
+
+  it.live(
+    "while a start waits for its basebackup cancels it: no position, exit 0",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        emulator.world.faults = [{ peer: "pageserver", action: { do: "silence" } }]
+        const compute = yield* startCompute({ emulator, spec: plain })
+        yield* compute.waitFor("init")
+        const answer = yield* compute.http(immediately)
+        assert.deepStrictEqual([answer.status, answer.body], [200, '{"lsn":null}'])
+        assert.strictEqual((yield* compute.ended).code, 0)
+        assert.deepStrictEqual(yield* compute.processes, [])
+      }),
+    LIMIT
+  )
+
+  it.live(
+    "while a start works in Postgres stops that in order, with the position of the last sync",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startEmulator()
+        const compute = yield* startCompute({ emulator, settings: [setting("post_auth_delay", "4", "integer")] })
+        yield* compute.waitForLog("PostgreSQL is now running, continuing to configure it")
+        const answer = yield* compute.http(immediately)
+        assert.strictEqual(answer.status, 200)
+        assert.match(answer.body, /^\{"lsn":"[0-9A-F]+\/[0-9A-F]+"\}$/)
+        assert.strictEqual((yield* compute.ended).code, 0)
+        assert.match(compute.log(), /PG:.*database system is shut down/)
+      }),
+    LIMIT
+  )
+
+  it.live(
+    "while a reconfiguration waits for a lock ends both",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startEmulator()
+        const compute = yield* startCompute({ emulator })
+        yield* compute.waitFor("running")
+        const wanted = merge(compute.spec, { cluster: { roles: [role("r")] } })
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* holdRoles(compute)
+            const pending = yield* Effect.forkChild(compute.configure(wanted))
+            yield* compute.waitFor("configuration")
+            const answer = yield* compute.http(immediately)
+            assert.strictEqual(answer.status, 200)
+            assert.notInclude(answer.body, "null")
+            const configured = yield* Fiber.join(pending)
+            assert.strictEqual(configured.status, 500)
+            assert.include(configured.body, "the compute is being terminated")
+          })
+        )
+        assert.strictEqual((yield* compute.ended).code, 0)
+      }),
+    LIMIT
+  )
+})
+
+describe("a start that fails when Postgres has run as a primary", () => {
+  it.live(
+    "is followed by one sync; a refresh is taken, and a termination then gets the position and Postgres' own code",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        const pgbin = yield* scriptedPostgres(emulator, `trap 'exit 5' INT; ready; ${serve}`)
+        const compute = yield* startCompute({ emulator, pgbin })
+        yield* compute.waitFor("failed")
+        yield* compute.waitForLog("synced safekeepers at LSN 0/1800000")
+        assert.strictEqual((yield* compute.http(refresh)).status, 200)
+        assert.deepInclude(yield* compute.status, { status: "refresh_configuration_pending" })
+        const answer = yield* compute.http({ method: "POST", path: "/terminate?mode=immediate" })
+        assert.deepStrictEqual([answer.status, answer.body], [200, '{"lsn":"0/1800000"}'])
+        assert.strictEqual((yield* compute.ended).code, 5)
       }),
     LIMIT
   )

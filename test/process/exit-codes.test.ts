@@ -91,7 +91,7 @@ describe("the exit code", () => {
   )
 
   it.live(
-    "is 1 when a signal comes while the safekeepers hang at the end; the termination is answered all the same",
+    "is 1 when a signal comes while the safekeepers hang at the end, and whoever waits for their position gets no answer",
     () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
@@ -101,13 +101,13 @@ describe("the exit code", () => {
           { peer: "sync", action: { do: "silence" } },
           { peer: "safekeeper", action: { do: "silence" } }
         ]
-        const answer = yield* Effect.forkChild(compute.http({ method: "POST", path: "/terminate" }))
+        const answer = yield* Effect.forkChild(Effect.flip(compute.http({ method: "POST", path: "/terminate" })))
         yield* compute.waitForLog("syncing safekeepers on shutdown")
         yield* Effect.sleep("500 millis")
         const asked = Date.now()
         compute.signal("SIGTERM")
-        const { status, body } = yield* Fiber.join(answer)
-        assert.deepStrictEqual([status, body], [200, '{"lsn":null}'])
+        // A null would mean that there is none.
+        assert.match((yield* Fiber.join(answer)).message, /socket hang up|ECONNRESET/)
         assert.strictEqual((yield* compute.ended).code, 1)
         assert.isBelow(Date.now() - asked, 10_000)
         assert.deepStrictEqual(yield* compute.processes, [])

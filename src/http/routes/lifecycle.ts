@@ -20,14 +20,26 @@ import { External } from "../api/Api.ts"
 import { BadRequest, Failed, InUse, WrongStatus } from "../api/Refusal.ts"
 import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers.ts"
 import { events } from "../server/events.ts"
-import type { Sent } from "../server/Request.ts"
+import { Request, type Sent } from "../server/Request.ts"
 import { statusBody } from "../server/statusBody.ts"
 import { statusDetail } from "../server/statusDetail.ts"
 
-const terminated = (result: Terminated): Response =>
-  result._tag === "Leaving"
-    ? empty(200)
-    : json(result.repeated ? 201 : 200, { lsn: result.lsn === null ? null : format(result.lsn) })
+const terminated = (result: Terminated): Effect.Effect<Response, never, Request> => {
+  if (result._tag === "Unanswered") return brokenOff
+  return Effect.succeed(
+    result._tag === "Leaving"
+      ? empty(200)
+      : json(result.repeated ? 201 : 200, { lsn: result.lsn === null ? null : format(result.lsn) })
+  )
+}
+
+/** Closes the connection without an answer. */
+const brokenOff = Effect.flatMap(Request, ({ message }) =>
+  Effect.andThen(
+    Effect.sync(() => void message.socket.destroy()),
+    Effect.interrupt
+  )
+)
 
 const state = Effect.flatMap(ComputeState, ({ get }) => get)
 
@@ -71,7 +83,7 @@ export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) 
       terminate: ({ query: { if_idle, mode } }) =>
         (if_idle === undefined ? Effect.void : unlessUsed(if_idle)).pipe(
           Effect.andThen(terminate(mode ?? "fast")),
-          Effect.map(terminated),
+          Effect.flatMap(terminated),
           orRefuse(WrongStatus)
         ),
       hadron_liveness_probe: () => lakebase.livenessProbe.pipe(Effect.as("ok" as const), orRefuse(Failed))

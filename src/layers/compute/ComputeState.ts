@@ -42,6 +42,8 @@ export interface State {
   readonly offload: LfcOffloadState
   /** Where the safekeepers were in sync when Postgres had ended; the answer of `/terminate`. */
   readonly terminateFlushLsn: Lsn | null
+  /** This process ends without having learnt that: null would mean that there is none. */
+  readonly cutShort: boolean
 }
 
 /** The compute is in a status from which `cause` leads nowhere. The message is the one clients match. */
@@ -88,7 +90,8 @@ const initial = (clock: Clock.Clock): State => ({
   metrics: zero,
   prewarm: { status: "not_prewarmed" },
   offload: { status: "not_offloaded" },
-  terminateFlushLsn: null
+  terminateFlushLsn: null,
+  cutShort: false
 })
 
 const make = Effect.gen(function* () {

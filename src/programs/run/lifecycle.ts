@@ -18,11 +18,18 @@ import { type StopReason, StopRequests } from "../../layers/compute/StopRequests
 import { Waits } from "../../layers/compute/Waits.ts"
 import type { Ended } from "../../layers/machine/child/Children.ts"
 import { underRequest } from "../../layers/observe/trace/Telemetry.ts"
-import type { RunningPostgres } from "../../layers/postgres/Postmaster.ts"
+import { Postmaster, type RunningPostgres } from "../../layers/postgres/Postmaster.ts"
 import { signLog } from "../start/lakebase.ts"
 import { beforePostgres, whenRunning } from "../start/services.ts"
 import { start } from "../start/start.ts"
-import { afterEmptyTermination, afterFailedStart, afterPostgres, stopPostgres } from "../stop/shutdown.ts"
+import {
+  afterCancelledStart,
+  afterEmpty,
+  afterFailedStart,
+  afterPostgres,
+  stopNeighbours,
+  stopPostgres
+} from "../stop/shutdown.ts"
 
 /** How the part of the life that just ran was left. */
 type Left<A> =
@@ -142,12 +149,17 @@ const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) 
       return yield* afterPostgres(ended, endServices)
     }
     const state = yield* ComputeState
-    // Stops and reaps a Postgres that was spawned already.
-    yield* Scope.close(own, Exit.void)
+    const stops = yield* StopRequests
+    // Whoever asked in the moment in which the start failed waits for an answer too.
+    const reason = started._tag === "Asked" ? started.reason : yield* stops.current
+    const { postgresRuns } = yield* state.get
+    const ready = postgresRuns ? yield* Effect.flatMap(Postmaster, (postmaster) => postmaster.current) : null
+    // Stops and reaps a Postgres that was spawned already and has not come to serve anybody.
+    if (ready === null) yield* Scope.close(own, Exit.void)
     yield* state.update(() => ({ postgresRuns: false }))
-    if (started._tag === "Asked") return 1
-    yield* recordFailure(started.error)
-    return yield* afterFailedStart(endServices)
+    if (reason !== null) return yield* afterCancelledStart(ready, reason, endServices)
+    if (started._tag === "Failed") yield* recordFailure(started.error)
+    return yield* afterFailedStart(ready, endServices)
   })
 
 /**
@@ -162,8 +174,14 @@ export const lifecycle = (spec: ParsedSpec | null, created: bigint, listening: E
       case "Done":
         return yield* serve(waited.value.spec, waited.value.begun, listening)
       case "Asked":
-        return waited.reason._tag === "Terminate" ? yield* afterEmptyTermination : 1
-      case "Failed":
-        return yield* Effect.as(recordFailure(waited.error), 1)
+        return yield* afterEmpty(waited.reason)
+      case "Failed": {
+        // A termination came between a configuration and its start.
+        const reason = yield* Effect.flatMap(StopRequests, (stops) => stops.current)
+        if (reason !== null) return yield* afterEmpty(reason)
+        yield* recordFailure(waited.error)
+        yield* stopNeighbours(null)
+        return 1
+      }
     }
   }).pipe(Effect.scoped)

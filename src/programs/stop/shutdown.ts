@@ -36,11 +36,11 @@ const bounded = <A, R>(name: string, limit: Duration.Input, effect: Effect.Effec
     Effect.option
   )
 
-/** A pooler left alone would keep clients connected to a Postgres that is gone. */
-const stopNeighbours = (reason: StopReason) =>
+/** A pooler left alone would keep clients connected to a Postgres that is gone. In every ending, one without Postgres too. */
+export const stopNeighbours = (reason: StopReason | null) =>
   Effect.gen(function* () {
     const options = yield* Options
-    if (options.dev && reason._tag === "Signal") return
+    if (options.dev && reason?._tag === "Signal") return
     const pgbouncer = yield* PgBouncer
     const localProxy = yield* LocalProxy
     yield* bounded(
@@ -52,19 +52,21 @@ const stopNeighbours = (reason: StopReason) =>
 
 const isSignal = (reason: StopReason): boolean => reason._tag === "Signal"
 const isImmediate = (reason: StopReason): boolean => reason._tag === "Signal" && reason.immediate
+/** Nobody waits for the end of the safekeepers' sync. */
+const isLeaving = (reason: StopReason | null): boolean => reason !== null && reason._tag !== "Terminate"
 
-/** Runs a step until it is done or somebody asks to stop in a way that does not leave it the time. */
+/** Runs a step until it is done or somebody asks to stop in a way that does not leave it the time; then false. */
 const unless = <R>(hurry: (reason: StopReason) => boolean, step: Effect.Effect<unknown, never, R>) =>
   Effect.flatMap(StopRequests, (stops) =>
-    Effect.raceFirst(Effect.asVoid(step), Effect.asVoid(stops.awaitMatching(hurry)))
+    Effect.raceFirst(Effect.as(step, true), Effect.as(stops.awaitMatching(hurry), false))
   )
 
 /** Stops Postgres; a second, more urgent request shortens the way. */
-export const stopPostgres = (postgres: RunningPostgres, reason: StopReason) =>
+export const stopPostgres = (postgres: RunningPostgres, reason: StopReason | null) =>
   Effect.gen(function* () {
     const stops = yield* StopRequests
     yield* stopNeighbours(reason)
-    if (isImmediate(reason)) return yield* postgres.stop("immediate")
+    if (reason !== null && isImmediate(reason)) return yield* postgres.stop("immediate")
     const escalated = Effect.andThen(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
     return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
   }).pipe(Effect.withSpan("stop postgres"))
@@ -89,6 +91,17 @@ const finalSync = Effect.gen(function* () {
   }))
 })
 
+/** True when the answer of `/terminate` is known: a sync that was tried and failed has none, one that was cut short may have. */
+const syncAtEnd = Effect.gen(function* () {
+  const stops = yield* StopRequests
+  const state = yield* ComputeState
+  const { spec } = yield* state.get
+  const whole = isLeaving(yield* stops.current) ? false : yield* unless(isSignal, finalSync)
+  const known = whole || spec?.spec.mode !== "Primary" || (yield* state.get).terminateFlushLsn !== null
+  if (!known) yield* state.update(() => ({ cutShort: true }))
+  return known
+})
+
 const settle = Effect.gen(function* () {
   const state = yield* ComputeState
   const { status } = yield* state.get
@@ -108,6 +121,10 @@ const linger = (duration: Duration.Duration) =>
     return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
   })
 
+/** How long the API answers after a `/terminate`. */
+const lingerFor = (reason: StopReason | null) =>
+  linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
+
 /** What is left to do once Postgres is gone. `services` ends what watched it. */
 export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
   Effect.gen(function* () {
@@ -120,31 +137,60 @@ export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
     )
     yield* state.update(() => ({ postgresRuns: false }))
     yield* bounded("services to end", "5 seconds", services)
-    const isLeaving = (asked: StopReason | null) => asked !== null && asked._tag !== "Terminate"
-    if (!isLeaving(yield* stops.current)) yield* unless(isSignal, finalSync)
-    yield* settle
+    if (yield* syncAtEnd) yield* settle
     yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
     const reason = yield* stops.current
     if (isLeaving(reason)) return 1
-    const cut = yield* linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
-    return cut ? 1 : code
+    return (yield* lingerFor(reason)) ? 1 : code
   }).pipe(Effect.withSpan("shutdown"))
 
-/** A start that failed: the status says why for a while, then the process ends. */
-export const afterFailedStart = (services: Effect.Effect<void>) =>
+/** A `/terminate` that comes while the status says why a start has failed: a refresh that was asked for allows it. */
+const terminatedLate = Effect.gen(function* () {
+  const stops = yield* StopRequests
+  const reason = yield* stops.awaitMatching(({ _tag }) => _tag === "Terminate")
+  yield* settle
+  return yield* lingerFor(reason)
+})
+
+/**
+ * A start that failed: the status says why for a while, then the process ends. `postgres`: the one that had become ready
+ * before; what it had written is brought to the safekeepers, and its code is ours.
+ */
+export const afterFailedStart = (postgres: RunningPostgres | null, services: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const coreDumps = yield* CoreDumps
+    const ended = postgres === null ? null : yield* stopPostgres(postgres, null)
+    if (postgres === null) yield* stopNeighbours(null)
     yield* bounded("services to end", "5 seconds", services)
+    if (ended !== null) yield* syncAtEnd
     yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
-    yield* linger(LINGER_LONG)
-    return 1
+    const cut = yield* Effect.raceFirst(linger(LINGER_LONG), terminatedLate)
+    return cut || ended === null ? 1 : exitCode(ended)
   })
 
-/** `/terminate` before there ever was a Postgres. */
-export const afterEmptyTermination = Effect.gen(function* () {
-  const options = yield* Options
-  yield* settle
-  // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
-  const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
-  return cut ? 1 : 0
-})
+/** Somebody asked to stop while the compute was starting. `postgres`: as above; where none was ready, none has written. */
+export const afterCancelledStart = (
+  postgres: RunningPostgres | null,
+  reason: StopReason,
+  services: Effect.Effect<void>
+) =>
+  Effect.gen(function* () {
+    if (postgres !== null) return yield* afterPostgres(yield* stopPostgres(postgres, reason), services)
+    yield* stopNeighbours(reason)
+    yield* bounded("services to end", "5 seconds", services)
+    if (reason._tag !== "Terminate") return 1
+    yield* settle
+    return (yield* lingerFor(reason)) ? 1 : 0
+  })
+
+/** Whoever asks an empty compute to stop: there never was a Postgres. */
+export const afterEmpty = (reason: StopReason) =>
+  Effect.gen(function* () {
+    const options = yield* Options
+    yield* stopNeighbours(reason)
+    if (reason._tag !== "Terminate") return 1
+    yield* settle
+    // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
+    const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
+    return cut ? 1 : 0
+  })

@@ -13,10 +13,15 @@ import { StopRequests } from "../../layers/compute/StopRequests.ts"
 export type Terminated =
   /** `lsn` is null unless the compute was a primary. `repeated`: it had been terminated before. */
   | { readonly _tag: "Terminated"; readonly repeated: boolean; readonly lsn: Lsn | null }
+  /** The process leaves before it knows the LSN: whoever waits must not take that for "there is none". */
+  | { readonly _tag: "Unanswered" }
   /** An empty lakebase instance: it answers without a body and ends a few seconds later, its status unchanged. */
   | { readonly _tag: "Leaving" }
 
-/** Fails with `InvalidStatus` when the compute cannot be terminated now. The mode decides how long the API answers on afterwards. */
+/**
+ * Cancels whatever is under way, a start or a reconfiguration too. Fails with `InvalidStatus` when the compute cannot be terminated
+ * now. The mode decides how long the API answers on afterwards.
+ */
 export const terminate = Effect.fn("terminate")(function* (mode: TerminateMode) {
   const state = yield* ComputeState
   const stops = yield* StopRequests
@@ -31,6 +36,7 @@ export const terminate = Effect.fn("terminate")(function* (mode: TerminateMode) 
   }
   yield* state.transition(mode === "fast" ? "terminate fast" : "terminate immediate")
   yield* stops.request({ _tag: "Terminate", mode })
-  const { terminateFlushLsn } = yield* state.await(({ status }) => status === "terminated")
+  const { status, terminateFlushLsn } = yield* state.await((now) => now.status === "terminated" || now.cutShort)
+  if (status !== "terminated") return { _tag: "Unanswered" } satisfies Terminated
   return { _tag: "Terminated", repeated: false, lsn: terminateFlushLsn } satisfies Terminated
 })

@@ -36,14 +36,11 @@ it("what the API accepts where", () => {
     statuses.filter((status) => next(status, cause, postgresRuns) !== undefined)
   assert.deepStrictEqual(accepted("configure", false), ["empty", "running"])
   assert.deepStrictEqual(accepted("configure", true), ["empty", "running", "failed"])
-  assert.deepStrictEqual(accepted("terminate fast", true), [
-    "empty",
-    "running",
-    "failed",
-    "refresh_configuration_pending",
-    "refresh_configuration"
-  ])
-  assert.deepStrictEqual(accepted("refresh requested", true), ["running", "failed", "refresh_configuration_pending"])
+  const startedUp = ["refresh_configuration_pending", "refresh_configuration"]
+  const always = ["empty", "configuration_pending", "init", "running", "configuration"]
+  assert.deepStrictEqual(accepted("terminate fast", true), [...always, "failed", ...startedUp])
+  assert.deepStrictEqual(accepted("terminate fast", false), [...always, ...startedUp])
+  assert.deepStrictEqual(accepted("refresh requested", false), ["running", "failed", "refresh_configuration_pending"])
 })
 
 it("no sequence of causes leaves the table or moves a compute that is terminated", () => {
