@@ -98,9 +98,9 @@ const make = Effect.gen(function* () {
     name: string,
     deadline: () => number | null,
     effect: Effect.Effect<A, E, R>,
-    detail: string | null
+    detail: string | null,
+    since = clock.currentTimeMillisUnsafe()
   ) => {
-    const since = clock.currentTimeMillisUnsafe()
     const wait: Registered = { name, since, deadline, detail }
     const id = Symbol(name)
     const note = (detail: string | null) =>
@@ -163,12 +163,13 @@ const make = Effect.gen(function* () {
     progressing?: true
   ) =>
     Effect.gen(function* () {
-      let from = clock.currentTimeMillisUnsafe()
+      const since = clock.currentTimeMillisUnsafe()
+      let from = since
       const progress = () => {
         from = clock.currentTimeMillisUnsafe()
       }
       const deadline = () => from + Duration.toMillis(limit)
-      const waiting = registered(name, deadline, limited(use(progress), deadline), yield* FirstDetail)
+      const waiting = registered(name, deadline, limited(use(progress), deadline), yield* FirstDetail, since)
       const result = yield* Duration.isGreaterThan(limit, SLOW)
         ? Effect.acquireUseRelease(
             Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
