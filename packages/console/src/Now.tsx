@@ -14,8 +14,8 @@ const causes = (error: string): ReadonlyArray<string> =>
 
 /** `now`: the compute's own clock, as far as the page knows it. */
 export const Now = ({ known: { detail, history }, now }: { readonly known: Known; readonly now: number }) => {
-  const changes = (history?.entries ?? []).filter(({ kind }) => kind === "transition")
-  const way = [...changes.slice(-4).map(({ from }) => String(from)), detail.status]
+  const changes = (history?.events ?? []).flatMap((event) => (event.kind === "state" ? [event.from] : []))
+  const way = [...changes.filter((from) => from !== null).slice(-4), detail.status]
   const chain = detail.error === null ? [] : causes(detail.error)
   return (
     <section aria-labelledby="now">

@@ -62,11 +62,11 @@ export const Start = ({ known: { history, startup } }: { readonly known: Known }
     ) : (
       <Waterfall startup={startup} />
     )}
-    {history !== null && history.entries.length > 0 && (
+    {history !== null && history.events.length > 0 && (
       <details>
         <summary>What happened since</summary>
         <ol class="history">
-          {history.entries.toReversed().map((entry, index) => (
+          {history.events.toReversed().map((entry, index) => (
             <li key={`${entry.at} ${index}`}>
               <time dateTime={entry.at}>{clock(entry.at)}</time> {spoken(entry.kind)}: {told(entry)}
             </li>

@@ -5,12 +5,13 @@ import type { PlanReport } from "../../../src/domain/catalog/plan/PlanReport.ts"
 import type { ApplyReport, PhaseReport } from "../../../src/domain/catalog/Report.ts"
 import type { Activity as ActivitySchema } from "../../../src/http/api/Activity.ts"
 import type { OffloadState, PrewarmState } from "../../../src/http/api/lfc.ts"
-import type { StartupMetrics } from "../../../src/http/api/lifecycle.ts"
+import type { HistoryReport, StartupMetrics } from "../../../src/http/api/lifecycle.ts"
 import type { Ready as ReadySchema } from "../../../src/http/api/probes.ts"
 import type { StatusDetail } from "../../../src/http/api/StatusDetail.ts"
 
 export type { PhaseReport, PlanReport, StatusDetail }
 export type Activity = typeof ActivitySchema.Type
+export type History = typeof HistoryReport.Type
 export type Startup = typeof StartupMetrics.Type
 export type Prewarm = typeof PrewarmState.Type
 export type Offload = typeof OffloadState.Type
@@ -25,18 +26,6 @@ export interface Reconfiguration {
 
 /** Members of the apply are there only when there was one. */
 export type Apply = Partial<ApplyReport> & { readonly reconfiguration?: Reconfiguration | null }
-
-/** One of the last hundred things that happened. */
-export interface Happened {
-  readonly at: string
-  readonly kind: string
-  readonly [member: string]: unknown
-}
-
-export interface History {
-  readonly version: number
-  readonly entries: ReadonlyArray<Happened>
-}
 
 /** All that is known of the compute at one time; what could not be had is null. */
 export interface Known {
