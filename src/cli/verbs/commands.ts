@@ -4,7 +4,7 @@
 import * as Command from "effect/cli/Command"
 import { activity, apply, history, status, top } from "./commands/computes.ts"
 import { check, conf, diff, plan } from "./commands/documents.ts"
-import { dev, emulate, fastImport } from "./commands/local.ts"
+import { dev, doctor, emulate, fastImport } from "./commands/local.ts"
 import { completionsOf, openapi, version } from "./commands/program.ts"
 
 const verbs = [
@@ -17,6 +17,7 @@ const verbs = [
   apply,
   activity,
   history,
+  doctor,
   dev,
   emulate,
   fastImport,

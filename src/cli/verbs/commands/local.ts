@@ -2,7 +2,8 @@
  * Verbs that run something on this machine.
  */
 import * as Command from "effect/cli/Command"
-import { flag, number, port, text } from "../options.ts"
+import * as Flag from "effect/cli/Flag"
+import { asJson, flag, number, port, privilegedRole, text } from "../options.ts"
 import { does, explained } from "./verb.ts"
 
 export const dev = Command.make(
@@ -97,5 +98,31 @@ export const fastImport = Command.make(
       "--working-directory /work --pg-bin-dir /usr/lib/postgresql/15/bin --pg-lib-dir /usr/lib/postgresql/15/lib --s3-prefix s3://bucket/key pgdata",
       "what spec.json under the prefix asks for"
     ]
+  )
+)
+
+export const doctor = Command.make(
+  "doctor",
+  {
+    pgbin: text("pgbin", "PATH", "The postgres that is to run [env: POSTGRES_PATH]", {
+      short: "b",
+      preset: "postgres"
+    }),
+    pgdata: text("pgdata", "DATADIR", "Where its data directory is to be", { short: "D" }),
+    config: text("config", "FILE", "The configuration; `-` for standard input", { short: "c" }),
+    connstr: text("connstr", "URL", "Connection URI, whose port Postgres is to have", { short: "C" }),
+    controlPlaneUri: text("control-plane-uri", "URI", "Where the configuration is to be fetched", { short: "p" }),
+    externalHttpPort: Flag.map(port("external-http-port", "External API", "3080"), (given) => given ?? 3080),
+    internalHttpPort: Flag.map(port("internal-http-port", "Internal API", "3081"), (given) => given ?? 3081),
+    privilegedRole,
+    json: asJson
+  },
+  does(async () => (await import("../doctor.ts")).doctor)
+).pipe(
+  explained(
+    "doctor",
+    "It takes the flags of a start. Exit code: 0 nothing does, 1 something does, 2 wrong arguments.",
+    ["", "Postgres, account, ports, limits, clock"],
+    ["-b /usr/local/bin/postgres -D pgdata -c config.json", "the disk, the settings and the storage as well"]
   )
 )
