@@ -146,7 +146,7 @@ const logOf = (options: ComputeOptions, env: Environment) =>
   Log.layer({
     format: options.logFormat,
     filter: env.RUST_LOG,
-    logDirectory: options.lakebaseMode ? (env.COMPUTE_CTL_LOG_DIRECTORY ?? null) : null
+    logDirectory: options.lakebaseMode ? env.COMPUTE_CTL_LOG_DIRECTORY || null : null
   })
 
 /** The drop-in form. Succeeds with the exit code. */
