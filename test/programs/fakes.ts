@@ -100,7 +100,8 @@ export const machinery = (log: Array<string>, write: Effect.Effect<void, DataDir
   return Layer.mergeAll(
     postmaster(log),
     fake(DataDirectory, {
-      writeConf: () => Effect.as(Effect.andThen(note("conf"), write), true),
+      writeConf: (_, lastLine) =>
+        Effect.as(Effect.andThen(note(lastLine === undefined ? "conf" : `conf ${lastLine}`), write), true),
       ensureConfLine: (line) => Effect.as(note(`line ${line}`), true)
     }),
     fake(Catalog, { apply: () => Effect.as(note("catalog"), {} as never) }),

@@ -102,10 +102,8 @@ const steps = (
     yield* refuseUnreadable(spec)
     yield* tellNeighbours(spec)
     const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
-    const conf = Effect.andThen(
-      directory.writeConf(spec),
-      dropped ? directory.ensureConfLine(SUBSCRIBERS_ON) : Effect.void
-    )
+    // In one write: a reload for another reason may come between two, and Postgres would stop what it runs.
+    const conf = directory.writeConf(spec, dropped ? SUBSCRIBERS_ON : undefined)
     yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
     if (afterConf !== undefined) yield* afterConf
     const reloaded = yield* reload

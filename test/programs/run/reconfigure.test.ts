@@ -109,8 +109,7 @@ describe("reconfiguration", () => {
       ]
       yield* reconfigured(spec({ drop_subscriptions_before_start: true }), log, answers)
       expect(log.filter(ORDER)).toEqual([
-        "conf",
-        "line neon.disable_logical_replication_subscribers=false",
+        "conf neon.disable_logical_replication_subscribers=false",
         "rsyslog",
         "SIGHUP",
         "catalog"

@@ -31,8 +31,11 @@ export class DataDirectory extends Context.Service<
   {
     /** Stops a postmaster that a killed predecessor left in it, removes the directory and creates it, mode 0700. */
     readonly create: Effect.Effect<void, DataDirectoryFailed>
-    /** Writes `postgresql.conf` atomically, with the TLS key pair when it is on. Succeeds with whether anything changed. */
-    readonly writeConf: (spec: ParsedSpec) => Effect.Effect<boolean, DataDirectoryFailed>
+    /**
+     * Writes `postgresql.conf` atomically, with the TLS key pair when it is on and with a line after all others. Succeeds with
+     * whether anything changed.
+     */
+    readonly writeConf: (spec: ParsedSpec, lastLine?: string) => Effect.Effect<boolean, DataDirectoryFailed>
     /** Unpacks gzip + tar to the end of the stream; empties what an earlier try left first. Succeeds with the compressed size. */
     readonly unpack: <E>(
       bytes: Stream.Stream<Uint8Array, E>
@@ -84,9 +87,9 @@ const make = Effect.gen(function* () {
 
   return DataDirectory.of({
     create: create(pgdata, account).pipe(Effect.withSpan("create data directory")),
-    writeConf: (spec) =>
+    writeConf: (spec, lastLine) =>
       pairFor(spec).pipe(
-        Effect.flatMap((pair) => confLock.withPermits(1)(writeConf(options, account, spec, pair))),
+        Effect.flatMap((pair) => confLock.withPermits(1)(writeConf(options, account, spec, pair, lastLine))),
         Effect.withSpan("write postgresql.conf")
       ),
     unpack: (bytes) =>

@@ -56,14 +56,16 @@ export const writeConf = (
   options: ComputeOptions,
   account: PostgresAccount | null,
   spec: ParsedSpec,
-  pair: KeyPair | null
+  pair: KeyPair | null,
+  lastLine?: string
 ): Effect.Effect<boolean, DataDirectoryFailed> =>
   Effect.gen(function* () {
     const file = path.join(options.pgdata, "postgresql.conf")
-    const text = yield* Effect.mapError(
+    const rendered = yield* Effect.mapError(
       resultInSlices(renderSteps(spec.spec, contextOf(options, pair !== null))),
       (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
     )
+    const text = lastLine === undefined ? rendered : (withLine(rendered, lastLine) ?? rendered)
     // The pair first: a configuration must not name files that are not there.
     const newPair = pair === null ? false : yield* writePair(options.pgdata, account, pair)
     const newText = !(yield* has(file, Buffer.from(text)))
