@@ -2,7 +2,7 @@
  * The tree of verbs: flags, help and examples. What a verb does is loaded when it runs.
  */
 import * as Command from "effect/cli/Command"
-import { activity, apply, history, status, top } from "./commands/computes.ts"
+import { activity, apply, history, report, status, top } from "./commands/computes.ts"
 import { check, conf, diff, plan } from "./commands/documents.ts"
 import { dev, doctor, emulate, fastImport } from "./commands/local.ts"
 import { completionsOf, openapi, version } from "./commands/program.ts"
@@ -17,6 +17,7 @@ const verbs = [
   apply,
   activity,
   history,
+  report,
   doctor,
   dev,
   emulate,

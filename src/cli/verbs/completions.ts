@@ -12,6 +12,7 @@ export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const
 /** Flags that take a file, by their names: the tree reads them as texts, since `-` is one too. */
 const FILES = new Set([
   ...["config", "spec-path", "pgbin", "token-file", "dir", "cache", "replica-content", "extensions", "spec", "faults"],
+  ...["file", "output", "log"],
   ...["pgdata"]
 ])
 

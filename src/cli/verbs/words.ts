@@ -11,6 +11,7 @@ export const words = {
   apply: "the last apply of the catalog, with the steps that failed",
   activity: "why a compute counts as used",
   history: "what has happened to a compute: changes of its status, applies, refreshes",
+  report: "one file for who asks for help, without secrets",
   doctor: "what of this machine would hinder a start, with a remedy for each",
   openapi: "an OpenAPI description of the API",
   dev: "a whole compute on this machine: emulated storage, a real Postgres",

@@ -2,8 +2,9 @@
  * Verbs that ask running computes.
  */
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { asJson, flag, misfit, text } from "../options.ts"
+import { asJson, flag, misfit, number, text } from "../options.ts"
 import { addresses, fitToken, targetFlags, tokenFlags } from "../target.ts"
 import { does, explained } from "./verb.ts"
 
@@ -86,4 +87,28 @@ export const history = Command.make(
     "--token-file token",
     "how it came to where it is"
   ])
+)
+
+export const report = Command.make(
+  "report",
+  {
+    ...targetFlags,
+    output: text("output", "FILE", "Where it is written; `-` for standard output", {
+      short: "o",
+      preset: "compute_ctl-report-TIME.txt"
+    }),
+    config: text("config", "FILE", "The compute's configuration, to be in it without its secrets", { short: "c" }),
+    log: text("log", "FILE", "The compute's log, of which the last lines are to be in it"),
+    lines: Flag.map(number("lines", "N", 100_000, "How many of them", "1000"), (given) => given ?? 1000)
+  },
+  does(async () => (await import("../report.ts")).report)
+).pipe(
+  Command.validate(fitToken),
+  explained(
+    "report",
+    `Status, history, apply, activity, settings, metrics, the last lines of the log, versions; no passwords, tokens or keys.
+Read it before you send it. Exit code: 0 written, 1 written, but the compute has answered nothing, 2 wrong arguments.`,
+    ["--token-file token --config config.json --log compute.log", "all there is to say"],
+    ["--url 10.0.0.7:3080 -o -", "what another compute says of itself"]
+  )
 )
