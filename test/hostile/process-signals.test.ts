@@ -124,7 +124,7 @@ describe("a signal", () => {
     )
   }
 
-  /** The last is the C library's own. */
+  /** The last is the C library's own. Its other one, 33, ends nobody: it hears only what comes from the process itself. */
   for (const signal of ["SIGKILL", ...FAULTS, 32] as const) {
     it.live(
       `that nobody can hear leaves nobody either: ${signal}`,

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import { postgres, type ServerSize } from "../../domain/fastImport/commandLines.ts"
 import { whyNotClean } from "../../domain/fastImport/controlState.ts"
 import { failing, JobFailed } from "../../domain/fastImport/JobFailed.ts"
+import { Account } from "../machine/Account.ts"
 import { describeEnd } from "../machine/child/Children.ts"
 import { awaitReady } from "../postgres/awaitReady.ts"
 import { watchOver } from "../postgres/watchdog.ts"
@@ -63,13 +64,14 @@ const stop = (child: Relayed, pgdata: string) =>
 export const startServer = (
   pgdata: string,
   size: ServerSize
-): Effect.Effect<Server, JobFailed, Programs | Scope.Scope> =>
+): Effect.Effect<Server, JobFailed, Account | Programs | Scope.Scope> =>
   Effect.gen(function* () {
     const programs = yield* Programs
+    const { postgres: account } = yield* Account
     const child = yield* programs
       .start("postgres", postgres(pgdata, size), { ladder: GIVEN_UP })
       .pipe(Effect.withSpan("postgres"), Effect.mapError(failing("spawn postgres")))
-    yield* Effect.forkScoped(Effect.andThen(watchOver(pgdata), Effect.never))
+    yield* Effect.forkScoped(Effect.andThen(watchOver(pgdata, account), Effect.never))
     yield* Effect.logInfo("spawned postgres, waiting for it to become ready")
     const ready = Effect.andThen(awaitReady(pgdata), createDatabase(pgdata, size.port))
     const diedEarly = Effect.flatMap(diedOf(child), (why) => Effect.fail(notUsable("spawn postgres", why)))

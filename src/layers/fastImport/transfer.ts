@@ -105,7 +105,7 @@ const dumpFolder = (dumpdir: string): Effect.Effect<void, JobFailed, Account | S
       () => Effect.sync(() => fs.rmSync(dumpdir, { recursive: true, force: true }))
     )
     // Whoever works in it ends with us, however we end.
-    yield* Effect.forkScoped(Effect.andThen(watchOver(dumpdir), Effect.never))
+    yield* Effect.forkScoped(Effect.andThen(watchOver(dumpdir, account), Effect.never))
   })
 
 export const transfer = (source: string, destination: string) =>

@@ -128,7 +128,7 @@ const make = Effect.gen(function* () {
           ladder: [IMMEDIATE, KILL]
         })
         .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
-      yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata), Effect.never))
+      yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata, account), Effect.never))
       let words: ReadonlyArray<string> = []
       let progress = () => {}
       const lastWords = Effect.sync(() => inWords(words))

@@ -5,6 +5,7 @@
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
+import type { PostgresAccount } from "../machine/Account.ts"
 
 const SHELL = "/bin/sh"
 
@@ -32,12 +33,14 @@ done
 for pid in $left; do kill -KILL "$pid"; done
 `
 
-const start = (directory: string) =>
+/** Under Postgres' account: root in a container may not see where others' processes work. */
+const start = (directory: string, account: PostgresAccount | null) =>
   Effect.sync(() => {
     const process = childProcess.spawn(SHELL, ["-c", SCRIPT, "compute_ctl-watchdog", fs.realpathSync(directory)], {
       stdio: ["pipe", "ignore", "ignore"],
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       cwd: "/",
+      ...(account !== null && { uid: account.uid, gid: account.gid }),
       // A signal to our process group, or a Ctrl-C, is not for it.
       detached: true
     })
@@ -54,8 +57,8 @@ const ended = (process: childProcess.ChildProcess) =>
   })
 
 /** Watches over the data directory, which is there, until the scope closes. */
-export const watchOver = (directory: string) =>
-  Effect.acquireRelease(start(directory), (process) =>
+export const watchOver = (directory: string, account: PostgresAccount | null) =>
+  Effect.acquireRelease(start(directory, account), (process) =>
     Effect.andThen(
       Effect.sync(() => void process.stdin?.end("\n")),
       Effect.timeoutOption(ended(process), "1 second")

@@ -8,6 +8,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { PostgresAccount } from "../../machine/Account.ts"
+import { run } from "../../machine/child/process.ts"
 
 interface Process {
   readonly pid: number
@@ -23,7 +24,7 @@ const LIMIT = "10 seconds"
 /** Names that a log line repeats. */
 const MOST_NAMED = 10
 
-export const link = (file: string): string | null => {
+const link = (file: string): string | null => {
   try {
     return fs.readlinkSync(file)
   } catch {
@@ -83,12 +84,56 @@ const ownSession = (): number | undefined => readProcess(process.pid)?.session
  * Somebody's shell at a terminal may well stand in the directory, and so may whoever started us; neither is Postgres' doing.
  * What backends start has no terminal and a session of its own.
  */
-const worksIn = (directory: string, uid: number, own: number | undefined) => (pid: number) => {
-  const where = link(`/proc/${pid}/cwd`)?.replace(DELETED, "")
-  if (where === undefined || !(where === directory || where.startsWith(`${directory}/`)) || !isOf(pid, uid)) return []
+const worksIn = (directory: string, places: Places, own: number | undefined) => (pid: number) => {
+  const where = places.get(pid)
+  if (where === undefined || !(where === directory || where.startsWith(`${directory}/`))) return []
   const found = readProcess(pid)
   return found !== null && ((found.terminal === 0 && found.session !== own) || isPostgres(pid)) ? [found] : []
 }
+
+/** Where processes work. */
+type Places = ReadonlyMap<number, string>
+
+/** One line for each: `... /proc/12/cwd -> /where`. */
+const LOOK = "ls -ld /proc/[0-9]*/cwd 2>/dev/null"
+
+const seenBy = (account: PostgresAccount): Effect.Effect<Places> =>
+  run("/bin/sh", { args: ["-c", LOOK], account, timeout: "5 seconds" }).pipe(
+    Effect.map(
+      ({ stdout }) =>
+        new Map(
+          Array.from(stdout.matchAll(/ \/proc\/(\d+)\/cwd -> (.*)$/gm), ([, pid, where = ""]) => [
+            Number(pid),
+            where.replace(DELETED, "")
+          ])
+        )
+    ),
+    Effect.orElseSucceed(() => new Map<number, string>())
+  )
+
+const isAlive = (pid: number): boolean => readProcess(pid) !== null
+
+/**
+ * Those of the account. Root may not look into others' processes where it lacks the capability for it, as in most
+ * containers: then a program under that very account does.
+ */
+export const placesOf = (
+  candidates: ReadonlyArray<number>,
+  uid: number,
+  account: PostgresAccount | null
+): Effect.Effect<Places> =>
+  Effect.suspend(() => {
+    const places = new Map<number, string>()
+    let isBlind = false
+    for (const pid of candidates.filter((one) => isOf(one, uid))) {
+      const where = link(`/proc/${pid}/cwd`)
+      if (where !== null) places.set(pid, where.replace(DELETED, ""))
+      else isBlind ||= isAlive(pid)
+    }
+    if (!isBlind || account === null) return Effect.succeed(places)
+    const wanted = new Set(candidates)
+    return Effect.map(seenBy(account), (seen) => new Map([...seen].filter(([pid]) => wanted.has(pid))))
+  })
 
 /** With whom they share a session, which each backend has of its own, and whom they have started. */
 const withCompany = (
@@ -110,12 +155,14 @@ const withCompany = (
 }
 
 /** `directory`: its real path. */
-const leftIn = (directory: string, uid: number): ReadonlyArray<Process> => {
-  const all = pids()
-  const own = ownSession()
-  const found = all.flatMap(worksIn(directory, uid, own))
-  return found.length === 0 ? [] : withCompany(found, all, uid, own)
-}
+const leftIn = (directory: string, uid: number, account: PostgresAccount | null) =>
+  Effect.gen(function* () {
+    const all = pids()
+    const places = yield* placesOf(all, uid, account)
+    const own = ownSession()
+    const found = all.flatMap(worksIn(directory, places, own))
+    return found.length === 0 ? [] : withCompany(found, all, uid, own)
+  })
 
 const kill = ({ pid }: Process) => {
   try {
@@ -136,11 +183,10 @@ export const endLeftovers = (directory: string, account: PostgresAccount | null)
   Effect.gen(function* () {
     const uid = account?.uid ?? process.getuid?.()
     if (uid === undefined) return true
-    const first = leftIn(directory, uid)
+    const first = yield* leftIn(directory, uid, account)
     if (first.length === 0) return true
     yield* Effect.logWarning(`ending what still works in ${directory} without its Postgres: ${name(first)}`)
-    const step = Effect.sync(() => {
-      const left = leftIn(directory, uid)
+    const step = Effect.map(leftIn(directory, uid, account), (left) => {
       for (const process of left) kill(process)
       return left.length === 0
     })

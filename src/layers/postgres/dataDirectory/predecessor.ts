@@ -11,7 +11,7 @@ import type { PostgresAccount } from "../../machine/Account.ts"
 import { limits } from "../../machine/RegularFile.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { attempt, readText } from "./files.ts"
-import { endLeftovers, isPostgres, link, readProcess } from "./leftovers.ts"
+import { endLeftovers, isPostgres, placesOf, readProcess } from "./leftovers.ts"
 import { removeRemains } from "./remains.ts"
 
 /** A fast shutdown writes a checkpoint that nobody will read, so it gets little time. */
@@ -25,8 +25,11 @@ const LADDER: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]> = [
  * Whether the process is a Postgres that works in this directory. A pid in a file may long belong to something else, all the
  * more in a container, where numbers start over; a postmaster's working directory is its data directory.
  */
-const isPostmasterOf = (pid: number, directory: string): boolean =>
-  pid !== process.pid && link(`/proc/${pid}/cwd`) === directory && isPostgres(pid)
+const isPostmasterOf = (pid: number, directory: string, account: PostgresAccount | null): Effect.Effect<boolean> => {
+  const uid = account?.uid ?? process.getuid?.()
+  if (pid === process.pid || uid === undefined) return Effect.succeed(false)
+  return Effect.map(placesOf([pid], uid, account), (places) => places.get(pid) === directory && isPostgres(pid))
+}
 
 const awaitEnd = (pid: number, limit: Duration.Input): Effect.Effect<boolean> =>
   Effect.sync(() => readProcess(pid) === null).pipe(
@@ -64,7 +67,7 @@ export const stopPredecessor = (
     const pid = text === null ? null : pidOf(text)
     if (!fs.existsSync(directory)) return
     const real = yield* attempt(directory, () => fs.realpathSync(directory))
-    if (pid !== null && isPostmasterOf(pid, real)) yield* stop(pid, directory)
+    if (pid !== null && (yield* isPostmasterOf(pid, real, account))) yield* stop(pid, directory)
     if (!(yield* endLeftovers(real, account))) {
       yield* new DataDirectoryFailed({ path: directory, reason: "somebody works in it who cannot be ended" })
     }
