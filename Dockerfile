@@ -7,9 +7,11 @@ FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /src
 # The dependencies change rarely: their layer stays as long as the lock file does.
 COPY package.json package-lock.json .npmrc ./
+COPY packages/client/package.json packages/client/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts scripts
+COPY packages packages
 COPY src src
 # Part of the program, as it is of the paths in the extension store.
 ARG BUILD_TAG=latest

@@ -81,7 +81,7 @@ const giveCheckout = async (folder: string) => {
   if (fs.existsSync(finished)) {
     await fs.promises.rename(finished, checkout)
   } else {
-    for (const name of ["package.json", "package-lock.json", ".npmrc", "tsconfig.json", "scripts", "src"]) {
+    for (const name of ["package.json", "package-lock.json", ".npmrc", "tsconfig.json", "scripts", "packages", "src"]) {
       await fs.promises.cp(path.join(root, name), path.join(checkout, name), { recursive: true })
     }
   }
