@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 export const RULES = fileURLToPath(new URL("../../deploy/prometheus-rules.yaml", import.meta.url))
 
 export const hasPromtool = spawnSync("promtool", ["--version"]).error === undefined
+if (!hasPromtool) console.warn("skipped: promtool (Debian's package prometheus) is not installed, no rule is tried")
 
 /** Seconds between two values of a series. */
 export const INTERVAL = 15
