@@ -19,4 +19,6 @@ export class Elf {
   }>
   relocations(): ReadonlyArray<Relocation>
   symbolName(symbol: number): string
+  sections(): ReadonlyArray<{ readonly at: number; readonly type: number; readonly end: number }>
+  stripped(): Buffer
 }

@@ -7,6 +7,7 @@ const ET_EXEC = 2
 const PT_LOAD = 1
 const PT_DYNAMIC = 2
 const PF_X = 1
+const SHF_ALLOC = 2
 const SHF_EXECINSTR = 4
 const SHT_GNU_VERNEED = 0x6ffffffe
 const DT_NULL = 0
@@ -172,6 +173,30 @@ export class Elf {
     for (const { at, type } of this.sections()) {
       if (type === SHT_GNU_VERNEED) bytes.writeUInt32LE(all.length - 1, at + 44)
     }
+  }
+
+  /**
+   * The file without what no process loads: symbols, and what debuggers read.
+   * @returns {Buffer} a copy
+   */
+  stripped() {
+    const { bytes } = this
+    const headers = rows(this.long(40), bytes.readUInt16LE(58), bytes.readUInt16LE(60))
+    const names = headers[bytes.readUInt16LE(62)]
+    const isLoaded = (at) => (this.long(at + 8) & SHF_ALLOC) !== 0
+    const kept = headers.filter((at, index) => index === 0 || isLoaded(at))
+    // They tell of each other by their numbers.
+    if (kept.some((at, index) => at !== headers[index])) throw new Error("its sections are in an unknown order")
+    const end = Math.max(...this.loaded.map(({ offset, size }) => offset + size))
+    const text = bytes.subarray(this.long(names + 24), this.long(names + 24) + this.long(names + 32))
+    const table = Buffer.concat([...kept, names].map((at) => bytes.subarray(at, at + 64)))
+    table.writeBigUInt64LE(BigInt(end), table.length - 64 + 24)
+    const gap = Buffer.alloc(-(end + text.length) & 7)
+    const copy = Buffer.concat([bytes.subarray(0, end), text, gap, table])
+    copy.writeBigUInt64LE(BigInt(end + text.length + gap.length), 40)
+    copy.writeUInt16LE(kept.length + 1, 60)
+    copy.writeUInt16LE(kept.length, 62)
+    return copy
   }
 
   /** The segment with the program's code. */

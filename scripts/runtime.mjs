@@ -2,6 +2,7 @@
 // start on a bare one.
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { Elf } from "./elf.mjs"
 import { makeStandalone } from "./standalone.mjs"
 
 const packages = {
@@ -43,6 +44,7 @@ export const runtime = (root) => {
   } catch (error) {
     throw new Error(`Node ${version} cannot be made to start on a bare machine: ${error.message}`)
   }
-  write(copy, bytes)
+  // A third of what npm installs are symbols, which each copy of the executable would carry along.
+  write(copy, new Elf(bytes).stripped())
   return copy
 }

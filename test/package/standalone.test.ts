@@ -95,6 +95,19 @@ describe.skipIf(process.platform !== "linux")("on Linux", () => {
       assert.isTrue(again.equals(after))
     })
 
+    it("loses its symbols, and nothing that a process loads", () => {
+      const before = new Elf(read())
+      const bytes = before.stripped()
+      const after = new Elf(bytes)
+      assert.isBelow(bytes.length, 0.85 * fs.statSync(original).size)
+      assert.deepStrictEqual(after.needed(), before.needed())
+      assert.deepStrictEqual(after.versions(), before.versions())
+      const loaded = (elf: Elf) => elf.sections().flatMap(({ end, type }) => (end > 0xffff ? [{ end, type }] : []))
+      assert.includeDeepMembers(loaded(before), loaded(after).slice(0, -1))
+      const names = (elf: Elf) => elf.relocations().map(({ symbol }) => elf.symbolName(symbol))
+      assert.deepStrictEqual(names(after), names(before))
+    })
+
     it("is refused when it wants something else of the library", () => {
       const bytes = read()
       const elf = new Elf(bytes)
