@@ -172,6 +172,8 @@ for (const server of versions) {
         const first = yield* apply(parts, "start")
         assert.strictEqual(first.databases_visited, 3)
         assert.deepStrictEqual(cluster.overrides, ["neon.max_cluster_size=-1", ""])
+        const limit = "select current_setting('neon.max_cluster_size', true)"
+        assert.notStrictEqual(yield* cluster.sql("postgres", limit), "-1", "the limit is still lifted")
         const again = yield* apply(parts)
         assert.deepStrictEqual([again.databases_visited, again.databases_settled, again.phases], [0, 3, []])
         assert.strictEqual(cluster.overrides.length, 2)

@@ -60,3 +60,30 @@ export const mergeIni = (
   const end = endOfSection(lines, sections)
   return Result.succeed(`${[...replaced.slice(0, end), ...added, ...replaced.slice(end)].join("\n")}\n`)
 }
+
+const words: Readonly<Record<string, string>> = { yes: "1", on: "1", true: "1", no: "0", off: "0", false: "0" }
+
+/** One form for each meaning: pgbouncer shows switches as digits, and numbers without what they do not need. */
+const meaning = (value: string): string => {
+  const text = value.trim().toLowerCase()
+  const word = words[text] ?? text
+  return word !== "" && Number.isFinite(Number(word)) ? String(Number(word)) : word
+}
+
+/**
+ * Names of settings that a running pgbouncer has not got. `shown`: name and value of each that it has, as `SHOW CONFIG`
+ * gives them; none at all is no answer, and nothing is known then.
+ */
+export const notTaken = (
+  settings: Readonly<Record<string, string>>,
+  shown: ReadonlyArray<readonly [name: string, value: string]>
+): ReadonlyArray<string> => {
+  if (shown.length === 0) return []
+  const known = new Map(shown)
+  return Object.entries(settings)
+    .filter(([name, value]) => {
+      const has = known.get(name)
+      return has === undefined || meaning(has) !== meaning(value)
+    })
+    .map(([name]) => name)
+}

@@ -30,6 +30,12 @@ export interface RestartPolicy {
   readonly onSuccess?: "end" | "restart"
 }
 
+/** Shows what keeps the service that the effect runs in from its work, while it goes on; null when that is over. */
+export const ServiceTrouble = Context.Reference<(trouble: string | null) => Effect.Effect<void>>(
+  "compute/ServiceTrouble",
+  { defaultValue: () => () => Effect.void }
+)
+
 export class Supervisor extends Context.Service<
   Supervisor,
   {
@@ -87,7 +93,8 @@ const make = Effect.gen(function* () {
       for (;;) {
         become({ state: "running" })
         const began = clock.currentTimeMillisUnsafe()
-        const exit = yield* Effect.exit(service)
+        const trouble = (lastError: string | null) => Effect.sync(() => become({ lastError }))
+        const exit = yield* Effect.exit(Effect.provideService(service, ServiceTrouble, trouble))
         if (Exit.isSuccess(exit) && policy.onSuccess !== "restart") return become({ state: "ended" })
         if (clock.currentTimeMillisUnsafe() - began > Duration.toMillis(cap)) pause = base
         const lastError = Exit.isFailure(exit) ? describe(exit.cause) : null

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { type BadPgBouncerSetting, mergeIni } from "../../domain/conf/PgBouncerIni.ts"
+import { type BadPgBouncerSetting, mergeIni, notTaken } from "../../domain/conf/PgBouncerIni.ts"
 import { plainTo } from "../../domain/postgres/ConnectionString.ts"
 import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig, Options } from "../compute/Options.ts"
@@ -20,6 +20,7 @@ import { Waits } from "../compute/Waits.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
 import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
+import type { Row } from "../sql/wire/Session.ts"
 import { told } from "./told.ts"
 
 /** The settings could not be handed to pgbouncer. */
@@ -82,7 +83,10 @@ export class PgBouncer extends Context.Service<
 const KEY_LIMIT = "60 seconds"
 
 /** One statement on the admin console. */
-const ask = ({ host, limit, password, port, user }: Console, statement: string): Effect.Effect<void, PgBouncerFailed> =>
+const ask = (
+  { host, limit, password, port, user }: Console,
+  statement: string
+): Effect.Effect<ReadonlyArray<Row>, PgBouncerFailed> =>
   Effect.promise(() => import("../sql/wire/Session.ts")).pipe(
     Effect.flatMap(({ open }) =>
       open({
@@ -99,8 +103,7 @@ const ask = ({ host, limit, password, port, user }: Console, statement: string):
     ),
     Effect.flatMap((session) => session.query(statement, limit)),
     Effect.scoped,
-    Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` })),
-    Effect.asVoid
+    Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` }))
   )
 
 const make = (at: PgBouncerPlaces) =>
@@ -143,6 +146,22 @@ const make = (at: PgBouncerPlaces) =>
       Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
     )
 
+    /** It answers RELOAD with success whatever it thinks of the file. Its names are told, not what may be secret. */
+    const readBack = (settings: Readonly<Record<string, string>>) =>
+      Effect.flatMap(ask(at.console, "SHOW CONFIG"), (rows) => {
+        const missing = notTaken(
+          settings,
+          rows.map(([name, value]) => [name ?? "", value ?? ""])
+        )
+        return missing.length === 0
+          ? Effect.void
+          : Effect.fail(
+              new PgBouncerFailed({
+                message: `pgbouncer has reloaded ${at.ini} and has not taken over: ${missing.join(", ")}`
+              })
+            )
+      })
+
     return PgBouncer.of({
       tune: ({ spec }) =>
         Effect.gen(function* () {
@@ -158,6 +177,7 @@ const make = (at: PgBouncerPlaces) =>
             })
           })
           yield* reload
+          yield* readBack(spec.pgbouncer_settings)
         }).pipe(told("pgbouncer", metrics), Effect.withSpan("tune pgbouncer")),
       stop: Effect.gen(function* () {
         const pid = yield* readPid(at.pidFile)

@@ -49,8 +49,17 @@ const message = (type: string, body: Buffer) => {
 }
 const READY = message("Z", Buffer.from("I"))
 
+const row = (values: ReadonlyArray<string>) => {
+  const fields = values.flatMap((value) => {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(Buffer.byteLength(value))
+    return [length, Buffer.from(value)]
+  })
+  return message("D", Buffer.concat([Buffer.from([0, values.length]), ...fields]))
+}
+
 /** An admin console that asks for a password in the clear and notes what it is told. */
-const console_ = (behave: "well" | "badly" | "not at all") =>
+const console_ = (behave: "well" | "badly" | "not at all", config: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const heard: Array<string> = []
     const sockets = new Set<Socket>()
@@ -65,7 +74,9 @@ const console_ = (behave: "well" | "badly" | "not at all") =>
         if (type === "p" || type === "Q") heard.push(`${type} ${text}`)
         if (type === "\0") socket.write(message("R", Buffer.from([0, 0, 0, 3])))
         if (type === "p") socket.write(Buffer.concat([message("R", Buffer.alloc(4)), READY]))
-        if (type === "Q") socket.write(Buffer.concat([message("C", Buffer.from("RELOAD\0")), READY]))
+        if (type !== "Q") return
+        const rows = text.startsWith("SHOW") ? Object.entries(config).map(row) : []
+        socket.write(Buffer.concat([...rows, message("C", Buffer.from("RELOAD\0")), READY]))
       })
     })
     yield* Effect.acquireRelease(
@@ -89,11 +100,25 @@ describe("PgBouncer.tune", () => {
       writeFileSync(join(path, "pgbouncer.ini"), INI)
       const { heard, port } = yield* console_("well")
       yield* Effect.provide(tune, at(path, port, { password: secret("it's") }))
-      assert.deepStrictEqual(heard, ["p it's", "Q RELOAD"])
+      assert.deepStrictEqual(heard, ["p it's", "Q RELOAD", "p it's", "Q SHOW CONFIG"])
       assert.strictEqual(
         readFileSync(join(path, "pgbouncer.ini"), "utf8"),
         INI.replace("pool_mode=transaction\n", "pool_mode=session\ndefault_pool_size=42\n")
       )
+    })
+  )
+
+  it.live("tells of a file that pgbouncer refused although it said that it has reloaded", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      writeFileSync(join(path, "pgbouncer.ini"), INI)
+      const tuned = (config: Readonly<Record<string, string>>) =>
+        Effect.flatMap(console_("well", config), ({ port }) =>
+          Effect.exit(Effect.provide(tune, at(path, port, { password: secret("x") })))
+        )
+      assert.isTrue(Exit.isSuccess(yield* tuned({ default_pool_size: "42", pool_mode: "session" })))
+      const refused = yield* tuned({ default_pool_size: "20", pool_mode: "session" })
+      assert.match(String(refused), /has not taken over: default_pool_size/)
     })
   )
 

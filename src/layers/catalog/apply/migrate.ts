@@ -9,7 +9,8 @@ import { memory, migrations, transaction } from "../../../domain/catalog/plan/Mi
 import { named } from "../../../domain/catalog/plan/Step.ts"
 import { dbMigrationFailed } from "../../../domain/observe/MetricFamilies.ts"
 import type { Metrics } from "../../observe/Metrics.ts"
-import type { Sql, SqlSession } from "../../sql/Sql.ts"
+import type { DataDirectoryFailed } from "../../postgres/dataDirectory/DataDirectory.ts"
+import type { Sql, SqlFailed, SqlSession } from "../../sql/Sql.ts"
 import { MigrationFailed } from "../errors.ts"
 import { notOurs } from "../ours.ts"
 import type { SizeLimit } from "./sizeLimit.ts"
@@ -38,6 +39,9 @@ const lastApplied = (session: SqlSession) =>
     return { last: row === undefined ? null : Number(row.id), schema: true }
   })
 
+/** `disk_full`: what the limit of the cluster's size is reported as. */
+const isFull = (error: SqlFailed | DataDirectoryFailed) => error._tag === "SqlFailed" && error.sqlstate === "53100"
+
 export const migrate = (
   sql: Sql["Service"],
   metrics: Metrics["Service"],
@@ -50,20 +54,24 @@ export const migrate = (
     const all = migrations(privilegedRole)
     const { last, schema } = yield* lastApplied(session)
     if (last !== null && last >= all.length) return
-    yield* sizeLimit.lifted
-    yield* sizeLimit.seenBy(session)
-    if (last === null) yield* session.script(memory(schema))
+    /** The limit stays for everybody else as long as there is room: users are at work by now. */
+    const roomy = (text: string) =>
+      Effect.catchIf(session.script(text), isFull, () =>
+        Effect.scoped(Effect.andThen(Effect.andThen(sizeLimit.lifted, sizeLimit.seenBy(session)), session.script(text)))
+      )
+    if (last === null) yield* roomy(memory(schema))
     for (const migration of all.slice(last ?? 0)) {
       const { id } = migration
       yield* Effect.logInfo(`${migration.sql === null ? "Skipping" : "Running"} migration id=${id}`)
       const text =
         id === failAt ? `${migration.sql ?? "SELECT"}; SELECT 1 OPERATOR(pg_catalog./) 0` : transaction(migration)
-      yield* session.script(text).pipe(
+      yield* roomy(text).pipe(
         Effect.tapError(() => metrics.increment(dbMigrationFailed, { migration_id: String(id) })),
         Effect.tapError(({ message }) => Effect.logError(`Failed to run migration id=${id}: ${message}`)),
-        Effect.mapError(
-          ({ message, sqlstate }) => new MigrationFailed({ id, sqlstate, message: `migration id=${id}: ${message}` })
-        )
+        Effect.mapError((error) => {
+          const sqlstate = error._tag === "SqlFailed" ? error.sqlstate : null
+          return new MigrationFailed({ id, sqlstate, message: `migration id=${id}: ${error.message}` })
+        })
       )
       yield* Effect.logInfo(`Finished migration id=${id}`)
     }

@@ -33,6 +33,7 @@ import {
   negotiate,
   nextId
 } from "../../../domain/vmmonitor/Protocol.ts"
+import { ServiceTrouble } from "../../compute/Supervisor.ts"
 import { Metrics } from "../../observe/Metrics.ts"
 import type { CgroupWatcher } from "./cgroup.ts"
 import type { FileCache } from "./fileCache.ts"
@@ -82,6 +83,20 @@ const prepare = ({ cgroup, fileCache, memory, threshold }: Parts) =>
       yield* cgroup.present
       yield* Ref.set(threshold, thresholdOf(total))
     }
+  })
+
+/** No agent gets beyond what fails here: it shows in the status, until one has. */
+const setUp = (parts: Parts) =>
+  Effect.gen(function* () {
+    const trouble = yield* ServiceTrouble
+    const metrics = yield* Metrics
+    const count = (outcome: Outcome) => metrics.increment(vmMonitorRequests, { type: "Setup", outcome })
+    yield* prepare(parts).pipe(
+      Effect.tapError(({ message }) =>
+        Effect.andThen(count("failed"), trouble(`every autoscaling agent is dropped: ${message}`))
+      )
+    )
+    yield* Effect.andThen(count("ok"), trouble(null))
   })
 
 const upscale = ({ cgroup, fileCache, threshold }: Parts, granted: number) =>
@@ -211,8 +226,7 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
     })
 
     yield* Effect.logInfo(`autoscaling agent connected from ${socket.peer}`)
-    yield* greet(socket).pipe(
-      Effect.andThen(prepare(parts)),
+    yield* Effect.andThen(greet(socket), setUp(parts)).pipe(
       Effect.timeoutOrElse({
         duration: SETUP,
         orElse: () => Effect.fail(new Dropped({ message: `not ready within ${Duration.format(SETUP)}` }))

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import { WebSocket } from "ws"
 import type { ParsedSpec } from "../../../../src/domain/spec/ParsedSpec.ts"
 import { type ComputeOptions, Options } from "../../../../src/layers/compute/Options.ts"
+import { ServiceTrouble } from "../../../../src/layers/compute/Supervisor.ts"
 import { VmMonitor } from "../../../../src/layers/machine/vmmonitor/VmMonitor.ts"
 import { Metrics } from "../../../../src/layers/observe/Metrics.ts"
 import { Sql } from "../../../../src/layers/sql/Sql.ts"
@@ -204,6 +205,23 @@ describe("VmMonitor", () => {
       assert.isNull(yield* Effect.promise(() => first.next()))
       second.send({ type: "DownscaleRequest", content: { target: resources(512 * MIB) }, id: 2 })
       assert.strictEqual((yield* Effect.promise(() => second.next()))?.["Ok"], true)
+    })
+  )
+
+  it.live("tells the status what drops every agent", () =>
+    Effect.gen(function* () {
+      const { root } = yield* machine
+      const told: Array<string | null> = []
+      const connstr = "postgresql://cloud_admin@127.0.0.1:1/postgres"
+      const { port } = yield* Effect.provideService(
+        serving(root, 4096 * MIB, { filecacheConnstr: connstr }, false),
+        ServiceTrouble,
+        (trouble) => Effect.sync(() => void told.push(trouble))
+      )
+      const { next } = yield* greeted(port)
+      assert.isNull(yield* Effect.promise(() => next()))
+      assert.lengthOf(told, 1)
+      assert.match(told[0] ?? "", /every autoscaling agent is dropped: failed to connect to Postgres: /)
     })
   )
 
