@@ -21,7 +21,7 @@ import { comeLast } from "../layers/machine/process/OutOfMemory.ts"
 import { nameProcess } from "../layers/machine/process/ProcessName.ts"
 import { isProcessOne } from "../layers/machine/process/ProcessOne.ts"
 import { Uncaught } from "../layers/machine/process/Uncaught.ts"
-import { decodeVariables, Variables } from "../layers/machine/process/Variables.ts"
+import { Variables } from "../layers/machine/process/Variables.ts"
 import { divert } from "../layers/observe/log/divert.ts"
 import { Log } from "../layers/observe/log/Log.ts"
 import { Telemetry } from "../layers/observe/trace/Telemetry.ts"
@@ -169,7 +169,6 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
     Effect.provide(layerFailpoints(env)),
     Effect.provide(Telemetry.layer(env)),
     Effect.provide(logOf(given.options, env)),
-    Effect.provideService(Options, given.options),
-    Effect.provideService(Variables, decodeVariables(env))
+    Effect.provideService(Options, given.options)
   )
 }

@@ -23,7 +23,7 @@ import { Log } from "../../layers/observe/log/Log.ts"
 import { openInherited } from "../../layers/observe/log/StandardError.ts"
 import { job } from "../../programs/fastImport/job.ts"
 import { complain, misused } from "../output.ts"
-import { helpText, parseArguments, type Wanted } from "./arguments.ts"
+import { type Environment, helpText, parseArguments, type Wanted } from "./arguments.ts"
 
 const STDOUT = 1
 /** Milliseconds for what is left to be logged. */
@@ -61,16 +61,16 @@ const follow = (wanted: Wanted, print: (text: string) => Effect.Effect<void>) =>
   wanted._tag === "Help" ? Effect.as(print(helpText(nameOf(process.argv0), wanted.command)), 0) : run(wanted.settings)
 
 /** Succeeds with the exit code. */
-export const fastImport = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+export const fastImport = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> =>
   Effect.suspend(() => {
     const stdout = openInherited(STDOUT)
     const print = (text: string) => Effect.sync(() => void stdout.write(text))
     return Effect.gen(function* () {
       yield* Effect.logInfo("starting")
-      const wanted = parseArguments(argv, process.env, availableParallelism())
+      const wanted = parseArguments(argv, env, availableParallelism())
       return yield* Result.isFailure(wanted) ? misused(wanted.failure) : follow(wanted.success, print)
     }).pipe(
-      Effect.provide(Log.layer({ format: logLine, level: levelOf(process.env["RUST_LOG"]), write: stdout.write })),
+      Effect.provide(Log.layer({ format: logLine, level: levelOf(env["RUST_LOG"]), write: stdout.write })),
       Effect.ensuring(Effect.promise(() => stdout.drain(LAST_WORDS)))
     )
   })

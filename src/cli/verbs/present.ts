@@ -5,7 +5,7 @@
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
-import { complain, print } from "../output.ts"
+import { complain, hasColours, print } from "../output.ts"
 
 const quoted = (names: ReadonlyArray<string>): string => names.map((name) => `'${name}'`).join(" or ")
 
@@ -43,7 +43,7 @@ export const presenter: CliOutput.Presenter = {
   present: (event) => {
     switch (event._tag) {
       case "Help": {
-        const text = CliOutput.defaultFormatter({ colors: process.stdout.isTTY && !process.env["NO_COLOR"] })
+        const text = CliOutput.defaultFormatter({ colors: hasColours() })
         const below = isVerbHelp(event.commandPath) ? more[event.commandPath[1]] : undefined
         return Effect.gen(function* () {
           yield* print(text.formatHelpDoc(event.helpDoc))

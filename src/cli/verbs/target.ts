@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Target } from "../../http/client.ts"
+import { Variables } from "../../layers/machine/process/Variables.ts"
 import { limits, readText } from "../../layers/machine/RegularFile.ts"
 import { UsageError } from "../flags.ts"
 import { misfit, orNull, text } from "./options.ts"
@@ -83,10 +84,14 @@ const readToken = (file: string): Effect.Effect<string, UsageError> =>
 const bare = (token: string): string => token.trim().replace(/^(?:authorization:\s*)?bearer\s+/i, "")
 
 export const tokenOf = ({ token, tokenFile }: TokenOptions): Effect.Effect<Target["token"], UsageError> =>
-  Effect.map(
-    tokenFile === null ? Effect.succeed(token ?? process.env["COMPUTE_CTL_TOKEN"]) : readToken(tokenFile),
-    (given) => (given === undefined ? null : Redacted.make(bare(given)))
-  )
+  Effect.gen(function* () {
+    const { token: inherited } = yield* Variables
+    const given =
+      tokenFile === null
+        ? (token ?? (inherited === null ? null : Redacted.value(inherited)))
+        : yield* readToken(tokenFile)
+    return given === null ? null : Redacted.make(bare(given))
+  })
 
 export const targetOf = (given: TargetOptions): Effect.Effect<Target, UsageError> =>
   Effect.map(tokenOf(given), (token) => ({ url: given.url ?? EXTERNAL, token }))

@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { type BadPgBouncerSetting, mergeIni, notTaken } from "../../domain/conf/PgBouncerIni.ts"
 import { plainTo } from "../../domain/postgres/ConnectionString.ts"
@@ -18,6 +18,7 @@ import { MachineConfig, Options } from "../compute/Options.ts"
 import { type Failed, retrying } from "../compute/retrying.ts"
 import { Waits } from "../compute/Waits.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
+import { Variables } from "../machine/process/Variables.ts"
 import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import type { Row } from "../sql/wire/Session.ts"
@@ -49,14 +50,12 @@ export interface PgBouncerPlaces {
 const CONSOLE_LIMIT = 5_000
 
 /** In a virtual machine pgbouncer is of our own account, which its socket recognises; in a pod it is another container. */
-const places = (isVm: boolean): PgBouncerPlaces => {
+const places = (isVm: boolean, password: Redacted.Redacted<string> | null): PgBouncerPlaces => {
   const common = { pidFile: "/tmp/pgbouncer.pid", processName: "pgbouncer" }
   if (isVm) {
     const console = { host: "/tmp", port: 6432, user: "pgbouncer", password: null, limit: CONSOLE_LIMIT }
     return { ...common, ini: "/etc/pgbouncer.ini", console }
   }
-  const { PGBOUNCER_PASSWORD } = process.env
-  const password = PGBOUNCER_PASSWORD === undefined ? null : Redacted.make(PGBOUNCER_PASSWORD)
   return {
     ...common,
     ini: "/var/db/postgres/pgbouncer/pgbouncer.ini",
@@ -75,7 +74,11 @@ export class PgBouncer extends Context.Service<
 >()("compute/PgBouncer") {
   static readonly layer = Layer.effect(
     this,
-    Effect.suspend(() => Effect.flatMap(Options, ({ isVm }) => make(places(isVm))))
+    Effect.gen(function* () {
+      const { isVm } = yield* Options
+      const { pgbouncerPassword } = yield* Variables
+      return yield* make(places(isVm, pgbouncerPassword))
+    })
   )
   static readonly layerAt = (at: PgBouncerPlaces) => Layer.effect(this, make(at))
 }

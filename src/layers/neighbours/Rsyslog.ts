@@ -20,6 +20,7 @@ import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Places } from "../machine/Places.ts"
 import { isNamed, named, readPid, signalPid } from "../machine/pids.ts"
+import { Variables } from "../machine/process/Variables.ts"
 import { readText, replaceFile } from "../machine/replaceFile.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import { cleanAuditLogs, sizeOfLogs } from "./auditLogs.ts"
@@ -54,6 +55,7 @@ const CLEANING_PERIOD = "60 seconds"
 
 const make = Effect.gen(function* () {
   const { rsyslog: at } = yield* Places
+  const { auditEndpoint, auditTlsEndpoint } = yield* Variables
   const options = yield* Options
   const metrics = yield* Metrics
   const waits = yield* Waits
@@ -97,11 +99,7 @@ const make = Effect.gen(function* () {
   const audit = ({ spec, ...rest }: ParsedSpec) =>
     Effect.gen(function* () {
       if (!isCompliance(spec.audit_log_level)) return
-      const { AUDIT_LOGGING_ENDPOINT = "", AUDIT_LOGGING_TLS_ENDPOINT = "" } = process.env
-      const address = yield* Effect.mapError(
-        Effect.fromResult(auditAddress(AUDIT_LOGGING_ENDPOINT, AUDIT_LOGGING_TLS_ENDPOINT)),
-        failed
-      )
+      const address = yield* Effect.mapError(Effect.fromResult(auditAddress(auditEndpoint, auditTlsEndpoint)), failed)
       const text = auditConf({
         logDirectory,
         endpointId: spec.endpoint_id ?? "",

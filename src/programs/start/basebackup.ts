@@ -20,6 +20,7 @@ import type { Healing } from "../../domain/storage/PageserverFault.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { retrying } from "../../layers/compute/retrying.ts"
 import { type WaitExpired, Waits } from "../../layers/compute/Waits.ts"
+import { Variables } from "../../layers/machine/process/Variables.ts"
 import { Metrics } from "../../layers/observe/Metrics.ts"
 import {
   type BadBasebackup,
@@ -32,7 +33,6 @@ import {
   type RequestBasebackup
 } from "../../layers/storage/pageserver/Pageserver.ts"
 
-const RETRIES_VARIABLE = "NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"
 /** Without a byte, over all tries; a single one is ended by its connection when nothing comes any more. */
 const LIMIT = "20 minutes"
 
@@ -43,12 +43,6 @@ export class BasebackupFailed extends Data.TaggedError("BasebackupFailed")<{
 }> {}
 
 type Requirements = Pageserver | DataDirectory | ComputeState | Metrics | Waits
-
-/** The bound that a test has set; null for the usual one. */
-const givenRetries = Effect.sync(() => {
-  const given = process.env[RETRIES_VARIABLE]
-  return given !== undefined && /^\d{1,5}$/.test(given) ? Number(given) : null
-})
 
 type Failure = PageserverFailed | BadBasebackup | DataDirectoryFailed
 
@@ -101,7 +95,7 @@ const attempt = (request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
 
 const withRetries = (spec: ParsedSpec, request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
   Effect.gen(function* () {
-    const given = yield* givenRetries
+    const { basebackupRetries: given } = yield* Variables
     const whom = Result.match(basebackupEndpoint(spec.pageserver), {
       onFailure: () => "pageserver",
       onSuccess: (endpoint) => inWords([endpoint])

@@ -5,13 +5,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { decodeVariables, Variables } from "../../../src/layers/machine/process/Variables.ts"
 import { Rsyslog } from "../../../src/layers/neighbours/Rsyslog.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { basics, counter, options, spec } from "../../programs/fakes.ts"
 import { placed } from "../../rig/places.ts"
 import { daemon, directory, eventually, installed, isAlive, logged, script } from "../companionRig.ts"
 
-const at = (path: string, processName: string) =>
+const at = (path: string, processName: string, env: Record<string, string> = {}) =>
   Rsyslog.layer.pipe(
     Layer.provide(
       placed({
@@ -23,22 +24,12 @@ const at = (path: string, processName: string) =>
         }
       })
     ),
-    Layer.provide(options({ pgdata: path })),
+    Layer.provide(Layer.merge(options({ pgdata: path }), Layer.succeed(Variables, decodeVariables(env)))),
     Layer.provideMerge(basics)
   )
 
 const audited = (level = "Hipaa", more: Record<string, unknown> = {}) =>
   spec({ audit_log_level: level, project_id: 'odd "$x\\ name', ...more })
-
-/** The variables of the process for as long as the scope lasts. */
-const environment = (variables: Record<string, string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => Object.assign(process.env, variables)),
-    () =>
-      Effect.sync(() => {
-        for (const name of Object.keys(variables)) delete process.env[name]
-      })
-  )
 
 let serial = 0
 
@@ -78,12 +69,11 @@ describe("Rsyslog.audit", () => {
   it.live("writes both snippets, restarts once, and waits for the new process", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      yield* environment({ AUDIT_LOGGING_ENDPOINT: "audit.example:514" })
       const { name, starts } = yield* respawned(path, sleep, "600")
       const parsed = audited("Full", { logs_export_host: "logs.example:515" })
       yield* Effect.flatMap(Rsyslog, (rsyslog) =>
         Effect.andThen(rsyslog.audit(parsed), rsyslog.exportLogs(parsed))
-      ).pipe(Effect.provide(at(path, name)))
+      ).pipe(Effect.provide(at(path, name, { AUDIT_LOGGING_ENDPOINT: "audit.example:514" })))
       yield* eventually(() => starts() === 2)
       const text = readFileSync(join(path, "compute_audit_rsyslog.conf"), "utf8")
       for (const part of [`File="${path}/log/*.log"`, 'endpoint_id = "ep-1"', 'target="audit.example" port="514"']) {
@@ -107,9 +97,8 @@ describe("Rsyslog.audit", () => {
   it.live("fails in bounded time when rsyslogd does not come back", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      yield* environment({ AUDIT_LOGGING_TLS_ENDPOINT: "audit.example:6514" })
       const error = yield* Effect.flatMap(Rsyslog, (rsyslog) => rsyslog.audit(audited())).pipe(
-        Effect.provide(at(path, "nobody-at-all")),
+        Effect.provide(at(path, "nobody-at-all", { AUDIT_LOGGING_TLS_ENDPOINT: "audit.example:6514" })),
         Effect.flip,
         Effect.timeout("12 seconds")
       )
@@ -225,7 +214,7 @@ describe.skipIf(rsyslogd === undefined)("a real rsyslogd", () => {
         )
         const address = collector.address()
         const port = typeof address === "object" ? (address?.port ?? 0) : 0
-        yield* environment({ AUDIT_LOGGING_ENDPOINT: `127.0.0.1:${port}` })
+        const env = { AUDIT_LOGGING_ENDPOINT: `127.0.0.1:${port}` }
         mkdirSync(join(path, "log"))
         mkdirSync(join(path, "spool"))
         // The machine's working directory may not be writable here, so the snippet is read with another one.
@@ -233,7 +222,7 @@ describe.skipIf(rsyslogd === undefined)("a real rsyslogd", () => {
         writeFileSync(main, `include(file="${path}/test.conf" mode="optional")\n*.* /dev/null\n`)
         const { name } = yield* respawned(path, rsyslogd ?? "", `-n -i ${path}/rsyslogd.own -f ${main}`)
         const record = "2026-01-02 03:04:05.678 GMT,one\n  and two\n"
-        const service = yield* Effect.provide(Rsyslog, at(path, name))
+        const service = yield* Effect.provide(Rsyslog, at(path, name, env))
         writeFileSync(join(path, "compute_audit_rsyslog.conf"), "")
         yield* Effect.forkChild(
           eventually(() => {

@@ -9,6 +9,7 @@ import { fromBigInt } from "../../../src/domain/spec/Lsn.ts"
 import { nextPause, pauseAfter } from "../../../src/domain/storage/BasebackupTries.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
 import { Waits } from "../../../src/layers/compute/Waits.ts"
+import { decodeVariables, Variables } from "../../../src/layers/machine/process/Variables.ts"
 import { BadBasebackup, DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Pageserver, PageserverFailed } from "../../../src/layers/storage/pageserver/Pageserver.ts"
 import { basebackup } from "../../../src/programs/start/basebackup.ts"
@@ -163,23 +164,15 @@ describe("basebackup", () => {
   it.effect("tries as often as a test wants", () => {
     const { layer, count, log } = world([down])
     return Effect.gen(function* () {
-      const before = process.env["NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"]
-      yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          process.env["NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"] = "1"
-        }),
-        () =>
-          Effect.sync(() => {
-            if (before === undefined) delete process.env["NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"]
-            else process.env["NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES"] = before
-          })
-      )
       const fiber = yield* Effect.forkChild(Effect.flip(basebackup(spec(), LSN)))
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       assert.strictEqual(count(), 2)
       assert.deepStrictEqual(log, ["WARN Failed to get basebackup: db error: FATAL: disk (attempt 0/1)"])
-    }).pipe(Effect.scoped, Effect.provide(layer))
+    }).pipe(
+      Effect.provideService(Variables, decodeVariables({ NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: "1" })),
+      Effect.provide(layer)
+    )
   })
 
   it.effect("ends when all of it takes too long", () => {

@@ -88,7 +88,7 @@ export const fastImport = Command.make(
   {},
   does(async () => {
     const { fastImport } = await import("../../fastImport/fastImport.ts")
-    return () => fastImport(["--help"])
+    return () => fastImport(["--help"], {})
   })
 ).pipe(
   explained(

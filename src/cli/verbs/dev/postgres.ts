@@ -6,6 +6,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { findPostgres } from "../../../emulator/postgres/postgresBinaries.ts"
 import { workingDirectory } from "../../../layers/machine/child/workingDirectory.ts"
+import { Variables } from "../../../layers/machine/process/Variables.ts"
 import { UsageError } from "../../flags.ts"
 
 const isProgram = (file: string): boolean => {
@@ -19,8 +20,8 @@ const isProgram = (file: string): boolean => {
 
 /** The one that was named, else one of the system, else the packaged one; null where there is none. */
 export const choosePostgres = (given: string | null): Effect.Effect<string | null, UsageError> =>
-  Effect.suspend(() => {
-    const named = given ?? process.env["POSTGRES_PATH"] ?? null
+  Effect.flatMap(Variables, ({ postgresPath }) => {
+    const named = given ?? postgresPath
     if (named === null) {
       const near = [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
       return Effect.succeed(findPostgres(near)[0] ?? null)
