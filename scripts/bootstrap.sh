@@ -78,6 +78,14 @@ case $job in
     if [ $# -eq 0 ] && [ "$checked" = 0 ]; then echo $(((SECONDS + 59) / 60)) >"$took"; fi
     exit "$checked"
     ;;
+  docs)
+    build
+    "$node" scripts/reference.ts
+    if [ ! -e docs/node_modules/.package-lock.json ] || [ docs/package-lock.json -nt docs/node_modules/.package-lock.json ]; then
+      "${npm[@]}" ci --prefix docs --no-audit --no-fund --loglevel=error >&2
+    fi
+    "$node" docs/node_modules/vitepress/bin/vitepress.js build docs
+    ;;
   bench)
     build
     if [ "${1:-}" = flood ]; then shift; exec "$node" bench/flood.ts "$@"; fi
