@@ -85,7 +85,7 @@ describe("compute_ctl dev", () => {
           assert.strictEqual((yield* beside.ended).code, 1)
           assert.match(beside.log(), /branch main in \.compute is in use by process \d+; --branch NAME runs a copy/)
           // The line that the user is given, typed as it stands.
-          const [, line = ""] = yield* said(first, /^ {2}(.+ status --url .+)$/m)
+          const [, line = ""] = yield* said(first, /^ {2}(.+ status --url .+\\\n.+ --connstr .+)$/m)
           const status = Effect.sync(() => spawnSync("bash", ["-c", line], { encoding: "utf8", cwd }))
           // Our own work after the start hides what a user does beside it.
           const used = asks(app, "select 1").pipe(
@@ -97,7 +97,7 @@ describe("compute_ctl dev", () => {
             Effect.orDie
           )
           assert.strictEqual(code, 0)
-          assert.match(stdout, /running/)
+          assert.match(stdout, /running[\s\S]+version +\d+[\s\S]+mode +primary\n +endpoint +dev/)
           assert.match(first.log(), /internal API: http:\/\/127\.0\.0\.1:\d+/)
           assert.notInclude(first.log(), "request_id=dev-")
         })

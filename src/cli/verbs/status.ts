@@ -8,6 +8,7 @@ import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
 import { columns, complain, hasColours, isTerminal, print } from "../output.ts"
 import { colours, plain } from "../terminal/Paint.ts"
 import { extras, none } from "./status/extras.ts"
+import { askPostgres } from "./status/postgres.ts"
 import { statusText } from "./status/screen.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
@@ -26,34 +27,47 @@ export const exitCodeOf = (status: ComputeStatus): number =>
 export interface StatusOptions extends TargetOptions {
   readonly json: boolean
   readonly watch: boolean
+  /** Of the compute's Postgres. */
+  readonly connstr: string | null
+}
+
+interface Wanted {
+  readonly target: Target
+  readonly json: boolean
+  readonly connstr: string | null
 }
 
 /** One look: what is to be printed, and the exit code. */
-const look = (target: Target, json: boolean) =>
+const look = ({ connstr, json, target }: Wanted) =>
   Effect.gen(function* () {
     const client = yield* Effect.promise(() => import("../../http/client.ts"))
     const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
     const code = exitCodeOf(status.status)
-    if (json) return { code, status: status.status, text: JSON.stringify(status, null, 2) }
+    const facts = connstr === null ? null : yield* askPostgres(connstr)
+    if (json) {
+      const text = JSON.stringify(facts === null ? status : { ...status, postgres: facts }, null, 2)
+      return { code, status: status.status, text }
+    }
     const more = status.status === "terminated" ? none : yield* extras(target)
     const screen = { paint: hasColours() ? colours : plain, room: columns() }
-    const text = statusText({ status, extras: more, now: yield* wallMillis }, screen)
+    const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
     return { code, status: status.status, text }
   })
 
-const once = (target: Target, json: boolean) =>
-  look(target, json).pipe(
+const once = (wanted: Wanted) =>
+  look(wanted).pipe(
     Effect.tap(({ text }) => print(text)),
     Effect.map(({ code }) => code),
-    Effect.catch((error) => Effect.as(complain(`Error: ${explained(error, target)}`), FAILED))
+    Effect.catch((error) => Effect.as(complain(`Error: ${explained(error, wanted.target)}`), FAILED))
   )
 
 /** Until the compute has terminated; one that does not answer is asked again. */
-const forever = (target: Target, json: boolean) =>
+const forever = (wanted: Wanted) =>
   Effect.gen(function* () {
+    const { json } = wanted
     while (true) {
-      const seen = yield* Effect.catch(look(target, json), (error) =>
-        Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, target)}` })
+      const seen = yield* Effect.catch(look(wanted), (error) =>
+        Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
       )
       if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
       if (seen.status === "terminated") return seen.code
@@ -63,4 +77,7 @@ const forever = (target: Target, json: boolean) =>
   })
 
 export const status = (given: StatusOptions) =>
-  Effect.flatMap(targetOf(given), (target) => (given.watch ? forever : once)(target, given.json))
+  Effect.flatMap(targetOf(given), (target) => {
+    const { connstr, json, watch } = given
+    return (watch ? forever : once)({ target, json, connstr })
+  })

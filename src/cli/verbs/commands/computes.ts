@@ -13,7 +13,12 @@ const ASKED = "2 wrong arguments, 1 it could not be asked"
 
 export const status = Command.make(
   "status",
-  { ...targetFlags, json: asJson, watch },
+  {
+    ...targetFlags,
+    connstr: text("connstr", "URL", "Connection URI of its Postgres, for version, LSN, slots and more", { short: "C" }),
+    json: asJson,
+    watch
+  },
   does(async () => (await import("../status.ts")).status)
 ).pipe(
   Command.validate(fitToken),
@@ -21,6 +26,7 @@ export const status = Command.make(
     "status",
     "Exit code: 0 running, 3 anything else that is no failure, 1 failed or not to be asked, 2 wrong arguments.",
     ["--token-file token", "the compute of this machine"],
+    ["-C postgresql://cloud_admin@localhost/postgres", "version, mode, LSN, lag, slots and certificate as well"],
     ["--url 10.0.0.7:3080 --watch", "another's, until it has terminated; the token from COMPUTE_CTL_TOKEN"],
     ["--json | jq -r .status", "for a script"]
   )

@@ -46,7 +46,8 @@ const explanation = (compute: DevCompute): string => {
           `  psql ${connstr(compute)}  (administrator: such sessions do not count as use)`
         ]),
     "",
-    `  ${ourselves()} status --url ${url} --token-file ${compute.tokenFile}`,
+    `  ${ourselves()} status --url ${url} --token-file ${compute.tokenFile} \\`,
+    `    --connstr ${connstr(compute)}`,
     `  curl ${authorized} ${url}/status`,
     `  curl ${url}/metrics`,
     "",

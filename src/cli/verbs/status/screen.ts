@@ -8,10 +8,13 @@ import { byState, type Paint, plain } from "../../terminal/Paint.ts"
 import { row, type Section, sections } from "../../terminal/sections.ts"
 import { harmless, table } from "../../terminal/table.ts"
 import type { Extras } from "./extras.ts"
+import { type Asked, factLines, replication } from "./postgres.ts"
 
 export interface Shown {
   readonly status: Status | StatusDetail
   readonly extras: Extras
+  /** Of Postgres itself, where it was asked. */
+  readonly facts?: Asked | null
   /** Epoch milliseconds, of this machine. */
   readonly now: number
 }
@@ -50,26 +53,26 @@ const compute = (shown: Shown, paint: Paint): Section => {
   }
 }
 
-const postgres = ({ extras: { downtime, standby }, status }: Shown, paint: Paint): Section => ({
+const lag = ({ behind_bytes, behind_seconds }: NonNullable<Extras["standby"]>): string => {
+  const size = behind_bytes === null ? "unknown" : bytes(behind_bytes)
+  const time = behind_seconds === null ? "unknown" : `${duration(behind_seconds * 1000)} ago`
+  return `${size}, last replayed transaction ${time}`
+}
+
+const postgres = ({ extras: { downtime, standby }, facts, status }: Shown, paint: Paint): Section => ({
   title: "Postgres",
-  lines: isDetail(status)
-    ? [
-        ...row("server", status.postgres_runs ? paint.good("runs") : paint.warn("does not run")),
-        ...(downtime === null ? [] : row("downtime", paint.bad(`no answer for ${duration(downtime)}`))),
-        ...(standby === null
-          ? []
-          : [
-              ...row("received", standby.received_lsn ?? "unknown"),
-              ...row("replayed", standby.replayed_lsn ?? "unknown"),
-              ...row(
-                "lag",
-                `${standby.behind_bytes === null ? "unknown" : bytes(standby.behind_bytes)}, last replayed transaction ${
-                  standby.behind_seconds === null ? "unknown" : `${duration(standby.behind_seconds * 1000)} ago`
-                }`
-              )
-            ])
-      ]
-    : []
+  lines: [
+    ...(isDetail(status) ? row("server", status.postgres_runs ? paint.good("runs") : paint.warn("does not run")) : []),
+    ...(downtime === null ? [] : row("downtime", paint.bad(`no answer for ${duration(downtime)}`))),
+    ...(standby === null
+      ? []
+      : [
+          ...row("received", standby.received_lsn ?? "unknown"),
+          ...row("replayed", standby.replayed_lsn ?? "unknown"),
+          ...row("lag", lag(standby))
+        ]),
+    ...factLines(facts ?? null, paint)
+  ]
 })
 
 const waits = ({ now, waits }: StatusDetail, paint: Paint, room: number | null): Section => ({
@@ -153,6 +156,7 @@ export const statusText = (shown: Shown, { paint = plain, room = null }: Screen 
     [
       compute(shown, paint),
       postgres(shown, paint),
+      ...(shown.facts?.found == null ? [] : replication(shown.facts.found, paint, inner)),
       ...(isDetail(status)
         ? [waits, services, settings, databases, keys].map((section) => section(status, paint, inner))
         : []),
