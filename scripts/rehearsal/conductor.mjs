@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { start } from "../../src/emulator/Emulator.ts"
 import * as Tokens from "../../src/emulator/peers/Tokens.ts"
+import * as Server from "./server.mjs"
 
 /** Milliseconds for one step of the program; a net, and no promise of how soon. */
 const LIMIT = 60_000
@@ -50,11 +51,11 @@ const specOf = ({ addresses }, port) => ({
 })
 
 /** One compute with folders, keys and ports of its own. */
-const makeAct = async (emulator, { empty, env }) => {
+const makeAct = async (emulator, postgres, { empty, env }) => {
   const keys = Tokens.generate()
   const dir = fs.mkdtempSync(path.join(emulator.addresses.dir, "compute-"))
   fs.chmodSync(dir, 0o711)
-  const [postgres, external, internal] = [await freePort(), await freePort(), await freePort()]
+  const [external, internal] = [await freePort(), await freePort()]
   const compute_ctl_config = { jwks: { keys: [keys.jwk] }, tls: null }
   const spec = specOf(emulator, postgres)
   const config = path.join(dir, "config.json")
@@ -109,6 +110,7 @@ const QUESTIONS = ["/livez", "/startupz", "/status", "/status/detail", "/metrics
 export const rehearse = async (node, args, cwd) => {
   const scope = Effect.runSync(Scope.make())
   const emulator = await Effect.runPromise(Scope.provide(start({ account: null, pgbin: null }), scope))
+  const server = await Server.listen()
   let log = ""
   const waiting = new Set()
   let child
@@ -126,8 +128,8 @@ export const rehearse = async (node, args, cwd) => {
       look()
     })
   try {
-    const pooled = await makeAct(emulator, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
-    const started = await makeAct(emulator, { empty: false, env: {} })
+    const pooled = await makeAct(emulator, server.port, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
+    const started = await makeAct(emulator, server.port, { empty: false, env: {} })
     child = spawn(node, args, {
       cwd,
       stdio: ["ignore", "ignore", "pipe"],
@@ -163,6 +165,7 @@ export const rehearse = async (node, args, cwd) => {
     child?.kill("SIGKILL")
     throw new Error(`no heap snapshot: ${error.message}\nThe program wrote meanwhile:\n${log}`, { cause: error })
   } finally {
+    server.close()
     await Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }
