@@ -16,8 +16,8 @@ export interface Refusal {
   readonly reason: string
 }
 
-const SAID = /(?:^|\s)(?:LOG|WARNING|ERROR|FATAL): {1,3}(.*)$/
-const HINT = /(?:^|\s)(?:HINT|DETAIL): {1,3}(.*)$/
+const SAID = /(?:^|\s)(?:LOG|WARNING|ERROR|FATAL): {1,3}(.*)/
+const HINT = /(?:^|\s)(?:HINT|DETAIL): {1,3}(.*)/
 const PLACE = / in file "[^"]*" line (\d+)/
 const NAME = /\bparameter(?: name)? "([^"]+)"/
 /** Only says that there was something, or that a file is not there which need not be. */

@@ -32,7 +32,7 @@ export const takenBy = (name: string): TakenBy => {
 }
 
 /** A name, white space or `=`, and a value; what follows a `#` outside of quotes is a comment. */
-const LINE = /^\s*([A-Za-z_][\w.$]*)\s*(?:=|\s)\s*('(?:[^']|'')*'|[^\s#']+)/
+const LINE = /^\s*([A-Za-z_][\w.$]*)(?:\s*=\s*|\s+)('(?:[^']|'')*'|[^\s#']+)/
 
 /** What a `postgresql.conf` sets: the last line of a name counts. Names as Postgres compares them, values without quotes. */
 export const settingsOf = (conf: string): ReadonlyMap<string, string> => {

@@ -17,7 +17,8 @@ export const excerpt = (text: string, most = QUOTED): string => (text.length <= 
 
 /** Characters of what a server quotes before it is cut, of a word, and of a whole message. */
 const LONG_QUOTE = /"([^"]{101,})"/g
-const LONG_WORD = /[^\s"]{201,}/g
+const WORD = /[^\s"]+/g
+const LONGEST_WORD = 200
 const LONGEST_MESSAGE = 1000
 
 /** A server's message, which may quote what it was sent: long quotes and words are cut, then the whole. */
@@ -26,7 +27,7 @@ export const shortened = (message: string): string =>
     message
       .slice(0, 8 * LONGEST_MESSAGE)
       .replace(LONG_QUOTE, (_, quoted: string) => `"${excerpt(quoted)}"`)
-      .replace(LONG_WORD, (word) => excerpt(word)),
+      .replace(WORD, (word) => (word.length > LONGEST_WORD ? excerpt(word) : word)),
     LONGEST_MESSAGE
   )
 

@@ -38,6 +38,13 @@ export const named = (name: string, proc = "/proc"): Effect.Effect<ReadonlyArray
     return yield* Effect.filter(pids, (pid) => isNamed(pid, name, proc), { concurrency: 16 })
   })
 
+/** Without the NULs that fill up what a shorter title has left. */
+const untilNul = (text: string): string => {
+  let end = text.length
+  while (end > 0 && text.charCodeAt(end - 1) === 0) end -= 1
+  return text.slice(0, end)
+}
+
 export interface Titled {
   readonly pid: number
   readonly title: string
@@ -51,7 +58,7 @@ export const titled = (isWanted: (title: string) => boolean, proc = "/proc"): Ef
       entries.filter((entry) => /^\d+$/.test(entry)),
       (entry) =>
         Effect.map(text(join(proc, entry, "cmdline")), (content): ReadonlyArray<Titled> => {
-          const title = (content ?? "").replace(/\0+$/, "")
+          const title = untilNul(content ?? "")
           return isWanted(title) ? [{ pid: Number(entry), title }] : []
         }),
       { concurrency: 16 }
