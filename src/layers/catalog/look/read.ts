@@ -78,7 +78,32 @@ const healthCheckPlain = `(SELECT COALESCE(pg_catalog.bool_and(o.rolsuper AND c.
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_authid o ON o.oid OPERATOR(pg_catalog.=) c.relowner
     WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('public.health_check'))`
 
-const SNAPSHOT = `SELECT pg_catalog.json_build_object(
+const subscribersNow = list(
+  "f.datname",
+  "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.subdbid) f"
+)
+
+const postgresSettingsNow = list(
+  "c",
+  "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, pg_catalog.unnest(s.setconfig) c WHERE d.datname OPERATOR(pg_catalog.=) 'postgres' AND s.setrole OPERATOR(pg_catalog.=) '0'::pg_catalog.oid"
+)
+
+const roleTimeoutsNow = list(
+  "pg_catalog.json_build_object('role', r.rolname, 'timeout', pg_catalog.substr(c, 19))",
+  "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.setrole, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase OPERATOR(pg_catalog.=) '0'::pg_catalog.oid AND pg_catalog.starts_with(c, 'statement_timeout=')"
+)
+
+const NOTHING = "'[]'::pg_catalog.json"
+
+/**
+ * On a server that has just started, each catalog is planned for and read from storage: what no step of this spec will look
+ * at is not asked for.
+ */
+const snapshotFor = ({ spec }: ParsedSpec, { lakebase }: PlanSettings): string => {
+  const drops = spec.delta_operations?.some(({ action }) => action === "delete_db") === true
+  const subscribers = drops || spec.drop_subscriptions_before_start
+  const audited = spec.audit_log_level !== "Disabled"
+  return `SELECT pg_catalog.json_build_object(
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
   'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text,
   'system', pg_catalog.current_database(),
@@ -87,17 +112,18 @@ const SNAPSHOT = `SELECT pg_catalog.json_build_object(
   'subscriptionsDroppedFor', NULL,
   'roles', ${rolesNow},
   'databases', ${databasesNow},
-  'subscribers', ${list("f.datname", "(SELECT DISTINCT d.datname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.subdbid) f")},
+  'subscribers', ${subscribers ? subscribersNow : NOTHING},
   'extensions', ${extensionsNow},
   'neonControl', (SELECT content FROM (${controlFileRows("'neon'")}) one),
   'schemaNeon', pg_catalog.to_regnamespace('neon') IS NOT NULL,
   'healthCheck', pg_catalog.to_regclass('public.health_check') IS NOT NULL,
   'healthCheckPlain', ${healthCheckPlain},
   'marks', ${marksNow},
-  'postgresSettings', ${list("c", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, pg_catalog.unnest(s.setconfig) c WHERE d.datname OPERATOR(pg_catalog.=) 'postgres' AND s.setrole OPERATOR(pg_catalog.=) '0'::pg_catalog.oid")},
+  'postgresSettings', ${audited ? postgresSettingsNow : NOTHING},
   'readerTimeout', pg_catalog.current_setting('databricks.reader_statement_timeout', true),
-  'roleTimeouts', ${list("pg_catalog.json_build_object('role', r.rolname, 'timeout', pg_catalog.substr(c, 19))", "pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_authid r ON r.oid OPERATOR(pg_catalog.=) s.setrole, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase OPERATOR(pg_catalog.=) '0'::pg_catalog.oid AND pg_catalog.starts_with(c, 'statement_timeout=')")}
+  'roleTimeouts', ${lakebase ? roleTimeoutsNow : NOTHING}
 )::pg_catalog.text AS answer`
+}
 
 /** Asked only where something depends on it: it goes through many catalogs. */
 const FAULTS = `SELECT pg_catalog.json_build_object(
@@ -197,7 +223,7 @@ export const readSnapshot = (
   settings: PlanSettings
 ): Effect.Effect<Snapshot, SqlFailed> =>
   Effect.gen(function* () {
-    const rows = yield* session.query<{ answer: string }>(SNAPSHOT, [namedRoles(settings)])
+    const rows = yield* session.query<{ answer: string }>(snapshotFor(spec, settings), [namedRoles(settings)])
     const snapshot = yield* answered("the catalog", rows, snapshotSteps)
     if (!relies(snapshot, spec, settings)) return snapshot
     const found = yield* session.query<{ answer: string }>(FAULTS)
