@@ -3,12 +3,15 @@
  * The `--sync-safekeepers` stand-in comes here too.
  */
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { TenantId, TimelineId } from "../domain/spec/Ids.ts"
 import * as Lsn from "../domain/spec/Lsn.ts"
 import { Faults, Peer } from "./Fault.ts"
-import { json, type Request, type Response, serveHttp, text } from "./peers/HttpServer.ts"
+import { bodyOf, bytes, json, type Request, type Response, serveHttp, text } from "./peers/HttpServer.ts"
 import { sync } from "./postgres/sync.ts"
 import type { Timeline, World } from "./World.ts"
 
@@ -54,12 +57,16 @@ const specAnswer = Schema.Struct({
   body: Schema.Unknown
 })
 
-const read = <A, I>(schema: Schema.Codec<A, I>, request: Request): Result.Result<A, Response> =>
-  Result.mapError(Schema.decodeResult(Schema.fromJsonString(schema))(request.body.toString()), (fault) =>
-    text(400, `${fault.message}\n`)
-  )
-
-const merged = (result: Result.Result<Response, Response>): Response => Result.merge(result)
+/** The answer to a request whose body is of `schema`. */
+const given =
+  <A, I>(schema: Schema.Codec<A, I>, use: (body: A, request: Request) => Response) =>
+  (request: Request): Effect.Effect<Response> =>
+    Effect.map(bodyOf(request), (body) =>
+      Result.match(Schema.decodeResult(Schema.fromJsonString(schema))(body.toString()), {
+        onFailure: (fault) => text(400, `${fault.message}\n`),
+        onSuccess: (value) => use(value, request)
+      })
+    )
 
 const show = (timeline: Timeline) => ({
   tenant_id: timeline.tenant,
@@ -107,86 +114,101 @@ const addTimeline = (world: World, wanted: typeof named.Type): Response => {
   return json(201, show(world.addTimeline(wanted.tenant_id, wanted.timeline_id, from.commit, from.archive)))
 }
 
-const syncAnswer = (world: World, request: Request): Effect.Effect<Response> => {
-  const header = (name: string) => {
-    const value = request.headers[name]
-    return typeof value === "string" ? value : ""
-  }
-  return sync(world, {
-    safekeepers: header("x-safekeepers"),
-    tenant: header("x-tenant"),
-    timeline: header("x-timeline"),
-    token: header("x-token")
+const syncAnswer = (world: World, { headers }: Request): Effect.Effect<Response> =>
+  sync(world, {
+    safekeepers: headers["x-safekeepers"] ?? "",
+    tenant: headers["x-tenant"] ?? "",
+    timeline: headers["x-timeline"] ?? "",
+    token: headers["x-token"] ?? ""
   }).pipe(
-    Effect.map((result) => ({
-      status: 200,
-      headers: { "x-exit": result.exit === null ? "fatal" : String(result.exit) },
-      body: result.output
-    }))
+    Effect.map(({ exit, output }) =>
+      HttpServerResponse.setHeader(bytes(Buffer.from(output)), "x-exit", exit === null ? "fatal" : String(exit))
+    )
+  )
+
+const asked = (world: World, request: Request): Response => {
+  const peer = new URL(request.url, "http://emulator").searchParams.get("peer")
+  const wanted = Schema.is(Peer)(peer) ? peer : undefined
+  return json(
+    200,
+    world.asked.filter((one) => wanted === undefined || one.peer === wanted)
   )
 }
 
-const route = (world: World, addresses: () => object, request: Request): Effect.Effect<Response> => {
-  const is = (method: string, path: string) => request.method === method && request.path === path
-  const reply = (response: Response) => Effect.succeed(response)
-  if (is("GET", "/")) return reply(text(200, help))
-  if (is("GET", "/addresses")) return reply(json(200, addresses()))
-  if (is("GET", "/asked")) {
-    const peer = Schema.is(Peer)(request.query.get("peer")) ? request.query.get("peer") : undefined
-    return reply(
-      json(
-        200,
-        world.asked.filter((asked) => peer === undefined || asked.peer === peer)
+const faults = (world: World) =>
+  given(Faults, (one, { method }) => {
+    const added = "peer" in one ? [one] : one
+    world.faults = method === "PUT" ? added : [...world.faults, ...added]
+    return json(200, world.faults)
+  })
+
+const now = (answer: () => Response) => Effect.sync(answer)
+
+const routes = (world: World, addresses: () => object) =>
+  Layer.mergeAll(
+    HttpRouter.add("*", "*", text(404, `no such route; this is what there is:\n\n${help}`)),
+    HttpRouter.add("GET", "/", text(200, help)),
+    HttpRouter.add(
+      "GET",
+      "/addresses",
+      now(() => json(200, addresses()))
+    ),
+    HttpRouter.add("GET", "/asked", (request) => now(() => asked(world, request))),
+    HttpRouter.add(
+      "DELETE",
+      "/asked",
+      now(() => {
+        world.asked.length = 0
+        return text(200, "")
+      })
+    ),
+    HttpRouter.add(
+      "GET",
+      "/faults",
+      now(() => json(200, world.faults))
+    ),
+    HttpRouter.add("POST", "/faults", faults(world)),
+    HttpRouter.add("PUT", "/faults", faults(world)),
+    HttpRouter.add(
+      "DELETE",
+      "/faults",
+      now(() => {
+        world.faults = []
+        return text(200, "")
+      })
+    ),
+    HttpRouter.add(
+      "GET",
+      "/timelines",
+      now(() => json(200, Array.from(world.timelines.values(), show)))
+    ),
+    HttpRouter.add(
+      "POST",
+      "/timelines",
+      given(named, (one) => addTimeline(world, one))
+    ),
+    HttpRouter.add(
+      "DELETE",
+      "/timelines",
+      given(named, (one) =>
+        world.timelines.delete(`${one.tenant_id}/${one.timeline_id}`) ? text(200, "") : text(404, "no such timeline\n")
       )
-    )
-  }
-  if (is("DELETE", "/asked")) {
-    world.asked.length = 0
-    return reply(text(200, ""))
-  }
-  if (is("GET", "/faults")) return reply(json(200, world.faults))
-  if (is("DELETE", "/faults")) {
-    world.faults = []
-    return reply(text(200, ""))
-  }
-  if (is("POST", "/faults") || is("PUT", "/faults")) {
-    return reply(
-      merged(
-        Result.map(read(Faults, request), (faults) => {
-          const added = "peer" in faults ? [faults] : faults
-          world.faults = request.method === "PUT" ? added : [...world.faults, ...added]
-          return json(200, world.faults)
-        })
-      )
-    )
-  }
-  if (is("GET", "/timelines")) return reply(json(200, Array.from(world.timelines.values(), show)))
-  if (is("POST", "/timelines")) return reply(merged(Result.map(read(named, request), (one) => addTimeline(world, one))))
-  if (is("DELETE", "/timelines")) {
-    return reply(
-      merged(
-        Result.map(read(named, request), (one) =>
-          world.timelines.delete(`${one.tenant_id}/${one.timeline_id}`)
-            ? text(200, "")
-            : text(404, "no such timeline\n")
-        )
-      )
-    )
-  }
-  if (is("POST", "/lsn")) return reply(merged(Result.map(read(position, request), (wanted) => move(world, wanted))))
-  if (is("POST", "/spec")) {
-    return reply(
-      merged(
-        Result.map(read(specAnswer, request), ({ compute_id, status, body }) => {
-          world.specs.set(compute_id, { status, body: typeof body === "string" ? body : JSON.stringify(body) })
-          return text(200, "")
-        })
-      )
-    )
-  }
-  if (is("POST", "/sync")) return syncAnswer(world, request)
-  return reply(text(404, `no such route; this is what there is:\n\n${help}`))
-}
+    ),
+    HttpRouter.add(
+      "POST",
+      "/lsn",
+      given(position, (wanted) => move(world, wanted))
+    ),
+    HttpRouter.add(
+      "POST",
+      "/spec",
+      given(specAnswer, ({ compute_id, status, body }) => {
+        world.specs.set(compute_id, { status, body: typeof body === "string" ? body : JSON.stringify(body) })
+        return text(200, "")
+      })
+    ),
+    HttpRouter.add("POST", "/sync", (request) => syncAnswer(world, request))
+  )
 
 export const controlPort = (world: World, addresses: () => object, host: string, port: number) =>
-  serveHttp(host, port, (request) => route(world, addresses, request))
+  serveHttp(host, port, routes(world, addresses))

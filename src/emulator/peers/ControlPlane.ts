@@ -4,23 +4,24 @@
  * Source: `compute_tools/src/spec.rs`.
  */
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import type { World } from "../World.ts"
-import { type Response, serveHttp, text } from "./HttpServer.ts"
+import { serveHttp, text } from "./HttpServer.ts"
 
-const route = /^\/compute\/api\/v2\/computes\/(.+)\/spec$/
+const routes = (world: World) =>
+  Layer.mergeAll(
+    HttpRouter.add("*", "*", text(404, "no such route")),
+    HttpRouter.add("*", "/compute/api/v2/computes/:id/spec", ({ method }) =>
+      Effect.map(HttpRouter.params, ({ id = "" }) => {
+        if (method !== "GET") return text(405, "")
+        const answer = world.specs.get(id) ?? world.specs.get("*")
+        if (answer === undefined) return text(404, `compute ${id} is unknown`)
+        return HttpServerResponse.text(answer.body, { status: answer.status, contentType: "application/json" })
+      })
+    )
+  )
 
 export const controlPlane = (world: World, host: string, port: number) =>
-  serveHttp(
-    host,
-    port,
-    (request): Effect.Effect<Response> => {
-      const id = route.exec(request.path)?.[1]
-      if (id === undefined) return Effect.succeed(text(404, "no such route"))
-      if (request.method !== "GET") return Effect.succeed(text(405, ""))
-      const answer = world.specs.get(decodeURIComponent(id)) ?? world.specs.get("*")
-      return Effect.succeed(
-        answer === undefined ? text(404, `compute ${id} is unknown`) : { ...answer, type: "application/json" }
-      )
-    },
-    { world, peer: "control" }
-  )
+  serveHttp(host, port, routes(world), { world, peer: "control" })

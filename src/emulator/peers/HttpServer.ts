@@ -1,9 +1,14 @@
 /**
- * A plain HTTP/1.1 server on `node:http`, with the faults every emulated HTTP peer understands.
+ * The HTTP servers of the emulator: routes of the library's router, with the faults every emulated peer understands.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Fault from "../Fault.ts"
 import { sendRaw } from "../raw.ts"
@@ -11,128 +16,133 @@ import type { World } from "../World.ts"
 import * as Delivery from "../wire/Delivery.ts"
 import { type ListenFailed, listen } from "./TcpServer.ts"
 
-export interface Request {
-  readonly method: string
-  /** Without the query. */
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly headers: IncomingMessage["headers"]
-  readonly body: Buffer
-}
+export type Request = HttpServerRequest.HttpServerRequest
+export type Response = HttpServerResponse.HttpServerResponse
 
-export interface Response {
-  readonly status: number
-  readonly type?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body: Buffer | string
-}
+export const text = (status: number, body: string): Response =>
+  HttpServerResponse.text(body, { status, contentType: "text/plain; charset=utf-8" })
 
-export const text = (status: number, body: string): Response => ({ status, type: "text/plain; charset=utf-8", body })
+export const json = (status: number, value: object): Response => HttpServerResponse.jsonUnsafe(value, { status })
 
-export const json = (status: number, value: object): Response => ({
-  status,
-  type: "application/json",
-  body: JSON.stringify(value)
-})
+export const bytes = (body: Uint8Array): Response =>
+  HttpServerResponse.uint8Array(body, { contentType: "application/octet-stream" })
 
-const readBody = (incoming: IncomingMessage): Effect.Effect<Buffer> =>
-  Effect.callback((resume) => {
-    const parts: Array<Buffer> = []
-    incoming.on("data", (part: Buffer) => parts.push(part))
-    incoming.on("end", () => resume(Effect.succeed(Buffer.concat(parts))))
-    incoming.on("close", () => resume(Effect.interrupt))
-  })
+/** Without the query. */
+export const pathOf = ({ url }: Request): string => new URL(url, "http://emulator").pathname
 
-const head = (outgoing: ServerResponse, response: Response, length: number): void => {
-  outgoing.writeHead(response.status, {
-    ...(response.type === undefined ? {} : { "content-type": response.type }),
-    ...response.headers,
-    "content-length": length
-  })
-}
+/** What the client has hung up on is of no use to anybody. */
+export const bodyOf = (request: Request): Effect.Effect<Buffer> =>
+  request.arrayBuffer.pipe(
+    Effect.map((body) => Buffer.from(body)),
+    Effect.catch(() => Effect.interrupt)
+  )
 
 const silence = (incoming: IncomingMessage): Effect.Effect<never> =>
   Effect.callback((resume) => {
     incoming.socket.once("close", () => resume(Effect.interrupt))
   })
 
-const answer = (
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
+/** Paths as they are sent. */
+const exact = { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, caseSensitive: true, maxParamLength: 10_000 }
+
+interface Exchange {
+  readonly request: Request
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+/** The answer as the faults have it; what the library sends after it goes nowhere. */
+const deliver = (
+  { incoming, outgoing }: Exchange,
   response: Response,
   actions: ReadonlyArray<Fault.Action>
-): Effect.Effect<void> =>
+): Effect.Effect<Response> =>
   Effect.gen(function* () {
-    const bytes = Buffer.from(response.body)
-    const delivery = Delivery.plan(bytes, actions)
-    yield* Effect.sync(() => head(outgoing, response, bytes.length))
+    const whole = Buffer.from(response.body._tag === "Uint8Array" ? response.body.body : [])
+    const delivery = Delivery.plan(whole, actions)
+    if (Delivery.isPlain(delivery, whole)) return response
+    outgoing.writeHead(response.status, { ...response.headers, "content-length": whole.length })
     yield* Delivery.send(delivery, (slice) =>
       Effect.callback<void>((resume) => {
         outgoing.write(slice, () => resume(Effect.void))
       })
     )
-    if (delivery.ending._tag === "Complete") yield* Effect.sync(() => outgoing.end())
+    if (delivery.ending._tag === "Complete") outgoing.end()
     else if (delivery.ending._tag === "Silence") yield* silence(incoming)
-    else yield* Effect.sync(() => incoming.socket.resetAndDestroy())
+    else incoming.socket.resetAndDestroy()
+    return response
   })
 
-/**
- * Serves until the scope closes. With `faults` the peer's faults act: `error`'s code is the HTTP status.
- */
+interface Faulty {
+  readonly world: World
+  readonly peer: Fault.Peer
+}
+
+/** `error`'s code is the HTTP status. */
+const struck = <E>(
+  { peer, world }: Faulty,
+  { incoming, outgoing, request }: Exchange,
+  handler: Effect.Effect<Response, E>
+) =>
+  Effect.gen(function* () {
+    yield* bodyOf(request)
+    const line = `${request.method} ${request.url}`
+    const { authorization } = request.headers
+    world.note({
+      peer,
+      member: 0,
+      what: "request",
+      text: line,
+      detail: authorization === undefined ? {} : { authorization }
+    })
+    const actions = world.actions(peer, 0, line)
+    const delay = Fault.find(actions, "delay")
+    if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const raw = Fault.find(actions, "raw")
+    if (raw !== undefined) {
+      yield* sendRaw(incoming.socket, raw)
+      incoming.socket.destroySoon()
+      return yield* silence(incoming)
+    }
+    const mute = Fault.find(actions, "silence")
+    if (mute !== undefined && mute.after === undefined) return yield* silence(incoming)
+    const error = Fault.find(actions, "error")
+    if (error !== undefined && error.after === undefined) return text(Number(error.code), error.message)
+    if (Fault.find(actions, "missing") !== undefined) return text(404, "not found")
+    if (Fault.find(actions, "denied") !== undefined) return text(401, "unauthorized")
+    return yield* deliver({ incoming, outgoing, request }, yield* handler, actions)
+  })
+
+const withFaults = (faulty: Faulty) =>
+  HttpRouter.middleware(
+    (handler) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const exchange = {
+          request,
+          incoming: NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage,
+          outgoing: NodeHttpServerRequest.toServerResponse(request) as ServerResponse
+        }
+        return struck(faulty, exchange, handler)
+      }),
+    { global: true }
+  )
+
+/** Serves until the scope closes. With `faulty` the peer's faults act. */
 export const serveHttp = (
   host: string,
   port: number,
-  handle: (request: Request, actions: ReadonlyArray<Fault.Action>) => Effect.Effect<Response>,
-  faults?: { readonly world: World; readonly peer: Fault.Peer }
+  routes: Layer.Layer<never, never, HttpRouter.HttpRouter>,
+  faulty?: Faulty
 ): Effect.Effect<{ readonly port: number }, ListenFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const run = yield* FiberSet.makeRuntime<never, void>()
-    const serve = (incoming: IncomingMessage, outgoing: ServerResponse) =>
-      Effect.gen(function* () {
-        const url = new URL(incoming.url ?? "/", "http://emulator")
-        const request: Request = {
-          method: incoming.method ?? "GET",
-          path: url.pathname,
-          query: url.searchParams,
-          headers: incoming.headers,
-          body: yield* readBody(incoming)
-        }
-        const line = `${request.method} ${incoming.url ?? "/"}`
-        if (faults === undefined) return yield* answer(incoming, outgoing, yield* handle(request, []), [])
-        const { world, peer } = faults
-        world.note({
-          peer,
-          member: 0,
-          what: "request",
-          text: line,
-          detail: incoming.headers.authorization === undefined ? {} : { authorization: incoming.headers.authorization }
-        })
-        const actions = world.actions(peer, 0, line)
-        const delay = Fault.find(actions, "delay")
-        if (delay !== undefined) yield* Effect.sleep(delay.ms)
-        const raw = Fault.find(actions, "raw")
-        if (raw !== undefined) {
-          yield* sendRaw(incoming.socket, raw)
-          return yield* Effect.sync(() => incoming.socket.destroySoon())
-        }
-        const mute = Fault.find(actions, "silence")
-        if (mute !== undefined && mute.after === undefined) return yield* silence(incoming)
-        const error = Fault.find(actions, "error")
-        if (error !== undefined && error.after === undefined) {
-          return yield* answer(incoming, outgoing, text(Number(error.code), error.message), [])
-        }
-        if (Fault.find(actions, "missing") !== undefined) {
-          return yield* answer(incoming, outgoing, text(404, "not found"), [])
-        }
-        if (Fault.find(actions, "denied") !== undefined) {
-          return yield* answer(incoming, outgoing, text(401, "unauthorized"), [])
-        }
-        yield* answer(incoming, outgoing, yield* handle(request, actions), actions)
-      })
-    const server = createServer((incoming, outgoing) => void run(serve(incoming, outgoing)))
+    const scope = yield* Effect.scope
+    const app = yield* HttpRouter.toHttpEffect(
+      faulty === undefined ? routes : Layer.merge(routes, withFaults(faulty))
+    ).pipe(Effect.provideService(HttpRouter.RouterConfig, exact))
+    const server = createServer(yield* NodeHttpServer.makeHandler(app, { scope }))
     server.on("connection", (socket) => {
       socket.on("error", () => {})
-      if (faults?.world.refuses(faults.peer, 0) === true) socket.resetAndDestroy()
+      if (faulty?.world.refuses(faulty.peer, 0) === true) socket.resetAndDestroy()
     })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
