@@ -24,6 +24,26 @@ install() {
   export PATH="${node%/*}:$PATH"
 }
 
+# A Postgres of each major version, apart from the dependencies: most who work here need none of them.
+install_majors() {
+  local folder=test/majors
+  if [ ! -e "$folder/node_modules/.package-lock.json" ] || [ "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
+    (cd "$folder" && "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+    touch "$folder/node_modules/.package-lock.json"
+  fi
+  majors=$("$node" scripts/majors.mjs)
+}
+
+# What speaks SQL, and what starts, applies, stops and reconfigures.
+major_suites=(
+  test/postgres/catalog.test.ts test/postgres/golden.test.ts test/postgres/plan.test.ts test/postgres/requests.test.ts
+  test/layers/sql test/layers/catalog test/layers/postgres/Readiness.test.ts
+  test/layers/observe/Monitor.test.ts test/layers/machine/vmmonitor test/hostile/canary.test.ts
+  test/hostile/settings.test.ts test/hostile/delete-role.test.ts test/hostile/event-triggers.test.ts
+  test/process/acceptance.test.ts test/process/catalog.test.ts test/process/start.test.ts test/process/stop.test.ts
+  test/process/reconfigure.test.ts
+)
+
 build() {
   if [ ! -x dist/compute_ctl ] || [ -n "$(find src packages package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
     echo "building dist/compute_ctl: a few seconds" >&2
@@ -59,7 +79,11 @@ job=$1
 shift
 install
 case $job in
-  start) build; exec dist/compute_ctl dev "$@" ;;
+  start)
+    build
+    case " $*" in *" --pg-version"*) install_majors ;; esac
+    exec dist/compute_ctl dev "$@"
+    ;;
   build) rm -f dist/compute_ctl; build ;;
   check) check ;;
   format) biome check --write src test bench scripts packages ;;
@@ -85,6 +109,18 @@ case $job in
       "${npm[@]}" ci --prefix docs --no-audit --no-fund --loglevel=error >&2
     fi
     "$node" docs/node_modules/vitepress/bin/vitepress.js build docs
+    ;;
+  # `npm run test:majors -- 14 18`: those alone.
+  majors)
+    build
+    install_majors
+    failed=0
+    while read -r major program; do
+      if [ $# -gt 0 ] && [[ " $* " != *" $major "* ]]; then continue; fi
+      echo "== Postgres $major"
+      POSTGRES_PATH=$program "$node" node_modules/vitest/vitest.mjs run "${major_suites[@]}" </dev/null || failed=1
+    done <<<"$majors"
+    exit "$failed"
     ;;
   bench)
     build

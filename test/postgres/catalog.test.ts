@@ -458,7 +458,8 @@ for (const server of versions) {
         assert.strictEqual(changes(yield* pending(parts)), 0)
         yield* cluster.sql("app", "revoke create on schema public from web_access")
         const [step] = stepsOf(yield* Effect.flatMap(Catalog, (catalog) => catalog.plan(specOf(parts))))
-        assert.strictEqual(step?.sql, "GRANT CREATE ON SCHEMA public TO web_access")
+        // Before 15 everybody creates in it.
+        assert.strictEqual(step?.sql, cluster.major < 15 ? undefined : "GRANT CREATE ON SCHEMA public TO web_access")
       })
     )
 

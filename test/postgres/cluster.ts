@@ -24,27 +24,13 @@ import { Postmaster } from "../../src/layers/postgres/Postmaster.ts"
 import { Sql } from "../../src/layers/sql/Sql.ts"
 import { TIMELINE } from "../domain/catalog/parts.ts"
 import { freePort } from "../rig/freePort.ts"
-import { account, servers, tempDir } from "../rig/postgres.ts"
+import { account, type Server, tempDir } from "../rig/postgres.ts"
 
 export { database, role, SCRAM, type SpecParts, specOf, TIMELINE } from "../domain/catalog/parts.ts"
+export { type Server, versions } from "../rig/postgres.ts"
 
 const run = promisify(execFile)
 const as = account ?? {}
-
-export interface Server {
-  readonly major: number
-  readonly pgbin: string
-}
-
-const major = async (pgbin: string): Promise<Server> => {
-  const { stdout } = await run(pgbin, ["--version"])
-  return { major: Number(/\d+/.exec(stdout)?.[0]), pgbin }
-}
-
-/** One server of each major version this machine has. */
-export const versions: ReadonlyArray<Server> = [
-  ...new Map((await Promise.all(servers.map(major))).map((server) => [server.major, server])).values()
-]
 
 export interface Cluster {
   readonly major: number

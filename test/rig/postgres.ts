@@ -1,6 +1,7 @@
 /**
  * Which Postgres servers this machine has, who runs them, and folders they can use.
  */
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -10,11 +11,33 @@ import { findPostgres } from "../../src/emulator/postgres/postgresBinaries.ts"
 
 export const root = path.resolve(import.meta.dirname, "../..")
 
-/** All servers found, best first; `COMPUTE_TEST_PGBIN` goes before them. */
-export const servers: ReadonlyArray<string> = [
-  ...(process.env["COMPUTE_TEST_PGBIN"] === undefined ? [] : [process.env["COMPUTE_TEST_PGBIN"]]),
-  ...findPostgres([root])
+/** The one that `POSTGRES_PATH` names, as the program takes it, and no other; without it all that are found, best first. */
+export const servers: ReadonlyArray<string> =
+  process.env["POSTGRES_PATH"] === undefined ? findPostgres([root]) : [path.resolve(process.env["POSTGRES_PATH"])]
+
+export interface Server {
+  readonly major: number
+  readonly pgbin: string
+}
+
+/** One server of each major version among them. */
+export const versions: ReadonlyArray<Server> = [
+  ...new Map(
+    servers.map((pgbin) => {
+      const major = Number(/\d+/.exec(execFileSync(pgbin, ["--version"], { encoding: "utf8" }))?.[0])
+      return [major, { major, pgbin }] as const
+    })
+  ).values()
 ]
+
+const STATEMENTS = new Map([
+  [14, "1.9"],
+  [17, "1.11"],
+  [18, "1.12"]
+])
+
+/** Of `pg_stat_statements`, the extension of its own that every Postgres here has. */
+export const statementsVersion = (major: number): string => STATEMENTS.get(major) ?? "1.10"
 
 /** The server that suites use when any will do. */
 export const pgbin: string = servers[0] ?? "postgres"

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { check as checkDocument, type Fault, ignored, summary, unreadable } from "../../domain/conf/Check.ts"
+import { whyNotServed } from "../../domain/postgres/Majors.ts"
 import { Children } from "../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../programs/start/refusedBy.ts"
 import { UsageError } from "../flags.ts"
@@ -25,6 +26,19 @@ interface Verdict {
   readonly summary: ReadonlyArray<readonly [string, string]>
 }
 
+const cannotAsk =
+  (pgbin: string) =>
+  ({ message }: { readonly message: string }) =>
+    new UsageError({ message: `cannot ask ${pgbin}: ${message}` })
+
+const LIMIT = "20 seconds"
+
+const whyUnserved = (pgbin: string) =>
+  Effect.flatMap(Children, (children) => children.run(pgbin, { args: ["--version"], timeout: LIMIT })).pipe(
+    Effect.map(({ stdout }) => whyNotServed(pgbin, stdout)),
+    Effect.provide(Children.layer)
+  )
+
 const judge = ({ context, document, text }: ReadDocument, pgbin: string | null): Effect.Effect<Verdict, UsageError> =>
   Result.match(checkDocument(document, text, { ...context, tls: false }), {
     onFailure: (faults) => Effect.succeed({ faults, summary: [] }),
@@ -33,9 +47,11 @@ const judge = ({ context, document, text }: ReadDocument, pgbin: string | null):
         const fault = unreadable(checked)
         if (fault !== null) return { faults: [fault], summary: [] }
         if (pgbin === null) return { faults: [], summary: summary(checked) }
+        const unserved = yield* Effect.mapError(whyUnserved(pgbin), cannotAsk(pgbin))
+        if (unserved !== null) return { faults: [{ path: "", message: unserved }], summary: [] }
         const faults = yield* refusedBy(checked, pgbin, { ...context, tls: false }).pipe(
           Effect.provide(Children.layer),
-          Effect.mapError(({ message }) => new UsageError({ message: `cannot ask ${pgbin}: ${message}` }))
+          Effect.mapError(cannotAsk(pgbin))
         )
         return { faults, summary: faults.length === 0 ? summary(checked) : [] }
       })

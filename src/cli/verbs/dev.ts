@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import { SERVED } from "../../domain/postgres/Majors.ts"
 import { start as startEmulator } from "../../emulator/Emulator.ts"
 import * as Tokens from "../../emulator/peers/Tokens.ts"
 import { Account } from "../../layers/machine/Account.ts"
@@ -19,11 +20,12 @@ import { UsageError } from "../flags.ts"
 import { complain } from "../output.ts"
 import { commandLine, type DevCompute, dataDirectory, freePorts, prepare } from "./dev/compute.ts"
 import { type Keep, type KeepOptions, openKeep } from "./dev/Keep.ts"
-import { choosePostgres } from "./dev/postgres.ts"
+import { chooseMajor, choosePostgres } from "./dev/postgres.ts"
 import { isOurs, welcome } from "./dev/welcome.ts"
 
 export interface DevOptions {
   readonly pgbin: string | null
+  readonly pgVersion: number | null
   readonly port: number | null
   readonly externalHttpPort: number | null
   readonly internalHttpPort: number | null
@@ -46,10 +48,12 @@ const FOLDER = ".compute"
 
 const choose = (given: DevOptions): Effect.Effect<Wanted, UsageError> =>
   Effect.gen(function* () {
-    const pgbin = yield* choosePostgres(given.pgbin)
+    if (given.pgbin !== null && given.pgVersion !== null) {
+      return yield* new UsageError({ message: "--pgbin cannot be used with --pg-version" })
+    }
+    const pgbin = yield* given.pgVersion === null ? choosePostgres(given.pgbin) : chooseMajor(given.pgVersion)
     if (pgbin === null) {
-      const hint = "name one with --pgbin PATH"
-      return yield* Effect.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
+      return yield* new UsageError({ message: `no ${SERVED} found`, hint: "name one with --pgbin PATH" })
     }
     const { branch, empty, fresh, grpc } = given
     const ports = [given.port, given.externalHttpPort, given.internalHttpPort]

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { SERVED } from "../../domain/postgres/Majors.ts"
 import { TenantId, TimelineId } from "../../domain/spec/Ids.ts"
 import * as Lsn from "../../domain/spec/Lsn.ts"
 import { type Content, type EmulatorOptions, start } from "../../emulator/Emulator.ts"
@@ -100,7 +101,7 @@ const choose = (given: EmulateOptions): Effect.Effect<Wanted, UsageError> =>
     const server = given.fakePostgres ? null : yield* choosePostgres(given.pgbin)
     if (!given.fakePostgres && server === null) {
       const hint = "name one with --pgbin PATH, or take --fake-postgres"
-      return yield* Effect.fail(new UsageError({ message: "no Postgres of major 14 to 17 found", hint }))
+      return yield* new UsageError({ message: `no ${SERVED} found`, hint })
     }
     const foreign = yield* decoded("auth-key", given.authKey, (x) => Result.try(() => Tokens.publicKey(x)))
     const options: Wanted["options"] = {

@@ -4,6 +4,7 @@
  * Source: `compute_tools/src/spec_apply.rs` (`DeleteDBRoleReferences`, `DropRoles`),
  * `compute_tools/src/sql/pre_drop_role_revoke_privileges.sql`; PostgreSQL `src/backend/catalog/{pg_shdepend,aclchk}.c`.
  */
+import { since } from "../postgres/Majors.ts"
 import { dollar, ident } from "../postgres/Quote.ts"
 import { stored } from "./Name.ts"
 import { named, type Step, step } from "./plan/Step.ts"
@@ -63,7 +64,7 @@ const accessLists = (version: number): string =>
       FROM mine AS d JOIN pg_catalog.${name} AS o ON o.oid OPERATOR(pg_catalog.=) d.objid AND ${classIs(name)}`
     ),
     // Parameters belong to the bootstrap superuser.
-    ...(version < 150_000
+    ...(version < since.accessListsOfParameters
       ? []
       : [
           `SELECT d.*, o.paracl, 10::pg_catalog.oid, NULL

@@ -7,6 +7,7 @@
  */
 
 import type { ComputeSpec } from "../spec/ComputeSpec.ts"
+import { MAJORS, traitsOf } from "./Majors.ts"
 
 /** `minor` is null as long as only the data directory has been asked. */
 export interface ServerVersion {
@@ -34,19 +35,16 @@ const group = (settings: Readonly<Record<string, string>>, since?: number): Read
 const LOADING = group({ local_preload_libraries: "" })
 
 /** One millisecond of any of them ends a session or a statement of ours. */
-const LIMITS = [
-  ...group({
-    lock_timeout: "0",
-    idle_in_transaction_session_timeout: "0",
-    idle_session_timeout: "0",
-    client_connection_check_interval: "0",
-    tcp_user_timeout: "0",
-    tcp_keepalives_idle: "0",
-    tcp_keepalives_interval: "0",
-    tcp_keepalives_count: "0"
-  }),
-  ...group({ transaction_timeout: "0" }, 17)
-]
+const LIMITS = group({
+  lock_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  idle_session_timeout: "0",
+  client_connection_check_interval: "0",
+  tcp_user_timeout: "0",
+  tcp_keepalives_idle: "0",
+  tcp_keepalives_interval: "0",
+  tcp_keepalives_count: "0"
+})
 
 /** Serializable transactions fail when others write; any error would end the session; a table needs a place and a method. */
 const TRANSACTIONS = group({
@@ -118,13 +116,7 @@ const LIBRARIES = group({
   "pg_hint_plan.enable_hint_table": "off"
 })
 
-const LATER = [
-  ...group({ stats_fetch_consistency: "cache" }, 15),
-  ...group({ icu_validation_level: "warning" }, 16),
-  // Whoever owns a database would have his functions called at each of our logins and changes.
-  ...group({ event_triggers: "off" }, 17),
-  ...group({ file_copy_method: "copy" }, 18)
-]
+const LATER = MAJORS.flatMap(({ major, sessionSettings }) => group(sessionSettings, major))
 
 const ALL: ReadonlyArray<Override> = [
   ...LOADING,
@@ -137,12 +129,13 @@ const ALL: ReadonlyArray<Override> = [
   ...LATER
 ]
 
-/** It came with a minor version of the older ones: without it a view that we read may be forbidden. */
 const RESTRICT = { name: "restrict_nonsystem_relation_kind", value: "" }
-const RESTRICT_SINCE: Readonly<Record<number, number>> = { 14: 13, 15: 8, 16: 4 }
 
-const knowsRestrict = ({ major, minor }: ServerVersion): boolean =>
-  major >= 17 || (minor !== null && minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY))
+/** A version newer than the newest that is known has all that came with that. */
+const knowsRestrict = ({ major, minor }: ServerVersion): boolean => {
+  const first = traitsOf(Math.min(major, NEWEST.major))?.restrictsViewsSince
+  return first !== undefined && (first === 0 || (minor !== null && minor >= first))
+}
 
 /** Options are split at spaces, before which a backslash stands. */
 const escaped = (value: string): string => value.replace(/[\\\s]/g, "\\$&")
@@ -187,12 +180,14 @@ export const sessionOptions = (role: string, { commit, version }: Circumstances)
 }
 
 /** The newest version whose options are no others than those of later ones. */
-export const NEWEST: ServerVersion = { major: 18, minor: null }
+export const NEWEST: ServerVersion = { major: Math.max(...MAJORS.map(({ major }) => major)), minor: null }
 
 /** The next older version with fewer options; null when there is none. */
 export const older = (version: ServerVersion): ServerVersion | null => {
   const fewer = (major: number): ServerVersion => ({ major, minor: null })
-  if (version.minor !== null && version.major < 17 && knowsRestrict(version)) return fewer(version.major)
+  if (version.minor !== null && knowsRestrict(version) && !knowsRestrict(fewer(version.major))) {
+    return fewer(version.major)
+  }
   const steps = [...new Set(LATER.map(({ since = 0 }) => since))]
   const step = Math.max(0, ...steps.filter((since) => since <= version.major))
   return step === 0 ? null : fewer(step - 1)

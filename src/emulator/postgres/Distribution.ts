@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { whyNotServed } from "../../domain/postgres/Majors.ts"
 import * as neonExtension from "./neonExtension.ts"
 import * as scripts from "./scripts.ts"
 
@@ -146,10 +147,10 @@ const build = (dir: string, layout: Layout, version: string, control: { host: st
 export const versionOf = (pgbin: string): Effect.Effect<string, DistributionFailed> =>
   output(pgbin, ["--version"]).pipe(
     Effect.flatMap((text) => {
-      const found = /\d+(\.\d+)*\S*/.exec(text)?.[0]
-      return found === undefined
-        ? Effect.fail(new DistributionFailed({ message: `cannot read a version from "${text}"` }))
-        : Effect.succeed(found)
+      const why = whyNotServed(pgbin, text)
+      return why === null
+        ? Effect.succeed(/\d+(\.\d+)*\S*/.exec(text)?.[0] ?? text)
+        : Effect.fail(new DistributionFailed({ message: why }))
     })
   )
 

@@ -23,7 +23,8 @@ export const controlFileRows = (name: string): string => `SELECT f.base, f.conte
           THEN c.setting OPERATOR(pg_catalog.||) pg_catalog.substr(p.dir, 8) ELSE p.dir END AS base
       FROM pg_catalog.pg_config() c,
         pg_catalog.unnest(pg_catalog.string_to_array(
-          coalesce(nullif(pg_catalog.current_setting('extension_control_path', true), ''), '$system'), ':'
+          coalesce((SELECT given FROM pg_catalog.current_setting('extension_control_path', true) given
+            WHERE given OPERATOR(pg_catalog.<>) ''), '$system'), ':'
         )) WITH ORDINALITY p (dir, at)
       WHERE c.name OPERATOR(pg_catalog.=) 'SHAREDIR' AND p.dir OPERATOR(pg_catalog.<>) ''
     ) d

@@ -71,6 +71,17 @@ describe("check", () => {
     assert.notMatch(lines, /hidden|secret-token/)
   })
 
+  it.live("refuses a Postgres that no compute runs", () =>
+    Effect.gen(function* () {
+      const dir = yield* tempDir("old-")
+      const old = path.join(dir, "postgres")
+      fs.writeFileSync(old, "#!/bin/sh\necho 'postgres (PostgreSQL) 13.4'\n", { mode: 0o755 })
+      const { code, output } = yield* run("check", config(), "--pgbin", old)
+      assert.strictEqual(code, 1)
+      assert.include(output, `${old} is Postgres 13, and a compute runs Postgres 14 to 18`)
+    })
+  )
+
   it.live("from outside: 0 for what could be run, 1 for what could not", () =>
     Effect.gen(function* () {
       const good = yield* run("check", config())

@@ -47,6 +47,7 @@ describe("the command line of the verbs", () => {
         [2, ["check"], "give one of --config FILE and --spec-path FILE"],
         [2, ["check", "--config", "a", "--config", "b"], "--config"],
         [2, ["status", "--token", "x", "--token-file", "y"], "--token cannot be used with --token-file"],
+        [2, ["dev", "--pg-version", "13"], "a compute runs Postgres 14 to 18, and not 13"],
         [2, ["dev", "--port", "99999"], "a whole number from 0 to 65535"],
         [2, ["version", "now"], "now"],
         [1, ["plan"], "give --config or --url"],

@@ -13,6 +13,7 @@ export const dev = Command.make(
       short: "b",
       preset: "one of the system, else the packaged one"
     }),
+    pgVersion: number("pg-version", "MAJOR", 99, "The major version of the one to run, instead of its path"),
     port: port("port", "Where Postgres listens", "a free one from 55432 on"),
     externalHttpPort: port("external-http-port", "External API", "a free one"),
     internalHttpPort: port("internal-http-port", "Internal API", "a free one"),
@@ -30,6 +31,7 @@ export const dev = Command.make(
     "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nWhat is in the databases is kept in .compute/ for the next time.",
     ["", "a compute with a database `app`"],
     ["--branch try", "a copy of what was kept, to break things in"],
+    ["--pg-version 16", "another Postgres"],
     ["--empty", "one that waits for POST /configure"]
   )
 )

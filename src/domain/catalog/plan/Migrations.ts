@@ -4,6 +4,8 @@
  *
  * Source: `compute_tools/src/migration.rs`, `compute_tools/src/migrations/*.sql`.
  */
+import { since } from "../../postgres/Majors.ts"
+
 export interface Migration {
   /** From 1. */
   readonly id: number
@@ -12,7 +14,7 @@ export interface Migration {
 }
 
 /** PL/pgSQL that runs on servers of at least this version (`server_version_num`). */
-const since = (version: number, statements: ReadonlyArray<string>): string =>
+const fromVersion = (version: number, statements: ReadonlyArray<string>): string =>
   [
     "DO $since$",
     "BEGIN",
@@ -47,14 +49,14 @@ export const migrations = (role: string): ReadonlyArray<Migration> =>
   [
     `ALTER ROLE ${role} BYPASSRLS`,
     memberAttributes(role),
-    since(160_000, [`GRANT pg_create_subscription TO ${role}`]),
+    fromVersion(since.subscriptionRole, [`GRANT pg_create_subscription TO ${role}`]),
     `GRANT pg_monitor TO ${role} WITH ADMIN OPTION`,
     null,
     null,
     null,
     null,
     null,
-    since(160_000, [
+    fromVersion(since.standbySnapshots, [
       `GRANT EXECUTE ON FUNCTION pg_catalog.pg_export_snapshot TO ${role}`,
       `GRANT EXECUTE ON FUNCTION pg_catalog.pg_log_standby_snapshot TO ${role}`
     ]),

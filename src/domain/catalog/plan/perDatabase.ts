@@ -7,6 +7,7 @@
 
 import type { Steps } from "../../json/Json.ts"
 import { flatMapSteps } from "../../json/Steps.ts"
+import { since } from "../../postgres/Majors.ts"
 import { dollar, ident } from "../../postgres/Quote.ts"
 import type { ComputeSpec } from "../../spec/ComputeSpec.ts"
 import type { Inspection } from "../Inspection.ts"
@@ -113,7 +114,7 @@ export const publicRights = (owner: string, database: string, found: Inspection,
           })
         ]
       : []),
-    ...(draft.webAccess && found.webAccess === false && draft.snapshot.version >= 150_000
+    ...(draft.webAccess && found.webAccess === false && draft.snapshot.version >= since.closedPublicSchema
       ? [
           step(schema, "web_access creates in it", "GRANT CREATE ON SCHEMA public TO web_access", {
             database,
