@@ -25,7 +25,7 @@ const KEPT: ReadonlySet<string> = new Set([
 ])
 
 /** Bytes that zlib puts out at a time: at its default of 16 KiB, a basebackup takes three times as long. */
-const OUTPUT = 256 * 1024
+const OUTPUT = 1024 * 1024
 /** Far above what a basebackup has; below what compressed zeros, which become holes and fill no disk, could make of it. */
 const LIMITS: TarLimits = { unpacked: 64 * 1024 ** 3, entries: 2_000_000 }
 
@@ -36,9 +36,9 @@ const INPUT = 256 * 1024
  * Outputs after which those that have been written are collected, where the process was started with `--expose-gc`:
  * 16 MiB of zeros would otherwise stay in its memory for good. A scavenge takes less time than the page faults it saves.
  */
-const COLLECTED = 16
+const COLLECTED = 6
 /** Outputs that may wait to be written. */
-const AHEAD = 8
+const AHEAD = 4
 
 type Failure = BadBasebackup | DataDirectoryFailed
 
