@@ -99,7 +99,7 @@ case $job in
     fi
     # What a test that has passed wrote is of no use to anybody.
     "$node" node_modules/vitest/vitest.mjs run --silent=passed-only "$@" || checked=1
-    if [ $# -eq 0 ] && [ "$checked" = 0 ]; then echo $(((SECONDS + 59) / 60)) >"$took"; fi
+    if [ $# -eq 0 ] && [ "$checked" = 0 ]; then mkdir -p "${took%/*}"; echo $(((SECONDS + 59) / 60)) >"$took"; fi
     exit "$checked"
     ;;
   docs)

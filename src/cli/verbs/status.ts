@@ -7,6 +7,7 @@ import type { Target } from "../../http/client.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
 import { columns, complain, hasColours, isTerminal, print } from "../output.ts"
 import { colours, plain } from "../terminal/Paint.ts"
+import { changes } from "./status/changes.ts"
 import { extras, none } from "./status/extras.ts"
 import { askPostgres } from "./status/postgres.ts"
 import { statusText } from "./status/screen.ts"
@@ -16,7 +17,7 @@ const RUNNING = 0
 const FAILED = 1
 const OTHERWISE = 3
 
-/** Between two screens. */
+/** Between two screens when nothing is told. */
 const PERIOD = "2 seconds"
 /** The cursor goes home and what was below is gone. */
 const ANEW = "\x1b[H\x1b[J"
@@ -61,20 +62,21 @@ const once = (wanted: Wanted) =>
     Effect.catch((error) => Effect.as(complain(`Error: ${explained(error, wanted.target)}`), FAILED))
   )
 
-/** Until the compute has terminated; one that does not answer is asked again. */
+/** As soon as something happens, until the compute has terminated; one that does not answer is asked again. */
 const forever = (wanted: Wanted) =>
   Effect.gen(function* () {
     const { json } = wanted
+    const next = yield* changes(wanted.target, PERIOD)
     while (true) {
       const seen = yield* Effect.catch(look(wanted), (error) =>
         Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
       )
       if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
       if (seen.status === "terminated") return seen.code
-      yield* Effect.sleep(PERIOD)
+      yield* next
       if (!isTerminal() && !json) yield* print("")
     }
-  })
+  }).pipe(Effect.scoped)
 
 export const status = (given: StatusOptions) =>
   Effect.flatMap(targetOf(given), (target) => {

@@ -239,7 +239,45 @@ const run = (...args: ReadonlyArray<string>) =>
     return { code, stdout: running.stdout(), log: running.log() }
   })
 
+/** Runs until somebody listens to its events, and has terminated when it has told one. */
+const computeThatEnds = Effect.acquireRelease(
+  Effect.callback<{ readonly url: string; readonly asked: Array<string>; readonly close: () => void }>((resume) => {
+    const asked: Array<string> = []
+    let status = "running"
+    const server = http.createServer((request, response) => {
+      const { headers, url } = request
+      if (url === "/events") {
+        asked.push(`${headers.accept} ${headers.authorization}`)
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        status = "terminated"
+        response.write('event: state\ndata: {"kind":"state"}\n\n')
+      } else if (url === "/status/detail") {
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...detail, status }))
+      } else response.writeHead(404).end()
+    })
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      const close = () => {
+        server.closeAllConnections()
+        server.close()
+      }
+      resume(Effect.succeed({ url: `127.0.0.1:${port}`, asked, close }))
+    })
+  }),
+  ({ close }) => Effect.sync(close)
+)
+
 describe("verbs that ask", () => {
+  it.live("look again when they are told that something happened", () =>
+    Effect.gen(function* () {
+      const { asked, url } = yield* computeThatEnds
+      const { code, stdout } = yield* run("status", "--watch", "--url", url, "--token", "secret")
+      assert.strictEqual(code, 3)
+      assert.match(stdout, /status +terminated/)
+      assert.deepStrictEqual(asked, ["text/event-stream Bearer secret"])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("end with the compute's state, and print what they got as JSON", () =>
     Effect.gen(function* () {
       const activity = {
