@@ -103,12 +103,12 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
         entries.set(step, entry)
       }
     }
-    const update = (steps: ReadonlyArray<Step>, change: (entry: Entry, time: number) => void) =>
+    const update = (steps: ReadonlyArray<Step>, change: (entry: Entry, time: number, step: Step) => void) =>
       Effect.sync(() => {
         const time = now()
         for (const step of steps) {
           const entry = entries.get(step)
-          if (entry !== undefined) change(entry, time)
+          if (entry !== undefined) change(entry, time, step)
         }
       })
     const told = (steps: ReadonlyArray<Step>, state: Extract<Told, { kind: "step" }>["state"], reason: string | null) =>
@@ -125,10 +125,19 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
     const miss = ({ object, provides }: Step, how: string) => {
       for (const outcome of provides) if (!missing.has(outcome)) missing.set(outcome, `${object} ${how}`)
     }
-    const skip = (entry: Entry, because: string) => {
+    const skip = (step: Step, entry: Entry, because: string) => {
       entry.state = "skipped"
       entry.because = because
-      miss(entry.step, "was skipped")
+      miss(step, "was skipped")
+    }
+    /** Statements and verifiers are not kept for a report that has neither. */
+    const letGo = () => {
+      for (const entry of entries.values()) {
+        const { object, reason, database, sql } = entry.step
+        entry.step = { object, reason, database, sql }
+      }
+      entries.clear()
+      missing.clear()
     }
 
     return {
@@ -175,8 +184,8 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           miss(step, "failed")
         }).pipe(Effect.andThen(told([step], "failed", cause.message))),
       skipped: (steps, because) =>
-        update(steps, (entry) => {
-          if (entry.state === "pending") skip(entry, because)
+        update(steps, (entry, _, step) => {
+          if (entry.state === "pending") skip(step, entry, because)
         }).pipe(Effect.andThen(told(steps, "skipped", because))),
       obstacle: (needs) => {
         const lacking = needs.find((outcome) => missing.has(outcome))
@@ -191,10 +200,11 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           error = message
           outcome = found
           ended = now()
-          for (const entry of entries.values()) {
+          for (const [step, entry] of entries) {
             if (entry.state !== "pending") continue
-            skip(entry, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran")
+            skip(step, entry, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran")
           }
+          letGo()
           return { kind: "apply", trigger, state, duration_ms: ended - started, error } as const
         }).pipe(Effect.flatMap(tell)),
       report: Effect.sync(() => ({

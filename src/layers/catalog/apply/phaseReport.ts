@@ -5,9 +5,12 @@ import type { Blocker } from "../../../domain/catalog/Blocker.ts"
 import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
 import type { PhaseReport, StepFailure, StepReport } from "../../../domain/catalog/Report.ts"
 
+/** What is told of a step. */
+export type Shown = Pick<Step, "object" | "reason" | "database" | "sql">
+
 export interface Entry {
   readonly phase: PhaseName
-  readonly step: Step
+  step: Shown
   state: StepReport["state"]
   began: number | null
   ended: number | null

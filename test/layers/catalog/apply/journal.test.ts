@@ -34,3 +34,24 @@ it.effect("listeners are told of steps, of the first fifty where many are done a
     assert.deepInclude(apply, { kind: "apply", trigger: "start", state: "done", error: null })
   }).pipe(Effect.scoped, Effect.provide(History.layer))
 )
+
+it.effect("an apply that is over tells what it did, and has let go of the statements", () =>
+  Effect.gen(function* () {
+    const journal = yield* makeJournal("reconfigure")
+    const done = step('role "a"', "missing", "CREATE ROLE a", { statement: "CREATE ROLE a PASSWORD 'of a'" })
+    const left = step('role "b"', "missing", "CREATE ROLE b")
+    yield* journal.found("create and alter roles", [done, left])
+    yield* journal.began([done])
+    yield* journal.done([done])
+    yield* journal.closed("failed", "broken")
+    assert.isFalse(journal.isDone(done))
+    const [phase] = (yield* journal.report).phases
+    assert.deepStrictEqual(
+      phase?.steps.map(({ because, object, sql, state }) => ({ because, object, sql, state })),
+      [
+        { because: null, object: 'role "a"', sql: "CREATE ROLE a", state: "done" },
+        { because: "the apply ended before", object: 'role "b"', sql: "CREATE ROLE b", state: "skipped" }
+      ]
+    )
+  }).pipe(Effect.scoped, Effect.provide(History.layer))
+)
