@@ -3,6 +3,7 @@
  */
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { type Checked, check } from "../../domain/conf/Check.ts"
 import { connstrPort } from "../../domain/postgres/Connstr.ts"
@@ -15,7 +16,7 @@ import { row } from "../terminal/sections.ts"
 import { harmless, table } from "../terminal/table.ts"
 import { bad, type Finding } from "./doctor/Finding.ts"
 import * as machine from "./doctor/machine.ts"
-import { network } from "./doctor/network.ts"
+import { type Asker, network } from "./doctor/network.ts"
 import { server } from "./doctor/server.ts"
 import { readFile } from "./document.ts"
 
@@ -25,6 +26,7 @@ export interface DoctorOptions {
   readonly config: string | null
   readonly connstr: string | null
   readonly controlPlaneUri: string | null
+  readonly computeId: string | null
   readonly externalHttpPort: number
   readonly internalHttpPort: number
   readonly privilegedRole: string
@@ -59,6 +61,12 @@ const configuration = (
   )
 }
 
+const askerOf = ({ computeId, controlPlaneUri }: DoctorOptions): Asker | null => {
+  if (controlPlaneUri === null || computeId === null) return null
+  const token = process.env["NEON_CONTROL_PLANE_TOKEN"]
+  return { uri: controlPlaneUri, computeId, token: token === undefined ? null : Redacted.make(token) }
+}
+
 const look = (given: DoctorOptions): Effect.Effect<ReadonlyArray<Finding>, UsageError> =>
   Effect.gen(function* () {
     const { checked, faults } = yield* configuration(given)
@@ -78,7 +86,7 @@ const look = (given: DoctorOptions): Effect.Effect<ReadonlyArray<Finding>, Usage
       ...machine.processLimits(machine.read("/proc/self/limits")),
       ...machine.sharedMemory(),
       machine.clock(yield* wallMillis, program),
-      ...(yield* network(checked?.spec ?? null, given.controlPlaneUri))
+      ...(yield* network(checked?.spec ?? null, given.controlPlaneUri, askerOf(given)))
     ]
   })
 

@@ -2,11 +2,13 @@
  * `compute_ctl doctor`: each thing that would hinder a start is found, and nothing else.
  */
 import * as fs from "node:fs"
+import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as net from "node:net"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as machine from "../../../src/cli/verbs/doctor/machine.ts"
 import { network } from "../../../src/cli/verbs/doctor/network.ts"
@@ -130,6 +132,36 @@ describe("the network", () => {
     })
   )
 })
+
+/** A control plane that answers everything so. */
+const answering = (status: number) =>
+  Effect.acquireRelease(
+    Effect.callback<http.Server>((resume) => {
+      const made = http.createServer((_, response) => void response.writeHead(status).end("{}"))
+      made.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
+    }),
+    (made) =>
+      Effect.sync(() => {
+        made.closeAllConnections()
+        made.close()
+      })
+  )
+
+it.live("the control plane is asked as a start would, and may refuse the token or not know the compute", () =>
+  Effect.gen(function* () {
+    const said = (status: number) =>
+      Effect.gen(function* () {
+        const { port } = (yield* answering(status)).address() as AddressInfo
+        const uri = `http://127.0.0.1:${port}`
+        return (yield* network(null, uri, { uri, computeId: "c-1", token: Redacted.make("sesame") })).at(-1)
+      }).pipe(Effect.scoped)
+    assert.deepInclude(yield* said(200), { state: "ok", says: "it knows c-1" })
+    assert.deepInclude(yield* said(401), { state: "bad", says: "it refuses the token (401)" })
+    const unknown = yield* said(404)
+    assert.deepInclude(unknown, { state: "bad", remedy: "look at --compute-id" })
+    assert.notInclude(JSON.stringify(unknown), "sesame")
+  })
+)
 
 describe("compute_ctl doctor", () => {
   it("says what to do, after a line for each", () => {

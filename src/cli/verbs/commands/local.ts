@@ -114,6 +114,9 @@ export const doctor = Command.make(
     config: text("config", "FILE", "The configuration; `-` for standard input", { short: "c" }),
     connstr: text("connstr", "URL", "Connection URI, whose port Postgres is to have", { short: "C" }),
     controlPlaneUri: text("control-plane-uri", "URI", "Where the configuration is to be fetched", { short: "p" }),
+    computeId: text("compute-id", "ID", "With it the control plane is asked [env: NEON_CONTROL_PLANE_TOKEN]", {
+      short: "i"
+    }),
     externalHttpPort: Flag.map(port("external-http-port", "External API", "3080"), (given) => given ?? 3080),
     internalHttpPort: Flag.map(port("internal-http-port", "Internal API", "3081"), (given) => given ?? 3081),
     privilegedRole,

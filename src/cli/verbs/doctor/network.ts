@@ -4,12 +4,15 @@
 import * as dns from "node:dns/promises"
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { configUrl } from "../../../domain/api/ControlPlaneAnswer.ts"
 import * as ConnectionString from "../../../domain/postgres/ConnectionString.ts"
 import { shardIndexes, shardUrl } from "../../../domain/spec/PageserverConnectionInfo.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { open } from "../../../layers/sql/wire/Session.ts"
 import type { WireFailed } from "../../../layers/sql/wire/WireFailed.ts"
+import { ask } from "../ask.ts"
 import { bad, type Finding, ok } from "./Finding.ts"
 
 const PATIENCE = 5000
@@ -100,7 +103,36 @@ const accepts = ({ host, name, port, postgres }: Peer & { readonly postgres: str
     )
   }).pipe(Effect.scoped)
 
-export const network = (spec: ParsedSpec | null, controlPlane: string | null): Effect.Effect<ReadonlyArray<Finding>> =>
+/** Who asks the control plane. */
+export interface Asker {
+  readonly uri: string
+  readonly computeId: string
+  readonly token: Redacted.Redacted<string> | null
+}
+
+/** The question of a start; whatever is answered but a refusal means that the token was taken. */
+const controlPlaneAccepts = ({ computeId, token, uri }: Asker): Effect.Effect<ReadonlyArray<Finding>> => {
+  const name = "control plane"
+  return ask({ url: uri, token }, configUrl("", computeId)).pipe(
+    Effect.as([ok(name, `it knows ${computeId}`)]),
+    Effect.catchTags({
+      // Said already.
+      Unreachable: () => Effect.succeed([]),
+      Refused: ({ error, status }) =>
+        Effect.succeed([
+          status === 401 || status === 403
+            ? bad(name, `it refuses the token (${status})`, "NEON_CONTROL_PLANE_TOKEN has to be one for this compute")
+            : bad(name, `it answers ${status} for ${computeId}: ${error}`, "look at --compute-id")
+        ])
+    })
+  )
+}
+
+export const network = (
+  spec: ParsedSpec | null,
+  controlPlane: string | null,
+  asker: Asker | null = null
+): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     const peers = peersOf(spec, controlPlane)
     const hosts = [...new Set(peers.map(({ host }) => host))]
@@ -110,5 +142,6 @@ export const network = (spec: ParsedSpec | null, controlPlane: string | null): E
       (peer) => (peer.postgres === null ? answers(peer) : accepts({ ...peer, postgres: peer.postgres }, spec)),
       { concurrency: 8 }
     )
-    return [...names.filter((found) => found !== null), ...reached]
+    const accepted = asker === null ? [] : yield* controlPlaneAccepts(asker)
+    return [...names.filter((found) => found !== null), ...reached, ...accepted]
   })
