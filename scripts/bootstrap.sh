@@ -85,6 +85,7 @@ case $job in
     exec dist/compute_ctl dev "$@"
     ;;
   build) rm -f dist/compute_ctl; build ;;
+  release) "$node" scripts/release.mjs "${npm[@]}" ;;
   check) check ;;
   format) biome check --write src test bench scripts packages ;;
   test)

@@ -46,7 +46,7 @@ const { metafile, outputFiles } = await build({
   metafile: true
 })
 fs.writeFileSync(path.join(dist, "meta.json"), JSON.stringify(metafile))
-await build({
+const library = await build({
   entryPoints: [path.join(root, "src", "layers", "fastImport", "aws", "library.ts")],
   outfile: aws,
   bundle: true,
@@ -55,8 +55,10 @@ await build({
   target: "node26",
   format: "cjs",
   logLevel: "warning",
-  legalComments: "none"
+  legalComments: "none",
+  metafile: true
 })
+fs.writeFileSync(path.join(dist, "meta-aws.json"), JSON.stringify(library.metafile))
 
 fs.writeFileSync(page, JSON.stringify(await consolePage(root)))
 const frame = ["standIns.cjs", "frame.cjs"].map((name) =>

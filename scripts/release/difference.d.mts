@@ -1,0 +1,1 @@
+export const difference: (one: Buffer, other: Buffer) => string
