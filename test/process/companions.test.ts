@@ -303,7 +303,7 @@ describe("probes", () => {
         yield* starting.waitFor("init")
         assert.deepStrictEqual(yield* verdicts(starting), [200, 200, 503])
         assert.strictEqual((yield* probe(starting, "/livez")).body, "ok\n")
-        emulator.world.faults = [{ peer: "pageserver", action: { do: "missing" } }]
+        emulator.world.faults = [{ peer: "pageserver", action: { do: "denied" } }]
         const failed = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
         yield* failed.waitFor("failed")
         assert.deepStrictEqual(yield* verdicts(failed), [200, 503, 503])

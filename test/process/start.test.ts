@@ -124,10 +124,12 @@ describe("a start", () => {
     () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
-        emulator.world.faults = [{ peer: "pageserver", action: { do: "error", code: "XX000", message: "not found" } }]
+        emulator.world.faults = [
+          { peer: "pageserver", action: { do: "error", code: "XX000", message: "Unauthorized: x" } }
+        ]
         const compute = yield* startCompute({ emulator })
         const failed = yield* compute.waitFor("failed")
-        assert.match(String(failed["error"]), /^failed to get basebackup@0\/1800000\n\nCaused by:\n {4}.*not found/s)
+        assert.match(String(failed["error"]), /^failed to get basebackup@0\/1800000\n\nCaused by:\n {4}.*Unauthorized/s)
         compute.signal("SIGTERM")
         assert.strictEqual((yield* compute.ended).code, 1)
         assert.deepStrictEqual(yield* compute.processes, [])
