@@ -33,12 +33,16 @@ const sample = (compute: Compute, name: string) =>
   )
 
 describe("more connections than there may be", () => {
-  for (const server of ["external", "internal"] as const) {
+  for (const [server, mode, args] of [
+    ["external", "", []],
+    ["internal", "", []],
+    ["external", " in lakebase mode", ["--lakebase-mode", "true"]]
+  ] as const) {
     it.live(
-      `close those that have been silent longest, and are counted, on the ${server} server`,
+      `close those that have been silent longest, and are counted, on the ${server} server${mode}`,
       () =>
         Effect.gen(function* () {
-          const compute = yield* empty()
+          const compute = yield* empty({ args })
           const port = compute.ports[server]
           const early = yield* connectMany(port, 100)
           const grown = yield* growth(compute.pid)

@@ -12,19 +12,35 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { merge, setting } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
-import { eventually, lastApply, statusDetail, stepsOf, tenant } from "./tenants.ts"
+import { eventually, lakebaseEmulator, lastApply, statusDetail, stepsOf, tenant } from "./tenants.ts"
 
 const LIMIT = 240_000
 
 const cluster = { roles: [role("alice")], databases: [database("app", "alice"), database("other", "alice")] }
 
-const running = (settings: ReadonlyArray<ReturnType<typeof setting>> = []) =>
+interface Mode {
+  readonly name: string
+  readonly args: ReadonlyArray<string>
+  readonly emulator: ReturnType<typeof startEmulator>
+}
+const ordinary: Mode = { name: "", args: [], emulator: startEmulator() }
+const lakebase: Mode = {
+  name: ", in lakebase mode",
+  args: ["--lakebase-mode", "true"],
+  emulator: lakebaseEmulator
+}
+
+const running = (
+  settings: ReadonlyArray<ReturnType<typeof setting>> = [],
+  { args, emulator: starting }: Mode = ordinary
+) =>
   Effect.gen(function* () {
-    const emulator = yield* startEmulator()
+    const emulator = yield* starting
     const compute = yield* startCompute({
       emulator,
       spec: { skip_pg_catalog_updates: false, features: ["activity_monitor_experimental"], cluster },
-      settings
+      settings,
+      args
     })
     yield* compute.waitFor("running", 90_000)
     yield* compute.waitForLog("Finished migration id=12", 60_000)
@@ -70,53 +86,55 @@ const questions = [
 ] as const
 
 describe("a tenant who takes every connection", () => {
-  it.live(
-    "keeps us from nothing: questions, changes and an apply use what is reserved",
-    () =>
-      Effect.gen(function* () {
-        const compute = yield* running([
-          setting("max_connections", "12", "integer"),
-          setting("max_wal_senders", "0", "integer")
-        ])
-        // What is there already counts as it did, whatever these leave.
-        const taken = yield* Effect.forEach(Array.from({ length: 14 }), () => tenant(compute))
-        assert.include(taken, null)
-        assert.isAtLeast(taken.filter((one) => one !== null).length, 6)
-        const wanted = merge(compute.spec, {
-          cluster: {
-            roles: [role("alice"), role("bob")],
-            databases: ["app", "other", "one", "two", "three"].map((name) => database(name, "bob"))
+  for (const mode of [ordinary, lakebase]) {
+    it.live(
+      `keeps us from nothing: questions, changes and an apply use what is reserved${mode.name}`,
+      () =>
+        Effect.gen(function* () {
+          const compute = yield* running(
+            [setting("max_connections", "12", "integer"), setting("max_wal_senders", "0", "integer")],
+            mode
+          )
+          // What is there already counts as it did, whatever these leave.
+          const taken = yield* Effect.forEach(Array.from({ length: 14 }), () => tenant(compute))
+          assert.include(taken, null)
+          assert.isAtLeast(taken.filter((one) => one !== null).length, 6)
+          const wanted = merge(compute.spec, {
+            cluster: {
+              roles: [role("alice"), role("bob")],
+              databases: ["app", "other", "one", "two", "three"].map((name) => database(name, "bob"))
+            }
+          })
+          const answers = yield* Effect.all(
+            [
+              compute.configure(wanted),
+              ...[...questions, ...questions].map(([method, path]) => compute.http({ method, path, limit: 60_000 }))
+            ],
+            { concurrency: "unbounded" }
+          )
+          const codes = answers.map(({ status }) => status)
+          // While a configuration runs, some questions are refused for that alone.
+          assert.strictEqual(codes[0], 200, answers[0]?.body)
+          for (const answer of answers) assert.include([200, 412], answer.status, answer.body)
+          for (const [method, path] of questions) {
+            const answer = yield* compute.http({ method, path, limit: 60_000 })
+            assert.strictEqual(answer.status, 200, `${path} ${answer.body}`)
           }
-        })
-        const answers = yield* Effect.all(
-          [
-            compute.configure(wanted),
-            ...[...questions, ...questions].map(([method, path]) => compute.http({ method, path, limit: 60_000 }))
-          ],
-          { concurrency: "unbounded" }
-        )
-        const codes = answers.map(({ status }) => status)
-        // While a configuration runs, some questions are refused for that alone.
-        assert.strictEqual(codes[0], 200, answers[0]?.body)
-        for (const answer of answers) assert.include([200, 412], answer.status, answer.body)
-        for (const [method, path] of questions) {
-          const answer = yield* compute.http({ method, path, limit: 60_000 })
-          assert.strictEqual(answer.status, 200, `${path} ${answer.body}`)
-        }
-        const grant = { database: "two", schema: "public", privileges: ["USAGE", "CREATE"], role: "alice" }
-        const granted = yield* compute.http({
-          server: "internal",
-          method: "POST",
-          path: "/grants",
-          body: grant,
-          token: null
-        })
-        assert.strictEqual(granted.status, 201, granted.body)
-        assert.strictEqual(yield* tenant(compute), null)
-        assert.strictEqual((yield* lastApply(compute)).state, "done")
-      }),
-    LIMIT
-  )
+          const grant = { database: "two", schema: "public", privileges: ["USAGE", "CREATE"], role: "alice" }
+          const granted = yield* compute.http({
+            server: "internal",
+            method: "POST",
+            path: "/grants",
+            body: grant,
+            token: null
+          })
+          assert.strictEqual(granted.status, 201, granted.body)
+          assert.strictEqual(yield* tenant(compute), null)
+          assert.strictEqual((yield* lastApply(compute)).state, "done")
+        }),
+      LIMIT
+    )
+  }
 })
 
 describe("a lock of a tenant", () => {
