@@ -49,6 +49,8 @@ export const preload = () =>
   Promise.all([
     import("./http/server/servers.ts"),
     import("./layers/controlPlane/controlPlane.ts"),
+    import("./layers/observe/trace/RecordedSpan.ts"),
+    import("./layers/observe/trace/exporter.ts"),
     import("./layers/storage/pageserver/grpc.ts")
   ])
 

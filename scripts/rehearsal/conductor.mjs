@@ -129,7 +129,7 @@ export const rehearse = async (node, args, cwd) => {
     })
   try {
     const pooled = await makeAct(emulator, server.port, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
-    const started = await makeAct(emulator, server.port, { empty: false, env: {} })
+    const started = await makeAct(emulator, server.port, { empty: false, env: { OTEL_TRACES_SAMPLER: "always_off" } })
     child = spawn(node, args, {
       cwd,
       stdio: ["ignore", "ignore", "pipe"],

@@ -167,7 +167,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
     Effect.provide(Uncaught.layer),
     Effect.provide(StopRequests.layer),
     Effect.provide(layerFailpoints(env)),
-    Effect.provide(Telemetry.layer(env)),
+    Effect.provide(Telemetry.layer(env, { id: given.options.computeId, version: given.options.buildTag })),
     Effect.provide(logOf(given.options, env)),
     Effect.provideService(Options, given.options)
   )

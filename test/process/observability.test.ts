@@ -284,6 +284,7 @@ describe("traces", () => {
         const spans = received.flatMap((sent) => sent.spans)
         for (const { resource, path: where } of received) {
           assert.deepStrictEqual([resource["service.name"], where], ["compute_ctl", "/v1/traces"])
+          assert.strictEqual(resource["service.instance.id"], "compute-rig")
         }
         const named = (name: string, trace: string) => {
           const found = spans.find((span) => span.name === name && span.traceId === trace)
@@ -291,13 +292,22 @@ describe("traces", () => {
           return found
         }
         const start = named("start_compute", TRACE)
-        assert.strictEqual(lineage(spans, start)[0], "HTTP")
-        const http = named("HTTP", TRACE)
+        assert.strictEqual(lineage(spans, start)[0], "POST /configure")
+        const http = named("POST /configure", TRACE)
+        assert.strictEqual(http.attributes["http.route"], "/configure")
+        assert.deepStrictEqual(
+          spans.flatMap(({ attributes, name, status }) =>
+            name.endsWith("/dbs_and_roles") ? [[status, attributes["http.response.status_code"]]] : []
+          ),
+          [[0, String(refused.status)]]
+        )
+        assert.isFalse(spans.some(({ attributes }) => /^\/(metrics|livez|readyz)/.test(attributes["url.path"] ?? "")))
+        assert.isFalse(spans.some(({ events }) => events.includes("[]")))
         assert.deepStrictEqual(
           [http.parentSpanId, http.kind, http.attributes["http.request.method"], http.attributes["url.path"]],
           [PARENT, 2, "POST", "/configure"]
         )
-        assert.strictEqual(lineage(spans, named("reconfigure", OTHER))[0], "HTTP")
+        assert.strictEqual(lineage(spans, named("reconfigure", OTHER))[0], "POST /configure")
         for (const name of [
           ...["prepare_pgdata", "check_safekeepers_synced", "get_basebackup", "try_get_basebackup", "start_postgres"],
           ...["configure_as_primary", "apply_spec_sql", "db_apply_changes"]

@@ -4,8 +4,11 @@
  * Source: opentelemetry.io, "Environment Variable Specification" and "OTLP Exporter".
  */
 import { withoutSlashes } from "../api/BaseUrl.ts"
+
 export interface OtlpSettings {
   readonly url: string
+  /** False for the place that nobody has named. */
+  readonly named: boolean
   readonly protocol: "protobuf" | "json"
   readonly headers: Readonly<Record<string, string>>
   readonly gzip: boolean
@@ -64,25 +67,36 @@ const protocolOf = (text: string | undefined): { readonly protocol: "protobuf" |
       ? { protocol: "protobuf" }
       : { protocol: "protobuf", warning: `OTLP protocol ${text} is not supported: using http/protobuf` }
 
+const LOCAL = "http://localhost:4318/v1/traces"
+
 /** The endpoint of all signals gets the path of traces; the one of traces is taken as it is. */
-const urlOf = (env: Environment): string | null => {
+const urlOf = (env: Environment): { readonly url: string; readonly named: boolean; readonly warning?: string } => {
   const own = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
   const all = env["OTEL_EXPORTER_OTLP_ENDPOINT"]
   const text = own ? own : all ? `${withoutSlashes(all)}/v1/traces` : null
-  return text !== null && URL.canParse(text) && /^https?:/.test(text) ? text : null
+  if (text === null) return { url: LOCAL, named: false }
+  if (URL.canParse(text) && /^https?:/.test(text)) return { url: text, named: true }
+  const name = `OTEL_EXPORTER_OTLP_${own ? "TRACES_" : ""}ENDPOINT`
+  return { url: LOCAL, named: false, warning: `${name} is not an HTTP URL: using ${LOCAL}` }
 }
 
-/** Null when traces are not to be exported: no endpoint is named, or they are switched off. */
-export const parseOtlpSettings = (env: Environment): OtlpSettings | null => {
+/** Whose spans they are. */
+export interface Instance {
+  readonly id: string
+  readonly version: string
+}
+
+/** Null when traces are switched off. */
+export const parseOtlpSettings = (env: Environment, instance: Instance): OtlpSettings | null => {
   const off = env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true" || env["OTEL_TRACES_EXPORTER"] === "none"
-  const url = off ? null : urlOf(env)
-  if (url === null) return null
+  if (off) return null
+  const { warning: misnamed, ...place } = urlOf(env)
   const of = (name: string) => env[`OTEL_EXPORTER_OTLP_TRACES_${name}`] ?? env[`OTEL_EXPORTER_OTLP_${name}`]
   const { protocol, warning } = protocolOf(of("PROTOCOL"))
   const sampler = env["OTEL_TRACES_SAMPLER"] ?? "parentbased_always_on"
   const chosen = Object.hasOwn(samplers, sampler) ? samplers[sampler] : undefined
   return {
-    url,
+    ...place,
     protocol,
     headers: { ...pairs(env["OTEL_EXPORTER_OTLP_HEADERS"]), ...pairs(env["OTEL_EXPORTER_OTLP_TRACES_HEADERS"]) },
     gzip: of("COMPRESSION") === "gzip",
@@ -92,10 +106,13 @@ export const parseOtlpSettings = (env: Environment): OtlpSettings | null => {
     maxBatch: positive(env["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"], 512),
     sampler: (chosen ?? (() => ({ parent: true, ratio: 1 })))(ratioOf(env["OTEL_TRACES_SAMPLER_ARG"])),
     resource: {
+      "service.version": instance.version,
+      "service.instance.id": instance.id,
       ...pairs(env["OTEL_RESOURCE_ATTRIBUTES"]),
       "service.name": env["OTEL_SERVICE_NAME"] || "compute_ctl"
     },
     warnings: [
+      ...(misnamed === undefined ? [] : [misnamed]),
       ...(warning === undefined ? [] : [warning]),
       ...(chosen === undefined ? [`trace sampler ${sampler} is not known: sampling all`] : [])
     ]

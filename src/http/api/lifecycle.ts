@@ -12,7 +12,7 @@ import { Activity } from "./Activity.ts"
 import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, Unavailable, WrongStatus } from "./Refusal.ts"
 import { Status, StatusDetail } from "./StatusDetail.ts"
-import { Limit, OneOf, SPEC_LIMIT, Wording } from "./traits.ts"
+import { Limit, OneOf, Scraped, SPEC_LIMIT, Wording } from "./traits.ts"
 import { Configuration, Promotion } from "./Wire.ts"
 
 /** What the start took. */
@@ -129,7 +129,9 @@ const promote = HttpApiEndpoint.post("promote", "/promote", {
 const livenessProbe = HttpApiEndpoint.get("hadron_liveness_probe", "/hadron_liveness_probe", {
   success: Schema.Literal("ok"),
   error: Failed
-}).annotate(OpenApi.Summary, "Whether Postgres accepts connections on its local socket")
+})
+  .annotate(Scraped, true)
+  .annotate(OpenApi.Summary, "Whether Postgres accepts connections on its local socket")
 
 export class Lifecycle extends HttpApiGroup.make("lifecycle", { topLevel: true })
   .add(status, statusDetail, activity, history, events, metricsJson, configure, terminate, promote, livenessProbe)

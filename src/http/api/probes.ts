@@ -9,7 +9,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Failed } from "./Refusal.ts"
-import { Quiet } from "./traits.ts"
+import { Quiet, Scraped } from "./traits.ts"
 
 const Word = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }))
 
@@ -66,13 +66,17 @@ const readyz = HttpApiEndpoint.get("readyz", "/readyz", { success: Ready, error:
 
 const metrics = HttpApiEndpoint.get("metrics", "/metrics", {
   success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" }))
-}).annotate(OpenApi.Summary, "Metrics in the text format of Prometheus")
+})
+  .annotate(Scraped, true)
+  .annotate(OpenApi.Summary, "Metrics in the text format of Prometheus")
 
 /** Answers with whatever Postgres exports, its status and content type included. */
 const autoscalingMetrics = HttpApiEndpoint.get("autoscaling_metrics", "/autoscaling_metrics", {
   success: HttpApiSchema.StreamUint8Array({ contentType: "application/text" }),
   error: Failed
-}).annotate(OpenApi.Summary, "Metrics of the local file cache, from Postgres")
+})
+  .annotate(Scraped, true)
+  .annotate(OpenApi.Summary, "Metrics of the local file cache, from Postgres")
 
 export class Probes extends HttpApiGroup.make("probes", { topLevel: true })
   .add(livez, startupz, readyz, metrics, autoscalingMetrics)

@@ -17,6 +17,9 @@ export const Wording = Context.Reference<"json" | "text">("http/api/Wording", { 
 /** Asked all the time by machines: neither the request nor the answer is logged, and it is served whatever else is. */
 export const Quiet = Context.Reference<boolean>("http/api/Quiet", { defaultValue: () => false })
 
+/** Asked by scrapers, or by probes of others: it makes no trace. */
+export const Scraped = Context.Reference<boolean>("http/api/Scraped", { defaultValue: () => false })
+
 /** What happens to the work when the client goes away. By default reads are cancelled, and changes go on. */
 export const OnDisconnect = Context.Reference<"cancel" | "continue" | null>("http/api/OnDisconnect", {
   defaultValue: () => null

@@ -70,5 +70,5 @@ export const dispatch = <R>(app: App<R>, resource: Resource | undefined, request
     return Effect.as(quiet ? counted : Effect.andThen(counted, logAnswer(response, latency)), response)
   })
   const logged = quiet ? answer : Effect.andThen(Effect.logInfo(`${request.method} ${shown(request.url)}`), answer)
-  return traced(request)(Effect.annotateLogs(logged, "request_id", request.id))
+  return traced(request, resource)(Effect.annotateLogs(logged, "request_id", request.id))
 }

@@ -6,11 +6,13 @@ import * as Context from "effect/Context"
 import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import { OnDisconnect, Quiet } from "../api/traits.ts"
+import { OnDisconnect, Quiet, Scraped } from "../api/traits.ts"
 
 /** What is to be known of an endpoint before it is asked. */
 export interface Route {
   readonly quiet: boolean
+  /** By probes or scrapers: such requests make no traces. */
+  readonly polled: boolean
   /** The work is of no use to anybody when the client is gone. */
   readonly cancelled: boolean
 }
@@ -32,6 +34,7 @@ const ORDER = ["GET", "POST", "DELETE"]
 
 const routeOf = (annotations: Context.Context<never>, method: string): Route => ({
   quiet: Context.get(annotations, Quiet),
+  polled: Context.get(annotations, Quiet) || Context.get(annotations, Scraped),
   cancelled: (Context.get(annotations, OnDisconnect) ?? (method === "GET" ? "cancel" : "continue")) === "cancel"
 })
 

@@ -52,12 +52,3 @@ export const readStream = <E, R>(body: Stream.Stream<Uint8Array, E, R>, limit: n
       Effect.map(collected.all)
     )
   })
-
-/** Reads to the end, or gives the stream up after so many bytes: for answers that nobody looks at. */
-export const discard = async (body: AsyncIterable<Uint8Array>, limit: number): Promise<void> => {
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.byteLength
-    if (size > limit) return
-  }
-}

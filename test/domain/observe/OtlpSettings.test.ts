@@ -1,23 +1,33 @@
 import { assert, describe, it } from "@effect/vitest"
-import { parseOtlpSettings } from "../../../src/domain/observe/OtlpSettings.ts"
+import { type Environment, parseOtlpSettings } from "../../../src/domain/observe/OtlpSettings.ts"
 import { parseTraceParent } from "../../../src/domain/observe/TraceContext.ts"
+
+const parse = (env: Environment) => parseOtlpSettings(env, { id: "compute-1", version: "release-7" })
 
 const ENDPOINT = "http://collector:4318"
 
 describe("OtlpSettings", () => {
   for (const env of [
-    {},
-    { OTEL_EXPORTER_OTLP_ENDPOINT: "" },
-    { OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318" },
     { OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT, OTEL_SDK_DISABLED: "true" },
     { OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT, OTEL_TRACES_EXPORTER: "none" }
   ]) {
-    it(`are off with ${JSON.stringify(env)}`, () => assert.isNull(parseOtlpSettings(env)))
+    it(`are off with ${JSON.stringify(env)}`, () => assert.isNull(parse(env)))
   }
 
+  it("lead to this machine where nobody names another, or one that is none", () => {
+    const local = { url: "http://localhost:4318/v1/traces", named: false }
+    assert.deepInclude(parse({}), { ...local, warnings: [] })
+    assert.deepInclude(parse({ OTEL_EXPORTER_OTLP_ENDPOINT: "" }), { ...local, warnings: [] })
+    assert.deepInclude(parse({ OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318" }), {
+      ...local,
+      warnings: [`OTEL_EXPORTER_OTLP_ENDPOINT is not an HTTP URL: using ${local.url}`]
+    })
+  })
+
   it("have the defaults of the specification", () => {
-    assert.deepStrictEqual(parseOtlpSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: `${ENDPOINT}/`, OTEL_SDK_DISABLED: "1" }), {
+    assert.deepStrictEqual(parse({ OTEL_EXPORTER_OTLP_ENDPOINT: `${ENDPOINT}/`, OTEL_SDK_DISABLED: "1" }), {
       url: `${ENDPOINT}/v1/traces`,
+      named: true,
       protocol: "protobuf",
       headers: {},
       gzip: false,
@@ -26,13 +36,17 @@ describe("OtlpSettings", () => {
       maxQueue: 2048,
       maxBatch: 512,
       sampler: { parent: true, ratio: 1 },
-      resource: { "service.name": "compute_ctl" },
+      resource: {
+        "service.name": "compute_ctl",
+        "service.version": "release-7",
+        "service.instance.id": "compute-1"
+      },
       warnings: []
     })
   })
 
   it("prefer what is meant for traces", () => {
-    const settings = parseOtlpSettings({
+    const settings = parse({
       OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT,
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://other/path",
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
@@ -42,7 +56,7 @@ describe("OtlpSettings", () => {
       OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
       OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
       OTEL_TRACES_SAMPLER_ARG: "0.25",
-      OTEL_RESOURCE_ATTRIBUTES: "region=x,service.name=ignored",
+      OTEL_RESOURCE_ATTRIBUTES: "region=x,service.name=ignored,service.instance.id=other",
       OTEL_SERVICE_NAME: "mine"
     })
     assert.strictEqual(settings?.url, "https://other/path")
@@ -50,11 +64,16 @@ describe("OtlpSettings", () => {
     assert.deepStrictEqual(settings?.headers, { a: "2", b: "two words" })
     assert.isTrue(settings?.gzip)
     assert.deepStrictEqual(settings?.sampler, { parent: true, ratio: 0.25 })
-    assert.deepStrictEqual(settings?.resource, { region: "x", "service.name": "mine" })
+    assert.deepStrictEqual(settings?.resource, {
+      region: "x",
+      "service.name": "mine",
+      "service.version": "release-7",
+      "service.instance.id": "other"
+    })
   })
 
   it("say what they do not understand", () => {
-    const settings = parseOtlpSettings({
+    const settings = parse({
       OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT,
       OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
       OTEL_TRACES_SAMPLER: "jaeger_remote",

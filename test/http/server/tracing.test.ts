@@ -56,7 +56,7 @@ describe("a request's span", () => {
       const headers = rig.bearer()
       yield* rig.ask({ port: external.port, path: "/extra?a=b", headers: { ...headers, traceparent } })
       const [http, inside] = made
-      assert.deepInclude(http, { name: "HTTP", kind: "server" })
+      assert.deepInclude(http, { name: "GET /extra", kind: "server" })
       assert.deepInclude(parentOf(http), {
         traceId: TRACE,
         spanId: "b7ad6b7169203331"
@@ -65,6 +65,7 @@ describe("a request's span", () => {
         "http.request.method": "GET",
         "network.protocol.name": "http",
         "network.protocol.version": "1.1",
+        "url.scheme": "http",
         "url.path": "/extra",
         "url.query": "a=b",
         "http.route": "/extra",

@@ -1,8 +1,10 @@
 /**
- * Traces: off unless OpenTelemetry's variables name a collector, and then no part of the start nor of the stop waits for it.
+ * Traces: they go to the collector that OpenTelemetry's variables name, else to the one that listens on this machine by
+ * custom. No part of the start nor of the stop waits for it.
  *
  * Source: `libs/tracing-utils`, `compute_tools/src/compute.rs` (`start_compute`'s parent).
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +13,12 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import { type Environment, type OtlpSettings, parseOtlpSettings } from "../../../domain/observe/OtlpSettings.ts"
+import {
+  type Environment,
+  type Instance,
+  type OtlpSettings,
+  parseOtlpSettings
+} from "../../../domain/observe/OtlpSettings.ts"
 import { parseTraceParent } from "../../../domain/observe/TraceContext.ts"
 
 export class Telemetry extends Context.Service<
@@ -23,12 +30,12 @@ export class Telemetry extends Context.Service<
     readonly underParent: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("compute/Telemetry") {
-  static readonly layer = (env: Environment): Layer.Layer<Telemetry> => {
+  static readonly layer = (env: Environment, instance: Instance): Layer.Layer<Telemetry> => {
     const service = Layer.effect(
       this,
       Effect.suspend(() => make(env))
     )
-    const settings = parseOtlpSettings(env)
+    const settings = parseOtlpSettings(env, instance)
     return settings === null ? service : service.pipe(Layer.provideMerge(Layer.effectContext(tracerTo(settings))))
   }
 }
@@ -65,6 +72,15 @@ const make = (env: Environment) =>
     })
   })
 
+/** A line becomes an event of its span, by its text; one that has none says nothing that its span does not. */
+const spanLogger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
+  const { span } = fiber.cache
+  const text = [message].flat().map(String).join(" ")
+  if (text === "" || span?._tag !== "Span") return
+  const time = fiber.getRef(Clock.Clock).currentTimeNanosUnsafe()
+  span.event(text, time, { ...fiber.getRef(References.CurrentLogAnnotations), level: logLevel.toUpperCase() })
+})
+
 const loadRecorder = Effect.promise(() => import("./RecordedSpan.ts"))
 const loadExporter = Effect.promise(() => import("./exporter.ts"))
 
@@ -75,6 +91,6 @@ const tracerTo = (settings: OtlpSettings) =>
     const ended = yield* makeExporter(settings)
     const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
     // What is logged becomes an event of its span.
-    const loggers = new Set([...(yield* References.CurrentLoggers), Logger.tracerLogger])
+    const loggers = new Set([...(yield* References.CurrentLoggers), spanLogger])
     return Context.make(Tracer.Tracer, tracer).pipe(Context.add(References.CurrentLoggers, loggers))
   })

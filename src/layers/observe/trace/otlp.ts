@@ -1,9 +1,10 @@
 /**
- * Ended spans as an OTLP request. Loaded with the first export: the serializer brings half a platform with it.
+ * Ended spans as an OTLP request, without secrets: the library's own encoding has none of our limits, keeps every text as
+ * it is and puts stacks into it.
  */
-
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { HttpBody } from "effect/http/HttpBody"
 import * as Option from "effect/Option"
 import { layerJson, layerProtobuf, OtlpSerialization } from "effect/observability/OtlpSerialization"
 import type { OtlpSettings } from "../../../domain/observe/OtlpSettings.ts"
@@ -11,8 +12,11 @@ import { isSecretName, redactWithin } from "../../../domain/observe/Redaction.ts
 import type { RecordedSpan } from "./RecordedSpan.ts"
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
-const OK = 1 as const
+/** By the conventions success is not said: what has no status went well. */
+const UNSET = 0 as const
 const ERROR = 2 as const
+/** Answers that are the fault of whoever made the span: a server is not to blame for what it refuses. */
+const FAULTS = { server: 500, client: 400 } as const
 
 /** Bytes of a text: whoever calls writes into some of them. */
 const LONGEST = 4096
@@ -43,7 +47,8 @@ const encodeSpan = (shift: bigint) => (span: RecordedSpan) => {
       ? failureOf(status.exit.cause)
       : null
   const code = span.attributes.get("http.response.status_code")
-  const failed = failure !== null || (typeof code === "number" && code >= 500)
+  const fault = FAULTS[span.kind === "client" ? "client" : "server"]
+  const failed = failure !== null || (typeof code === "number" && code >= fault)
   const endTime = status._tag === "Ended" ? status.endTime : status.startTime
   const events = span.events.map(([name, time, attributes]) => ({
     name: redactWithin(name, LONGEST),
@@ -74,7 +79,7 @@ const encodeSpan = (shift: bigint) => (span: RecordedSpan) => {
     droppedAttributesCount: 0,
     events,
     droppedEventsCount: span.droppedEvents,
-    status: { code: failed ? ERROR : OK, ...(failure !== null && { message: failure.message }) },
+    status: { code: failed ? ERROR : UNSET, ...(failure !== null && { message: failure.message }) },
     links: span.links.map((link) => ({
       traceId: link.span.traceId,
       spanId: link.span.spanId,
@@ -85,24 +90,14 @@ const encodeSpan = (shift: bigint) => (span: RecordedSpan) => {
   }
 }
 
-export interface Encoded {
-  readonly contentType: string
-  readonly bytes: Uint8Array<ArrayBuffer>
-}
-
 /** `shift`: nanoseconds by which the wall clock, that of the collector's other senders, has left the clock of the spans. */
-export const encode = (spans: ReadonlyArray<RecordedSpan>, settings: OtlpSettings, shift: bigint): Encoded => {
-  const serialization = Effect.runSync(
-    Effect.provide(OtlpSerialization, settings.protocol === "json" ? layerJson : layerProtobuf)
-  )
-  const body = serialization.traces({
-    resourceSpans: [
-      {
-        resource: { attributes: attributesOf(Object.entries(settings.resource)), droppedAttributesCount: 0 },
-        scopeSpans: [{ scope: { name: "compute_ctl" }, spans: spans.map(encodeSpan(shift)) }]
-      }
-    ]
-  })
-  const bytes = body._tag === "Uint8Array" ? Uint8Array.from(body.body) : new Uint8Array()
-  return { contentType: settings.protocol === "json" ? "application/json" : "application/x-protobuf", bytes }
-}
+export const encoder = (settings: OtlpSettings) =>
+  Effect.map(OtlpSerialization, (serialization) => {
+    const resource = { attributes: attributesOf(Object.entries(settings.resource)), droppedAttributesCount: 0 }
+    return (spans: ReadonlyArray<RecordedSpan>, shift: bigint): HttpBody =>
+      serialization.traces({
+        resourceSpans: [
+          { resource, scopeSpans: [{ scope: { name: "compute_ctl" }, spans: spans.map(encodeSpan(shift)) }] }
+        ]
+      })
+  }).pipe(Effect.provide(settings.protocol === "json" ? layerJson : layerProtobuf))

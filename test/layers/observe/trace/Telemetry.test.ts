@@ -12,7 +12,7 @@ const traced = <A, E>(program: Effect.Effect<A, E, Telemetry>, env: Readonly<Rec
     const lines: Array<string> = []
     const write = (line: string) => lines.push(line) > 0
     return program.pipe(
-      Effect.provide(Telemetry.layer(env)),
+      Effect.provide(Telemetry.layer(env, { id: "compute-1", version: "release-7" })),
       Effect.provide(Log.layer({ format: "text", write })),
       Effect.as(lines)
     )
@@ -21,6 +21,7 @@ const traced = <A, E>(program: Effect.Effect<A, E, Telemetry>, env: Readonly<Rec
 const start = Effect.flatMap(Telemetry, ({ underParent }) =>
   underParent(
     Effect.logInfo("password=hunter2 in a log").pipe(
+      Effect.andThen(Effect.annotateLogs(Effect.logInfo(), "code", 200)),
       Effect.withSpan("get_basebackup", { attributes: { lsn: "0/16B5A50", bytes: 12, token: "hunter2" } }),
       Effect.withSpan("start_compute", { attributes: { "http.request.header.authorization": "Bearer hunter2" } })
     )
@@ -43,7 +44,11 @@ describe("Telemetry", () => {
         const [{ headers, path, resource, spans, text }] = received as [(typeof received)[0]]
         assert.strictEqual(path, "/v1/traces")
         assert.strictEqual(headers["x-key"], "v")
-        assert.deepStrictEqual(resource, { "service.name": "compute_ctl" })
+        assert.deepStrictEqual(resource, {
+          "service.name": "compute_ctl",
+          "service.version": "release-7",
+          "service.instance.id": "compute-1"
+        })
         const [inner, outer] = spans
         assert.deepStrictEqual([outer?.name, outer?.traceId, outer?.parentSpanId], ["start_compute", TRACE, PARENT])
         assert.deepStrictEqual(
@@ -52,7 +57,8 @@ describe("Telemetry", () => {
         )
         assert.strictEqual(inner?.attributes["lsn"], "0/16B5A50")
         assert.strictEqual(inner?.attributes["bytes"], "12")
-        assert.lengthOf(inner?.events ?? [], 1)
+        assert.deepStrictEqual(inner?.events, ["password=<redacted> in a log"])
+        assert.notInclude(text, "fiberId")
         assert.isTrue((outer?.nanos ?? 0n) >= (inner?.nanos ?? 0n))
         assert.notInclude(text, "hunter2")
       })
@@ -90,6 +96,10 @@ describe("Telemetry", () => {
         Effect.gen(function* () {
           yield* Effect.ignore(Effect.withSpan(Effect.fail(new Error("postgres://u:hunter2@h refused")), "fails"))
           yield* Effect.withSpan(Effect.void, "answers 500", { attributes: { "http.response.status_code": 500 } })
+          for (const kind of ["server", "client"] as const) {
+            const attributes = { "http.response.status_code": 404 }
+            yield* Effect.withSpan(Effect.void, `404 of a ${kind}`, { kind, attributes })
+          }
           yield* Effect.withSpan(Effect.void, "fine")
         }),
         { OTEL_EXPORTER_OTLP_ENDPOINT: url }
@@ -100,7 +110,9 @@ describe("Telemetry", () => {
         [
           ["fails", 2],
           ["answers 500", 2],
-          ["fine", 1]
+          ["404 of a server", 0],
+          ["404 of a client", 2],
+          ["fine", 0]
         ]
       )
       assert.deepStrictEqual(spans[0]?.events, ["exception"])
@@ -162,9 +174,25 @@ describe("Telemetry", () => {
     })
   )
 
-  it.effect("is silent when no collector is named", () =>
+  it.live("keeps no more spans than it may, whether the collector hangs or refuses", () =>
     Effect.gen(function* () {
-      const lines = yield* traced(start, { TRACEPARENT: `00-${TRACE}-${PARENT}-01` })
+      for (const behaviour of ["hang", 503] as const) {
+        const { received, url } = yield* traceCollector(() => behaviour)
+        const many = Effect.forEach(Array.from({ length: 100 }), () => Effect.withSpan(Effect.void, "one"))
+        const lines = yield* traced(Effect.andThen(many, Effect.andThen(Effect.sleep("200 millis"), many)), {
+          OTEL_EXPORTER_OTLP_ENDPOINT: url,
+          OTEL_BSP_SCHEDULE_DELAY: "50",
+          OTEL_BSP_MAX_QUEUE_SIZE: "20"
+        })
+        assert.isAtMost(received[0]?.spans.length ?? 0, 20)
+        assert.isTrue(lines.some((line) => line.includes("200 spans were not exported")))
+      }
+    })
+  )
+
+  it.effect("is off where it is switched off", () =>
+    Effect.gen(function* () {
+      const lines = yield* traced(start, { TRACEPARENT: `00-${TRACE}-${PARENT}-01`, OTEL_SDK_DISABLED: "true" })
       assert.isFalse(lines.some((line) => line.includes("WARN")))
     })
   )
