@@ -2,19 +2,20 @@
  * The empty data directory. Every start is a fresh start.
  */
 import * as fs from "node:fs"
+import { rm } from "node:fs/promises"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
-import { attempt } from "./files.ts"
+import { attempt, attemptAsync } from "./files.ts"
 import { stopPredecessor } from "./predecessor.ts"
 
 /** What file systems keep in their root, and give to root alone. */
 const LOST_AND_FOUND = "lost+found"
 
-const remove = (directory: string, name: string): void => {
+const remove = async (directory: string, name: string): Promise<void> => {
   try {
-    fs.rmSync(path.join(directory, name), { recursive: true, force: true })
+    await rm(path.join(directory, name), { recursive: true, force: true })
   } catch (error) {
     if (name !== LOST_AND_FOUND) throw error
     throw new Error(
@@ -24,21 +25,21 @@ const remove = (directory: string, name: string): void => {
 }
 
 /** Symbolic links are removed, not followed: `pg_dynshmem` leads to the machine's shared memory. */
-const empty = (directory: string): void => {
-  for (const name of fs.readdirSync(directory)) remove(directory, name)
+const empty = async (directory: string): Promise<void> => {
+  for (const name of fs.readdirSync(directory)) await remove(directory, name)
 }
 
 const exists = (file: string): fs.Stats | undefined => fs.lstatSync(file, { throwIfNoEntry: false })
 
-/** Makes way; a mount point stays, and is emptied. */
-const clear = (directory: string): void => {
+/** Makes way; a mount point stays, and is emptied. What is there may be millions of files: probes are answered meanwhile. */
+const clear = async (directory: string): Promise<void> => {
   const found = exists(directory)
   if (found === undefined) return
   try {
-    fs.rmSync(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true })
   } catch {
     // A mount point, or a parent that is not ours to write: what counts is that nothing is left inside.
-    empty(directory)
+    await empty(directory)
   }
 }
 
@@ -61,8 +62,6 @@ export const create = (directory: string, account: PostgresAccount | null): Effe
     const reason = yield* attempt(directory, () => refuse(directory))
     if (reason !== null) yield* new DataDirectoryFailed({ path: directory, reason })
     yield* stopPredecessor(directory, account)
-    yield* attempt(directory, () => {
-      clear(directory)
-      make(directory, account)
-    })
+    yield* attemptAsync(directory, () => clear(directory))
+    yield* attempt(directory, () => make(directory, account))
   })

@@ -17,6 +17,10 @@ const reasonOf = (error: unknown): string =>
 export const attempt = <A>(file: string, calls: () => A): Effect.Effect<A, DataDirectoryFailed> =>
   Effect.try({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
 
+/** The same for calls that are waited for. */
+export const attemptAsync = <A>(file: string, calls: () => Promise<A>): Effect.Effect<A, DataDirectoryFailed> =>
+  Effect.tryPromise({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
+
 const failed = ({ path: file, reason }: FileUnreadable) => new DataDirectoryFailed({ path: file, reason })
 
 /** The text of a file; null when there is none. */

@@ -119,6 +119,27 @@ describe("create", () => {
     )
   )
 
+  it.live("stops nothing else while it removes what was there", () =>
+    within({}, (directory) =>
+      Effect.gen(function* () {
+        fs.mkdirSync(inside("base"), { recursive: true })
+        for (let file = 0; file < 2000; file += 1) fs.writeFileSync(inside(`base/${file}`), "")
+        let turns = 0
+        let timer = setImmediate(function turn() {
+          turns += 1
+          timer = setImmediate(turn)
+        })
+        yield* Effect.ensuring(
+          directory.create,
+          Effect.sync(() => clearImmediate(timer))
+        )
+        expect(fs.readdirSync(pgdata)).toEqual([])
+        // Without that there are a few.
+        expect(turns).toBeGreaterThan(100)
+      })
+    )
+  )
+
   it.effect("names a parent that does not exist, and leaves a file alone", () =>
     Effect.gen(function* () {
       const nowhere = path.join(root, "a/b")
