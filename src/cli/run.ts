@@ -74,39 +74,37 @@ const orStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   )
 
 /** A compute with a spec starts at once and listens on the way; an empty one is not to be found before its memory is warm. */
-const live = (spec: ParsedSpec | null) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const state = yield* ComputeState
-    const postmaster = yield* Postmaster
-    const created = (yield* Clock.Clock).currentTimeNanosUnsafe()
-    if (spec === null && !options.lakebaseMode) yield* orStopped(postmaster.warmUp)
-    if (spec !== null) yield* state.transition("spec at start", () => ({ spec }))
-    const listening = yield* Deferred.make<void>()
-    const serving = Effect.yieldNow.pipe(
-      Effect.andThen(serveApi),
-      Effect.andThen(Deferred.succeed(listening, undefined)),
-      Effect.andThen(Effect.never)
-    )
-    yield* Effect.forkScoped(removeCoreLimit)
-    return yield* Effect.raceFirst(lifecycle(spec, created, Deferred.await(listening)), serving)
-  }).pipe(Effect.scoped)
+const live = Effect.fnUntraced(function* (spec: ParsedSpec | null) {
+  const options = yield* Options
+  const state = yield* ComputeState
+  const postmaster = yield* Postmaster
+  const created = (yield* Clock.Clock).currentTimeNanosUnsafe()
+  if (spec === null && !options.lakebaseMode) yield* orStopped(postmaster.warmUp)
+  if (spec !== null) yield* state.transition("spec at start", () => ({ spec }))
+  const listening = yield* Deferred.make<void>()
+  const serving = Effect.yieldNow.pipe(
+    Effect.andThen(serveApi),
+    Effect.andThen(Deferred.succeed(listening, undefined)),
+    Effect.andThen(Effect.never)
+  )
+  yield* Effect.forkScoped(removeCoreLimit)
+  return yield* Effect.raceFirst(lifecycle(spec, created, Deferred.await(listening)), serving)
+}, Effect.scoped)
 
 /** From the first configuration on. Whatever fails here ends the process before it ever listened. */
-const configured = (given: Arguments) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const source = yield* SpecSource
-    const config = yield* orStopped(source.initial)
-    const spec = config.spec === null ? null : yield* Effect.fromResult(parseSpec(config.spec))
-    yield* hintAtKeys(config)
-    const computeId = given.computeIdFromSpec ? (spec?.spec.endpoint_id ?? options.computeId) : options.computeId
-    return yield* live(spec).pipe(
-      Effect.provide(layers.compute),
-      Effect.provideService(MachineConfig, config.compute_ctl_config),
-      Effect.provideService(Options, { ...options, computeId })
-    )
-  })
+const configured = Effect.fnUntraced(function* (given: Arguments) {
+  const options = yield* Options
+  const source = yield* SpecSource
+  const config = yield* orStopped(source.initial)
+  const spec = config.spec === null ? null : yield* Effect.fromResult(parseSpec(config.spec))
+  yield* hintAtKeys(config)
+  const computeId = given.computeIdFromSpec ? (spec?.spec.endpoint_id ?? options.computeId) : options.computeId
+  return yield* live(spec).pipe(
+    Effect.provide(layers.compute),
+    Effect.provideService(MachineConfig, config.compute_ctl_config),
+    Effect.provideService(Options, { ...options, computeId })
+  )
+})
 
 /** Only said where there was neither an init nor a shell to be one. */
 const warnOfOrphans = Effect.when(

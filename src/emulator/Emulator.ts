@@ -130,22 +130,26 @@ const makeFolder = ({ dir }: EmulatorOptions) =>
 const load = (file: string) => attempt(`cannot read ${file}`, () => new Archive(fs.readFileSync(file)))
 
 /** The archive for primaries and for replicas. */
-const contentOf = (options: EmulatorOptions, made: Distribution, dir: string, cache: string) =>
-  Effect.gen(function* () {
-    const content: Content = options.content ?? { _tag: options.pgbin === null ? "NeonShape" : "Cluster" }
-    if (content._tag === "NeonShape") {
-      const one = yield* neonShape(made.version.split(".")[0] ?? "17")
-      return () => one
-    }
-    if (content._tag === "Files") {
-      const primary = yield* load(content.primary)
-      const replica = content.replica === undefined ? primary : yield* load(content.replica)
-      return (isReplica: boolean) => (isReplica ? replica : primary)
-    }
-    const { account } = options
-    const one = yield* freshCluster({ bin: made.realBin, version: made.version, work: dir, cache, account })
+const contentOf = Effect.fnUntraced(function* (
+  options: EmulatorOptions,
+  made: Distribution,
+  dir: string,
+  cache: string
+) {
+  const content: Content = options.content ?? { _tag: options.pgbin === null ? "NeonShape" : "Cluster" }
+  if (content._tag === "NeonShape") {
+    const one = yield* neonShape(made.version.split(".")[0] ?? "17")
     return () => one
-  })
+  }
+  if (content._tag === "Files") {
+    const primary = yield* load(content.primary)
+    const replica = content.replica === undefined ? primary : yield* load(content.replica)
+    return (isReplica: boolean) => (isReplica ? replica : primary)
+  }
+  const { account } = options
+  const one = yield* freshCluster({ bin: made.realBin, version: made.version, work: dir, cache, account })
+  return () => one
+})
 
 const makeDistribution = (
   options: EmulatorOptions,

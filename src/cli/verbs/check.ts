@@ -72,10 +72,9 @@ const asJson = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary 
     JSON.stringify({ file, ok: faults.length === 0, faults, warnings, summary: Object.fromEntries(summary) }, null, 2)
   )
 
-export const check = (given: CheckOptions) =>
-  Effect.gen(function* () {
-    const read = yield* readDocument(given)
-    const verdict = yield* judge(read, given.pgbin)
-    yield* (given.json ? asJson : asText)(read.file, ignored(read.document, read.text), verdict)
-    return verdict.faults.length === 0 ? 0 : 1
-  })
+export const check = Effect.fnUntraced(function* (given: CheckOptions) {
+  const read = yield* readDocument(given)
+  const verdict = yield* judge(read, given.pgbin)
+  yield* (given.json ? asJson : asText)(read.file, ignored(read.document, read.text), verdict)
+  return verdict.faults.length === 0 ? 0 : 1
+})

@@ -82,75 +82,75 @@ const stopSignals = Effect.gen(function* () {
 const ourselves = (): ReadonlyArray<string> => (isSea() ? [] : process.argv.slice(1, 2))
 
 /** Everything the compute needs, on its feet. */
-const surroundings = (wanted: Wanted) =>
-  Effect.gen(function* () {
-    const { postgres: account } = yield* Account
-    const keys = Tokens.generate("dev")
-    const keep = yield* openKeep(wanted.keep)
-    const emulator = yield* startEmulator({
-      pgbin: wanted.pgbin,
-      account,
-      timeline: keep?.timeline,
-      lsn: keep?.begin?.lsn,
-      content: keep?.begin?.content
-    })
-    const ports = yield* freePorts(wanted.ports)
-    const { empty, grpc } = wanted
-    const compute = yield* prepare({ emulator, keys, ports, account, grpc, empty, kept: keep?.place ?? null })
-    return { compute, keep }
+const surroundings = Effect.fnUntraced(function* (wanted: Wanted) {
+  const { postgres: account } = yield* Account
+  const keys = Tokens.generate("dev")
+  const keep = yield* openKeep(wanted.keep)
+  const emulator = yield* startEmulator({
+    pgbin: wanted.pgbin,
+    account,
+    timeline: keep?.timeline,
+    lsn: keep?.begin?.lsn,
+    content: keep?.begin?.content
   })
+  const ports = yield* freePorts(wanted.ports)
+  const { empty, grpc } = wanted
+  const compute = yield* prepare({ emulator, keys, ports, account, grpc, empty, kept: keep?.place ?? null })
+  return { compute, keep }
+})
 
-const save = (keep: Keep | null, compute: DevCompute) =>
-  Effect.gen(function* () {
-    if (keep === null) return
-    const said = yield* keep.save(compute.emulator, dataDirectory(compute))
-    yield* said === null ? Effect.logInfo(`kept in ${keep.place}`) : Effect.logWarning(said)
-  })
+const save = Effect.fnUntraced(function* (keep: Keep | null, compute: DevCompute) {
+  if (keep === null) return
+  const said = yield* keep.save(compute.emulator, dataDirectory(compute))
+  yield* said === null ? Effect.logInfo(`kept in ${keep.place}`) : Effect.logWarning(said)
+})
 
-const runCompute = (compute: DevCompute, signals: Queue.Dequeue<void>, stopped: Deferred.Deferred<void>) =>
-  Effect.gen(function* () {
-    const children = yield* Children
-    const child = yield* children.spawn(process.execPath, {
-      args: [...ourselves(), ...commandLine(compute)],
-      stdout: "inherit",
-      stderr: "pipe",
-      detached: true,
-      ladder: [
-        ["SIGTERM", "40 seconds"],
-        ["SIGKILL", Duration.infinity]
-      ]
-    })
-    yield* Deferred.await(stopped).pipe(
-      Effect.andThen(child.signal("SIGTERM")),
-      Effect.andThen(Effect.sleep(SAME_WISH)),
-      Effect.andThen(Queue.takeAll(signals)),
-      Effect.andThen(Queue.take(signals)),
-      Effect.andThen(child.signal("SIGQUIT")),
-      Effect.forkScoped
-    )
-    yield* Effect.forkScoped(Stream.runForEach(child.stderr, (line) => (isOurs(line) ? Effect.void : complain(line))))
-    yield* Effect.forkScoped(welcome(compute))
-    return exitCode(yield* child.ended)
+const runCompute = Effect.fnUntraced(function* (
+  compute: DevCompute,
+  signals: Queue.Dequeue<void>,
+  stopped: Deferred.Deferred<void>
+) {
+  const children = yield* Children
+  const child = yield* children.spawn(process.execPath, {
+    args: [...ourselves(), ...commandLine(compute)],
+    stdout: "inherit",
+    stderr: "pipe",
+    detached: true,
+    ladder: [
+      ["SIGTERM", "40 seconds"],
+      ["SIGKILL", Duration.infinity]
+    ]
   })
+  yield* Deferred.await(stopped).pipe(
+    Effect.andThen(child.signal("SIGTERM")),
+    Effect.andThen(Effect.sleep(SAME_WISH)),
+    Effect.andThen(Queue.takeAll(signals)),
+    Effect.andThen(Queue.take(signals)),
+    Effect.andThen(child.signal("SIGQUIT")),
+    Effect.forkScoped
+  )
+  yield* Effect.forkScoped(Stream.runForEach(child.stderr, (line) => (isOurs(line) ? Effect.void : complain(line))))
+  yield* Effect.forkScoped(welcome(compute))
+  return exitCode(yield* child.ended)
+})
 
 /** The first signal stops the compute in order, the next one at once; either is the usual end. */
-const serve = (wanted: Wanted) =>
-  Effect.gen(function* () {
-    const signals = yield* stopSignals
-    const stopped = yield* Deferred.make<void>()
-    yield* Effect.forkScoped(Deferred.complete(stopped, Queue.take(signals)))
-    const usualEnd = Effect.andThen(Deferred.await(stopped), Effect.succeed(null))
-    const life = Effect.gen(function* () {
-      const up = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
-      if (up === null) return 0
-      const code = yield* runCompute(up.compute, signals, stopped)
-      yield* save(up.keep, up.compute)
-      return code
-    })
-    const end = yield* Effect.exit(life)
-    // What could not be kept is said, whoever has ended it.
-    return (yield* Deferred.isDone(stopped)) && Exit.isSuccess(end) ? 0 : yield* end
-  }).pipe(Effect.scoped)
+const serve = Effect.fnUntraced(function* (wanted: Wanted) {
+  const signals = yield* stopSignals
+  const stopped = yield* Deferred.make<void>()
+  yield* Effect.forkScoped(Deferred.complete(stopped, Queue.take(signals)))
+  const usualEnd = Effect.andThen(Deferred.await(stopped), Effect.succeed(null))
+  const life = Effect.gen(function* () {
+    const up = yield* Effect.raceFirst(surroundings(wanted), usualEnd)
+    if (up === null) return 0
+    const code = yield* runCompute(up.compute, signals, stopped)
+    yield* save(up.keep, up.compute)
+    return code
+  })
+  const end = yield* Effect.exit(life)
+  // What could not be kept is said, whoever has ended it.
+  return (yield* Deferred.isDone(stopped)) && Exit.isSuccess(end) ? 0 : yield* end
+}, Effect.scoped)
 
 const services = Account.layer.pipe(
   Layer.provideMerge(Children.layer),

@@ -78,16 +78,15 @@ export const diffText = (found: Difference, paint: Paint = plain, room: number |
   )
 }
 
-export const diff = (given: DiffOptions) =>
-  Effect.gen(function* () {
-    const [from, to] = given.config
-    if (from === undefined || to === undefined) return yield* new UsageError({ message: "give --config FILE twice" })
-    const read = (file: string) => Effect.map(readFile(file), (text) => sideOf(file, text, given))
-    const sides = Result.all([yield* read(from), yield* read(to)])
-    if (Result.isFailure(sides)) return yield* Effect.as(complain(sides.failure), UNREADABLE)
-    const found = difference(sides.success[0], sides.success[1])
-    const empty = isEmpty(found)
-    if (given.json) yield* print(JSON.stringify(found, null, 2))
-    else yield* print(empty ? "nothing to change" : diffText(found, hasColours() ? colours : plain, columns()))
-    return empty ? SAME : DIFFERENT
-  })
+export const diff = Effect.fnUntraced(function* (given: DiffOptions) {
+  const [from, to] = given.config
+  if (from === undefined || to === undefined) return yield* new UsageError({ message: "give --config FILE twice" })
+  const read = (file: string) => Effect.map(readFile(file), (text) => sideOf(file, text, given))
+  const sides = Result.all([yield* read(from), yield* read(to)])
+  if (Result.isFailure(sides)) return yield* Effect.as(complain(sides.failure), UNREADABLE)
+  const found = difference(sides.success[0], sides.success[1])
+  const empty = isEmpty(found)
+  if (given.json) yield* print(JSON.stringify(found, null, 2))
+  else yield* print(empty ? "nothing to change" : diffText(found, hasColours() ? colours : plain, columns()))
+  return empty ? SAME : DIFFERENT
+})

@@ -111,12 +111,11 @@ export const doctorText = (found: ReadonlyArray<Finding>, paint: Paint = plain, 
   ].join("\n")
 }
 
-export const doctor = (given: DoctorOptions) =>
-  Effect.gen(function* () {
-    const found = yield* look(given)
-    const text = given.json
-      ? JSON.stringify(found, null, 2)
-      : doctorText(found, hasColours() ? colours : plain, columns())
-    yield* print(text)
-    return found.some(({ state }) => state === "bad") ? HINDERED : WELL
-  })
+export const doctor = Effect.fnUntraced(function* (given: DoctorOptions) {
+  const found = yield* look(given)
+  const text = given.json
+    ? JSON.stringify(found, null, 2)
+    : doctorText(found, hasColours() ? colours : plain, columns())
+  yield* print(text)
+  return found.some(({ state }) => state === "bad") ? HINDERED : WELL
+})

@@ -144,20 +144,19 @@ const signals = Effect.gen(function* () {
   return Deferred.await(stopped)
 })
 
-const serve = (wanted: Wanted) =>
-  Effect.gen(function* () {
-    const { postgres: account } = yield* Account
-    const initial = wanted.faults === null ? [] : yield* readJson(Faults, wanted.faults)
-    const config = wanted.spec === null ? undefined : yield* readJson(Config, wanted.spec)
-    const emulator = yield* start({ ...wanted.options, account })
-    emulator.world.faults = "peer" in initial ? [initial] : initial
-    if (config !== undefined) {
-      const status = config.status ?? (config.spec === undefined || config.spec === null ? "empty" : "attached")
-      emulator.world.specs.set("*", { status: 200, body: JSON.stringify({ ...config, status }) })
-    }
-    yield* print(JSON.stringify(emulator.addresses))
-    return yield* Effect.never
-  }).pipe(Effect.scoped)
+const serve = Effect.fnUntraced(function* (wanted: Wanted) {
+  const { postgres: account } = yield* Account
+  const initial = wanted.faults === null ? [] : yield* readJson(Faults, wanted.faults)
+  const config = wanted.spec === null ? undefined : yield* readJson(Config, wanted.spec)
+  const emulator = yield* start({ ...wanted.options, account })
+  emulator.world.faults = "peer" in initial ? [initial] : initial
+  if (config !== undefined) {
+    const status = config.status ?? (config.spec === undefined || config.spec === null ? "empty" : "attached")
+    emulator.world.specs.set("*", { status: 200, body: JSON.stringify({ ...config, status }) })
+  }
+  yield* print(JSON.stringify(emulator.addresses))
+  return yield* Effect.never
+}, Effect.scoped)
 
 /** A signal ends it in order, also before it is up: a folder of its own stays behind otherwise. */
 const serveUntilSignalled = (wanted: Wanted) =>

@@ -43,15 +43,14 @@ export interface PlanOptions extends TokenOptions {
 const readDocument = (file: string) =>
   Effect.mapError(readText(file, limits.document), ({ reason }) => refused(`cannot read ${file}: ${reason}`))
 
-const readSpec = (file: string) =>
-  Effect.gen(function* () {
-    const text = yield* readDocument(file)
-    for (const { message, path } of ignored("config", text)) yield* complain(`warning: ${file}: ${path}: ${message}`)
-    const decoded = yield* Effect.fromResult(
-      Result.mapError(decodeJson(ComputeConfig, text), ({ message }) => refused(`${file}: ${message}`))
-    )
-    return decoded.spec === null ? yield* refused(`${file} has no spec`) : decoded.spec
-  })
+const readSpec = Effect.fnUntraced(function* (file: string) {
+  const text = yield* readDocument(file)
+  for (const { message, path } of ignored("config", text)) yield* complain(`warning: ${file}: ${path}: ${message}`)
+  const decoded = yield* Effect.fromResult(
+    Result.mapError(decodeJson(ComputeConfig, text), ({ message }) => refused(`${file}: ${message}`))
+  )
+  return decoded.spec === null ? yield* refused(`${file} has no spec`) : decoded.spec
+})
 
 /** Where the spec's own Postgres listens. */
 const ownPostgres = ({ cluster }: ComputeSpec): string => {
@@ -59,28 +58,26 @@ const ownPostgres = ({ cluster }: ComputeSpec): string => {
   return `postgresql://cloud_admin@localhost:${findSetting(cluster.settings, "port") ?? line?.[1] ?? 5432}/postgres`
 }
 
-const lookMyself = (file: string, wanted: PlanOptions) =>
-  Effect.gen(function* () {
-    const spec = yield* readSpec(file)
-    const parsed = yield* Effect.fromResult(parseSpec(spec))
-    const sql = yield* Effect.provide(Sql, Sql.layerTo(wanted.connstr ?? ownPostgres(spec)))
-    return planReport(yield* dryRun(sql, wanted, parsed))
-  })
+const lookMyself = Effect.fnUntraced(function* (file: string, wanted: PlanOptions) {
+  const spec = yield* readSpec(file)
+  const parsed = yield* Effect.fromResult(parseSpec(spec))
+  const sql = yield* Effect.provide(Sql, Sql.layerTo(wanted.connstr ?? ownPostgres(spec)))
+  return planReport(yield* dryRun(sql, wanted, parsed))
+})
 
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */
 const configText = (file: string) => Effect.andThen(readSpec(file), readDocument(file))
 
-const askCompute = (url: string, wanted: PlanOptions) =>
-  Effect.gen(function* () {
-    const body = wanted.config === null ? null : yield* configText(wanted.config)
-    const target = { url, token: yield* tokenOf(wanted) }
-    const text = yield* ask(target, "/plan", { body, limit: ANSWER_LIMIT }).pipe(
-      Effect.mapError((error) => refused(explained(error, target)))
-    )
-    return yield* Effect.fromResult(
-      Result.mapError(decodeJson(PlanReport, text), ({ message }) => refused(`${url}: ${message}`))
-    )
-  })
+const askCompute = Effect.fnUntraced(function* (url: string, wanted: PlanOptions) {
+  const body = wanted.config === null ? null : yield* configText(wanted.config)
+  const target = { url, token: yield* tokenOf(wanted) }
+  const text = yield* ask(target, "/plan", { body, limit: ANSWER_LIMIT }).pipe(
+    Effect.mapError((error) => refused(explained(error, target)))
+  )
+  return yield* Effect.fromResult(
+    Result.mapError(decodeJson(PlanReport, text), ({ message }) => refused(`${url}: ${message}`))
+  )
+})
 
 export const plan = (wanted: PlanOptions): Effect.Effect<number> => {
   const { config, json, url } = wanted

@@ -101,20 +101,18 @@ const save = (file: string, text: string) =>
       new UsageError({ message: `cannot write ${file}: ${error instanceof Error ? error.message : "it failed"}` })
   })
 
-export const report = (given: ReportOptions) =>
-  Effect.gen(function* () {
-    const target = yield* targetOf(given)
-    const now = yield* wallMillis
-    const answers = yield* Effect.forEach(ROUTES, (path) => answered(target, path), { concurrency: 4 })
-    const parts = [versions(now), ...answers, ...(yield* configuration(given.config)), ...(yield* logOf(given))]
-    const file =
-      given.output ?? `compute_ctl-report-${new Date(now).toISOString().slice(0, 19).replaceAll(":", "")}.txt`
-    if (file === "-") yield* write(reportText(parts))
-    else {
-      yield* save(file, reportText(parts))
-      yield* print(file)
-    }
-    if (answers.some(({ isAnswer }) => isAnswer)) return WRITTEN
-    yield* complain(`Error: ${target.url} has answered nothing; the report says why`)
-    return UNANSWERED
-  })
+export const report = Effect.fnUntraced(function* (given: ReportOptions) {
+  const target = yield* targetOf(given)
+  const now = yield* wallMillis
+  const answers = yield* Effect.forEach(ROUTES, (path) => answered(target, path), { concurrency: 4 })
+  const parts = [versions(now), ...answers, ...(yield* configuration(given.config)), ...(yield* logOf(given))]
+  const file = given.output ?? `compute_ctl-report-${new Date(now).toISOString().slice(0, 19).replaceAll(":", "")}.txt`
+  if (file === "-") yield* write(reportText(parts))
+  else {
+    yield* save(file, reportText(parts))
+    yield* print(file)
+  }
+  if (answers.some(({ isAnswer }) => isAnswer)) return WRITTEN
+  yield* complain(`Error: ${target.url} has answered nothing; the report says why`)
+  return UNANSWERED
+})

@@ -39,21 +39,20 @@ interface Wanted {
 }
 
 /** One look: what is to be printed, and the exit code. */
-const look = ({ connstr, json, target }: Wanted) =>
-  Effect.gen(function* () {
-    const client = yield* Effect.promise(() => import("../../http/client.ts"))
-    const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
-    const code = exitCodeOf(status.status)
-    const facts = connstr === null ? null : yield* askPostgres(connstr)
-    if (json) {
-      const text = JSON.stringify(facts === null ? status : { ...status, postgres: facts }, null, 2)
-      return { code, status: status.status, text }
-    }
-    const more = status.status === "terminated" ? none : yield* extras(target)
-    const screen = { paint: hasColours() ? colours : plain, room: columns() }
-    const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
+const look = Effect.fnUntraced(function* ({ connstr, json, target }: Wanted) {
+  const client = yield* Effect.promise(() => import("../../http/client.ts"))
+  const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
+  const code = exitCodeOf(status.status)
+  const facts = connstr === null ? null : yield* askPostgres(connstr)
+  if (json) {
+    const text = JSON.stringify(facts === null ? status : { ...status, postgres: facts }, null, 2)
     return { code, status: status.status, text }
-  })
+  }
+  const more = status.status === "terminated" ? none : yield* extras(target)
+  const screen = { paint: hasColours() ? colours : plain, room: columns() }
+  const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
+  return { code, status: status.status, text }
+})
 
 const once = (wanted: Wanted) =>
   look(wanted).pipe(
@@ -63,20 +62,19 @@ const once = (wanted: Wanted) =>
   )
 
 /** As soon as something happens, until the compute has terminated; one that does not answer is asked again. */
-const forever = (wanted: Wanted) =>
-  Effect.gen(function* () {
-    const { json } = wanted
-    const next = yield* changes(wanted.target, PERIOD)
-    while (true) {
-      const seen = yield* Effect.catch(look(wanted), (error) =>
-        Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
-      )
-      if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
-      if (seen.status === "terminated") return seen.code
-      yield* next
-      if (!isTerminal() && !json) yield* print("")
-    }
-  }).pipe(Effect.scoped)
+const forever = Effect.fnUntraced(function* (wanted: Wanted) {
+  const { json } = wanted
+  const next = yield* changes(wanted.target, PERIOD)
+  while (true) {
+    const seen = yield* Effect.catch(look(wanted), (error) =>
+      Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
+    )
+    if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
+    if (seen.status === "terminated") return seen.code
+    yield* next
+    if (!isTerminal() && !json) yield* print("")
+  }
+}, Effect.scoped)
 
 export const status = (given: StatusOptions) =>
   Effect.flatMap(targetOf(given), (target) => {

@@ -97,22 +97,19 @@ const addressesIn = (file: string, text: string): Effect.Effect<ReadonlyArray<st
       )
   )
 
-export const top = (given: TopOptions) =>
-  Effect.gen(function* () {
-    const token = yield* tokenOf(given)
-    const listed = given.file === null ? [] : yield* addressesIn(given.file, yield* readFile(given.file))
-    const urls = [...new Set([...given.url, ...listed])]
-    const round = Effect.gen(function* () {
-      const all = yield* Effect.forEach(urls, (url) => look({ url, token, limit: PATIENCE }), { concurrency: AT_ONCE })
-      const screen = topText(all, yield* wallMillis, hasColours() ? colours : plain, columns())
-      yield* print(
-        given.json ? JSON.stringify(all, null, 2) : given.watch && isTerminal() ? `${ANEW}${screen}` : screen
-      )
-      return exitCode(all)
-    })
-    while (given.watch) {
-      yield* round
-      yield* Effect.sleep(PERIOD)
-    }
-    return yield* round
+export const top = Effect.fnUntraced(function* (given: TopOptions) {
+  const token = yield* tokenOf(given)
+  const listed = given.file === null ? [] : yield* addressesIn(given.file, yield* readFile(given.file))
+  const urls = [...new Set([...given.url, ...listed])]
+  const round = Effect.gen(function* () {
+    const all = yield* Effect.forEach(urls, (url) => look({ url, token, limit: PATIENCE }), { concurrency: AT_ONCE })
+    const screen = topText(all, yield* wallMillis, hasColours() ? colours : plain, columns())
+    yield* print(given.json ? JSON.stringify(all, null, 2) : given.watch && isTerminal() ? `${ANEW}${screen}` : screen)
+    return exitCode(all)
   })
+  while (given.watch) {
+    yield* round
+    yield* Effect.sleep(PERIOD)
+  }
+  return yield* round
+})

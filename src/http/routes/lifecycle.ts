@@ -55,17 +55,16 @@ const unlessUsed = (seconds: number) =>
 const adoptKeys = ({ message }: Sent, jwks: JwkSet) =>
   Effect.flatMap(Authorization, ({ adopt }) => adopt(message.headers.authorization, jwks))
 
-const promote = (body: PromoteConfig) =>
-  Effect.gen(function* () {
-    const spec = yield* orRefuse(BadRequest)(resultInSlices(parseSteps(body.spec)))
-    const current = yield* state
-    if (current.spec === null) {
-      return yield* orRefuse(WrongStatus)(Effect.fail(new InvalidStatus({ status: current.status })))
-    }
-    const promotion = yield* Promotion
-    const result = yield* promotion.promote({ spec, walFlushLsn: body.wal_flush_lsn })
-    return json(result.status === "completed" ? 200 : 500, result)
-  })
+const promote = Effect.fnUntraced(function* (body: PromoteConfig) {
+  const spec = yield* orRefuse(BadRequest)(resultInSlices(parseSteps(body.spec)))
+  const current = yield* state
+  if (current.spec === null) {
+    return yield* orRefuse(WrongStatus)(Effect.fail(new InvalidStatus({ status: current.status })))
+  }
+  const promotion = yield* Promotion
+  const result = yield* promotion.promote({ spec, walFlushLsn: body.wal_flush_lsn })
+  return json(result.status === "completed" ? 200 : 500, result)
+})
 
 export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) =>
   handlers

@@ -110,17 +110,16 @@ const FLUSH_MS = 250
 const FLUSH_STEP_MS = 5
 
 /** Accepts nothing more, ends what is idle or becomes so, and after `settled` what is not idle by then. */
-const close = (server: Server, { connections, settled }: Serving) =>
-  Effect.gen(function* () {
-    let closed = false
-    server.close(() => {
-      closed = true
-    })
-    connections.leave()
-    yield* settled
-    for (let waited = 0; !closed && waited < FLUSH_MS; waited += FLUSH_STEP_MS) yield* Effect.sleep(FLUSH_STEP_MS)
-    connections.destroy()
+const close = Effect.fnUntraced(function* (server: Server, { connections, settled }: Serving) {
+  let closed = false
+  server.close(() => {
+    closed = true
   })
+  connections.leave()
+  yield* settled
+  for (let waited = 0; !closed && waited < FLUSH_MS; waited += FLUSH_STEP_MS) yield* Effect.sleep(FLUSH_STEP_MS)
+  connections.destroy()
+})
 
 /** Listens until the scope closes. */
 export const bind = (

@@ -73,10 +73,9 @@ export const make = <R>(
       })
     }
 
-    const quiet = (limit: number) =>
-      Effect.gen(function* () {
-        for (let waited = 0; active.size > 0 && waited < limit; waited += STEP_MS) yield* Effect.sleep(STEP_MS)
-      })
+    const quiet = Effect.fnUntraced(function* (limit: number) {
+      for (let waited = 0; active.size > 0 && waited < limit; waited += STEP_MS) yield* Effect.sleep(STEP_MS)
+    })
 
     return {
       handler,

@@ -45,31 +45,39 @@ export interface Listening {
 const MAX_CONNECTIONS = 1000
 
 /** The first address the machine has. */
-const bindFirst = (audience: Audience, hosts: ReadonlyArray<string>, port: number, serving: Serving) =>
-  Effect.gen(function* () {
-    let missing: CannotListen | PortInUse | undefined
-    for (const host of hosts) {
-      const bound = yield* Effect.result(bind(audience, host, port, serving))
-      if (bound._tag === "Success") return [bound.success]
-      missing = bound.failure
-      if (!lacksAddress(missing)) break
-    }
-    return missing === undefined ? [] : yield* Effect.fail(missing)
-  })
+const bindFirst = Effect.fnUntraced(function* (
+  audience: Audience,
+  hosts: ReadonlyArray<string>,
+  port: number,
+  serving: Serving
+) {
+  let missing: CannotListen | PortInUse | undefined
+  for (const host of hosts) {
+    const bound = yield* Effect.result(bind(audience, host, port, serving))
+    if (bound._tag === "Success") return [bound.success]
+    missing = bound.failure
+    if (!lacksAddress(missing)) break
+  }
+  return missing === undefined ? [] : yield* Effect.fail(missing)
+})
 
 /** Every address the machine has, with the same port. */
-const bindAll = (audience: Audience, hosts: ReadonlyArray<string>, port: number, serving: Serving) =>
-  Effect.gen(function* () {
-    const bound: Array<Listener> = []
-    let missing: CannotListen | PortInUse | undefined
-    for (const host of hosts) {
-      const next = yield* Effect.result(bind(audience, host, bound[0]?.port ?? port, serving))
-      if (next._tag === "Success") bound.push(next.success)
-      else if (lacksAddress(next.failure)) missing = next.failure
-      else return yield* Effect.fail(next.failure)
-    }
-    return missing === undefined || bound.length > 0 ? bound : yield* Effect.fail(missing)
-  })
+const bindAll = Effect.fnUntraced(function* (
+  audience: Audience,
+  hosts: ReadonlyArray<string>,
+  port: number,
+  serving: Serving
+) {
+  const bound: Array<Listener> = []
+  let missing: CannotListen | PortInUse | undefined
+  for (const host of hosts) {
+    const next = yield* Effect.result(bind(audience, host, bound[0]?.port ?? port, serving))
+    if (next._tag === "Success") bound.push(next.success)
+    else if (lacksAddress(next.failure)) missing = next.failure
+    else return yield* Effect.fail(next.failure)
+  }
+  return missing === undefined || bound.length > 0 ? bound : yield* Effect.fail(missing)
+})
 
 const announce = (audience: Audience, bound: ReadonlyArray<Listener>): Effect.Effect<Listening> => {
   const addresses = bound.map(display)

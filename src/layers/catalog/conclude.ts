@@ -62,61 +62,69 @@ export const makeConclude = (metrics: Metrics["Service"], lakebase: boolean) => 
     )
   }
 
-  const log = (report: ApplyReport, fatal: ReadonlyArray<Failure>, failures: ReadonlyArray<Failure>) =>
-    Effect.gen(function* () {
-      for (const phase of report.phases) yield* Effect.logInfo(phaseLine(phase))
-      for (const { phase, object, error } of fatal) yield* complain(null, object, phase, failureOf(error))
-      for (const { database, object, phase, error } of firstOfEach(report.failed_databases)) {
-        yield* complain(database, object, phase, error)
-      }
-      const timeouts = failures.filter(({ error }) => error.sqlstate === QUERY_CANCELED).length
-      if (lakebase && timeouts > 0) yield* metrics.increment(configureStatementTimeouts, {}, timeouts)
-    })
+  const log = Effect.fnUntraced(function* (
+    report: ApplyReport,
+    fatal: ReadonlyArray<Failure>,
+    failures: ReadonlyArray<Failure>
+  ) {
+    for (const phase of report.phases) yield* Effect.logInfo(phaseLine(phase))
+    for (const { phase, object, error } of fatal) yield* complain(null, object, phase, failureOf(error))
+    for (const { database, object, phase, error } of firstOfEach(report.failed_databases)) {
+      yield* complain(database, object, phase, error)
+    }
+    const timeouts = failures.filter(({ error }) => error.sqlstate === QUERY_CANCELED).length
+    if (lakebase && timeouts > 0) yield* metrics.increment(configureStatementTimeouts, {}, timeouts)
+  })
 
   /** `forgiving`: what tenants have put in the way is told, and fails nothing. */
-  const finished = (journal: Journal, { failures, shut, subscriptionsPending }: Applied, forgiving: boolean) =>
-    Effect.gen(function* () {
-      const alone = failures.filter((failure) => failure.alone)
-      const others = failures.filter((failure) => !failure.alone)
-      const [first] = forgiving ? others : failures
-      const told = first ?? failures[0]
-      yield* journal.closed(told === undefined ? "done" : "failed", told?.error.message ?? null, {
-        failed_databases: firstOfEach([...alone.map(failedDatabase), ...shut.map(shutDatabase)]),
-        subscriptions_pending: subscriptionsPending
-      })
-      const report = yield* journal.report
-      yield* log(report, others, failures)
-      if (first === undefined) return report
-      const { error, object, phase } = first
-      const state = error.sqlstate === null ? "" : `, SQLSTATE ${error.sqlstate}`
-      const more = failures.length === 1 ? "" : `; ${failures.length - 1} more failed`
-      return yield* new ApplyFailed({
-        message: error.message,
-        phase,
-        object,
-        sqlstate: error.sqlstate,
-        hint: error.hint,
-        failures: failures.map((failure) => failureOf(failure.error)),
-        subscriptionsPending,
-        cause: new Error(`${bare(error.message)}\n(${object}, in phase "${phase}"${state}${more})`)
-      })
+  const finished = Effect.fnUntraced(function* (
+    journal: Journal,
+    { failures, shut, subscriptionsPending }: Applied,
+    forgiving: boolean
+  ) {
+    const alone = failures.filter((failure) => failure.alone)
+    const others = failures.filter((failure) => !failure.alone)
+    const [first] = forgiving ? others : failures
+    const told = first ?? failures[0]
+    yield* journal.closed(told === undefined ? "done" : "failed", told?.error.message ?? null, {
+      failed_databases: firstOfEach([...alone.map(failedDatabase), ...shut.map(shutDatabase)]),
+      subscriptions_pending: subscriptionsPending
     })
+    const report = yield* journal.report
+    yield* log(report, others, failures)
+    if (first === undefined) return report
+    const { error, object, phase } = first
+    const state = error.sqlstate === null ? "" : `, SQLSTATE ${error.sqlstate}`
+    const more = failures.length === 1 ? "" : `; ${failures.length - 1} more failed`
+    return yield* new ApplyFailed({
+      message: error.message,
+      phase,
+      object,
+      sqlstate: error.sqlstate,
+      hint: error.hint,
+      failures: failures.map((failure) => failureOf(failure.error)),
+      subscriptionsPending,
+      cause: new Error(`${bare(error.message)}\n(${object}, in phase "${phase}"${state}${more})`)
+    })
+  })
 
   /** It ended before it had a plan, or could not lift the size limit. */
-  const broken = (journal: Journal, error: SqlFailed | UnplannableSpec | DataDirectoryFailed) =>
-    Effect.gen(function* () {
-      yield* journal.closed("failed", error.message)
-      const sqlstate = error._tag === "SqlFailed" ? error.sqlstate : null
-      return yield* new ApplyFailed({
-        message: error.message,
-        phase: null,
-        object: null,
-        sqlstate,
-        hint: error._tag === "SqlFailed" ? error.hint : null,
-        failures: error._tag === "SqlFailed" ? [failureOf(error)] : [],
-        subscriptionsPending: true
-      })
+  const broken = Effect.fnUntraced(function* (
+    journal: Journal,
+    error: SqlFailed | UnplannableSpec | DataDirectoryFailed
+  ) {
+    yield* journal.closed("failed", error.message)
+    const sqlstate = error._tag === "SqlFailed" ? error.sqlstate : null
+    return yield* new ApplyFailed({
+      message: error.message,
+      phase: null,
+      object: null,
+      sqlstate,
+      hint: error._tag === "SqlFailed" ? error.hint : null,
+      failures: error._tag === "SqlFailed" ? [failureOf(error)] : [],
+      subscriptionsPending: true
     })
+  })
 
   return { finished, broken }
 }

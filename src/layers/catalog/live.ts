@@ -53,79 +53,78 @@ const connecting =
     )
 
 /** `failed`: what the last apply could not do in databases. */
-export const make = (failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) =>
-  Effect.gen(function* () {
-    const sql = yield* Sql
-    const metrics = yield* Metrics
-    const waits = yield* Waits
-    const { privilegedRole, lakebaseMode, pgbin } = yield* Options
-    const sizeLimit = yield* makeSizeLimit
-    const settled = yield* makeSettled
-    const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
-    const last = yield* Ref.make<Journal | null>(null)
-    const oneAtATime = yield* Semaphore.make(1)
-    const conclude = makeConclude(metrics, lakebaseMode)
-    const settings = { privilegedRole, lakebase: lakebaseMode }
-    const parts: ApplyParts = {
-      sql,
-      settings,
-      settled,
-      sizeLimit,
-      note: waits.note(WAIT),
-      connecting: connecting(waits)
-    }
+export const make = Effect.fnUntraced(function* (failed: Ref.Ref<ReadonlyArray<FailedDatabase>>) {
+  const sql = yield* Sql
+  const metrics = yield* Metrics
+  const waits = yield* Waits
+  const { privilegedRole, lakebaseMode, pgbin } = yield* Options
+  const sizeLimit = yield* makeSizeLimit
+  const settled = yield* makeSettled
+  const installedExtensions = yield* makeInstalledExtensions(sql, metrics)
+  const last = yield* Ref.make<Journal | null>(null)
+  const oneAtATime = yield* Semaphore.make(1)
+  const conclude = makeConclude(metrics, lakebaseMode)
+  const settings = { privilegedRole, lakebase: lakebaseMode }
+  const parts: ApplyParts = {
+    sql,
+    settings,
+    settled,
+    sizeLimit,
+    note: waits.note(WAIT),
+    connecting: connecting(waits)
+  }
 
-    const askObjects = yield* shared(objects(sql))
-    const askInsights = yield* shared(insights(sql))
-    const askWritability = yield* shared(checkWritability(sql))
-    const onePlan = yield* Semaphore.make(1)
-    const inDatabase = makeTurns()
-    const dumps = yield* makeDumps(sql, pgbin)
+  const askObjects = yield* shared(objects(sql))
+  const askInsights = yield* shared(insights(sql))
+  const askWritability = yield* shared(checkWritability(sql))
+  const onePlan = yield* Semaphore.make(1)
+  const inDatabase = makeTurns()
+  const dumps = yield* makeDumps(sql, pgbin)
 
-    const apply = (spec: ParsedSpec, options: ApplyOptions) =>
-      Effect.gen(function* () {
-        const journal = yield* makeJournal(options.phase)
-        yield* tell({ kind: "apply", trigger: options.phase, state: "running", duration_ms: null, error: null })
-        yield* Ref.set(last, journal)
-        const applied = yield* runApply(spec, options, journal, parts).pipe(
-          Effect.scoped,
-          Effect.onExit((exit) =>
-            exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
-              ? journal.closed("interrupted", "interrupted")
-              : Effect.void
-          ),
-          Effect.catch((error) => conclude.broken(journal, error))
-        )
-        const forgiving = options.forgiving ?? false
-        return yield* conclude
-          .finished(journal, applied, forgiving)
-          .pipe(Effect.ensuring(Effect.flatMap(journal.report, (report) => Ref.set(failed, report.failed_databases))))
-      }).pipe(
-        timed("catalog"),
-        Effect.provideService(Metrics, metrics),
-        oneAtATime.withPermits(1),
-        waits.openEnded(WAIT),
-        Effect.withSpan("apply_spec_sql", { attributes: { trigger: options.phase } })
+  const apply = (spec: ParsedSpec, options: ApplyOptions) =>
+    Effect.gen(function* () {
+      const journal = yield* makeJournal(options.phase)
+      yield* tell({ kind: "apply", trigger: options.phase, state: "running", duration_ms: null, error: null })
+      yield* Ref.set(last, journal)
+      const applied = yield* runApply(spec, options, journal, parts).pipe(
+        Effect.scoped,
+        Effect.onExit((exit) =>
+          exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
+            ? journal.closed("interrupted", "interrupted")
+            : Effect.void
+        ),
+        Effect.catch((error) => conclude.broken(journal, error))
       )
+      const forgiving = options.forgiving ?? false
+      return yield* conclude
+        .finished(journal, applied, forgiving)
+        .pipe(Effect.ensuring(Effect.flatMap(journal.report, (report) => Ref.set(failed, report.failed_databases))))
+    }).pipe(
+      timed("catalog"),
+      Effect.provideService(Metrics, metrics),
+      oneAtATime.withPermits(1),
+      waits.openEnded(WAIT),
+      Effect.withSpan("apply_spec_sql", { attributes: { trigger: options.phase } })
+    )
 
-    const service: Omit<Catalog["Service"], "failedDatabases"> = {
-      apply,
-      plan: (spec) => onePlan.withPermits(1)(dryRun(sql, settings, spec)),
-      lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
-      migrate: () => Effect.flatMap(migrationToFail, (id) => migrate(sql, metrics, sizeLimit, privilegedRole, id)),
-      updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config", purpose: "change" }).pipe(
-        Effect.tap((session) => ensureOurs(session, named("extension", "neon"), NEON)),
-        Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
-        Effect.scoped
-      ),
-      installedExtensions,
-      objects: askObjects,
-      schemaDump: dumps,
-      checkWritability: askWritability,
-      insights: askInsights,
-      // What waits for a lock in one database keeps nobody else's waiting.
-      installExtension: (request) => inDatabase(request.database)(installExtension(sql, request)),
-      setRoleGrants: (request) => inDatabase(request.database)(setRoleGrants(sql, request))
-    }
-    return service
-  })
+  const service: Omit<Catalog["Service"], "failedDatabases"> = {
+    apply,
+    plan: (spec) => onePlan.withPermits(1)(dryRun(sql, settings, spec)),
+    lastApply: Effect.flatMap(Ref.get(last), (journal) => (journal === null ? Effect.succeed(null) : journal.report)),
+    migrate: () => Effect.flatMap(migrationToFail, (id) => migrate(sql, metrics, sizeLimit, privilegedRole, id)),
+    updateNeonExtension: sql.session({ applicationName: "compute_ctl:post_apply_config", purpose: "change" }).pipe(
+      Effect.tap((session) => ensureOurs(session, named("extension", "neon"), NEON)),
+      Effect.flatMap((session) => session.script("ALTER EXTENSION neon UPDATE")),
+      Effect.scoped
+    ),
+    installedExtensions,
+    objects: askObjects,
+    schemaDump: dumps,
+    checkWritability: askWritability,
+    insights: askInsights,
+    // What waits for a lock in one database keeps nobody else's waiting.
+    installExtension: (request) => inDatabase(request.database)(installExtension(sql, request)),
+    setRoleGrants: (request) => inDatabase(request.database)(setRoleGrants(sql, request))
+  }
+  return service
+})

@@ -36,55 +36,54 @@ export const layerFailpoints = (env: Readonly<Record<string, string | undefined>
       )
     : Layer.empty
 
-const make = (given: string) =>
-  Effect.gen(function* () {
-    const actions = yield* SubscriptionRef.make<ReadonlyMap<string, Action>>(new Map())
-    const act = (name: string, action: Action): Effect.Effect<Option.Option<string>> => {
-      switch (action._tag) {
-        case "Return":
-          return Effect.succeedSome(action.value)
-        case "Sleep":
-          return Effect.as(Effect.sleep(action.millis), Option.none())
-        case "Pause":
-          return SubscriptionRef.changes(actions).pipe(
-            Stream.filter((now) => now.get(name) !== action),
-            Stream.runHead,
-            Effect.as(Option.none())
-          )
-        case "Panic":
-          return Effect.die(new Error(action.message))
-        case "Exit":
-          return Effect.sync(() => process.exit(1))
-      }
+const make = Effect.fnUntraced(function* (given: string) {
+  const actions = yield* SubscriptionRef.make<ReadonlyMap<string, Action>>(new Map())
+  const act = (name: string, action: Action): Effect.Effect<Option.Option<string>> => {
+    switch (action._tag) {
+      case "Return":
+        return Effect.succeedSome(action.value)
+      case "Sleep":
+        return Effect.as(Effect.sleep(action.millis), Option.none())
+      case "Pause":
+        return SubscriptionRef.changes(actions).pipe(
+          Stream.filter((now) => now.get(name) !== action),
+          Stream.runHead,
+          Effect.as(Option.none())
+        )
+      case "Panic":
+        return Effect.die(new Error(action.message))
+      case "Exit":
+        return Effect.sync(() => process.exit(1))
     }
-    const set = (name: string, text: string) =>
-      Result.match(parseAction(text), {
-        onFailure: (message) =>
-          Effect.fail(new BadFailpoint({ message: `failed to configure failpoint '${name}': ${message}` })),
-        onSuccess: (action) =>
-          Effect.andThen(
-            Effect.logInfo(`cfg failpoint: ${name} ${text}`),
-            SubscriptionRef.update(actions, (before) => {
-              const after = new Map(before)
-              after.delete(name)
-              return action === null ? after : after.set(name, action)
-            })
-          )
+  }
+  const set = (name: string, text: string) =>
+    Result.match(parseAction(text), {
+      onFailure: (message) =>
+        Effect.fail(new BadFailpoint({ message: `failed to configure failpoint '${name}': ${message}` })),
+      onSuccess: (action) =>
+        Effect.andThen(
+          Effect.logInfo(`cfg failpoint: ${name} ${text}`),
+          SubscriptionRef.update(actions, (before) => {
+            const after = new Map(before)
+            after.delete(name)
+            return action === null ? after : after.set(name, action)
+          })
+        )
+    })
+  for (const [name, action] of parseList(given)) {
+    yield* Effect.catch(set(name, action), ({ message }) => Effect.logWarning(message))
+  }
+  const failpoints: FailpointsShape = {
+    enabled: true,
+    set,
+    hit: (name) =>
+      Effect.flatMap(SubscriptionRef.get(actions), (now) => {
+        const action = now.get(name)
+        return action === undefined ? Effect.succeedNone : act(name, action)
       })
-    for (const [name, action] of parseList(given)) {
-      yield* Effect.catch(set(name, action), ({ message }) => Effect.logWarning(message))
-    }
-    const failpoints: FailpointsShape = {
-      enabled: true,
-      set,
-      hit: (name) =>
-        Effect.flatMap(SubscriptionRef.get(actions), (now) => {
-          const action = now.get(name)
-          return action === undefined ? Effect.succeedNone : act(name, action)
-        })
-    }
-    return failpoints
-  })
+  }
+  return failpoints
+})
 
 /** For places that fail as a whole: with the failpoint's name. */
 export const failAt = <E>(name: Failpoint, error: (message: string) => E): Effect.Effect<void, E> =>

@@ -156,32 +156,31 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const bounded = <A, E, R>(
+  const bounded = Effect.fnUntraced(function* <A, E, R>(
     name: string,
     limit: Duration.Duration,
     use: (progress: () => void) => Effect.Effect<A, E, R>,
     progressing?: true
-  ) =>
-    Effect.gen(function* () {
-      const since = clock.currentTimeMillisUnsafe()
-      let from = since
-      const progress = () => {
-        from = clock.currentTimeMillisUnsafe()
-      }
-      const deadline = () => from + Duration.toMillis(limit)
-      const waiting = registered(name, deadline, limited(use(progress), deadline), yield* FirstDetail, since)
-      const result = yield* Duration.isGreaterThan(limit, SLOW)
-        ? Effect.acquireUseRelease(
-            Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
-            () => waiting,
-            Fiber.interrupt
-          )
-        : waiting
-      if (Option.isSome(result)) return result.value
-      yield* metrics.increment(waitsExpired, { wait: name })
-      yield* told(name, "expired", null)
-      return yield* new WaitExpired({ wait: name, limit, ...(progressing && { progressing }) })
-    })
+  ) {
+    const since = clock.currentTimeMillisUnsafe()
+    let from = since
+    const progress = () => {
+      from = clock.currentTimeMillisUnsafe()
+    }
+    const deadline = () => from + Duration.toMillis(limit)
+    const waiting = registered(name, deadline, limited(use(progress), deadline), yield* FirstDetail, since)
+    const result = yield* Duration.isGreaterThan(limit, SLOW)
+      ? Effect.acquireUseRelease(
+          Effect.forkChild(Effect.interruptible(noteSlow(name, limit))),
+          () => waiting,
+          Fiber.interrupt
+        )
+      : waiting
+    if (Option.isSome(result)) return result.value
+    yield* metrics.increment(waitsExpired, { wait: name })
+    yield* told(name, "expired", null)
+    return yield* new WaitExpired({ wait: name, limit, ...(progressing && { progressing }) })
+  })
 
   return Waits.of({
     current: Effect.map(Ref.get(waits), (all) =>

@@ -68,70 +68,69 @@ export class Extensions extends Context.Service<
 
 const nothing: LoadedExtensions = { loadExtMs: 0, numDownloaded: 0, largest: 0, total: 0 }
 
-const make = (downloads: DownloadPolicy) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const children = yield* Children
-    const state = yield* ComputeState
-    const metrics = yield* Metrics
-    const [installation, forget] = yield* Effect.cachedInvalidateWithTTL(
-      askInstallation(children, options.pgbin),
-      "1000 days"
-    )
-    // An answer is for ever, a failure is not.
-    const installed = Effect.tapError(installation, () => forget)
-    const archives = yield* makeArchives({ options, metrics, installed, downloads })
+const make = Effect.fnUntraced(function* (downloads: DownloadPolicy) {
+  const options = yield* Options
+  const children = yield* Children
+  const state = yield* ComputeState
+  const metrics = yield* Metrics
+  const [installation, forget] = yield* Effect.cachedInvalidateWithTTL(
+    askInstallation(children, options.pgbin),
+    "1000 days"
+  )
+  // An answer is for ever, a failure is not.
+  const installed = Effect.tapError(installation, () => forget)
+  const archives = yield* makeArchives({ options, metrics, installed, downloads })
 
-    const preload = (spec: ParsedSpec) =>
+  const preload = (spec: ParsedSpec) =>
+    Effect.gen(function* () {
+      const remote = spec.spec.remote_extensions
+      if (remote === null || options.remoteExtBaseUrl === null) return nothing
+      const libraries = preloadLibraries(spec.spec)
+      const extensions = yield* Effect.forEach(libraries, (library) =>
+        Effect.fromResult(resolve(remote, library, true))
+      )
+      const began = yield* Clock.currentTimeMillis
+      if (libraries.length > 0) {
+        yield* Effect.logInfo(`downloading extensions for the preload libraries ${libraries.join(", ")}`)
+      }
+      const sizes = yield* Effect.forEach(
+        extensions,
+        (extension) =>
+          Effect.catch(archives.fetch(extension), ({ message }) =>
+            Effect.as(Effect.logError(`Failed to download extension: ${message}`), null)
+          ),
+        { concurrency: "unbounded" }
+      )
+      const done = sizes.filter((size) => size !== null)
+      return {
+        loadExtMs: (yield* Clock.currentTimeMillis) - began,
+        numDownloaded: done.length,
+        largest: Math.max(0, ...done),
+        total: done.reduce((sum, size) => sum + size, 0)
+      }
+    })
+
+  return Extensions.of({
+    prepare: (spec) =>
       Effect.gen(function* () {
         const remote = spec.spec.remote_extensions
-        if (remote === null || options.remoteExtBaseUrl === null) return nothing
-        const libraries = preloadLibraries(spec.spec)
-        const extensions = yield* Effect.forEach(libraries, (library) =>
-          Effect.fromResult(resolve(remote, library, true))
+        if (remote === null) return nothing
+        yield* writeControlFiles(
+          remote,
+          Effect.map(installed, ({ sharedir }) => sharedir)
         )
-        const began = yield* Clock.currentTimeMillis
-        if (libraries.length > 0) {
-          yield* Effect.logInfo(`downloading extensions for the preload libraries ${libraries.join(", ")}`)
-        }
-        const sizes = yield* Effect.forEach(
-          extensions,
-          (extension) =>
-            Effect.catch(archives.fetch(extension), ({ message }) =>
-              Effect.as(Effect.logError(`Failed to download extension: ${message}`), null)
-            ),
-          { concurrency: "unbounded" }
-        )
-        const done = sizes.filter((size) => size !== null)
-        return {
-          loadExtMs: (yield* Clock.currentTimeMillis) - began,
-          numDownloaded: done.length,
-          largest: Math.max(0, ...done),
-          total: done.reduce((sum, size) => sum + size, 0)
-        }
-      })
-
-    return Extensions.of({
-      prepare: (spec) =>
-        Effect.gen(function* () {
-          const remote = spec.spec.remote_extensions
-          if (remote === null) return nothing
-          yield* writeControlFiles(
-            remote,
-            Effect.map(installed, ({ sharedir }) => sharedir)
-          )
-          return yield* preload(spec)
-        }).pipe(
-          Effect.mapError(({ message }) => new ExtensionsFailed({ message })),
-          Effect.withSpan("download_preload_extensions")
-        ),
-      fetch: (name, isLibrary) =>
-        Effect.gen(function* () {
-          if (options.remoteExtBaseUrl === null) return yield* new NoExtensionStore()
-          const { spec } = yield* state.get
-          const remote = spec?.spec.remote_extensions ?? null
-          if (remote === null) return yield* new NoExtensionInfo()
-          yield* archives.fetchInTime(yield* Effect.fromResult(resolve(remote, name, isLibrary)))
-        }).pipe(Effect.withSpan("fetch extension", { attributes: { name, isLibrary } }))
-    })
+        return yield* preload(spec)
+      }).pipe(
+        Effect.mapError(({ message }) => new ExtensionsFailed({ message })),
+        Effect.withSpan("download_preload_extensions")
+      ),
+    fetch: (name, isLibrary) =>
+      Effect.gen(function* () {
+        if (options.remoteExtBaseUrl === null) return yield* new NoExtensionStore()
+        const { spec } = yield* state.get
+        const remote = spec?.spec.remote_extensions ?? null
+        if (remote === null) return yield* new NoExtensionInfo()
+        yield* archives.fetchInTime(yield* Effect.fromResult(resolve(remote, name, isLibrary)))
+      }).pipe(Effect.withSpan("fetch extension", { attributes: { name, isLibrary } }))
   })
+})

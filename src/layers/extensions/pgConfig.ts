@@ -24,15 +24,14 @@ export const askInstallation = (
   pgbin: string
 ): Effect.Effect<Installation, NoPgConfig> => {
   const program = join(dirname(pgbin), "pg_config")
-  const ask = (question: string) =>
-    Effect.gen(function* () {
-      const { ended, stdout } = yield* children
-        .run(program, { args: [question], timeout: LIMIT })
-        .pipe(Effect.mapError(({ message }) => new NoPgConfig({ message })))
-      const answer = stdout.trim()
-      if (ended._tag === "Exited" && ended.code === 0 && answer !== "") return answer
-      return yield* new NoPgConfig({ message: `${program} ${question} ended with ${describeEnd(ended)}: ${answer}` })
-    })
+  const ask = Effect.fnUntraced(function* (question: string) {
+    const { ended, stdout } = yield* children
+      .run(program, { args: [question], timeout: LIMIT })
+      .pipe(Effect.mapError(({ message }) => new NoPgConfig({ message })))
+    const answer = stdout.trim()
+    if (ended._tag === "Exited" && ended.code === 0 && answer !== "") return answer
+    return yield* new NoPgConfig({ message: `${program} ${question} ended with ${describeEnd(ended)}: ${answer}` })
+  })
   return Effect.gen(function* () {
     const [version, sharedir, pkglibdir] = yield* Effect.all(
       [ask("--version"), ask("--sharedir"), ask("--pkglibdir")],

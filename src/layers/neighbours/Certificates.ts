@@ -79,55 +79,54 @@ const events = (tls: TlsConfig): Stream.Stream<void> =>
     { bufferSize: 1, strategy: "sliding" }
   )
 
-const make = (tls: TlsConfig) =>
-  Effect.gen(function* () {
-    const taken = yield* Ref.make<string | null>(null)
-    const load = loadPair(tls)
-    const pair = load.pipe(Effect.tap(({ digest }) => Ref.set(taken, digest)))
+const make = Effect.fnUntraced(function* (tls: TlsConfig) {
+  const taken = yield* Ref.make<string | null>(null)
+  const load = loadPair(tls)
+  const pair = load.pipe(Effect.tap(({ digest }) => Ref.set(taken, digest)))
 
-    const ready = Effect.gen(function* () {
-      const reason = yield* Ref.make<CertificatesUnusable | null>(null)
-      const note = (error: CertificatesUnusable) =>
-        Effect.flatMap(Ref.getAndSet(reason, error), (before) =>
-          before?.message === error.message ? Effect.void : Effect.logWarning(error.message)
-        )
-      const waited = yield* pair.pipe(
-        Effect.tapError(note),
-        Effect.retry(Schedule.spaced(READY_POLL)),
-        Effect.timeoutOption(READY_LIMIT)
+  const ready = Effect.gen(function* () {
+    const reason = yield* Ref.make<CertificatesUnusable | null>(null)
+    const note = (error: CertificatesUnusable) =>
+      Effect.flatMap(Ref.getAndSet(reason, error), (before) =>
+        before?.message === error.message ? Effect.void : Effect.logWarning(error.message)
       )
-      if (Option.isSome(waited)) return
-      const last = yield* Ref.get(reason)
-      yield* new CertificatesUnusable({
-        path: last?.path ?? tls.cert_path,
-        message: `no usable TLS key pair within ${Duration.format(READY_LIMIT)}: ${last?.message ?? "reading takes too long"}`
-      })
+    const waited = yield* pair.pipe(
+      Effect.tapError(note),
+      Effect.retry(Schedule.spaced(READY_POLL)),
+      Effect.timeoutOption(READY_LIMIT)
+    )
+    if (Option.isSome(waited)) return
+    const last = yield* Ref.get(reason)
+    yield* new CertificatesUnusable({
+      path: last?.path ?? tls.cert_path,
+      message: `no usable TLS key pair within ${Duration.format(READY_LIMIT)}: ${last?.message ?? "reading takes too long"}`
     })
-
-    const settled = load.pipe(
-      Effect.map(({ digest }) => digest),
-      Effect.retry(Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(RENEWAL_TRIES)])),
-      Effect.tapError((error) => Effect.logWarning(`the renewed TLS key pair is not used: ${error.message}`)),
-      Effect.option
-    )
-
-    const changes = Stream.unwrap(
-      Effect.gen(function* () {
-        const before = yield* Ref.get(taken)
-        const known = before ?? (yield* Effect.option(load).pipe(Effect.map(Option.getOrNull)))?.digest ?? ""
-        const hints = Stream.merge(
-          events(tls).pipe(Stream.debounce(SETTLE)),
-          Stream.fromSchedule(Schedule.spaced(CHANGE_POLL))
-        )
-        return Stream.make(undefined).pipe(
-          Stream.concat(Stream.map(hints, () => undefined)),
-          Stream.mapEffect(() => settled),
-          Stream.filterMap(Result.fromOption(() => undefined)),
-          (digests) => Stream.concat(Stream.make(known), digests),
-          Stream.changes,
-          Stream.drop(1)
-        )
-      })
-    )
-    return Certificates.of({ ready, pair, changes })
   })
+
+  const settled = load.pipe(
+    Effect.map(({ digest }) => digest),
+    Effect.retry(Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(RENEWAL_TRIES)])),
+    Effect.tapError((error) => Effect.logWarning(`the renewed TLS key pair is not used: ${error.message}`)),
+    Effect.option
+  )
+
+  const changes = Stream.unwrap(
+    Effect.gen(function* () {
+      const before = yield* Ref.get(taken)
+      const known = before ?? (yield* Effect.option(load).pipe(Effect.map(Option.getOrNull)))?.digest ?? ""
+      const hints = Stream.merge(
+        events(tls).pipe(Stream.debounce(SETTLE)),
+        Stream.fromSchedule(Schedule.spaced(CHANGE_POLL))
+      )
+      return Stream.make(undefined).pipe(
+        Stream.concat(Stream.map(hints, () => undefined)),
+        Stream.mapEffect(() => settled),
+        Stream.filterMap(Result.fromOption(() => undefined)),
+        (digests) => Stream.concat(Stream.make(known), digests),
+        Stream.changes,
+        Stream.drop(1)
+      )
+    })
+  )
+  return Certificates.of({ ready, pair, changes })
+})

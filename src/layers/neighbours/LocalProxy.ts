@@ -67,13 +67,12 @@ const make = Effect.gen(function* () {
     return held ? pid : null
   })
 
-  const tell = (signal: NodeJS.Signals) =>
-    Effect.gen(function* () {
-      const pid = yield* running
-      if (pid === null) return
-      yield* Effect.logInfo(`sending ${signal} to local_proxy with pid ${pid}`)
-      yield* signalPid(pid, signal)
-    })
+  const tell = Effect.fnUntraced(function* (signal: NodeJS.Signals) {
+    const pid = yield* running
+    if (pid === null) return
+    yield* Effect.logInfo(`sending ${signal} to local_proxy with pid ${pid}`)
+    yield* signalPid(pid, signal)
+  })
 
   return LocalProxy.of({
     configure: ({ spec }) =>

@@ -109,86 +109,85 @@ const ask = (
     Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` }))
   )
 
-const make = (at: PgBouncerPlaces) =>
-  Effect.gen(function* () {
-    const machine = yield* MachineConfig
-    const metrics = yield* Metrics
-    const waits = yield* Waits
-    const failed = (error: FileNotWritten | BadPgBouncerSetting) => new PgBouncerFailed({ message: error.message })
+const make = Effect.fnUntraced(function* (at: PgBouncerPlaces) {
+  const machine = yield* MachineConfig
+  const metrics = yield* Metrics
+  const waits = yield* Waits
+  const failed = (error: FileNotWritten | BadPgBouncerSetting) => new PgBouncerFailed({ message: error.message })
 
-    /** It starts half broken, refusing TLS, when told of a key that is not there yet. */
-    const keyReadable = (path: string) =>
-      Effect.tryPromise(() => access(path)).pipe(
-        retrying({
-          whom: path,
-          attempts: null,
-          schedule: Schedule.spaced("500 millis"),
-          failed: () => Effect.void
-        }),
-        waits.within("pgbouncer's TLS key", KEY_LIMIT),
-        Effect.mapError(() => new PgBouncerFailed({ message: `TLS key ${path} did not appear within ${KEY_LIMIT}` }))
-      )
-
-    const rewrite = (settings: Readonly<Record<string, string>>) =>
-      Effect.gen(function* () {
-        const before = yield* readText(at.ini)
-        if (before === null) return yield* new PgBouncerFailed({ message: `${at.ini}: no such file` })
-        const after = yield* Effect.fromResult(mergeIni(before, settings))
-        if (after !== before) yield* replaceFile(at.ini, after)
-      }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
-
-    const reload = ask(at.console, "RELOAD").pipe(
+  /** It starts half broken, refusing TLS, when told of a key that is not there yet. */
+  const keyReadable = (path: string) =>
+    Effect.tryPromise(() => access(path)).pipe(
       retrying({
-        whom: "pgbouncer's console",
-        attempts: 4,
-        schedule: Schedule.spaced("1 second"),
-        failed: ({ error }: Failed<PgBouncerFailed>) =>
-          Effect.logWarning(`pgbouncer did not reload, again in a second: ${error.message}`)
+        whom: path,
+        attempts: null,
+        schedule: Schedule.spaced("500 millis"),
+        failed: () => Effect.void
       }),
-      waits.within("pgbouncer to reload", "30 seconds"),
-      Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
+      waits.within("pgbouncer's TLS key", KEY_LIMIT),
+      Effect.mapError(() => new PgBouncerFailed({ message: `TLS key ${path} did not appear within ${KEY_LIMIT}` }))
     )
 
-    /** It answers RELOAD with success whatever it thinks of the file. Its names are told, not what may be secret. */
-    const readBack = (settings: Readonly<Record<string, string>>) =>
-      Effect.flatMap(ask(at.console, "SHOW CONFIG"), (rows) => {
-        const missing = notTaken(
-          settings,
-          rows.map(([name, value]) => [name ?? "", value ?? ""])
-        )
-        return missing.length === 0
-          ? Effect.void
-          : Effect.fail(
-              new PgBouncerFailed({
-                message: `pgbouncer has reloaded ${at.ini} and has not taken over: ${missing.join(", ")}`
-              })
-            )
-      })
+  const rewrite = (settings: Readonly<Record<string, string>>) =>
+    Effect.gen(function* () {
+      const before = yield* readText(at.ini)
+      if (before === null) return yield* new PgBouncerFailed({ message: `${at.ini}: no such file` })
+      const after = yield* Effect.fromResult(mergeIni(before, settings))
+      if (after !== before) yield* replaceFile(at.ini, after)
+    }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
 
-    return PgBouncer.of({
-      tune: ({ spec }) =>
-        Effect.gen(function* () {
-          if (spec.pgbouncer_settings === null) return
-          const tls = effectiveTls(spec, machine.tls)
-          if (tls !== null) yield* keyReadable(tls.key_path)
-          yield* rewrite({
-            ...spec.pgbouncer_settings,
-            ...(tls !== null && {
-              client_tls_cert_file: tls.cert_path,
-              client_tls_key_file: tls.key_path,
-              client_tls_sslmode: "allow"
+  const reload = ask(at.console, "RELOAD").pipe(
+    retrying({
+      whom: "pgbouncer's console",
+      attempts: 4,
+      schedule: Schedule.spaced("1 second"),
+      failed: ({ error }: Failed<PgBouncerFailed>) =>
+        Effect.logWarning(`pgbouncer did not reload, again in a second: ${error.message}`)
+    }),
+    waits.within("pgbouncer to reload", "30 seconds"),
+    Effect.catchTag("WaitExpired", ({ message }) => Effect.fail(new PgBouncerFailed({ message })))
+  )
+
+  /** It answers RELOAD with success whatever it thinks of the file. Its names are told, not what may be secret. */
+  const readBack = (settings: Readonly<Record<string, string>>) =>
+    Effect.flatMap(ask(at.console, "SHOW CONFIG"), (rows) => {
+      const missing = notTaken(
+        settings,
+        rows.map(([name, value]) => [name ?? "", value ?? ""])
+      )
+      return missing.length === 0
+        ? Effect.void
+        : Effect.fail(
+            new PgBouncerFailed({
+              message: `pgbouncer has reloaded ${at.ini} and has not taken over: ${missing.join(", ")}`
             })
+          )
+    })
+
+  return PgBouncer.of({
+    tune: ({ spec }) =>
+      Effect.gen(function* () {
+        if (spec.pgbouncer_settings === null) return
+        const tls = effectiveTls(spec, machine.tls)
+        if (tls !== null) yield* keyReadable(tls.key_path)
+        yield* rewrite({
+          ...spec.pgbouncer_settings,
+          ...(tls !== null && {
+            client_tls_cert_file: tls.cert_path,
+            client_tls_key_file: tls.key_path,
+            client_tls_sslmode: "allow"
           })
-          yield* reload
-          yield* readBack(spec.pgbouncer_settings)
-        }).pipe(told("pgbouncer", metrics), Effect.withSpan("tune pgbouncer")),
-      stop: Effect.gen(function* () {
-        const pid = yield* readPid(at.pidFile)
-        if (pid === null) return
-        // pgbouncer does not lock its pid file, so another process may have got that pid since.
-        if (!(yield* isNamed(pid, at.processName))) return
-        yield* Effect.logInfo(`stopping pgbouncer with pid ${pid}`)
-        yield* signalPid(pid, "SIGKILL")
-      })
+        })
+        yield* reload
+        yield* readBack(spec.pgbouncer_settings)
+      }).pipe(told("pgbouncer", metrics), Effect.withSpan("tune pgbouncer")),
+    stop: Effect.gen(function* () {
+      const pid = yield* readPid(at.pidFile)
+      if (pid === null) return
+      // pgbouncer does not lock its pid file, so another process may have got that pid since.
+      if (!(yield* isNamed(pid, at.processName))) return
+      yield* Effect.logInfo(`stopping pgbouncer with pid ${pid}`)
+      yield* signalPid(pid, "SIGKILL")
     })
   })
+})

@@ -83,21 +83,23 @@ const make = Effect.gen(function* () {
   )
 
   /** Whether the file had another text. */
-  const put = (path: string, text: string) =>
-    Effect.gen(function* () {
+  const put = Effect.fnUntraced(
+    function* (path: string, text: string) {
       const before = (yield* readText(path)) ?? ""
       if (before === text) return false
       yield* replaceFile(path, text)
       return true
-    }).pipe(Effect.mapError((error) => new RsyslogFailed({ message: `could not write ${error.message}` })))
+    },
+    Effect.mapError((error) => new RsyslogFailed({ message: `could not write ${error.message}` }))
+  )
 
   const putExport = (spec: ParsedSpec) =>
     Effect.mapError(Effect.fromResult(exportConf(spec.spec.logs_export_host)), failed).pipe(
       Effect.flatMap((text) => put(at.exportConf, text))
     )
 
-  const audit = ({ spec, ...rest }: ParsedSpec) =>
-    Effect.gen(function* () {
+  const audit = Effect.fn("configure audit shipping")(
+    function* ({ spec, ...rest }: ParsedSpec) {
       if (!isCompliance(spec.audit_log_level)) return
       const address = yield* Effect.mapError(Effect.fromResult(auditAddress(auditEndpoint, auditTlsEndpoint)), failed)
       const text = auditConf({
@@ -111,15 +113,17 @@ const make = Effect.gen(function* () {
       yield* put(at.auditConf, text)
       yield* restart
       yield* Effect.logInfo(`audit records are shipped to ${address.host}:${address.port}`)
-    }).pipe(oneAtATime.withPermits(1), told("rsyslogd", metrics), Effect.withSpan("configure audit shipping"))
+    },
+    oneAtATime.withPermits(1),
+    told("rsyslogd", metrics)
+  )
 
-  const exportLogs = (spec: ParsedSpec) =>
-    Effect.gen(function* () {
-      if (!(yield* putExport(spec))) return
-      yield* Effect.catch(told("rsyslogd", metrics)(restart), ({ message }) =>
-        Effect.logWarning(`Postgres' log is not exported: ${message}`)
-      )
-    }).pipe(oneAtATime.withPermits(1), Effect.withSpan("configure log export"))
+  const exportLogs = Effect.fn("configure log export")(function* (spec: ParsedSpec) {
+    if (!(yield* putExport(spec))) return
+    yield* Effect.catch(told("rsyslogd", metrics)(restart), ({ message }) =>
+      Effect.logWarning(`Postgres' log is not exported: ${message}`)
+    )
+  }, oneAtATime.withPermits(1))
 
   const auditGarbage = Effect.gen(function* () {
     const size = Effect.map(sizeOfLogs(logDirectory), (value) => [{ labels: {}, value }])

@@ -17,33 +17,34 @@ type DumpRestore = Extract<JobCommand, { readonly name: "dump-restore" }>
 /** The original panics where there is neither a spec nor a source. */
 const PANIC = 101
 
-const decrypted = (storage: Storage, { destination, keyId, source }: ImportSpec) =>
-  Effect.gen(function* () {
-    const from = yield* storage.decrypt("decrypt source connection string", keyId, source)
-    if (destination === null) {
-      return yield* new JobFailed({
-        message: "destination connection string must be provided in spec for dump_restore command"
-      })
-    }
-    return { from, to: yield* storage.decrypt("decrypt destination connection string", keyId, destination) }
-  })
+const decrypted = Effect.fnUntraced(function* (storage: Storage, { destination, keyId, source }: ImportSpec) {
+  const from = yield* storage.decrypt("decrypt source connection string", keyId, source)
+  if (destination === null) {
+    return yield* new JobFailed({
+      message: "destination connection string must be provided in spec for dump_restore command"
+    })
+  }
+  return { from, to: yield* storage.decrypt("decrypt destination connection string", keyId, destination) }
+})
 
 /** A spec stands before the command line, which is then not looked at. */
-const given = ({ destination, source }: DumpRestore) =>
-  Effect.gen(function* () {
-    const missing = (which: string, exit?: number) =>
-      new JobFailed({
-        message: `${which} connection string must be provided for dump_restore command`,
-        ...(exit !== undefined && { exit })
-      })
-    if (source === null) return yield* missing("source", PANIC)
-    return destination === null ? yield* missing("destination") : { from: source, to: destination }
-  })
+const given = Effect.fnUntraced(function* ({ destination, source }: DumpRestore) {
+  const missing = (which: string, exit?: number) =>
+    new JobFailed({
+      message: `${which} connection string must be provided for dump_restore command`,
+      ...(exit !== undefined && { exit })
+    })
+  if (source === null) return yield* missing("source", PANIC)
+  return destination === null ? yield* missing("destination") : { from: source, to: destination }
+})
 
-export const dumpRestore = (command: DumpRestore, storage: Storage | null, spec: ImportSpec | null) =>
-  Effect.gen(function* () {
-    const { workdir } = yield* ImportOptions
-    yield* prepare(workdir)
-    const { from, to } = yield* storage === null || spec === null ? given(command) : decrypted(storage, spec)
-    yield* transfer(Redacted.value(from), Redacted.value(to))
-  })
+export const dumpRestore = Effect.fnUntraced(function* (
+  command: DumpRestore,
+  storage: Storage | null,
+  spec: ImportSpec | null
+) {
+  const { workdir } = yield* ImportOptions
+  yield* prepare(workdir)
+  const { from, to } = yield* storage === null || spec === null ? given(command) : decrypted(storage, spec)
+  yield* transfer(Redacted.value(from), Redacted.value(to))
+})

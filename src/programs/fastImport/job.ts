@@ -37,12 +37,11 @@ const stopped = Effect.gen(function* () {
     : new JobFailed({ message: "internal error", exit: 1 })
 })
 
-const work = (storage: Storage | null) =>
-  Effect.gen(function* () {
-    const { command } = yield* ImportOptions
-    const spec = storage === null ? null : yield* storage.spec
-    yield* command.name === "pgdata" ? importPgdata(command, storage, spec) : dumpRestore(command, storage, spec)
-  })
+const work = Effect.fnUntraced(function* (storage: Storage | null) {
+  const { command } = yield* ImportOptions
+  const spec = storage === null ? null : yield* storage.spec
+  yield* command.name === "pgdata" ? importPgdata(command, storage, spec) : dumpRestore(command, storage, spec)
+})
 
 /** Null for success. */
 const failureOf = (exit: Exit.Exit<void, JobFailed>): JobFailed | null => {
@@ -51,29 +50,28 @@ const failureOf = (exit: Exit.Exit<void, JobFailed>): JobFailed | null => {
   return failure?.error ?? new JobFailed({ message: "internal error", cause: Cause.squash(exit.cause), exit: 1 })
 }
 
-const conclude = (storage: Storage | null, failure: JobFailed | null) =>
-  Effect.gen(function* () {
-    const { command, statusDetail, workdir } = yield* ImportOptions
-    const chain = failure === null ? [] : ErrorChain.messages(failure)
-    if (failure !== null) yield* Effect.logError(ErrorChain.line(chain))
-    if (storage === null) {
-      return { exit: failure === null ? 0 : (failure.exit ?? 1), complaint: failure && ErrorChain.paragraph(chain) }
-    }
-    yield* Effect.logInfo("write job status to s3")
-    const detail = statusDetail ? { causes: chain.slice(1) } : null
-    const status = ended(command.name, failure?.message ?? null, detail)
-    yield* keepStatus(workdir, "fast_import", status)
-    return yield* Effect.match(storage.putStatus("fast_import", status), {
-      onSuccess: () => ({ exit: failure?.exit ?? 0, complaint: null }),
-      // Whoever waits for the object learns nothing from it, so the process has to say it.
-      onFailure: (lost) => ({
-        exit: 1,
-        complaint: [lost, ...(failure === null ? [] : [failure])]
-          .map((error) => ErrorChain.paragraph(ErrorChain.messages(error)))
-          .join("\n\n")
-      })
+const conclude = Effect.fnUntraced(function* (storage: Storage | null, failure: JobFailed | null) {
+  const { command, statusDetail, workdir } = yield* ImportOptions
+  const chain = failure === null ? [] : ErrorChain.messages(failure)
+  if (failure !== null) yield* Effect.logError(ErrorChain.line(chain))
+  if (storage === null) {
+    return { exit: failure === null ? 0 : (failure.exit ?? 1), complaint: failure && ErrorChain.paragraph(chain) }
+  }
+  yield* Effect.logInfo("write job status to s3")
+  const detail = statusDetail ? { causes: chain.slice(1) } : null
+  const status = ended(command.name, failure?.message ?? null, detail)
+  yield* keepStatus(workdir, "fast_import", status)
+  return yield* Effect.match(storage.putStatus("fast_import", status), {
+    onSuccess: () => ({ exit: failure?.exit ?? 0, complaint: null }),
+    // Whoever waits for the object learns nothing from it, so the process has to say it.
+    onFailure: (lost) => ({
+      exit: 1,
+      complaint: [lost, ...(failure === null ? [] : [failure])]
+        .map((error) => ErrorChain.paragraph(ErrorChain.messages(error)))
+        .join("\n\n")
     })
   })
+})
 
 export const job: Effect.Effect<
   Outcome,

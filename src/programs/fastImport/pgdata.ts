@@ -41,43 +41,44 @@ const untilInterrupted = Effect.gen(function* () {
 })
 
 /** Succeeds when its server has shut down in order. */
-const fill = (pgdata: string, command: Pgdata, source: string) =>
-  Effect.gen(function* () {
-    const { postgres: account } = yield* Account
-    yield* attempt("create pgdata directory", () => makeDirectory(pgdata, account))
-    const major = yield* askMajor
-    yield* initialize(pgdata, major)
-    const server = yield* startServer(pgdata, command)
-    const destination = `host=localhost port=${command.port} user=${SUPERUSER} dbname=${DATABASE}`
-    const work = command.interactive
-      ? Effect.andThen(transfer(source, destination), untilInterrupted)
-      : transfer(source, destination)
-    yield* Effect.raceFirst(work, server.died)
-    yield* server.stop
-  }).pipe(Effect.scoped)
+const fill = Effect.fnUntraced(function* (pgdata: string, command: Pgdata, source: string) {
+  const { postgres: account } = yield* Account
+  yield* attempt("create pgdata directory", () => makeDirectory(pgdata, account))
+  const major = yield* askMajor
+  yield* initialize(pgdata, major)
+  const server = yield* startServer(pgdata, command)
+  const destination = `host=localhost port=${command.port} user=${SUPERUSER} dbname=${DATABASE}`
+  const work = command.interactive
+    ? Effect.andThen(transfer(source, destination), untilInterrupted)
+    : transfer(source, destination)
+  yield* Effect.raceFirst(work, server.died)
+  yield* server.stop
+}, Effect.scoped)
 
 /** The last object says that all others are there. */
-const send = (storage: Storage, workdir: string, resume: boolean) =>
-  Effect.gen(function* () {
-    yield* Effect.logInfo("upload pgdata")
-    yield* upload(storage, path.join(workdir, "pgdata"), "pgdata", resume)
-    yield* Effect.logInfo("write pgdata status to s3")
-    yield* storage.putStatus("pgdata", PGDATA_DONE)
-    yield* keepStatus(workdir, "pgdata", PGDATA_DONE)
-  })
+const send = Effect.fnUntraced(function* (storage: Storage, workdir: string, resume: boolean) {
+  yield* Effect.logInfo("upload pgdata")
+  yield* upload(storage, path.join(workdir, "pgdata"), "pgdata", resume)
+  yield* Effect.logInfo("write pgdata status to s3")
+  yield* storage.putStatus("pgdata", PGDATA_DONE)
+  yield* keepStatus(workdir, "pgdata", PGDATA_DONE)
+})
 
 /** Source: `compute_tools/src/bin/fast_import.rs` (`cmd_pgdata`, `main_impl`). */
-export const importPgdata = (command: Pgdata, storage: Storage | null, spec: ImportSpec | null) =>
-  Effect.gen(function* () {
-    const { prefix, resume, workdir } = yield* ImportOptions
-    const goesOn = resume && prefix !== null && (yield* isComplete(workdir, prefix))
-    if (goesOn) {
-      yield* Effect.logInfo("the data directory is complete, going on with its upload")
-    } else {
-      yield* prepare(workdir)
-      const source = yield* sourceOf(command, storage, spec)
-      yield* fill(path.resolve(workdir, "pgdata"), command, Redacted.value(source))
-      if (resume && prefix !== null) yield* markComplete(workdir, prefix)
-    }
-    if (storage !== null) yield* send(storage, path.resolve(workdir), goesOn)
-  })
+export const importPgdata = Effect.fnUntraced(function* (
+  command: Pgdata,
+  storage: Storage | null,
+  spec: ImportSpec | null
+) {
+  const { prefix, resume, workdir } = yield* ImportOptions
+  const goesOn = resume && prefix !== null && (yield* isComplete(workdir, prefix))
+  if (goesOn) {
+    yield* Effect.logInfo("the data directory is complete, going on with its upload")
+  } else {
+    yield* prepare(workdir)
+    const source = yield* sourceOf(command, storage, spec)
+    yield* fill(path.resolve(workdir, "pgdata"), command, Redacted.value(source))
+    if (resume && prefix !== null) yield* markComplete(workdir, prefix)
+  }
+  if (storage !== null) yield* send(storage, path.resolve(workdir), goesOn)
+})

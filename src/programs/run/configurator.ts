@@ -76,30 +76,28 @@ export const configurator = Effect.gen(function* () {
   )
 
   /** Waits out the pause; ends early when the status is another one. */
-  const rested = (pending: State) =>
-    Effect.gen(function* () {
-      const left = restUntil - (yield* Clock.currentTimeMillis)
-      if (left <= 0) return
-      yield* Effect.raceFirst(
-        Effect.sleep(Duration.millis(left)),
-        state.await((now) => now.status !== pending.status)
-      )
-    })
+  const rested = Effect.fnUntraced(function* (pending: State) {
+    const left = restUntil - (yield* Clock.currentTimeMillis)
+    if (left <= 0) return
+    yield* Effect.raceFirst(
+      Effect.sleep(Duration.millis(left)),
+      state.await((now) => now.status !== pending.status)
+    )
+  })
 
-  const failedRefresh = (cause: Cause.Cause<Error>) =>
-    Effect.gen(function* () {
-      const error = paragraph(failureChain(cause))
-      const pause = yield* failurePause
-      yield* log(cause)
-      if (lakebaseMode) {
-        // Requests are refused meanwhile, by which the neon extension knows how long it has been waiting.
-        yield* state.update(() => ({ error }))
-        if ((yield* unlessTerminating(Effect.sleep(Duration.millis(pause)))) === null) return
-      } else {
-        restUntil = (yield* Clock.currentTimeMillis) + pause
-      }
-      yield* become("refresh failed", error)
-    })
+  const failedRefresh = Effect.fnUntraced(function* (cause: Cause.Cause<Error>) {
+    const error = paragraph(failureChain(cause))
+    const pause = yield* failurePause
+    yield* log(cause)
+    if (lakebaseMode) {
+      // Requests are refused meanwhile, by which the neon extension knows how long it has been waiting.
+      yield* state.update(() => ({ error }))
+      if ((yield* unlessTerminating(Effect.sleep(Duration.millis(pause)))) === null) return
+    } else {
+      restUntil = (yield* Clock.currentTimeMillis) + pause
+    }
+    yield* become("refresh failed", error)
+  })
 
   const refreshed = Effect.gen(function* () {
     const begun = yield* Effect.option(state.transition("refresh begins"))

@@ -62,49 +62,46 @@ const untilAsked = <A, E extends Error, R>(
 const millis = (nanos: bigint): number => Number(nanos / 1_000_000n)
 
 /** An empty compute waits here; the clock of its start begins anew when the spec comes. */
-const awaitSpec = (created: bigint) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    const waits = yield* Waits
-    const clock = yield* Clock.Clock
-    yield* Effect.logInfo("no compute spec provided, waiting")
-    yield* waits.openEnded("a spec")(state.await(({ status }) => status === "configuration_pending"))
-    yield* Effect.logInfo("got spec, continue configuration")
-    const now = clock.currentTimeNanosUnsafe()
-    const startTime = new Date(wallMillisUnsafe(clock)).toISOString()
-    const startedAt = clock.currentTimeMillisUnsafe()
-    const { spec } = yield* state.transition("spec received", ({ metrics }) => ({
-      startTime,
-      startedAt,
-      metrics: { ...metrics, wait_for_spec_ms: millis(now - created) }
-    }))
-    if (spec === null) return yield* Effect.die(new Error("a configuration is pending without a spec"))
-    return { spec, begun: now }
-  })
+const awaitSpec = Effect.fnUntraced(function* (created: bigint) {
+  const state = yield* ComputeState
+  const waits = yield* Waits
+  const clock = yield* Clock.Clock
+  yield* Effect.logInfo("no compute spec provided, waiting")
+  yield* waits.openEnded("a spec")(state.await(({ status }) => status === "configuration_pending"))
+  yield* Effect.logInfo("got spec, continue configuration")
+  const now = clock.currentTimeNanosUnsafe()
+  const startTime = new Date(wallMillisUnsafe(clock)).toISOString()
+  const startedAt = clock.currentTimeMillisUnsafe()
+  const { spec } = yield* state.transition("spec received", ({ metrics }) => ({
+    startTime,
+    startedAt,
+    metrics: { ...metrics, wait_for_spec_ms: millis(now - created) }
+  }))
+  if (spec === null) return yield* Effect.die(new Error("a configuration is pending without a spec"))
+  return { spec, begun: now }
+})
 
-const recordFailure = (error: Error) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    const chain = ErrorChain.messages(error)
-    yield* Effect.logError(`could not start the compute node: ${ErrorChain.line(chain)}`)
-    yield* Effect.ignore(
-      state.transition("start failed", () => ({ error: ErrorChain.paragraph(chain) })),
-      { log: true }
-    )
-  })
+const recordFailure = Effect.fnUntraced(function* (error: Error) {
+  const state = yield* ComputeState
+  const chain = ErrorChain.messages(error)
+  yield* Effect.logError(`could not start the compute node: ${ErrorChain.line(chain)}`)
+  yield* Effect.ignore(
+    state.transition("start failed", () => ({ error: ErrorChain.paragraph(chain) })),
+    { log: true }
+  )
+})
 
-const recordStarted = (postgres: RunningPostgres, begun: bigint) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    const clock = yield* Clock.Clock
-    const total_startup_ms = millis(clock.currentTimeNanosUnsafe() - begun)
-    const { metrics } = yield* state.transition("started", (before) => ({
-      metrics: { ...before.metrics, total_startup_ms }
-    }))
-    yield* Effect.logInfo("compute start finished").pipe(
-      Effect.annotateLogs({ ...metrics, postmaster_pid: postgres.pid })
-    )
-  })
+const recordStarted = Effect.fnUntraced(function* (postgres: RunningPostgres, begun: bigint) {
+  const state = yield* ComputeState
+  const clock = yield* Clock.Clock
+  const total_startup_ms = millis(clock.currentTimeNanosUnsafe() - begun)
+  const { metrics } = yield* state.transition("started", (before) => ({
+    metrics: { ...before.metrics, total_startup_ms }
+  }))
+  yield* Effect.logInfo("compute start finished").pipe(
+    Effect.annotateLogs({ ...metrics, postmaster_pid: postgres.pid })
+  )
+})
 
 /** Waits for Postgres to end by itself, or ends it when asked to. */
 const untilEnded = (
@@ -127,61 +124,63 @@ const identify = ({ spec, tenantId, timelineId }: ParsedSpec) =>
       `branch_id ${shown(spec.branch_id)}, endpoint_id ${shown(spec.endpoint_id)}`
   )
 
-const serve = (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    yield* signLog
-    yield* identify(spec)
-    const scope = yield* Effect.scope
-    const own = yield* Scope.fork(scope, "sequential")
-    const serviceScope = yield* Scope.fork(own, "parallel")
-    const endServices = Scope.close(serviceScope, Exit.void)
+const serve = Effect.fnUntraced(function* (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) {
+  yield* signLog
+  yield* identify(spec)
+  const scope = yield* Effect.scope
+  const own = yield* Scope.fork(scope, "sequential")
+  const serviceScope = yield* Scope.fork(own, "parallel")
+  const endServices = Scope.close(serviceScope, Exit.void)
 
-    yield* Scope.provide(beforePostgres, serviceScope)
-    const started = yield* untilAsked(Scope.provide(start(spec, listening), own)).pipe(
-      Effect.withSpan("start_compute"),
-      underRequest
-    )
-    if (started._tag === "Done") {
-      const postgres = started.value
-      yield* recordStarted(postgres, begun)
-      yield* Scope.provide(whenRunning(spec), serviceScope)
-      const ended = yield* untilEnded(postgres)
-      return yield* afterPostgres(ended, endServices)
-    }
-    const state = yield* ComputeState
-    const stops = yield* StopRequests
-    // Whoever asked in the moment in which the start failed waits for an answer too.
-    const reason = started._tag === "Asked" ? started.reason : yield* stops.current
-    const { postgresRuns } = yield* state.get
-    const ready = postgresRuns ? yield* Effect.flatMap(Postmaster, (postmaster) => postmaster.current) : null
-    // Stops and reaps a Postgres that was spawned already and has not come to serve anybody.
-    if (ready === null) yield* Scope.close(own, Exit.void)
-    yield* state.update(() => ({ postgresRuns: false }))
-    if (reason !== null) return yield* afterCancelledStart(ready, reason, endServices)
-    if (started._tag === "Failed") yield* recordFailure(started.error)
-    return yield* afterFailedStart(ready, endServices)
-  })
+  yield* Scope.provide(beforePostgres, serviceScope)
+  const started = yield* untilAsked(Scope.provide(start(spec, listening), own)).pipe(
+    Effect.withSpan("start_compute"),
+    underRequest
+  )
+  if (started._tag === "Done") {
+    const postgres = started.value
+    yield* recordStarted(postgres, begun)
+    yield* Scope.provide(whenRunning(spec), serviceScope)
+    const ended = yield* untilEnded(postgres)
+    return yield* afterPostgres(ended, endServices)
+  }
+  const state = yield* ComputeState
+  const stops = yield* StopRequests
+  // Whoever asked in the moment in which the start failed waits for an answer too.
+  const reason = started._tag === "Asked" ? started.reason : yield* stops.current
+  const { postgresRuns } = yield* state.get
+  const ready = postgresRuns ? yield* Effect.flatMap(Postmaster, (postmaster) => postmaster.current) : null
+  // Stops and reaps a Postgres that was spawned already and has not come to serve anybody.
+  if (ready === null) yield* Scope.close(own, Exit.void)
+  yield* state.update(() => ({ postgresRuns: false }))
+  if (reason !== null) return yield* afterCancelledStart(ready, reason, endServices)
+  if (started._tag === "Failed") yield* recordFailure(started.error)
+  return yield* afterFailedStart(ready, endServices)
+})
 
 /**
  * `spec`: the one the process was started with, the status then being `init` already. `created`: when the state was, in
  * nanoseconds of the clock; warming up counts into the wait for a spec.
  */
-export const lifecycle = (spec: ParsedSpec | null, created: bigint, listening: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    if (spec !== null) return yield* serve(spec, created, listening)
-    const waited = yield* untilAsked(awaitSpec(created))
-    switch (waited._tag) {
-      case "Done":
-        return yield* serve(waited.value.spec, waited.value.begun, listening)
-      case "Asked":
-        return yield* afterEmpty(waited.reason)
-      case "Failed": {
-        // A termination came between a configuration and its start.
-        const reason = yield* Effect.flatMap(StopRequests, (stops) => stops.current)
-        if (reason !== null) return yield* afterEmpty(reason)
-        yield* recordFailure(waited.error)
-        yield* stopNeighbours(null)
-        return 1
-      }
+export const lifecycle = Effect.fnUntraced(function* (
+  spec: ParsedSpec | null,
+  created: bigint,
+  listening: Effect.Effect<void>
+) {
+  if (spec !== null) return yield* serve(spec, created, listening)
+  const waited = yield* untilAsked(awaitSpec(created))
+  switch (waited._tag) {
+    case "Done":
+      return yield* serve(waited.value.spec, waited.value.begun, listening)
+    case "Asked":
+      return yield* afterEmpty(waited.reason)
+    case "Failed": {
+      // A termination came between a configuration and its start.
+      const reason = yield* Effect.flatMap(StopRequests, (stops) => stops.current)
+      if (reason !== null) return yield* afterEmpty(reason)
+      yield* recordFailure(waited.error)
+      yield* stopNeighbours(null)
+      return 1
     }
-  }).pipe(Effect.scoped)
+  }
+}, Effect.scoped)

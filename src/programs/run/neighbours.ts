@@ -15,11 +15,10 @@ const inBackground = (name: string, effect: Effect.Effect<void, Error>) =>
   )
 
 /** They have their own pace and failures: neither a start nor a reconfiguration waits for them or fails with them. */
-export const tellNeighbours = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const pgbouncer = yield* PgBouncer
-    const localProxy = yield* LocalProxy
-    const { pgbouncer_settings, local_proxy_config } = spec.spec
-    if (pgbouncer_settings !== null) yield* inBackground("tuning pgbouncer", pgbouncer.tune(spec))
-    if (local_proxy_config !== null) yield* inBackground("configuring local_proxy", localProxy.configure(spec))
-  })
+export const tellNeighbours = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const pgbouncer = yield* PgBouncer
+  const localProxy = yield* LocalProxy
+  const { pgbouncer_settings, local_proxy_config } = spec.spec
+  if (pgbouncer_settings !== null) yield* inBackground("tuning pgbouncer", pgbouncer.tune(spec))
+  if (local_proxy_config !== null) yield* inBackground("configuring local_proxy", localProxy.configure(spec))
+})

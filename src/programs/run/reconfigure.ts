@@ -76,54 +76,52 @@ export class Reconfiguration extends Context.Service<
 }
 
 /** A refused setting fails nothing: the control plane relies on the rest of its spec being applied. */
-const tellRefused = ({ applied, settings }: Reloaded) =>
-  Effect.gen(function* () {
-    const waits = waitForRestart(settings ?? [])
-    const refusals = refusedOnly(settings ?? [])
-    if (waits.length > 0) yield* Effect.logWarning(`settings that wait for a restart: ${waits.join(", ")}`)
-    if (refusals.length > 0) {
-      const rest = applied ? "all others are in force" : "and with them all that is new in its configuration"
-      yield* Effect.logError(`Postgres refused settings, ${rest}: ${describeAll(refusals)}`)
-    }
-  })
+const tellRefused = Effect.fnUntraced(function* ({ applied, settings }: Reloaded) {
+  const waits = waitForRestart(settings ?? [])
+  const refusals = refusedOnly(settings ?? [])
+  if (waits.length > 0) yield* Effect.logWarning(`settings that wait for a restart: ${waits.join(", ")}`)
+  if (refusals.length > 0) {
+    const rest = applied ? "all others are in force" : "and with them all that is new in its configuration"
+    yield* Effect.logError(`Postgres refused settings, ${rest}: ${describeAll(refusals)}`)
+  }
+})
 
-const steps = (
+const steps = Effect.fnUntraced(function* (
   spec: ParsedSpec,
   { afterConf, forgiving }: ReconfigureOptions,
   note: (reloaded: Reloaded) => Effect.Effect<void>
-) =>
-  Effect.gen(function* () {
-    const directory = yield* DataDirectory
-    const rsyslog = yield* Rsyslog
-    const catalog = yield* Catalog
-    const appliesCatalog = !spec.spec.skip_pg_catalog_updates && spec.spec.mode === "Primary"
-    const dropsSubscriptions = spec.spec.drop_subscriptions_before_start && spec.spec.mode === "Primary"
+) {
+  const directory = yield* DataDirectory
+  const rsyslog = yield* Rsyslog
+  const catalog = yield* Catalog
+  const appliesCatalog = !spec.spec.skip_pg_catalog_updates && spec.spec.mode === "Primary"
+  const dropsSubscriptions = spec.spec.drop_subscriptions_before_start && spec.spec.mode === "Primary"
 
-    yield* refuseUnreadable(spec)
-    yield* tellNeighbours(spec)
-    const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
-    // In one write: a reload for another reason may come between two, and Postgres would stop what it runs.
-    const conf = directory.writeConf(spec, dropped ? SUBSCRIBERS_ON : undefined)
-    yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
-    if (afterConf !== undefined) yield* afterConf
-    const reloaded = yield* reload
-    yield* note(reloaded)
-    yield* tellRefused(reloaded)
-    if (!appliesCatalog) return
-    const applied = yield* Effect.result(
-      catalog.apply(spec, {
-        concurrency: reconfigureConcurrency(spec.spec),
-        phase: "reconfigure",
-        ...(forgiving !== undefined && { forgiving })
-      })
-    )
-    const pending =
-      applied._tag === "Success" ? applied.success.subscriptions_pending : applied.failure.subscriptionsPending
-    // Whatever else has failed, those that were left are users' own.
-    const switchesOn = dropsSubscriptions && !dropped && !pending
-    if (switchesOn && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
-    yield* Effect.fromResult(applied)
-  })
+  yield* refuseUnreadable(spec)
+  yield* tellNeighbours(spec)
+  const dropped = dropsSubscriptions ? yield* subscriptionsDropped(spec.timelineId) : false
+  // In one write: a reload for another reason may come between two, and Postgres would stop what it runs.
+  const conf = directory.writeConf(spec, dropped ? SUBSCRIBERS_ON : undefined)
+  yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
+  if (afterConf !== undefined) yield* afterConf
+  const reloaded = yield* reload
+  yield* note(reloaded)
+  yield* tellRefused(reloaded)
+  if (!appliesCatalog) return
+  const applied = yield* Effect.result(
+    catalog.apply(spec, {
+      concurrency: reconfigureConcurrency(spec.spec),
+      phase: "reconfigure",
+      ...(forgiving !== undefined && { forgiving })
+    })
+  )
+  const pending =
+    applied._tag === "Success" ? applied.success.subscriptions_pending : applied.failure.subscriptionsPending
+  // Whatever else has failed, those that were left are users' own.
+  const switchesOn = dropsSubscriptions && !dropped && !pending
+  if (switchesOn && (yield* directory.ensureConfLine(SUBSCRIBERS_ON))) yield* reload
+  yield* Effect.fromResult(applied)
+})
 
 const make = Effect.gen(function* () {
   const state = yield* ComputeState

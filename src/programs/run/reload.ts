@@ -86,17 +86,16 @@ const sentAt = Effect.map(Clock.Clock, (clock) => {
  * Polls until the files were read after `sent`; false when there is a fault by which nothing of them is applied. A session
  * of before the signal reads them with its next statement.
  */
-const watch = (session: SqlSession, sent: () => number) =>
-  Effect.gen(function* () {
-    for (let polls = 0; ; polls++) {
-      if (yield* loadedSince(session, sent())) return true
-      if (polls === 0 || polls === FIRST_POLLS.count) {
-        const faults = yield* fileFaults(session)
-        if (faults.some(refusesAll)) return false
-      }
-      yield* Effect.sleep(polls < FIRST_POLLS.count ? FIRST_POLLS.every : LATER_POLLS.every)
+const watch = Effect.fnUntraced(function* (session: SqlSession, sent: () => number) {
+  for (let polls = 0; ; polls++) {
+    if (yield* loadedSince(session, sent())) return true
+    if (polls === 0 || polls === FIRST_POLLS.count) {
+      const faults = yield* fileFaults(session)
+      if (faults.some(refusesAll)) return false
     }
-  })
+    yield* Effect.sleep(polls < FIRST_POLLS.count ? FIRST_POLLS.every : LATER_POLLS.every)
+  }
+})
 
 /**
  * The signal goes out first and the session is opened after it: with the old configuration a new session may hang on

@@ -20,8 +20,8 @@ const TABLE = `SELECT pg_catalog.to_regclass('neon.drop_subscriptions_done') IS 
   ${anyFault(schemaFault("neon"), tableFault(subscriptionsDone))} AS fault`
 
 /** Whether the drop has been recorded for this timeline. False also when nobody could say so in time. */
-export const subscriptionsDropped = (timelineId: string) =>
-  Effect.gen(function* () {
+export const subscriptionsDropped = Effect.fnUntraced(
+  function* (timelineId: string) {
     const sql = yield* Sql
     const waits = yield* Waits
     return yield* Effect.gen(function* () {
@@ -35,8 +35,8 @@ export const subscriptionsDropped = (timelineId: string) =>
       )
       return rows.length > 0
     }).pipe(Effect.scoped, waits.within("record of dropped subscriptions", LIMIT))
-  }).pipe(
-    Effect.catch((error) =>
-      Effect.as(Effect.logWarning(`could not see whether subscriptions were dropped: ${error.message}`), false)
-    )
+  },
+  Effect.catch((error) =>
+    Effect.as(Effect.logWarning(`could not see whether subscriptions were dropped: ${error.message}`), false)
   )
+)

@@ -78,39 +78,42 @@ const watched = <E>(bytes: Stream.Stream<Uint8Array, E>, progress: () => void) =
   })
 
 /** One try: request, receive, unpack. Its figures replace those of the tries before. */
-const attempt = (request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
-  Effect.gen(function* () {
-    const directory = yield* DataDirectory
-    const metrics = yield* Metrics
-    const state = yield* ComputeState
-    const [duration, size] = yield* Effect.gen(function* () {
-      const { bytes, connectMicros } = yield* request(lsn)
-      yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
-      return yield* directory.unpack(watched(bytes, progress))
-    }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), Effect.timed)
-    const took = Math.floor(Duration.toMillis(duration))
-    yield* metrics.set(basebackupBytes, {}, size)
-    yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
-  })
+const attempt = Effect.fnUntraced(function* (request: RequestBasebackup, lsn: Lsn, progress: () => void) {
+  const directory = yield* DataDirectory
+  const metrics = yield* Metrics
+  const state = yield* ComputeState
+  const [duration, size] = yield* Effect.gen(function* () {
+    const { bytes, connectMicros } = yield* request(lsn)
+    yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
+    return yield* directory.unpack(watched(bytes, progress))
+  }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), Effect.timed)
+  const took = Math.floor(Duration.toMillis(duration))
+  yield* metrics.set(basebackupBytes, {}, size)
+  yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
+})
 
-const withRetries = (spec: ParsedSpec, request: RequestBasebackup, lsn: Lsn, progress: () => void) =>
-  Effect.gen(function* () {
-    const { basebackupRetries: given } = yield* Variables
-    const whom = Result.match(basebackupEndpoint(spec.pageserver), {
-      onFailure: () => "pageserver",
-      onSuccess: (endpoint) => inWords([endpoint])
-    })
-    yield* attempt(request, lsn, progress).pipe(
-      retrying({
-        whom,
-        attempts: given === null ? null : given + 1,
-        schedule: policy,
-        passing: (error) => healingOf(error) !== "never",
-        failed: ({ error, failures }) =>
-          Effect.logWarning(`Failed to get basebackup: ${error.message} (attempt ${failures - 1}/${given ?? RETRIES})`)
-      })
-    )
+const withRetries = Effect.fnUntraced(function* (
+  spec: ParsedSpec,
+  request: RequestBasebackup,
+  lsn: Lsn,
+  progress: () => void
+) {
+  const { basebackupRetries: given } = yield* Variables
+  const whom = Result.match(basebackupEndpoint(spec.pageserver), {
+    onFailure: () => "pageserver",
+    onSuccess: (endpoint) => inWords([endpoint])
   })
+  yield* attempt(request, lsn, progress).pipe(
+    retrying({
+      whom,
+      attempts: given === null ? null : given + 1,
+      schedule: policy,
+      passing: (error) => healingOf(error) !== "never",
+      failed: ({ error, failures }) =>
+        Effect.logWarning(`Failed to get basebackup: ${error.message} (attempt ${failures - 1}/${given ?? RETRIES})`)
+    })
+  )
+})
 
 /**
  * Connects to the pageserver in the background, and gives the function that takes the basebackup once the LSN is known.

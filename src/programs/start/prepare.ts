@@ -16,15 +16,14 @@ import { connectForBasebackup } from "./basebackup.ts"
 import { phase } from "./phase.ts"
 import { asIs, step } from "./StartFailed.ts"
 
-const synced = (spec: ParsedSpec, confWritten: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const safekeepers = yield* Safekeepers
-    const state = yield* ComputeState
-    yield* confWritten
-    const { lsn, tookMs } = yield* safekeepers.sync(spec)
-    yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_safekeepers_ms: tookMs } }))
-    return lsn
-  })
+const synced = Effect.fnUntraced(function* (spec: ParsedSpec, confWritten: Effect.Effect<void>) {
+  const safekeepers = yield* Safekeepers
+  const state = yield* ComputeState
+  yield* confWritten
+  const { lsn, tookMs } = yield* safekeepers.sync(spec)
+  yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_safekeepers_ms: tookMs } }))
+  return lsn
+})
 
 /** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
 const startLsn = (
@@ -55,8 +54,8 @@ const startLsn = (
 export const refuseUnreadable = ({ spec }: ParsedSpec): Effect.Effect<void, InvalidConf> =>
   Effect.suspend(() => withoutValue(spec) ?? Effect.void)
 
-export const prepareDataDirectory = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
+export const prepareDataDirectory = Effect.fnUntraced(
+  function* (spec: ParsedSpec) {
     const directory = yield* DataDirectory
     const confWritten = yield* Deferred.make<void>()
     const takeBasebackup = yield* connectForBasebackup(spec)
@@ -72,4 +71,7 @@ export const prepareDataDirectory = (spec: ParsedSpec) =>
     const [lsn] = yield* Effect.all([sync, write], { concurrency: "unbounded" })
     yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
     yield* asIs(directory.finish(spec))
-  }).pipe(Effect.scoped, phase("data directory", "prepare_pgdata"))
+  },
+  Effect.scoped,
+  phase("data directory", "prepare_pgdata")
+)

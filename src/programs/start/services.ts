@@ -35,15 +35,14 @@ export const beforePostgres = Effect.gen(function* () {
 })
 
 /** What begins once the status is `running`. */
-export const whenRunning = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const services = yield* Supervisor
-    const options = yield* Options
-    yield* services.run("installed extensions", collectInstalledExtensions(spec))
-    yield* services.run("LFC offload", offloadPeriodically)
-    if (spec.spec.autoprewarm) yield* services.run("LFC prewarm", autoprewarm)
-    if (options.isVm) {
-      const vmMonitor = yield* VmMonitor
-      yield* services.run("vm-monitor", vmMonitor.serve(spec))
-    }
-  })
+export const whenRunning = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const services = yield* Supervisor
+  const options = yield* Options
+  yield* services.run("installed extensions", collectInstalledExtensions(spec))
+  yield* services.run("LFC offload", offloadPeriodically)
+  if (spec.spec.autoprewarm) yield* services.run("LFC prewarm", autoprewarm)
+  if (options.isVm) {
+    const vmMonitor = yield* VmMonitor
+    yield* services.run("vm-monitor", vmMonitor.serve(spec))
+  }
+})

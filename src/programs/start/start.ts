@@ -26,58 +26,55 @@ import { asIs, StartFailed, step } from "./StartFailed.ts"
 const HOST_LIMIT = "60 seconds"
 
 /** The parts of the machine a spec may resize; each needs the spec's value and the process's flag. */
-const resizeHost = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const swap = yield* Swap
-    const quota = yield* DiskQuota
-    const waits = yield* Waits
-    const { swap_size_bytes, disk_quota_bytes } = spec.spec
-    const resizeSwap =
-      swap_size_bytes !== null && options.resizeSwapOnBind
-        ? step("failed to resize swap")(waits.within("swap to be resized", HOST_LIMIT)(swap.resize(swap_size_bytes)))
-        : Effect.void
-    const setQuota =
-      disk_quota_bytes !== null && options.setDiskQuotaForFs !== null
-        ? step("failed to set disk quota")(
-            waits.within("disk quota to be set", HOST_LIMIT)(quota.set(disk_quota_bytes, options.setDiskQuotaForFs))
-          )
-        : Effect.void
-    yield* Effect.all([resizeSwap, setQuota], { concurrency: 2, discard: true })
-  })
+const resizeHost = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const options = yield* Options
+  const swap = yield* Swap
+  const quota = yield* DiskQuota
+  const waits = yield* Waits
+  const { swap_size_bytes, disk_quota_bytes } = spec.spec
+  const resizeSwap =
+    swap_size_bytes !== null && options.resizeSwapOnBind
+      ? step("failed to resize swap")(waits.within("swap to be resized", HOST_LIMIT)(swap.resize(swap_size_bytes)))
+      : Effect.void
+  const setQuota =
+    disk_quota_bytes !== null && options.setDiskQuotaForFs !== null
+      ? step("failed to set disk quota")(
+          waits.within("disk quota to be set", HOST_LIMIT)(quota.set(disk_quota_bytes, options.setDiskQuotaForFs))
+        )
+      : Effect.void
+  yield* Effect.all([resizeSwap, setQuota], { concurrency: 2, discard: true })
+})
 
 /** Preload libraries have to be there before Postgres loads them. */
-const loadExtensions = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    if (spec.spec.remote_extensions === null) return
-    const extensions = yield* Extensions
-    const waits = yield* Waits
-    const state = yield* ComputeState
-    const loaded = yield* phase("load extensions")(
-      asIs(waits.openEnded("extensions to be loaded")(extensions.prepare(spec)))
-    )
-    yield* state.update(({ metrics }) => ({
-      metrics: {
-        ...metrics,
-        load_ext_ms: loaded.loadExtMs,
-        num_ext_downloaded: loaded.numDownloaded,
-        largest_ext_size: loaded.largest,
-        total_ext_download_size: loaded.total
-      }
-    }))
-  })
-
-const shipLogs = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const rsyslog = yield* Rsyslog
-    const services = yield* Supervisor
-    const audited = !["Disabled", "Log", "Base"].includes(spec.spec.audit_log_level)
-    if (audited) {
-      yield* asIs(rsyslog.audit(spec))
-      yield* services.run("audit log cleaning", rsyslog.auditGarbage)
+const loadExtensions = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  if (spec.spec.remote_extensions === null) return
+  const extensions = yield* Extensions
+  const waits = yield* Waits
+  const state = yield* ComputeState
+  const loaded = yield* phase("load extensions")(
+    asIs(waits.openEnded("extensions to be loaded")(extensions.prepare(spec)))
+  )
+  yield* state.update(({ metrics }) => ({
+    metrics: {
+      ...metrics,
+      load_ext_ms: loaded.loadExtMs,
+      num_ext_downloaded: loaded.numDownloaded,
+      largest_ext_size: loaded.largest,
+      total_ext_download_size: loaded.total
     }
-    yield* asIs(rsyslog.exportLogs(spec))
-  })
+  }))
+})
+
+const shipLogs = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const rsyslog = yield* Rsyslog
+  const services = yield* Supervisor
+  const audited = !["Disabled", "Log", "Base"].includes(spec.spec.audit_log_level)
+  if (audited) {
+    yield* asIs(rsyslog.audit(spec))
+    yield* services.run("audit log cleaning", rsyslog.auditGarbage)
+  }
+  yield* asIs(rsyslog.exportLogs(spec))
+})
 
 const awaitCertificates = Effect.gen(function* () {
   const machine = yield* MachineConfig
@@ -86,52 +83,43 @@ const awaitCertificates = Effect.gen(function* () {
   yield* asIs(certificates.ready)
 })
 
-const startPostgres = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const postmaster = yield* Postmaster
-    const state = yield* ComputeState
-    const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
-    const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres", "start_postgres")(started)))
-    yield* state.update(({ metrics }) => ({
-      postgresRuns: true,
-      metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }
-    }))
-    return postgres
-  })
+const startPostgres = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const postmaster = yield* Postmaster
+  const state = yield* ComputeState
+  const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
+  const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres", "start_postgres")(started)))
+  yield* state.update(({ metrics }) => ({
+    postgresRuns: true,
+    metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }
+  }))
+  return postgres
+})
 
 /**
  * Runs every step up to the last one before the status `running`. `listening` gates Postgres: a process that cannot
  * serve its API must not have started one. Postgres is stopped when the scope closes.
  */
-export const start = (spec: ParsedSpec, listening: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    yield* tellNeighbours(spec)
-    yield* Effect.all(
-      [
-        prepareDataDirectory(spec),
-        awaitCertificates,
-        loadExtensions(spec),
-        resizeHost(spec),
-        shipLogs(spec),
-        listening
-      ],
-      { concurrency: "unbounded", discard: true }
+export const start = Effect.fnUntraced(function* (spec: ParsedSpec, listening: Effect.Effect<void>) {
+  const state = yield* ComputeState
+  yield* tellNeighbours(spec)
+  yield* Effect.all(
+    [prepareDataDirectory(spec), awaitCertificates, loadExtensions(spec), resizeHost(spec), shipLogs(spec), listening],
+    { concurrency: "unbounded", discard: true }
+  )
+  const postgres: RunningPostgres = yield* startPostgres(spec)
+  yield* Effect.logInfo("PostgreSQL is now running, continuing to configure it").pipe(
+    Effect.annotateLogs({ postmaster_pid: postgres.pid })
+  )
+  const configuring = spec.spec.mode === "Primary" ? configurePrimary(spec) : Effect.void
+  const ended = Effect.andThen(
+    postgres.ended,
+    Effect.flatMap(postgres.lastWords, (said) =>
+      Effect.fail(new StartFailed({ message: `Postgres ended while it was being configured${said}` }))
     )
-    const postgres: RunningPostgres = yield* startPostgres(spec)
-    yield* Effect.logInfo("PostgreSQL is now running, continuing to configure it").pipe(
-      Effect.annotateLogs({ postmaster_pid: postgres.pid })
-    )
-    const configuring = spec.spec.mode === "Primary" ? configurePrimary(spec) : Effect.void
-    const ended = Effect.andThen(
-      postgres.ended,
-      Effect.flatMap(postgres.lastWords, (said) =>
-        Effect.fail(new StartFailed({ message: `Postgres ended while it was being configured${said}` }))
-      )
-    )
-    const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
-    yield* state.update(({ metrics }) => ({
-      metrics: { ...metrics, config_ms: Math.floor(Duration.toMillis(took)) }
-    }))
-    return postgres
-  })
+  )
+  const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
+  yield* state.update(({ metrics }) => ({
+    metrics: { ...metrics, config_ms: Math.floor(Duration.toMillis(took)) }
+  }))
+  return postgres
+})

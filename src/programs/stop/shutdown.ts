@@ -37,18 +37,17 @@ const bounded = <A, R>(name: string, limit: Duration.Input, effect: Effect.Effec
   )
 
 /** A pooler left alone would keep clients connected to a Postgres that is gone. In every ending, one without Postgres too. */
-export const stopNeighbours = (reason: StopReason | null) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    if (options.dev && reason?._tag === "Signal") return
-    const pgbouncer = yield* PgBouncer
-    const localProxy = yield* LocalProxy
-    yield* bounded(
-      "neighbours to be stopped",
-      NEIGHBOURS_LIMIT,
-      Effect.all([pgbouncer.stop, localProxy.stop], { concurrency: 2, discard: true })
-    )
-  })
+export const stopNeighbours = Effect.fnUntraced(function* (reason: StopReason | null) {
+  const options = yield* Options
+  if (options.dev && reason?._tag === "Signal") return
+  const pgbouncer = yield* PgBouncer
+  const localProxy = yield* LocalProxy
+  yield* bounded(
+    "neighbours to be stopped",
+    NEIGHBOURS_LIMIT,
+    Effect.all([pgbouncer.stop, localProxy.stop], { concurrency: 2, discard: true })
+  )
+})
 
 const isSignal = (reason: StopReason): boolean => reason._tag === "Signal"
 const isImmediate = (reason: StopReason): boolean => reason._tag === "Signal" && reason.immediate
@@ -62,14 +61,16 @@ const unless = <R>(hurry: (reason: StopReason) => boolean, step: Effect.Effect<u
   )
 
 /** Stops Postgres; a second, more urgent request shortens the way. */
-export const stopPostgres = (postgres: RunningPostgres, reason: StopReason | null) =>
-  Effect.gen(function* () {
-    const stops = yield* StopRequests
-    yield* stopNeighbours(reason)
-    if (reason !== null && isImmediate(reason)) return yield* postgres.stop("immediate")
-    const escalated = Effect.andThen(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
-    return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
-  }).pipe(Effect.withSpan("stop postgres"))
+export const stopPostgres = Effect.fn("stop postgres")(function* (
+  postgres: RunningPostgres,
+  reason: StopReason | null
+) {
+  const stops = yield* StopRequests
+  yield* stopNeighbours(reason)
+  if (reason !== null && isImmediate(reason)) return yield* postgres.stop("immediate")
+  const escalated = Effect.andThen(stops.awaitMatching(isImmediate), postgres.stop("immediate"))
+  return yield* Effect.raceFirst(postgres.stop("fast"), escalated)
+})
 
 /** Brings the safekeepers level, so that the next start finds them in sync; its LSN is the answer of `/terminate`. */
 const finalSync = Effect.gen(function* () {
@@ -109,40 +110,36 @@ const settle = Effect.gen(function* () {
 })
 
 /** True when a signal cut it short: the process then ends as one does by a signal. */
-const linger = (duration: Duration.Duration) =>
-  Effect.gen(function* () {
-    const stops = yield* StopRequests
-    if (Duration.isGreaterThan(duration, LINGER_SHORT)) {
-      yield* Effect.logInfo(
-        `giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`
-      )
-    }
-    const signalled = stops.awaitMatching(isSignal)
-    return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
-  })
+const linger = Effect.fnUntraced(function* (duration: Duration.Duration) {
+  const stops = yield* StopRequests
+  if (Duration.isGreaterThan(duration, LINGER_SHORT)) {
+    yield* Effect.logInfo(`giving control plane ${Duration.toSeconds(duration)}s to collect the error before shutdown`)
+  }
+  const signalled = stops.awaitMatching(isSignal)
+  return yield* Effect.raceFirst(Effect.as(Effect.sleep(duration), false), Effect.as(signalled, true))
+})
 
 /** How long the API answers after a `/terminate`. */
 const lingerFor = (reason: StopReason | null) =>
   linger(reason?._tag === "Terminate" && reason.mode === "fast" ? LINGER_LONG : LINGER_SHORT)
 
 /** What is left to do once Postgres is gone. `services` ends what watched it. */
-export const afterPostgres = (ended: Ended, services: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    const stops = yield* StopRequests
-    const coreDumps = yield* CoreDumps
-    const code = exitCode(ended)
-    yield* Effect.logInfo(
-      `Postgres exited with code ${ended._tag === "Exited" ? ended.code : ended.signal}, shutting down`
-    )
-    yield* state.update(() => ({ postgresRuns: false }))
-    yield* bounded("services to end", "5 seconds", services)
-    if (yield* syncAtEnd) yield* settle
-    yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
-    const reason = yield* stops.current
-    if (isLeaving(reason)) return 1
-    return (yield* lingerFor(reason)) ? 1 : code
-  }).pipe(Effect.withSpan("shutdown"))
+export const afterPostgres = Effect.fn("shutdown")(function* (ended: Ended, services: Effect.Effect<void>) {
+  const state = yield* ComputeState
+  const stops = yield* StopRequests
+  const coreDumps = yield* CoreDumps
+  const code = exitCode(ended)
+  yield* Effect.logInfo(
+    `Postgres exited with code ${ended._tag === "Exited" ? ended.code : ended.signal}, shutting down`
+  )
+  yield* state.update(() => ({ postgresRuns: false }))
+  yield* bounded("services to end", "5 seconds", services)
+  if (yield* syncAtEnd) yield* settle
+  yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+  const reason = yield* stops.current
+  if (isLeaving(reason)) return 1
+  return (yield* lingerFor(reason)) ? 1 : code
+})
 
 /** A `/terminate` that comes while the status says why a start has failed: a refresh that was asked for allows it. */
 const terminatedLate = Effect.gen(function* () {
@@ -156,41 +153,41 @@ const terminatedLate = Effect.gen(function* () {
  * A start that failed: the status says why for a while, then the process ends. `postgres`: the one that had become ready
  * before; what it had written is brought to the safekeepers, and its code is ours.
  */
-export const afterFailedStart = (postgres: RunningPostgres | null, services: Effect.Effect<void>) =>
-  Effect.gen(function* () {
-    const coreDumps = yield* CoreDumps
-    const ended = postgres === null ? null : yield* stopPostgres(postgres, null)
-    if (postgres === null) yield* stopNeighbours(null)
-    yield* bounded("services to end", "5 seconds", services)
-    if (ended !== null) yield* syncAtEnd
-    yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
-    const cut = yield* Effect.raceFirst(linger(LINGER_LONG), terminatedLate)
-    return cut || ended === null ? 1 : exitCode(ended)
-  })
+export const afterFailedStart = Effect.fnUntraced(function* (
+  postgres: RunningPostgres | null,
+  services: Effect.Effect<void>
+) {
+  const coreDumps = yield* CoreDumps
+  const ended = postgres === null ? null : yield* stopPostgres(postgres, null)
+  if (postgres === null) yield* stopNeighbours(null)
+  yield* bounded("services to end", "5 seconds", services)
+  if (ended !== null) yield* syncAtEnd
+  yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+  const cut = yield* Effect.raceFirst(linger(LINGER_LONG), terminatedLate)
+  return cut || ended === null ? 1 : exitCode(ended)
+})
 
 /** Somebody asked to stop while the compute was starting. `postgres`: as above; where none was ready, none has written. */
-export const afterCancelledStart = (
+export const afterCancelledStart = Effect.fnUntraced(function* (
   postgres: RunningPostgres | null,
   reason: StopReason,
   services: Effect.Effect<void>
-) =>
-  Effect.gen(function* () {
-    if (postgres !== null) return yield* afterPostgres(yield* stopPostgres(postgres, reason), services)
-    yield* stopNeighbours(reason)
-    yield* bounded("services to end", "5 seconds", services)
-    if (reason._tag !== "Terminate") return 1
-    yield* settle
-    return (yield* lingerFor(reason)) ? 1 : 0
-  })
+) {
+  if (postgres !== null) return yield* afterPostgres(yield* stopPostgres(postgres, reason), services)
+  yield* stopNeighbours(reason)
+  yield* bounded("services to end", "5 seconds", services)
+  if (reason._tag !== "Terminate") return 1
+  yield* settle
+  return (yield* lingerFor(reason)) ? 1 : 0
+})
 
 /** Whoever asks an empty compute to stop: there never was a Postgres. */
-export const afterEmpty = (reason: StopReason) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    yield* stopNeighbours(reason)
-    if (reason._tag !== "Terminate") return 1
-    yield* settle
-    // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
-    const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
-    return cut ? 1 : 0
-  })
+export const afterEmpty = Effect.fnUntraced(function* (reason: StopReason) {
+  const options = yield* Options
+  yield* stopNeighbours(reason)
+  if (reason._tag !== "Terminate") return 1
+  yield* settle
+  // The container platform of lakebase mode reads the answer of a process that lives on for a moment.
+  const cut = yield* linger(options.lakebaseMode ? Duration.seconds(5) : LINGER_SHORT)
+  return cut ? 1 : 0
+})

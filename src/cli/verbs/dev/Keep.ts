@@ -77,13 +77,12 @@ const shutdownPosition = (pgdata: string): Lsn.Lsn | null => {
   return state === 1 || state === 2 ? Lsn.fromBigInt(bytes.readBigUInt64LE(32)) : null
 }
 
-const found = (folder: string, name: string) =>
-  Effect.gen(function* () {
-    const own = yield* Branches.load(folder, name)
-    if (own !== undefined || name === MAIN) return own
-    const main = yield* Branches.load(folder, MAIN)
-    return main === undefined ? undefined : yield* Branches.fork(folder, main, name)
-  })
+const found = Effect.fnUntraced(function* (folder: string, name: string) {
+  const own = yield* Branches.load(folder, name)
+  if (own !== undefined || name === MAIN) return own
+  const main = yield* Branches.load(folder, MAIN)
+  return main === undefined ? undefined : yield* Branches.fork(folder, main, name)
+})
 
 /** Null, with a word in the log, where nothing can be kept. */
 const usable = (folder: string) =>

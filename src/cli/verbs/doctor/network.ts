@@ -83,25 +83,27 @@ const explain = (name: string, place: string, error: WireFailed): Finding =>
     : bad(name, `${place} refuses: ${error.message}`, TOKEN)
 
 /** A session, so that the token is looked at. */
-const accepts = ({ host, name, port, postgres }: Peer & { readonly postgres: string }, spec: ParsedSpec | null) =>
-  Effect.gen(function* () {
-    const place = `${host}:${port}`
-    const connection = ConnectionString.parse(postgres)
-    if (Result.isFailure(connection)) return bad(name, `${place}: ${connection.failure}`, "correct it in the spec")
-    return yield* open({
-      connection: connection.success,
-      parameters: [
-        ["client_encoding", "UTF8"],
-        ["user", connection.success.user ?? "no_user"],
-        ...(spec === null ? [] : [["options", `-c timeline_id=${spec.timelineId} tenant_id=${spec.tenantId}`] as const])
-      ],
-      password: spec?.storageAuthToken ?? null,
-      connectTimeout: PATIENCE
-    }).pipe(
-      Effect.as(ok(name, spec?.storageAuthToken == null ? `${place} answers` : `${place} takes the token`)),
-      Effect.catch((error) => Effect.succeed(explain(name, place, error)))
-    )
-  }).pipe(Effect.scoped)
+const accepts = Effect.fnUntraced(function* (
+  { host, name, port, postgres }: Peer & { readonly postgres: string },
+  spec: ParsedSpec | null
+) {
+  const place = `${host}:${port}`
+  const connection = ConnectionString.parse(postgres)
+  if (Result.isFailure(connection)) return bad(name, `${place}: ${connection.failure}`, "correct it in the spec")
+  return yield* open({
+    connection: connection.success,
+    parameters: [
+      ["client_encoding", "UTF8"],
+      ["user", connection.success.user ?? "no_user"],
+      ...(spec === null ? [] : [["options", `-c timeline_id=${spec.timelineId} tenant_id=${spec.tenantId}`] as const])
+    ],
+    password: spec?.storageAuthToken ?? null,
+    connectTimeout: PATIENCE
+  }).pipe(
+    Effect.as(ok(name, spec?.storageAuthToken == null ? `${place} answers` : `${place} takes the token`)),
+    Effect.catch((error) => Effect.succeed(explain(name, place, error)))
+  )
+}, Effect.scoped)
 
 /** Who asks the control plane. */
 export interface Asker {

@@ -67,12 +67,11 @@ const refusals = (checked: Checked, pgbin: string, context: ConfContext) =>
     )
   )
 
-export const server = (pgbin: string, checked: Checked | null, context: ConfContext) =>
-  Effect.gen(function* () {
-    const found = resolved(pgbin)
-    if (found === null) return [bad(NAME, `there is no program ${pgbin} that may be run`, CHOOSE)]
-    const first = yield* program(found)
-    if (first.state === "bad") return [first]
-    const refused = checked === null ? [] : yield* refusals(checked, found, context)
-    return [first, tools(found), ...refused]
-  }).pipe(Effect.provide(Children.layer))
+export const server = Effect.fnUntraced(function* (pgbin: string, checked: Checked | null, context: ConfContext) {
+  const found = resolved(pgbin)
+  if (found === null) return [bad(NAME, `there is no program ${pgbin} that may be run`, CHOOSE)]
+  const first = yield* program(found)
+  if (first.state === "bad") return [first]
+  const refused = checked === null ? [] : yield* refusals(checked, found, context)
+  return [first, tools(found), ...refused]
+}, Effect.provide(Children.layer))

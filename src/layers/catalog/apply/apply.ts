@@ -115,115 +115,116 @@ const roomFor = (whole: Plan, { concurrency }: ApplyOptions, main: SqlSession) =
         return { concurrency: most, looks: Math.max(most, Math.min(LOOKS, Math.floor(free / SHARE))), tight: free < 1 }
       })
 
-export const runApply = (spec: ParsedSpec, options: ApplyOptions, journal: Journal, parts: ApplyParts) =>
-  Effect.gen(function* () {
-    const { sql, settings, sizeLimit } = parts
-    const moreOptions =
-      options.phase === "start" ? [START, ...(settings.lakebase ? [LAKEBASE_START] : [])].join(" ") : ""
-    const open = (database?: string) =>
-      parts.connecting(
-        sql.session({
-          applicationName: APPLICATION,
-          maintenance: true,
-          ...(database !== undefined && { database }),
-          ...(moreOptions !== "" && { moreOptions })
-        })
-      )
-    const main = yield* makeMainSession(openOurs(sql, open))
-    const first = yield* main.get
-    const snapshot = yield* readSnapshot(first, spec, settings)
-    const settled = yield* parts.settled.during(snapshot.started)
-    const found: Snapshot = { ...snapshot, cleaned: settled.cleaned }
-    const circumstances = circumstancesOf(spec, found)
-    const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
-
-    const planned = (known: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, known, settings)), Effect.fromResult)
-    const unseen = yield* planned(found)
-    const { concurrency, looks, tight } = yield* roomFor(unseen, options, first)
-    const pause = tight ? main.giveUp : Effect.void
-    const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency: looks, pause, ...settings })
-    const whole = seen === found ? unseen : yield* planned(seen)
-    yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
-    yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
-    if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }
-
-    yield* sizeLimit.lifted
-    yield* Effect.flatMap(main.get, sizeLimit.seenBy)
-    const look = sql.session({ applicationName: APPLICATION, purpose: "probe", connectTimeout: "2 seconds" })
-    const obstacles = yield* makeObstacles(journal, look, parts.note)
-    const execution: Execution = { journal, obstacles, system: found.system, shared: isShared(spec, found) }
-    const births = yield* makeBirths(worksOf(whole, "databases"))
-    const visits: DatabaseVisits = {
-      open,
-      execution,
-      privilegedRole: settings.privilegedRole,
-      born: births.of,
-      mayBeGone: false,
-      decide: (work, inside) => publicRights(work.owner, work.database, inside, draft(spec.spec, found, settings)),
-      succeeded: (work, inside) => settled.add(inside.oid, work.owner, circumstances)
-    }
-    const visiting = (phase: PhaseName, sessions: number, mayBeGone = false): Stage => {
-      const works = worksOf(whole, phase)
-      if (works.length === 0) return Effect.succeed([])
-      return Effect.andThen(pause, visitDatabases(phase, works, sessions, { ...visits, mayBeGone }))
-    }
-    const onMain = (items: ReadonlyArray<Item>, use: typeof execute = execute): Stage => {
-      const [head, ...rest] = items
-      if (head === undefined) return Effect.succeed([])
-      return main.get.pipe(
-        Effect.matchEffect({
-          onSuccess: (session) => use(session, items, execution),
-          onFailure: (error) =>
-            Effect.andThen(
-              journal.skipped(
-                rest.map(({ step }) => step),
-                LOST
-              ),
-              fails(execution, head, error)
-            )
-        })
-      )
-    }
-    const system = (stage: StageName) => onMain(itemsOf(whole, stage))
-    const creates = itemsOf(whole, "create")
-    const sessions = sessionsFor(creates, concurrency)
-    const isOverlapping = overlaps(whole, creates)
-    const visitors = tight ? 1 : isOverlapping ? concurrency - sessions + 1 : concurrency
-    const stages: Record<StageName, Stage> = {
-      unsubscribe: visiting("drop subscriptions of databases to be deleted", concurrency, true),
-      cluster: system("cluster"),
-      create: Effect.ensuring(
-        onMain(creates, (session, items) => createDatabases(session, items, sessions, open, births, execution)),
-        births.over
-      ),
-      grant: system("grant"),
-      prepare: system("prepare"),
-      visit: visiting("databases", visitors),
-      extend: system("extend"),
-      drop: dropRoles(
-        { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
-        itemsOf(whole, "drop")
-      ),
-      conclude: system("conclude")
-    }
-    const making = [stages.create, stages.grant, stages.prepare]
-    const middle = tight
-      ? [...making, stages.extend, stages.visit]
-      : isOverlapping
-        ? [together(stages.visit, inOrder([...making, stages.extend]))]
-        : [...making, together(stages.visit, stages.extend)]
-    const failures = yield* inOrder([stages.unsubscribe, stages.cluster, ...middle, stages.drop, stages.conclude])
-
-    const record = itemsOf(whole, "conclude").filter(({ phase }) => phase === "record dropped subscriptions")
-    const cleaned = found.databases.filter(
-      ({ name }) => journal.obstacle([Outcome.withoutSubscriptions(name)]) === null
+export const runApply = Effect.fnUntraced(function* (
+  spec: ParsedSpec,
+  options: ApplyOptions,
+  journal: Journal,
+  parts: ApplyParts
+) {
+  const { sql, settings, sizeLimit } = parts
+  const moreOptions = options.phase === "start" ? [START, ...(settings.lakebase ? [LAKEBASE_START] : [])].join(" ") : ""
+  const open = (database?: string) =>
+    parts.connecting(
+      sql.session({
+        applicationName: APPLICATION,
+        maintenance: true,
+        ...(database !== undefined && { database }),
+        ...(moreOptions !== "" && { moreOptions })
+      })
     )
-    if (spec.spec.drop_subscriptions_before_start) yield* settled.clean(cleaned.map(({ oid }) => oid))
-    // Nothing is recorded where the table is not ours.
-    const drops = worksOf(whole, "databases").flatMap(({ steps }) => steps.filter(({ serial }) => serial))
-    const subscriptionsPending = ![...record.map(({ step }) => step), ...drops].every(journal.isDone)
-    return { failures, shut: whole.shut, subscriptionsPending }
-  })
+  const main = yield* makeMainSession(openOurs(sql, open))
+  const first = yield* main.get
+  const snapshot = yield* readSnapshot(first, spec, settings)
+  const settled = yield* parts.settled.during(snapshot.started)
+  const found: Snapshot = { ...snapshot, cleaned: settled.cleaned }
+  const circumstances = circumstancesOf(spec, found)
+  const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
+
+  const planned = (known: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, known, settings)), Effect.fromResult)
+  const unseen = yield* planned(found)
+  const { concurrency, looks, tight } = yield* roomFor(unseen, options, first)
+  const pause = tight ? main.giveUp : Effect.void
+  const seen = yield* lookAgain(found, unseen, isSettled, { open, concurrency: looks, pause, ...settings })
+  const whole = seen === found ? unseen : yield* planned(seen)
+  yield* journal.planned(whole, worksOf(unseen, "databases").length - worksOf(whole, "databases").length)
+  yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
+  if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }
+
+  yield* sizeLimit.lifted
+  yield* Effect.flatMap(main.get, sizeLimit.seenBy)
+  const look = sql.session({ applicationName: APPLICATION, purpose: "probe", connectTimeout: "2 seconds" })
+  const obstacles = yield* makeObstacles(journal, look, parts.note)
+  const execution: Execution = { journal, obstacles, system: found.system, shared: isShared(spec, found) }
+  const births = yield* makeBirths(worksOf(whole, "databases"))
+  const visits: DatabaseVisits = {
+    open,
+    execution,
+    privilegedRole: settings.privilegedRole,
+    born: births.of,
+    mayBeGone: false,
+    decide: (work, inside) => publicRights(work.owner, work.database, inside, draft(spec.spec, found, settings)),
+    succeeded: (work, inside) => settled.add(inside.oid, work.owner, circumstances)
+  }
+  const visiting = (phase: PhaseName, sessions: number, mayBeGone = false): Stage => {
+    const works = worksOf(whole, phase)
+    if (works.length === 0) return Effect.succeed([])
+    return Effect.andThen(pause, visitDatabases(phase, works, sessions, { ...visits, mayBeGone }))
+  }
+  const onMain = (items: ReadonlyArray<Item>, use: typeof execute = execute): Stage => {
+    const [head, ...rest] = items
+    if (head === undefined) return Effect.succeed([])
+    return main.get.pipe(
+      Effect.matchEffect({
+        onSuccess: (session) => use(session, items, execution),
+        onFailure: (error) =>
+          Effect.andThen(
+            journal.skipped(
+              rest.map(({ step }) => step),
+              LOST
+            ),
+            fails(execution, head, error)
+          )
+      })
+    )
+  }
+  const system = (stage: StageName) => onMain(itemsOf(whole, stage))
+  const creates = itemsOf(whole, "create")
+  const sessions = sessionsFor(creates, concurrency)
+  const isOverlapping = overlaps(whole, creates)
+  const visitors = tight ? 1 : isOverlapping ? concurrency - sessions + 1 : concurrency
+  const stages: Record<StageName, Stage> = {
+    unsubscribe: visiting("drop subscriptions of databases to be deleted", concurrency, true),
+    cluster: system("cluster"),
+    create: Effect.ensuring(
+      onMain(creates, (session, items) => createDatabases(session, items, sessions, open, births, execution)),
+      births.over
+    ),
+    grant: system("grant"),
+    prepare: system("prepare"),
+    visit: visiting("databases", visitors),
+    extend: system("extend"),
+    drop: dropRoles(
+      { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
+      itemsOf(whole, "drop")
+    ),
+    conclude: system("conclude")
+  }
+  const making = [stages.create, stages.grant, stages.prepare]
+  const middle = tight
+    ? [...making, stages.extend, stages.visit]
+    : isOverlapping
+      ? [together(stages.visit, inOrder([...making, stages.extend]))]
+      : [...making, together(stages.visit, stages.extend)]
+  const failures = yield* inOrder([stages.unsubscribe, stages.cluster, ...middle, stages.drop, stages.conclude])
+
+  const record = itemsOf(whole, "conclude").filter(({ phase }) => phase === "record dropped subscriptions")
+  const cleaned = found.databases.filter(({ name }) => journal.obstacle([Outcome.withoutSubscriptions(name)]) === null)
+  if (spec.spec.drop_subscriptions_before_start) yield* settled.clean(cleaned.map(({ oid }) => oid))
+  // Nothing is recorded where the table is not ours.
+  const drops = worksOf(whole, "databases").flatMap(({ steps }) => steps.filter(({ serial }) => serial))
+  const subscriptionsPending = ![...record.map(({ step }) => step), ...drops].every(journal.isDone)
+  return { failures, shut: whole.shut, subscriptionsPending }
+})
 
 /** What an apply came to. */
 export type Applied = Effect.Success<ReturnType<typeof runApply>>

@@ -100,21 +100,20 @@ export const makeBlockers = (
     const running = new Map<number, Running>()
     let told = ""
 
-    const tell = (found: ReadonlyArray<readonly [Running, ReadonlyArray<Blocker>]>) =>
-      Effect.gen(function* () {
-        const text = found
-          .map(
-            ([{ steps }, by]) =>
-              `${steps
-                .map(({ object }) => object)
-                .slice(0, 3)
-                .join(", ")}: ${describeAll(by)}`
-          )
-          .join("; ")
-        yield* note(text === "" ? null : `locked by others: ${text}`)
-        if (text !== told && text !== "") yield* Effect.logWarning(`catalog: waiting for a lock: ${text}`)
-        told = text
-      })
+    const tell = Effect.fnUntraced(function* (found: ReadonlyArray<readonly [Running, ReadonlyArray<Blocker>]>) {
+      const text = found
+        .map(
+          ([{ steps }, by]) =>
+            `${steps
+              .map(({ object }) => object)
+              .slice(0, 3)
+              .join(", ")}: ${describeAll(by)}`
+        )
+        .join("; ")
+      yield* note(text === "" ? null : `locked by others: ${text}`)
+      if (text !== told && text !== "") yield* Effect.logWarning(`catalog: waiting for a lock: ${text}`)
+      told = text
+    })
 
     const lookOnce = Effect.gen(function* () {
       const now = performance.now()

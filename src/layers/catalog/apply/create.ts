@@ -78,14 +78,13 @@ export const createDatabases = (
       ...others.flatMap((session) => (session._tag === "Some" ? [session.value] : []))
     ])
     let lost = altered.some(isLost)
-    const create = (session: SqlSession, item: Item) =>
-      Effect.gen(function* () {
-        if (lost) return yield* Effect.as(execution.journal.skipped([item.step], LOST), [])
-        const failures = yield* execute(session, [item], execution)
-        lost ||= failures.some(isLost)
-        if (item.step.creates !== null) yield* births.told(item.step.creates)
-        return failures
-      })
+    const create = Effect.fnUntraced(function* (session: SqlSession, item: Item) {
+      if (lost) return yield* Effect.as(execution.journal.skipped([item.step], LOST), [])
+      const failures = yield* execute(session, [item], execution)
+      lost ||= failures.some(isLost)
+      if (item.step.creates !== null) yield* births.told(item.step.creates)
+      return failures
+    })
     const created = yield* Effect.forEach(
       items.filter(({ step }) => step.creates !== null),
       (item) =>

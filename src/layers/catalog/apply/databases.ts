@@ -32,12 +32,11 @@ const INVALID_CATALOG_NAME = "3D000"
 const visit = (phase: PhaseName, work: DatabaseWork, { execution, ...visits }: DatabaseVisits) => {
   const { journal } = execution
   const look = step(named("database", work.database), "a session in it is needed", "", { database: work.database })
-  const pass = (because: string) =>
-    Effect.gen(function* () {
-      // What has no steps yet would be missing from the report altogether.
-      if (work.steps.length === 0) yield* journal.found(phase, [look])
-      yield* journal.skipped(work.steps.length === 0 ? [look] : work.steps, because)
-    })
+  const pass = Effect.fnUntraced(function* (because: string) {
+    // What has no steps yet would be missing from the report altogether.
+    if (work.steps.length === 0) yield* journal.found(phase, [look])
+    yield* journal.skipped(work.steps.length === 0 ? [look] : work.steps, because)
+  })
   const unseen = (error: SqlFailed): Effect.Effect<ReadonlyArray<Failure>> =>
     Effect.gen(function* () {
       if (visits.mayBeGone && error.sqlstate === INVALID_CATALOG_NAME) {

@@ -18,57 +18,59 @@ const APPLICATION = "compute_ctl:plan"
 const CONCURRENCY = 3
 
 /** What would be cleared before roles are dropped, as far as it is there now. */
-const withClearing = (
+const withClearing = Effect.fnUntraced(function* (
   whole: Plan,
   open: ReturnType<Sql["Service"]["session"]>,
   privilegedRole: string,
   version: number
-) =>
-  Effect.gen(function* () {
-    const doomed = whole.phases.flatMap(({ steps }) =>
-      steps.flatMap(({ doomed, refused }) => (doomed === null || refused !== null ? [] : [doomed]))
+) {
+  const doomed = whole.phases.flatMap(({ steps }) =>
+    steps.flatMap(({ doomed, refused }) => (doomed === null || refused !== null ? [] : [doomed]))
+  )
+  if (doomed.length === 0) return whole
+  const asking = { session: yield* open, privilegedRole }
+  const owned = yield* ownedDatabases(asking, doomed)
+  const found = yield* references(asking, doomed)
+  const clearing = [...owned.map(giveAway), ...found.map((one) => clearRole(one, version))]
+  return {
+    ...whole,
+    phases: whole.phases.map((phase) =>
+      phase.name === "drop roles" ? { ...phase, steps: [...clearing, ...phase.steps] } : phase
     )
-    if (doomed.length === 0) return whole
-    const asking = { session: yield* open, privilegedRole }
-    const owned = yield* ownedDatabases(asking, doomed)
-    const found = yield* references(asking, doomed)
-    const clearing = [...owned.map(giveAway), ...found.map((one) => clearRole(one, version))]
-    return {
-      ...whole,
-      phases: whole.phases.map((phase) =>
-        phase.name === "drop roles" ? { ...phase, steps: [...clearing, ...phase.steps] } : phase
-      )
-    }
-  }).pipe(Effect.scoped)
+  }
+}, Effect.scoped)
 
-export const dryRun = (sql: Sql["Service"], settings: PlanSettings, spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const open = (database?: string) =>
-      sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
-    const snapshot = yield* Effect.scoped(Effect.flatMap(open(), (session) => readSnapshot(session, spec, settings)))
-    const planWith = (found: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, found, settings)), Effect.fromResult)
-    const first = yield* planWith(snapshot)
-    const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
-    const wanted = new Set(works.map(({ oid }) => oid))
-    const looks = yield* Effect.forEach(
-      // One that does not exist yet is inspected when it does.
-      snapshot.databases.filter(({ oid }) => wanted.has(oid)),
-      ({ name }) =>
-        open(name).pipe(
-          Effect.flatMap((session) => inspect(session, settings.privilegedRole)),
-          Effect.scoped,
-          Effect.result,
-          Effect.map((found) => ({ name, found }))
-        ),
-      { concurrency: CONCURRENCY }
-    )
-    const inspections = looks.flatMap(({ name, found }) =>
-      Result.isSuccess(found) ? [[name, found.success] as const] : []
-    )
-    const unseen = looks.flatMap(({ name, found }) =>
-      Result.isFailure(found) ? [`${named("database", name)} cannot be looked into: ${found.failure.message}`] : []
-    )
-    const planned = yield* planWith({ ...snapshot, inspections: new Map(inspections) })
-    const whole = yield* withClearing(planned, open(), settings.privilegedRole, snapshot.version)
-    return { ...whole, warnings: [...whole.warnings, ...unseen] }
-  }).pipe(Effect.withSpan("catalog plan"))
+export const dryRun = Effect.fn("catalog plan")(function* (
+  sql: Sql["Service"],
+  settings: PlanSettings,
+  spec: ParsedSpec
+) {
+  const open = (database?: string) =>
+    sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
+  const snapshot = yield* Effect.scoped(Effect.flatMap(open(), (session) => readSnapshot(session, spec, settings)))
+  const planWith = (found: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, found, settings)), Effect.fromResult)
+  const first = yield* planWith(snapshot)
+  const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
+  const wanted = new Set(works.map(({ oid }) => oid))
+  const looks = yield* Effect.forEach(
+    // One that does not exist yet is inspected when it does.
+    snapshot.databases.filter(({ oid }) => wanted.has(oid)),
+    ({ name }) =>
+      open(name).pipe(
+        Effect.flatMap((session) => inspect(session, settings.privilegedRole)),
+        Effect.scoped,
+        Effect.result,
+        Effect.map((found) => ({ name, found }))
+      ),
+    { concurrency: CONCURRENCY }
+  )
+  const inspections = looks.flatMap(({ name, found }) =>
+    Result.isSuccess(found) ? [[name, found.success] as const] : []
+  )
+  const unseen = looks.flatMap(({ name, found }) =>
+    Result.isFailure(found) ? [`${named("database", name)} cannot be looked into: ${found.failure.message}`] : []
+  )
+  const planned = yield* planWith({ ...snapshot, inspections: new Map(inspections) })
+  const whole = yield* withClearing(planned, open(), settings.privilegedRole, snapshot.version)
+  return { ...whole, warnings: [...whole.warnings, ...unseen] }
+})

@@ -24,15 +24,14 @@ const SLOWEST = `SELECT pg_catalog.row_to_json(s)::pg_catalog.text AS row FROM p
     SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'cloud_admin')
   ORDER BY s.mean_exec_time OPERATOR(pg_catalog.+) s.mean_plan_time DESC LIMIT 100`
 
-const rows = (session: SqlSession) =>
-  Effect.gen(function* () {
-    const [look] = yield* session.query<{ there: boolean; movable: boolean }>(LOOK)
-    if (look?.there !== true) return []
-    if (look.movable) yield* session.script(HOLD)
-    // A tenant's view of that name would run with our rights.
-    yield* ensureOurs(session, VIEW, FAULT)
-    return yield* session.query<{ row: string }>(SLOWEST)
-  })
+const rows = Effect.fnUntraced(function* (session: SqlSession) {
+  const [look] = yield* session.query<{ there: boolean; movable: boolean }>(LOOK)
+  if (look?.there !== true) return []
+  if (look.movable) yield* session.script(HOLD)
+  // A tenant's view of that name would run with our rights.
+  yield* ensureOurs(session, VIEW, FAULT)
+  return yield* session.query<{ row: string }>(SLOWEST)
+})
 
 /** JSON text; an empty list without the extension. */
 export const slowest = (session: SqlSession): Effect.Effect<string, SqlFailed> =>

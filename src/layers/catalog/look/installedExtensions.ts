@@ -44,44 +44,43 @@ const count = (databases: ReadonlyMap<string, ReadonlyArray<Found>>): ReadonlyAr
  * Counts; the gauge shows the last count. A database that cannot be entered counts as it was found last and does not keep
  * the others from being counted; one that is gone does not count.
  */
-export const makeInstalledExtensions = (sql: Sql["Service"], metrics: Metrics["Service"]) =>
-  Effect.gen(function* () {
-    const known = yield* Ref.make<ReadonlyMap<string, ReadonlyArray<Found>>>(new Map())
-    yield* metrics.gauge(
-      family,
-      Effect.map(Ref.get(known), (databases) =>
-        count(databases).map(({ extname, version, owned_by_superuser, n_databases }) => ({
-          labels: { extension_name: extname, owned_by_superuser, version },
-          value: n_databases
-        }))
-      )
+export const makeInstalledExtensions = Effect.fnUntraced(function* (sql: Sql["Service"], metrics: Metrics["Service"]) {
+  const known = yield* Ref.make<ReadonlyMap<string, ReadonlyArray<Found>>>(new Map())
+  yield* metrics.gauge(
+    family,
+    Effect.map(Ref.get(known), (databases) =>
+      count(databases).map(({ extname, version, owned_by_superuser, n_databases }) => ({
+        labels: { extension_name: extname, owned_by_superuser, version },
+        value: n_databases
+      }))
     )
-    const visit = (database: { readonly oid: string; readonly name: string }) =>
-      sql.session({ applicationName: APPLICATION, database: database.name }).pipe(
-        Effect.flatMap((session) => session.query<Found>(EXTENSIONS)),
-        Effect.scoped,
-        Effect.catch((error) =>
-          Effect.logWarning(
-            `extensions of database ${JSON.stringify(database.name)} are not known: ${error.message}`
-          ).pipe(
-            Effect.andThen(Ref.get(known)),
-            Effect.map((before) => before.get(database.oid) ?? [])
-          )
-        ),
-        Effect.map((found) => [database.oid, found] as const)
-      )
-    return Effect.gen(function* () {
-      const databases = yield* sql.session({ applicationName: APPLICATION }).pipe(
-        Effect.flatMap((session) => session.query<{ oid: string; name: string }>(LIST)),
-        Effect.scoped
-      )
-      const found = yield* Effect.forEach(databases, visit, { concurrency: CONCURRENCY })
-      yield* Ref.set(known, new Map(found))
-      const extensions = count(new Map(found))
-      // Read by a pipeline: nothing stands behind the JSON.
-      yield* Effect.logInfo(`[NEON_EXT_STAT] ${JSON.stringify({ extensions })}`).pipe(
-        Effect.provideService(References.CurrentLogAnnotations, {})
-      )
-      return extensions
-    })
+  )
+  const visit = (database: { readonly oid: string; readonly name: string }) =>
+    sql.session({ applicationName: APPLICATION, database: database.name }).pipe(
+      Effect.flatMap((session) => session.query<Found>(EXTENSIONS)),
+      Effect.scoped,
+      Effect.catch((error) =>
+        Effect.logWarning(
+          `extensions of database ${JSON.stringify(database.name)} are not known: ${error.message}`
+        ).pipe(
+          Effect.andThen(Ref.get(known)),
+          Effect.map((before) => before.get(database.oid) ?? [])
+        )
+      ),
+      Effect.map((found) => [database.oid, found] as const)
+    )
+  return Effect.gen(function* () {
+    const databases = yield* sql.session({ applicationName: APPLICATION }).pipe(
+      Effect.flatMap((session) => session.query<{ oid: string; name: string }>(LIST)),
+      Effect.scoped
+    )
+    const found = yield* Effect.forEach(databases, visit, { concurrency: CONCURRENCY })
+    yield* Ref.set(known, new Map(found))
+    const extensions = count(new Map(found))
+    // Read by a pipeline: nothing stands behind the JSON.
+    yield* Effect.logInfo(`[NEON_EXT_STAT] ${JSON.stringify({ extensions })}`).pipe(
+      Effect.provideService(References.CurrentLogAnnotations, {})
+    )
+    return extensions
   })
+})

@@ -117,19 +117,18 @@ const OTHER_FILE = `SELECT ${fileText("$1")} AS content`
  * The schema that the extension's control file fixes, or that of the version; asking for another one would fail. No
  * control file has a name with a slash in it.
  */
-const fixedSchema = (session: SqlSession, { extension, version }: ExtensionRequest) =>
-  Effect.gen(function* () {
-    if (`${extension}${version}`.includes("/")) return undefined
-    const [found] = yield* ask<{ base: string; content: string }>(session, CONTROL_FILE, [extension])
-    if (found === undefined) return undefined
-    const control = parseControlFile(found.content)
-    const folder = control.get("directory") ?? "extension"
-    const scripts = folder.startsWith("/") ? folder : `${found.base}/${folder}`
-    const [own] = yield* ask<{ content: string | null }>(session, OTHER_FILE, [
-      `${scripts}/${extension}--${version}.control`
-    ])
-    return parseControlFile(own?.content ?? "").get("schema") ?? control.get("schema")
-  })
+const fixedSchema = Effect.fnUntraced(function* (session: SqlSession, { extension, version }: ExtensionRequest) {
+  if (`${extension}${version}`.includes("/")) return undefined
+  const [found] = yield* ask<{ base: string; content: string }>(session, CONTROL_FILE, [extension])
+  if (found === undefined) return undefined
+  const control = parseControlFile(found.content)
+  const folder = control.get("directory") ?? "extension"
+  const scripts = folder.startsWith("/") ? folder : `${found.base}/${folder}`
+  const [own] = yield* ask<{ content: string | null }>(session, OTHER_FILE, [
+    `${scripts}/${extension}--${version}.control`
+  ])
+  return parseControlFile(own?.content ?? "").get("schema") ?? control.get("schema")
+})
 
 export const installExtension = (
   sql: Sessions,

@@ -129,44 +129,49 @@ const isFull = ({ reason }: DumpFailed) =>
   /too many clients already|remaining connection slots are reserved/.test(reason)
 
 /** The process and its output, from the first on. `own` is the scope of the process, within that of the reader. */
-const begin = (sql: Sql["Service"], pgbin: string, database: string, own: Scope.Closeable, reader: Scope.Scope) =>
-  Effect.gen(function* () {
-    yield* sql.place("question")
-    const { host, port, user, password, options } = yield* sql.target({ applicationName: APPLICATION })
-    const dump = yield* spawn(
-      path.join(path.dirname(pgbin), "pg_dump"),
-      [
-        ...["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
-        // It switches the limits of its session off and has one of its own for the locks it takes.
-        `--lock-wait-timeout=${limits.question.lock}`
-      ],
-      // As an argument the name would be taken for a connection string when it has a `=` in it.
-      childEnvironment(inherited(), {
-        PGAPPNAME: APPLICATION,
-        PGDATABASE: database,
-        PGOPTIONS: options,
-        PGCONNECT_TIMEOUT: "10",
-        PGPASSWORD: password,
-        PGPASSFILE: "/dev/null"
-      })
-    )
-    const told = (error: DumpFailed) => {
-      const text = dump.said.stderr.trim()
-      const complete = text === "" ? error : new DumpFailed({ reason: text })
-      return Effect.andThen(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
-    }
-    // Its session has ended with it, however long the rest of its output takes to be read.
-    const over = Effect.andThen(Effect.catch(ended(dump), told), Scope.close(own, Exit.void))
-    const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
-      dump.process.stdout,
-      (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
-    ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(over))), Stream.buffer({ capacity: AHEAD }))
-    const pull = yield* Scope.provide(Stream.toPull(output), reader)
-    const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" }))).pipe(
-      Effect.timeoutOrElse({ duration: FIRST_LIMIT, orElse: () => Effect.fail(tooSlow("first output")) })
-    )
-    return Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
-  })
+const begin = Effect.fnUntraced(function* (
+  sql: Sql["Service"],
+  pgbin: string,
+  database: string,
+  own: Scope.Closeable,
+  reader: Scope.Scope
+) {
+  yield* sql.place("question")
+  const { host, port, user, password, options } = yield* sql.target({ applicationName: APPLICATION })
+  const dump = yield* spawn(
+    path.join(path.dirname(pgbin), "pg_dump"),
+    [
+      ...["--host", host, "--port", String(port), "--username", user, "--no-password", "--schema-only"],
+      // It switches the limits of its session off and has one of its own for the locks it takes.
+      `--lock-wait-timeout=${limits.question.lock}`
+    ],
+    // As an argument the name would be taken for a connection string when it has a `=` in it.
+    childEnvironment(inherited(), {
+      PGAPPNAME: APPLICATION,
+      PGDATABASE: database,
+      PGOPTIONS: options,
+      PGCONNECT_TIMEOUT: "10",
+      PGPASSWORD: password,
+      PGPASSFILE: "/dev/null"
+    })
+  )
+  const told = (error: DumpFailed) => {
+    const text = dump.said.stderr.trim()
+    const complete = text === "" ? error : new DumpFailed({ reason: text })
+    return Effect.andThen(Effect.logWarning(`pg_dump stderr: ${text}`), Effect.fail(complete))
+  }
+  // Its session has ended with it, however long the rest of its output takes to be read.
+  const over = Effect.andThen(Effect.catch(ended(dump), told), Scope.close(own, Exit.void))
+  const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
+    dump.process.stdout,
+    (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
+  ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(over))), Stream.buffer({ capacity: AHEAD }))
+  const pull = yield* Scope.provide(Stream.toPull(output), reader)
+  const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" }))).pipe(
+    Effect.timeoutOrElse({ duration: FIRST_LIMIT, orElse: () => Effect.fail(tooSlow("first output")) })
+  )
+  return Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
+})
 
 export const makeDumps = (sql: Sql["Service"], pgbin: string) =>
   Effect.map(Semaphore.make(AT_ONCE), (numbers) => {

@@ -84,52 +84,48 @@ const namesOf = ({ keys }: JwkSet): string => {
   return keys.length > NAMED ? `${names} and ${keys.length - NAMED} more` : names
 }
 
-const make = ({ computeId, jwks, open }: Settings) =>
-  Effect.gen(function* () {
-    if (open) {
-      return Authorization.of({
-        check: () => Effect.succeed(null),
-        adopt: () => Effect.void,
-        keys: Effect.succeed([])
-      })
-    }
-    const clock = yield* Clock.Clock
-    const imported: ImportedKeys = new WeakMap()
-    let ring = started(jwks, wallMillisUnsafe(clock))
-    let lock = yield* lockOf(ring, imported)
+const make = Effect.fnUntraced(function* ({ computeId, jwks, open }: Settings) {
+  if (open) {
+    return Authorization.of({
+      check: () => Effect.succeed(null),
+      adopt: () => Effect.void,
+      keys: Effect.succeed([])
+    })
+  }
+  const clock = yield* Clock.Clock
+  const imported: ImportedKeys = new WeakMap()
+  let ring = started(jwks, wallMillisUnsafe(clock))
+  let lock = yield* lockOf(ring, imported)
 
-    const decide = (claims: Claims): Effect.Effect<Claims, Unauthorized> => {
-      if (isExpired(claims, Math.floor(wallMillisUnsafe(clock) / 1000)))
-        return Effect.fail(new Unauthorized(notVerified))
-      const denied = denial(claims, computeId)
-      return denied === null ? Effect.succeed(claims) : Effect.fail(new Unauthorized(denied))
-    }
-    const checkWith = (verifier: Verifier, header: string | undefined) => {
-      const known = verifier.known(header)
-      return known === undefined ? Effect.flatMap(verifier.verify(header), decide) : decide(known)
-    }
-    const check = (header: string | undefined) =>
-      lock.loaded === undefined
-        ? Effect.flatMap(lock.load, (verifier) => checkWith(verifier, header))
-        : checkWith(lock.loaded, header)
+  const decide = (claims: Claims): Effect.Effect<Claims, Unauthorized> => {
+    if (isExpired(claims, Math.floor(wallMillisUnsafe(clock) / 1000))) return Effect.fail(new Unauthorized(notVerified))
+    const denied = denial(claims, computeId)
+    return denied === null ? Effect.succeed(claims) : Effect.fail(new Unauthorized(denied))
+  }
+  const checkWith = (verifier: Verifier, header: string | undefined) => {
+    const known = verifier.known(header)
+    return known === undefined ? Effect.flatMap(verifier.verify(header), decide) : decide(known)
+  }
+  const check = (header: string | undefined) =>
+    lock.loaded === undefined
+      ? Effect.flatMap(lock.load, (verifier) => checkWith(verifier, header))
+      : checkWith(lock.loaded, header)
 
-    const adopt = (header: string | undefined, set: JwkSet) =>
-      Effect.gen(function* () {
-        if (brought(ring, set, 0) === null) return
-        const claims = yield* Effect.option(check(header))
-        if (Option.isNone(claims) || !isAdmin(claims.value)) {
-          return yield* Effect.logWarning(
-            "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
-          )
-        }
-        const next = brought(ring, set, wallMillisUnsafe(clock))
-        if (next === null) return
-        ring = next
-        lock = yield* lockOf(next, imported)
-        yield* Effect.logInfo(
-          `keys of the API from now on: ${namesOf(set)}; those before them count until the next set`
+  const adopt = (header: string | undefined, set: JwkSet) =>
+    Effect.gen(function* () {
+      if (brought(ring, set, 0) === null) return
+      const claims = yield* Effect.option(check(header))
+      if (Option.isNone(claims) || !isAdmin(claims.value)) {
+        return yield* Effect.logWarning(
+          "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
         )
-      })
+      }
+      const next = brought(ring, set, wallMillisUnsafe(clock))
+      if (next === null) return
+      ring = next
+      lock = yield* lockOf(next, imported)
+      yield* Effect.logInfo(`keys of the API from now on: ${namesOf(set)}; those before them count until the next set`)
+    })
 
-    return Authorization.of({ check, adopt, keys: Effect.sync(() => heldKeys(ring)) })
-  })
+  return Authorization.of({ check, adopt, keys: Effect.sync(() => heldKeys(ring)) })
+})

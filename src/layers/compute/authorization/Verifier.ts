@@ -117,13 +117,12 @@ export const makeVerifier = (sets: ReadonlyArray<JwkSet>, imported: ImportedKeys
       return yield* new Unauthorized(notVerified)
     })
 
-    const verify = (token: string) =>
-      Effect.gen(function* () {
-        const jws = parseToken(token)
-        if (jws === null || !(yield* inSlices(signedWith(candidates, jws)))) return yield* refuse
-        remember(token, jws.claims)
-        return jws.claims
-      })
+    const verify = Effect.fnUntraced(function* (token: string) {
+      const jws = parseToken(token)
+      if (jws === null || !(yield* inSlices(signedWith(candidates, jws)))) return yield* refuse
+      remember(token, jws.claims)
+      return jws.claims
+    })
 
     const tokenOf = (header: string | undefined): string | null => {
       const token = bearer(header)

@@ -114,18 +114,20 @@ const collect = (lines: Stream.Stream<string>) =>
   ).pipe(Effect.map(({ text }) => text))
 
 /** Runs to the end; past `timeout` it is stopped, and how it ended says so. */
-export const run = (program: string, options: ChildOptions & { readonly timeout?: Duration.Input } = {}) =>
-  Effect.gen(function* () {
-    const child = yield* spawn(program, options)
-    const outputs = yield* Effect.forkChild(
-      Effect.all([collect(child.stdout), collect(child.stderr)], { concurrency: 2 })
-    )
-    const ended = yield* child.ended.pipe(
-      Effect.timeoutOrElse({
-        duration: options.timeout ?? Duration.infinity,
-        orElse: () => child.stop(options.ladder ?? DEFAULT_LADDER)
-      })
-    )
-    const [stdout, stderr] = yield* Fiber.join(outputs)
-    return { ended, stdout, stderr }
-  }).pipe(Effect.scoped)
+export const run = Effect.fnUntraced(function* (
+  program: string,
+  options: ChildOptions & { readonly timeout?: Duration.Input } = {}
+) {
+  const child = yield* spawn(program, options)
+  const outputs = yield* Effect.forkChild(
+    Effect.all([collect(child.stdout), collect(child.stderr)], { concurrency: 2 })
+  )
+  const ended = yield* child.ended.pipe(
+    Effect.timeoutOrElse({
+      duration: options.timeout ?? Duration.infinity,
+      orElse: () => child.stop(options.ladder ?? DEFAULT_LADDER)
+    })
+  )
+  const [stdout, stderr] = yield* Fiber.join(outputs)
+  return { ended, stdout, stderr }
+}, Effect.scoped)

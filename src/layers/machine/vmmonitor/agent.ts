@@ -59,85 +59,79 @@ export interface Parts {
   readonly threshold: Ref.Ref<number>
 }
 
-const greet = (socket: AgentSocket) =>
-  Effect.gen(function* () {
-    const text = yield* socket.receive
-    if (text === null) return yield* new Dropped({ message: "it left before its greeting" })
-    const range = decodeVersionRange(text)
-    if (Result.isFailure(range)) return yield* new Dropped({ message: "its greeting is not a range of versions" })
-    const { reply, agreed } = negotiate(range.success)
-    yield* socket.send(reply)
-    if (!agreed) return yield* new Dropped({ message: "it speaks no version that we do" })
-  })
+const greet = Effect.fnUntraced(function* (socket: AgentSocket) {
+  const text = yield* socket.receive
+  if (text === null) return yield* new Dropped({ message: "it left before its greeting" })
+  const range = decodeVersionRange(text)
+  if (Result.isFailure(range)) return yield* new Dropped({ message: "its greeting is not a range of versions" })
+  const { reply, agreed } = negotiate(range.success)
+  yield* socket.send(reply)
+  if (!agreed) return yield* new Dropped({ message: "it speaks no version that we do" })
+})
 
 /** The cache is set even to what it is: that proves the right to do so. */
-const prepare = ({ cgroup, fileCache, memory, threshold }: Parts) =>
-  Effect.gen(function* () {
-    const total = memory()
-    if (fileCache !== null) {
-      const before = yield* fileCache.current
-      const actual = yield* fileCache.resize(fileCacheSize(total))
-      yield* Effect.logInfo(`file cache resized from ${before} to ${actual} bytes`)
-    }
-    if (cgroup !== null) {
-      yield* cgroup.present
-      yield* Ref.set(threshold, thresholdOf(total))
-    }
-  })
+const prepare = Effect.fnUntraced(function* ({ cgroup, fileCache, memory, threshold }: Parts) {
+  const total = memory()
+  if (fileCache !== null) {
+    const before = yield* fileCache.current
+    const actual = yield* fileCache.resize(fileCacheSize(total))
+    yield* Effect.logInfo(`file cache resized from ${before} to ${actual} bytes`)
+  }
+  if (cgroup !== null) {
+    yield* cgroup.present
+    yield* Ref.set(threshold, thresholdOf(total))
+  }
+})
 
 /** No agent gets beyond what fails here: it shows in the status, until one has. */
-const setUp = (parts: Parts) =>
-  Effect.gen(function* () {
-    const trouble = yield* ServiceTrouble
-    const metrics = yield* Metrics
-    const count = (outcome: Outcome) => metrics.increment(vmMonitorRequests, { type: "Setup", outcome })
-    yield* prepare(parts).pipe(
-      Effect.tapError(({ message }) =>
-        Effect.andThen(count("failed"), trouble(`every autoscaling agent is dropped: ${message}`))
-      )
+const setUp = Effect.fnUntraced(function* (parts: Parts) {
+  const trouble = yield* ServiceTrouble
+  const metrics = yield* Metrics
+  const count = (outcome: Outcome) => metrics.increment(vmMonitorRequests, { type: "Setup", outcome })
+  yield* prepare(parts).pipe(
+    Effect.tapError(({ message }) =>
+      Effect.andThen(count("failed"), trouble(`every autoscaling agent is dropped: ${message}`))
     )
-    yield* Effect.andThen(count("ok"), trouble(null))
-  })
+  )
+  yield* Effect.andThen(count("ok"), trouble(null))
+})
 
-const upscale = ({ cgroup, fileCache, threshold }: Parts, granted: number) =>
-  Effect.gen(function* () {
-    const sizes = sizesFor(granted)
-    if (fileCache !== null) yield* fileCache.resize(sizes.fileCache)
-    if (cgroup !== null) yield* Ref.set(threshold, sizes.threshold)
-  })
+const upscale = Effect.fnUntraced(function* ({ cgroup, fileCache, threshold }: Parts, granted: number) {
+  const sizes = sizesFor(granted)
+  if (fileCache !== null) yield* fileCache.resize(sizes.fileCache)
+  if (cgroup !== null) yield* Ref.set(threshold, sizes.threshold)
+})
 
 class Stale extends Data.TaggedError("Stale")<{ readonly message: string }> {}
 
-const downscale = ({ cgroup, fileCache, threshold }: Parts, target: number) =>
-  Effect.gen(function* () {
-    const before = yield* Ref.get(threshold)
-    const managed = cgroup === null ? null : { history: yield* cgroup.history, threshold: before }
-    const decision = decideDownscale(
-      { cgroup: managed, fileCache: fileCache !== null },
-      target,
-      yield* Clock.currentTimeMillis
-    )
-    if (decision._tag === "Unmanaged") return { Ok: true, Status: UNMANAGED }
-    if (decision._tag === "Denied") return { Ok: false, Status: decision.status }
-    if (decision._tag === "Stale")
-      return yield* new Stale({ message: `last memory sample is ${decision.ageMs} ms old` })
-    const sizes = sizesFor(target)
-    const done: Array<string> = []
-    if (fileCache !== null) done.push(fileCacheStatus(yield* fileCache.resize(sizes.fileCache)))
-    if (cgroup !== null) {
-      yield* Ref.set(threshold, sizes.threshold)
-      done.push(thresholdStatus(before, sizes.threshold, target))
-    }
-    return { Ok: true, Status: done.join("; ") }
-  })
+const downscale = Effect.fnUntraced(function* ({ cgroup, fileCache, threshold }: Parts, target: number) {
+  const before = yield* Ref.get(threshold)
+  const managed = cgroup === null ? null : { history: yield* cgroup.history, threshold: before }
+  const decision = decideDownscale(
+    { cgroup: managed, fileCache: fileCache !== null },
+    target,
+    yield* Clock.currentTimeMillis
+  )
+  if (decision._tag === "Unmanaged") return { Ok: true, Status: UNMANAGED }
+  if (decision._tag === "Denied") return { Ok: false, Status: decision.status }
+  if (decision._tag === "Stale") return yield* new Stale({ message: `last memory sample is ${decision.ageMs} ms old` })
+  const sizes = sizesFor(target)
+  const done: Array<string> = []
+  if (fileCache !== null) done.push(fileCacheStatus(yield* fileCache.resize(sizes.fileCache)))
+  if (cgroup !== null) {
+    yield* Ref.set(threshold, sizes.threshold)
+    done.push(thresholdStatus(before, sizes.threshold, target))
+  }
+  return { Ok: true, Status: done.join("; ") }
+})
 
 /** Interrupts what runs over and tells so; statements to Postgres are bounded on their own. */
 const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.timeoutOrElse(effect, { duration: ANSWER, orElse: () => Effect.fail(new Stale({ message: "took too long" })) })
 
 /** Serves the agent until it leaves, sends what cannot be understood, or is interrupted. */
-export const serveAgent = (parts: Parts, socket: AgentSocket) =>
-  Effect.gen(function* () {
+export const serveAgent = Effect.fnUntraced(
+  function* (parts: Parts, socket: AgentSocket) {
     const metrics = yield* Metrics
     const send = (message: MonitorMessage) => socket.send(encodeMonitorMessage(message))
     const count = (type: string, outcome: Outcome) => metrics.increment(vmMonitorRequests, { type, outcome })
@@ -235,4 +229,6 @@ export const serveAgent = (parts: Parts, socket: AgentSocket) =>
     const alongside = Effect.raceFirst(Effect.forever(Effect.flatMap(Queue.take(work), handle)), askForMore)
     yield* Effect.raceFirst(read, alongside)
     yield* Effect.logInfo("autoscaling agent left")
-  }).pipe(Effect.catch(({ message }) => Effect.logWarning(`dropped the autoscaling agent: ${message}`)))
+  },
+  Effect.catch(({ message }) => Effect.logWarning(`dropped the autoscaling agent: ${message}`))
+)

@@ -21,34 +21,33 @@ export interface CgroupWatcher {
 }
 
 /** The watch lasts as long as the scope. A statistic that cannot be read is no sample, rather than a sample of 0. */
-export const watchCgroup = (root: string, name: string) =>
-  Effect.gen(function* () {
-    const history = yield* Ref.make(noHistory)
-    const path = join(root, name, "memory.stat")
-    let readable = true
+export const watchCgroup = Effect.fnUntraced(function* (root: string, name: string) {
+  const history = yield* Ref.make(noHistory)
+  const path = join(root, name, "memory.stat")
+  let readable = true
 
-    const sample = Effect.gen(function* () {
-      const text = yield* Effect.promise(() => readFile(path, "utf8").catch(() => ""))
-      const bytes = parseMemoryStat(text)
-      if (bytes === null) {
-        if (readable) yield* Effect.logWarning(`no memory statistics in ${path}`)
-        readable = false
-        return
-      }
-      readable = true
-      const now = yield* Clock.currentTimeMillis
-      yield* Ref.update(history, (before) => addSample(before, bytes, now))
-    })
-
-    // A fixed pace without catching up: ticks missed while the machine was suspended are of no use.
-    yield* Effect.forkScoped(Effect.repeat(sample, Schedule.spaced(PERIOD)))
-
-    const watcher: CgroupWatcher = {
-      history: Ref.get(history),
-      present: Effect.tryPromise({
-        try: () => access(join(root, "cgroup.controllers")),
-        catch: () => new NoCgroup({ message: "cgroups v2 not supported" })
-      })
+  const sample = Effect.gen(function* () {
+    const text = yield* Effect.promise(() => readFile(path, "utf8").catch(() => ""))
+    const bytes = parseMemoryStat(text)
+    if (bytes === null) {
+      if (readable) yield* Effect.logWarning(`no memory statistics in ${path}`)
+      readable = false
+      return
     }
-    return watcher
+    readable = true
+    const now = yield* Clock.currentTimeMillis
+    yield* Ref.update(history, (before) => addSample(before, bytes, now))
   })
+
+  // A fixed pace without catching up: ticks missed while the machine was suspended are of no use.
+  yield* Effect.forkScoped(Effect.repeat(sample, Schedule.spaced(PERIOD)))
+
+  const watcher: CgroupWatcher = {
+    history: Ref.get(history),
+    present: Effect.tryPromise({
+      try: () => access(join(root, "cgroup.controllers")),
+      catch: () => new NoCgroup({ message: "cgroups v2 not supported" })
+    })
+  }
+  return watcher
+})

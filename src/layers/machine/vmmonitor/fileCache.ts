@@ -60,46 +60,45 @@ interface Connection {
   readonly scope: Scope.Closeable
 }
 
-export const makeFileCache = (sql: Sql["Service"], connstr: string) =>
-  Effect.gen(function* () {
-    const kept = yield* Effect.acquireRelease(SynchronizedRef.make<Connection | null>(null), (ref) =>
-      Effect.flatMap(SynchronizedRef.get(ref), (connection) =>
-        connection === null ? Effect.void : Scope.close(connection.scope, Exit.void)
-      )
+export const makeFileCache = Effect.fnUntraced(function* (sql: Sql["Service"], connstr: string) {
+  const kept = yield* Effect.acquireRelease(SynchronizedRef.make<Connection | null>(null), (ref) =>
+    Effect.flatMap(SynchronizedRef.get(ref), (connection) =>
+      connection === null ? Effect.void : Scope.close(connection.scope, Exit.void)
     )
+  )
 
-    const session = SynchronizedRef.modifyEffect(kept, (connection) =>
-      connection !== null
-        ? Effect.succeed([connection.session, connection] as const)
-        : Effect.gen(function* () {
-            const scope = yield* Scope.make()
-            const opened = yield* Scope.provide(connect(sql, connstr), scope).pipe(
-              Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-            )
-            return [opened, { session: opened, scope }] as const
-          })
-    )
+  const session = SynchronizedRef.modifyEffect(kept, (connection) =>
+    connection !== null
+      ? Effect.succeed([connection.session, connection] as const)
+      : Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const opened = yield* Scope.provide(connect(sql, connstr), scope).pipe(
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+          )
+          return [opened, { session: opened, scope }] as const
+        })
+  )
 
-    const drop = SynchronizedRef.updateEffect(kept, (connection) =>
-      connection === null ? Effect.succeed(null) : Effect.as(Scope.close(connection.scope, Exit.void), null)
-    )
+  const drop = SynchronizedRef.updateEffect(kept, (connection) =>
+    connection === null ? Effect.succeed(null) : Effect.as(Scope.close(connection.scope, Exit.void), null)
+  )
 
-    /** A connection that was idle for hours may be gone: reading is tried on a new one. */
-    const reading = <A>(read: (session: SqlSession) => Effect.Effect<A, FileCacheFailed>) => {
-      const once = Effect.flatMap(session, read)
-      return once.pipe(Effect.catch(() => Effect.andThen(drop, once)))
-    }
+  /** A connection that was idle for hours may be gone: reading is tried on a new one. */
+  const reading = <A>(read: (session: SqlSession) => Effect.Effect<A, FileCacheFailed>) => {
+    const once = Effect.flatMap(session, read)
+    return once.pipe(Effect.catch(() => Effect.andThen(drop, once)))
+  }
 
-    const resize = (bytes: number) =>
-      Effect.gen(function* () {
-        const most = yield* reading(bytesOf("neon.max_file_cache_size"))
-        const mebibytes = Math.floor(Math.min(bytes, most) / MIB)
-        const connected = yield* session
-        yield* run(connected, `ALTER SYSTEM SET neon.file_cache_size_limit = ${mebibytes}`)
-        yield* run(connected, "SELECT pg_catalog.pg_reload_conf()")
-        return mebibytes * MIB
-      }).pipe(Effect.tapError(() => drop))
+  const resize = (bytes: number) =>
+    Effect.gen(function* () {
+      const most = yield* reading(bytesOf("neon.max_file_cache_size"))
+      const mebibytes = Math.floor(Math.min(bytes, most) / MIB)
+      const connected = yield* session
+      yield* run(connected, `ALTER SYSTEM SET neon.file_cache_size_limit = ${mebibytes}`)
+      yield* run(connected, "SELECT pg_catalog.pg_reload_conf()")
+      return mebibytes * MIB
+    }).pipe(Effect.tapError(() => drop))
 
-    const cache: FileCache = { current: reading(bytesOf("neon.file_cache_size_limit")), resize }
-    return cache
-  })
+  const cache: FileCache = { current: reading(bytesOf("neon.file_cache_size_limit")), resize }
+  return cache
+})

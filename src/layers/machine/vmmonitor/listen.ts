@@ -34,32 +34,31 @@ const parseAddress = (address: string) => {
   return host === undefined || port === undefined ? null : { host: host.replace(/^\[|\]$/g, ""), port: Number(port) }
 }
 
-const socketOf = (socket: WebSocket, peer: string) =>
-  Effect.gen(function* () {
-    const inbox = yield* Queue.unbounded<string | null>()
-    const ended = yield* Deferred.make<null>()
-    const end = () => {
-      Deferred.doneUnsafe(ended, Effect.succeed(null))
-    }
-    socket.on("error", end)
-    socket.on("close", end)
-    socket.on("message", (data, isBinary) => {
-      if (isBinary) return
-      const pending = Queue.size(inbox).pipe(Effect.runSync)
-      if (pending >= MAX_PENDING) socket.terminate()
-      else Queue.offerUnsafe(inbox, String(data))
-    })
-    socket.resume()
-    const agent: AgentSocket = {
-      peer,
-      receive: Effect.raceFirst(Queue.take(inbox), Deferred.await(ended)),
-      send: (text) =>
-        Effect.callback<void>((resume) => {
-          socket.send(text, () => resume(Effect.void))
-        })
-    }
-    return agent
+const socketOf = Effect.fnUntraced(function* (socket: WebSocket, peer: string) {
+  const inbox = yield* Queue.unbounded<string | null>()
+  const ended = yield* Deferred.make<null>()
+  const end = () => {
+    Deferred.doneUnsafe(ended, Effect.succeed(null))
+  }
+  socket.on("error", end)
+  socket.on("close", end)
+  socket.on("message", (data, isBinary) => {
+    if (isBinary) return
+    const pending = Queue.size(inbox).pipe(Effect.runSync)
+    if (pending >= MAX_PENDING) socket.terminate()
+    else Queue.offerUnsafe(inbox, String(data))
   })
+  socket.resume()
+  const agent: AgentSocket = {
+    peer,
+    receive: Effect.raceFirst(Queue.take(inbox), Deferred.await(ended)),
+    send: (text) =>
+      Effect.callback<void>((resume) => {
+        socket.send(text, () => resume(Effect.void))
+      })
+  }
+  return agent
+})
 
 /**
  * Accepts agents for as long as the scope is open. `serve` runs in a fiber of its own and may be interrupted; the

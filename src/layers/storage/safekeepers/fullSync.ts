@@ -37,46 +37,45 @@ const SHOWN = 1000
 /** Said by a child that learnt of a newer membership in its election; run again, it campaigns in that one. */
 const MOVED = "restarting to adopt mconf generation"
 
-const run = (spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const { postgres } = yield* Account
-    const children = yield* Children
-    const { program, args } = inCgroup(options, ["--sync-safekeepers"])
-    const child = yield* children.spawn(program, {
-      args,
-      env: { PGDATA: options.pgdata, ...postgresEnvironment(options, spec) },
-      account: postgres
-    })
-    let passing = false
-    let words: ReadonlyArray<string> = []
-    const emit = (line: string) => {
-      if (line.includes(MOVED)) passing = true
-      words = heard(words, line)
-      writeLine(line)
-    }
-    const log = yield* Effect.forkChild(reEmit(child.stderr, emit))
-    const output = yield* Effect.forkChild(
-      Stream.runFold(
-        child.stdout,
-        () => "",
-        (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`)
-      )
+const run = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const options = yield* Options
+  const { postgres } = yield* Account
+  const children = yield* Children
+  const { program, args } = inCgroup(options, ["--sync-safekeepers"])
+  const child = yield* children.spawn(program, {
+    args,
+    env: { PGDATA: options.pgdata, ...postgresEnvironment(options, spec) },
+    account: postgres
+  })
+  let passing = false
+  let words: ReadonlyArray<string> = []
+  const emit = (line: string) => {
+    if (line.includes(MOVED)) passing = true
+    words = heard(words, line)
+    writeLine(line)
+  }
+  const log = yield* Effect.forkChild(reEmit(child.stderr, emit))
+  const output = yield* Effect.forkChild(
+    Stream.runFold(
+      child.stdout,
+      () => "",
+      (text, line) => (text.length > SHOWN ? text : `${text}${line}\n`)
     )
-    const ended = yield* child.ended
-    const stdout = yield* Fiber.join(output)
-    yield* Fiber.join(log)
-    const lsn = parse(stdout)
-    if (ended._tag === "Exited" && ended.code === 0 && Result.isSuccess(lsn)) return lsn.success
-    const shown = stdout.slice(0, SHOWN)
-    return yield* new SyncFailed({
-      passing,
-      message:
-        ended._tag === "Exited" && ended.code === 0
-          ? `postgres --sync-safekeepers printed no LSN. stdout: ${shown}`
-          : `postgres --sync-safekeepers exited with non-zero status: ${describeEnd(ended)}. stdout: ${shown}${inWords(words)}`
-    })
-  }).pipe(Effect.scoped)
+  )
+  const ended = yield* child.ended
+  const stdout = yield* Fiber.join(output)
+  yield* Fiber.join(log)
+  const lsn = parse(stdout)
+  if (ended._tag === "Exited" && ended.code === 0 && Result.isSuccess(lsn)) return lsn.success
+  const shown = stdout.slice(0, SHOWN)
+  return yield* new SyncFailed({
+    passing,
+    message:
+      ended._tag === "Exited" && ended.code === 0
+        ? `postgres --sync-safekeepers printed no LSN. stdout: ${shown}`
+        : `postgres --sync-safekeepers exited with non-zero status: ${describeEnd(ended)}. stdout: ${shown}${inWords(words)}`
+  })
+}, Effect.scoped)
 
 /** Where the safekeepers agree, and the milliseconds of the run that said so, without those that failed before. */
 export interface Synced {

@@ -37,8 +37,8 @@ export const makeSlot: Effect.Effect<Slot, never, Scope.Scope> = Effect.gen(func
   const lock = yield* Semaphore.make(1)
   const current = yield* Ref.make<Run | null>(null)
 
-  const begin = <A, R>(work: Work<A, R>) =>
-    Effect.gen(function* () {
+  const begin = Effect.fnUntraced(
+    function* <A, R>(work: Work<A, R>) {
       if ((yield* Ref.get(current)) !== null) return false
       const run: Run = { cancelled: yield* Deferred.make<void>(), over: yield* Deferred.make<void>() }
       yield* Ref.set(current, run)
@@ -49,7 +49,10 @@ export const makeSlot: Effect.Effect<Slot, never, Scope.Scope> = Effect.gen(func
         Effect.forkIn(scope)
       )
       return true
-    }).pipe(lock.withPermits(1), Effect.uninterruptible)
+    },
+    lock.withPermits(1),
+    Effect.uninterruptible
+  )
 
   return {
     begin,

@@ -28,25 +28,24 @@ export const watchCertificates = Effect.gen(function* () {
       ([first, latest]) => (latest ?? first) === digest
     )
 
-  const apply = (announced: string) =>
-    Effect.gen(function* () {
-      for (;;) {
-        const { status } = yield* state.await(({ status }) => status === "running" || isTerminating(status))
-        if (status !== "running") return
-        const digest = Option.getOrElse(
-          yield* Effect.option(Effect.map(certificates.pair, (pair) => pair.digest)),
-          () => announced
-        )
-        if (yield* isApplied(digest)) return
-        // Something else may have come first: then its end is waited for.
-        const begun = yield* Effect.option(state.transition("certificate changed", () => ({ unasked: true })))
-        if (Option.isNone(begun)) continue
-        yield* Effect.logInfo("TLS certificate has changed, reconfiguring")
-        // Whatever comes of it, the next try is due to the next change.
-        yield* state.await(({ status }) => status !== "configuration_pending" && status !== "configuration")
-        return
-      }
-    })
+  const apply = Effect.fnUntraced(function* (announced: string) {
+    for (;;) {
+      const { status } = yield* state.await(({ status }) => status === "running" || isTerminating(status))
+      if (status !== "running") return
+      const digest = Option.getOrElse(
+        yield* Effect.option(Effect.map(certificates.pair, (pair) => pair.digest)),
+        () => announced
+      )
+      if (yield* isApplied(digest)) return
+      // Something else may have come first: then its end is waited for.
+      const begun = yield* Effect.option(state.transition("certificate changed", () => ({ unasked: true })))
+      if (Option.isNone(begun)) continue
+      yield* Effect.logInfo("TLS certificate has changed, reconfiguring")
+      // Whatever comes of it, the next try is due to the next change.
+      yield* state.await(({ status }) => status !== "configuration_pending" && status !== "configuration")
+      return
+    }
+  })
 
   yield* certificates.ready
   yield* Ref.set(known, (yield* certificates.pair).digest)

@@ -24,25 +24,23 @@ const collect = Effect.gen(function* () {
  * Seconds. The flag counts until a spec has been applied to the running Postgres: for a primary that is the one of its
  * start, for all others the one of the first reconfiguration.
  */
-const interval = (atStart: ParsedSpec) =>
-  Effect.gen(function* () {
-    const options = yield* Options
-    const state = yield* ComputeState
-    const spec = (yield* state.get).spec ?? atStart
-    const applied = atStart.spec.mode === "Primary" && !atStart.spec.skip_pg_catalog_updates
-    return spec === atStart && !applied ? options.installedExtensionsInterval : installedExtensionsInterval(spec.spec)
-  })
+const interval = Effect.fnUntraced(function* (atStart: ParsedSpec) {
+  const options = yield* Options
+  const state = yield* ComputeState
+  const spec = (yield* state.get).spec ?? atStart
+  const applied = atStart.spec.mode === "Primary" && !atStart.spec.skip_pg_catalog_updates
+  return spec === atStart && !applied ? options.installedExtensionsInterval : installedExtensionsInterval(spec.spec)
+})
 
 /** At once for a primary, which was just changed; then, and for all others, after twice the interval, which never shrinks. */
-export const collectInstalledExtensions = (atStart: ParsedSpec) =>
-  Effect.gen(function* () {
-    if (atStart.spec.mode === "Primary") yield* collect
-    let pause = 2 * (yield* interval(atStart))
-    yield* Effect.logInfo(`[NEON_EXT_SPAWN] Spawning background installed extensions worker with Timeout: ${pause}`)
-    for (;;) {
-      yield* Effect.logInfo(`[NEON_EXT_INT_SLEEP]: Interval: ${pause}`)
-      yield* Effect.sleep(pause * 1000)
-      yield* collect
-      pause = Math.max(pause, 2 * (yield* interval(atStart)))
-    }
-  })
+export const collectInstalledExtensions = Effect.fnUntraced(function* (atStart: ParsedSpec) {
+  if (atStart.spec.mode === "Primary") yield* collect
+  let pause = 2 * (yield* interval(atStart))
+  yield* Effect.logInfo(`[NEON_EXT_SPAWN] Spawning background installed extensions worker with Timeout: ${pause}`)
+  for (;;) {
+    yield* Effect.logInfo(`[NEON_EXT_INT_SLEEP]: Interval: ${pause}`)
+    yield* Effect.sleep(pause * 1000)
+    yield* collect
+    pause = Math.max(pause, 2 * (yield* interval(atStart)))
+  }
+})

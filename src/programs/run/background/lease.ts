@@ -78,8 +78,8 @@ export const keepLease = Effect.gen(function* () {
       )
 
   /** Succeeds with the pause until the next request. */
-  const request = (spec: ParsedSpec, lsn: Lsn) =>
-    Effect.gen(function* () {
+  const request = Effect.fnUntraced(
+    function* (spec: ParsedSpec, lsn: Lsn) {
       const validUntil = yield* granted(spec, lsn)
       if (validUntil === null) return yield* new LeaseRefused({ lsn })
       const pause = renewalPause(yield* wallMillis, validUntil)
@@ -87,14 +87,14 @@ export const keepLease = Effect.gen(function* () {
       yield* count("ok")
       yield* Effect.logInfo(`Request succeeded, sleeping for ${Math.floor(pause / 1000)} seconds`)
       return pause
-    }).pipe(
-      Effect.catchTag("LeaseRefused", (error) =>
-        count("refused").pipe(
-          Effect.andThen(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
-          Effect.as(REFUSED_PAUSE)
-        )
+    },
+    Effect.catchTag("LeaseRefused", (error) =>
+      count("refused").pipe(
+        Effect.andThen(Effect.logWarning(`${error.message}; asking again in ${REFUSED_PAUSE / 1000} seconds`)),
+        Effect.as(REFUSED_PAUSE)
       )
     )
+  )
 
   const hold = (spec: ParsedSpec, lsn: Lsn) =>
     Effect.raceFirst(

@@ -26,34 +26,33 @@ const DOWNLOAD_LIMIT = "5 minutes"
 const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration.toMillis(duration))
 
 /** Null when the store has nothing: normal for an endpoint's first start. */
-const download = (from: string | null) =>
-  Effect.gen(function* () {
-    const state = yield* ComputeState
-    const storage = yield* EndpointStorage
-    const { spec } = yield* state.get
-    const object = yield* Effect.mapError(
-      Effect.fromResult(lfcStateObject(spec, from)),
-      (message) => new OperationFailed({ message })
-    )
-    yield* failAt("compute-prewarm", (message) => new OperationFailed({ message }))
-    yield* Effect.logInfo("requesting LFC state from endpoint storage").pipe(
-      Effect.annotateLogs({ object: object.path.join("/") })
-    )
-    const [waited, answer] = yield* Effect.timed(doing("querying endpoint storage")(storage.get(object)))
-    if (answer.status === 404) return null
-    if (answer.status !== 200) {
-      return yield* new OperationFailed({ message: `${answer.statusText} querying endpoint storage` })
-    }
-    const body = decompress(answer.body).pipe(
-      Effect.catchTags({
-        EndpointStorageFailed: (error) =>
-          new OperationFailed({ message: `getting request body from endpoint storage: ${error.message}` }),
-        ZstdFailed: (error) => new OperationFailed({ message: `decoding LFC state: ${error.message}` })
-      })
-    )
-    const [took, bytes] = yield* Effect.timed(body)
-    return { bytes, downloadMillis: wholeMillis(waited), uncompressMillis: wholeMillis(took) }
-  }).pipe(Effect.scoped)
+const download = Effect.fnUntraced(function* (from: string | null) {
+  const state = yield* ComputeState
+  const storage = yield* EndpointStorage
+  const { spec } = yield* state.get
+  const object = yield* Effect.mapError(
+    Effect.fromResult(lfcStateObject(spec, from)),
+    (message) => new OperationFailed({ message })
+  )
+  yield* failAt("compute-prewarm", (message) => new OperationFailed({ message }))
+  yield* Effect.logInfo("requesting LFC state from endpoint storage").pipe(
+    Effect.annotateLogs({ object: object.path.join("/") })
+  )
+  const [waited, answer] = yield* Effect.timed(doing("querying endpoint storage")(storage.get(object)))
+  if (answer.status === 404) return null
+  if (answer.status !== 200) {
+    return yield* new OperationFailed({ message: `${answer.statusText} querying endpoint storage` })
+  }
+  const body = decompress(answer.body).pipe(
+    Effect.catchTags({
+      EndpointStorageFailed: (error) =>
+        new OperationFailed({ message: `getting request body from endpoint storage: ${error.message}` }),
+      ZstdFailed: (error) => new OperationFailed({ message: `decoding LFC state: ${error.message}` })
+    })
+  )
+  const [took, bytes] = yield* Effect.timed(body)
+  return { bytes, downloadMillis: wholeMillis(waited), uncompressMillis: wholeMillis(took) }
+}, Effect.scoped)
 
 /** Null when there was nothing to do. */
 interface PrewarmInfo {
@@ -62,31 +61,30 @@ interface PrewarmInfo {
   readonly skipped: number | null
 }
 
-const load = (bytes: Uint8Array) =>
-  Effect.gen(function* () {
-    const sql = yield* Sql
-    const session = yield* doing("connecting to postgres")(
-      sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
+const load = Effect.fnUntraced(function* (bytes: Uint8Array) {
+  const sql = yield* Sql
+  const session = yield* doing("connecting to postgres")(
+    sql.session({ applicationName: "compute_ctl:apply_config", maintenance: true, purpose: "transfer" })
+  )
+  yield* doing("loading LFC state into postgres")(
+    ensureNeonFunctions(session, "prewarm_local_cache", "get_prewarm_info")
+  )
+  const loaded = session.query("SELECT neon.prewarm_local_cache($1::pg_catalog.bytea)", [bytes])
+  const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))
+  const [info] = yield* doing("querying prewarm info")(
+    session.query<PrewarmInfo>(
+      "SELECT total::pg_catalog.int4, prewarmed::pg_catalog.int4, skipped::pg_catalog.int4 FROM neon.get_prewarm_info() AS info (total, prewarmed, skipped)"
     )
-    yield* doing("loading LFC state into postgres")(
-      ensureNeonFunctions(session, "prewarm_local_cache", "get_prewarm_info")
-    )
-    const loaded = session.query("SELECT neon.prewarm_local_cache($1::pg_catalog.bytea)", [bytes])
-    const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))
-    const [info] = yield* doing("querying prewarm info")(
-      session.query<PrewarmInfo>(
-        "SELECT total::pg_catalog.int4, prewarmed::pg_catalog.int4, skipped::pg_catalog.int4 FROM neon.get_prewarm_info() AS info (total, prewarmed, skipped)"
-      )
-    )
-    if (info === undefined) return yield* new OperationFailed({ message: "querying prewarm info: no row" })
-    return {
-      // Clients read numbers, and fail on the whole answer where they find none.
-      total: info.total ?? 0,
-      prewarmed: info.prewarmed ?? 0,
-      skipped: info.skipped ?? 0,
-      prewarm_time_ms: wholeMillis(took)
-    }
-  }).pipe(Effect.scoped)
+  )
+  if (info === undefined) return yield* new OperationFailed({ message: "querying prewarm info: no row" })
+  return {
+    // Clients read numbers, and fail on the whole answer where they find none.
+    total: info.total ?? 0,
+    prewarmed: info.prewarmed ?? 0,
+    skipped: info.skipped ?? 0,
+    prewarm_time_ms: wholeMillis(took)
+  }
+}, Effect.scoped)
 
 const prewarm = (
   from: string | null

@@ -50,35 +50,33 @@ const replayed = (session: SqlSession) =>
       Effect.map((rows) => Result.getOrNull(parse(rows[0]?.lsn ?? "")))
     )
 
-const catchUp = (session: SqlSession, target: Lsn) =>
-  Effect.gen(function* () {
-    for (let poll = 1; poll <= REPLAY_POLLS; poll++) {
-      const lsn = yield* replayed(session)
-      if (lsn !== null && lsn >= target) return
-      yield* Effect.logInfo("waiting for the replay of the primary's last write").pipe(
-        Effect.annotateLogs({ replayed: lsn === null ? "none" : format(lsn), wanted: format(target) })
-      )
-      if (poll < REPLAY_POLLS) yield* Effect.sleep("1 second")
-    }
-    return yield* failed("didn't catch up with primary in 20 retries")
-  })
+const catchUp = Effect.fnUntraced(function* (session: SqlSession, target: Lsn) {
+  for (let poll = 1; poll <= REPLAY_POLLS; poll++) {
+    const lsn = yield* replayed(session)
+    if (lsn !== null && lsn >= target) return
+    yield* Effect.logInfo("waiting for the replay of the primary's last write").pipe(
+      Effect.annotateLogs({ replayed: lsn === null ? "none" : format(lsn), wanted: format(target) })
+    )
+    if (poll < REPLAY_POLLS) yield* Effect.sleep("1 second")
+  }
+  return yield* failed("didn't catch up with primary in 20 retries")
+})
 
 /** Commits of the new primary wait for its WAL proposer, and from the first one on for the right safekeepers. */
-const adoptSafekeepers = (session: SqlSession, spec: ParsedSpec) =>
-  Effect.gen(function* () {
-    // The form in `postgresql.conf`, so that its later reset changes nothing.
-    const value = literal(SafekeeperList.render(spec.safekeepers, spec.safekeepersGeneration))
-    yield* doing("setting safekeepers")(session.query(`ALTER SYSTEM SET neon.safekeepers = ${value}`))
-    yield* doing("setting synchronous_standby_names")(
-      session.query("ALTER SYSTEM SET synchronous_standby_names = walproposer")
+const adoptSafekeepers = Effect.fnUntraced(function* (session: SqlSession, spec: ParsedSpec) {
+  // The form in `postgresql.conf`, so that its later reset changes nothing.
+  const value = literal(SafekeeperList.render(spec.safekeepers, spec.safekeepersGeneration))
+  yield* doing("setting safekeepers")(session.query(`ALTER SYSTEM SET neon.safekeepers = ${value}`))
+  yield* doing("setting synchronous_standby_names")(
+    session.query("ALTER SYSTEM SET synchronous_standby_names = walproposer")
+  )
+  const { applied, settings } = yield* doing("reloading postgres config")(reload)
+  if (!applied) {
+    return yield* failed(
+      `reloading postgres config: Postgres refused the new configuration: ${describeAll(refusedOnly(settings ?? []))}`
     )
-    const { applied, settings } = yield* doing("reloading postgres config")(reload)
-    if (!applied) {
-      return yield* failed(
-        `reloading postgres config: Postgres refused the new configuration: ${describeAll(refusedOnly(settings ?? []))}`
-      )
-    }
-  })
+  }
+})
 
 /** `postgresql.auto.conf` outranks `postgresql.conf`: what stays in it shadows every later configuration. */
 const resetSystem = (session: SqlSession) =>
@@ -88,37 +86,39 @@ const resetSystem = (session: SqlSession) =>
   )
 
 /** Undoes what was set for a promotion that did not come about. */
-const forgetSafekeepers = (session: SqlSession) =>
-  Effect.gen(function* () {
+const forgetSafekeepers = Effect.fnUntraced(
+  function* (session: SqlSession) {
     yield* resetSystem(session)
     const postmaster = yield* Postmaster
     const postgres = yield* postmaster.current
     if (postgres !== null) yield* postgres.reload
-  }).pipe(Effect.timeout("5 seconds"), Effect.ignore({ log: true }))
+  },
+  Effect.timeout("5 seconds"),
+  Effect.ignore({ log: true })
+)
 
 /** An earlier try may have run into its limit, and Postgres have ended its recovery since. */
-const promotePostgres = (session: SqlSession) =>
-  Effect.gen(function* () {
-    const waits = yield* Waits
-    yield* failAt("compute-promotion", (message) => new OperationFailed({ message }))
-    const rows = yield* doing("pg_promote")(
-      waits.within(
-        "pg_promote",
-        PROMOTE_LIMIT
-      )(
-        session.query<{ readonly done: boolean }>(
-          "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote() ELSE true END AS done"
-        )
+const promotePostgres = Effect.fnUntraced(function* (session: SqlSession) {
+  const waits = yield* Waits
+  yield* failAt("compute-promotion", (message) => new OperationFailed({ message }))
+  const rows = yield* doing("pg_promote")(
+    waits.within(
+      "pg_promote",
+      PROMOTE_LIMIT
+    )(
+      session.query<{ readonly done: boolean }>(
+        "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_promote() ELSE true END AS done"
       )
     )
-    if (rows[0]?.done !== true) return yield* failed("pg_promote() failed")
-    const shown = yield* doing("getting transaction_read_only")(
-      session.query<{ readonly transaction_read_only: string }>("SHOW transaction_read_only")
-    )
-    if (shown[0]?.transaction_read_only === "on") {
-      return yield* failed("replica in read only mode after promotion")
-    }
-  })
+  )
+  if (rows[0]?.done !== true) return yield* failed("pg_promote() failed")
+  const shown = yield* doing("getting transaction_read_only")(
+    session.query<{ readonly transaction_read_only: string }>("SHOW transaction_read_only")
+  )
+  if (shown[0]?.transaction_read_only === "on") {
+    return yield* failed("replica in read only mode after promotion")
+  }
+})
 
 export class Promotion extends Context.Service<
   Promotion,
@@ -154,15 +154,14 @@ const make = Effect.gen(function* () {
   /** Postgres is a primary already, but its configuration did not get through: the next request goes on from here. */
   const promoted = yield* Ref.make<{ readonly lsnWait: number; readonly pgPromote: number } | null>(null)
 
-  const checked = ({ spec: wanted }: PromotionRequest) =>
-    Effect.gen(function* () {
-      const { spec, prewarm } = yield* state.get
-      if (spec === null) return yield* failed("the compute has no spec yet")
-      const reason = refusal(spec.spec, prewarm, wanted.spec)
-      if (reason !== null) return yield* failed(reason)
-      if (prewarm.status === "failed") yield* Effect.logWarning(`promoting after a failed prewarm: ${prewarm.error}`)
-      return { ...wanted, spec: keepPort(spec.spec, wanted.spec) } satisfies ParsedSpec
-    })
+  const checked = Effect.fnUntraced(function* ({ spec: wanted }: PromotionRequest) {
+    const { spec, prewarm } = yield* state.get
+    if (spec === null) return yield* failed("the compute has no spec yet")
+    const reason = refusal(spec.spec, prewarm, wanted.spec)
+    if (reason !== null) return yield* failed(reason)
+    if (prewarm.status === "failed") yield* Effect.logWarning(`promoting after a failed prewarm: ${prewarm.error}`)
+    return { ...wanted, spec: keepPort(spec.spec, wanted.spec) } satisfies ParsedSpec
+  })
 
   const session = Effect.flatMap(Sql, (sql) =>
     doing("connecting to postgres")(
@@ -171,32 +170,30 @@ const make = Effect.gen(function* () {
   )
 
   /** From a replica to a Postgres that takes writes, and a state that says so. */
-  const becomePrimary = (request: PromotionRequest) =>
-    Effect.gen(function* () {
-      const waits = yield* Waits
-      const wanted = yield* checked(request)
-      const own = yield* session
-      const [lsnWait] = yield* Effect.timed(
-        waits.within("replay of the primary's WAL", REPLAY_LIMIT)(catchUp(own, request.walFlushLsn))
-      )
-      const [pgPromote] = yield* Effect.andThen(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
-        Effect.onError(() => forgetSafekeepers(own)),
-        Effect.timed
-      )
-      const times = { lsnWait: wholeMillis(lsnWait), pgPromote: wholeMillis(pgPromote) }
-      yield* Ref.set(promoted, times)
-      yield* state.update(() => ({ spec: wanted }))
-      return times
-    }).pipe(Effect.scoped)
+  const becomePrimary = Effect.fnUntraced(function* (request: PromotionRequest) {
+    const waits = yield* Waits
+    const wanted = yield* checked(request)
+    const own = yield* session
+    const [lsnWait] = yield* Effect.timed(
+      waits.within("replay of the primary's WAL", REPLAY_LIMIT)(catchUp(own, request.walFlushLsn))
+    )
+    const [pgPromote] = yield* Effect.andThen(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
+      Effect.onError(() => forgetSafekeepers(own)),
+      Effect.timed
+    )
+    const times = { lsnWait: wholeMillis(lsnWait), pgPromote: wholeMillis(pgPromote) }
+    yield* Ref.set(promoted, times)
+    yield* state.update(() => ({ spec: wanted }))
+    return times
+  }, Effect.scoped)
 
   /** Postgres is a primary by an earlier try; whatever spec that one had, this request's is the one to go on with. */
-  const goOn = ({ spec: wanted }: PromotionRequest) =>
-    Effect.gen(function* () {
-      const { spec } = yield* state.get
-      const reason = laterRefusal(wanted.spec)
-      if (reason !== null) return yield* failed(reason)
-      yield* state.update(() => ({ spec: { ...wanted, spec: keepPort(spec?.spec ?? wanted.spec, wanted.spec) } }))
-    })
+  const goOn = Effect.fnUntraced(function* ({ spec: wanted }: PromotionRequest) {
+    const { spec } = yield* state.get
+    const reason = laterRefusal(wanted.spec)
+    if (reason !== null) return yield* failed(reason)
+    yield* state.update(() => ({ spec: { ...wanted, spec: keepPort(spec?.spec ?? wanted.spec, wanted.spec) } }))
+  })
 
   const promotion = (request: PromotionRequest) =>
     reconfiguration.exclusive((run) =>
@@ -238,8 +235,8 @@ const make = Effect.gen(function* () {
       Effect.provide(context)
     )
 
-  const begin = (request: PromotionRequest) =>
-    Effect.gen(function* () {
+  const begin = Effect.fnUntraced(
+    function* (request: PromotionRequest) {
       const joined = yield* Ref.get(current)
       if (joined !== null) return joined
       const result = yield* Deferred.make<PromoteState>()
@@ -255,7 +252,10 @@ const make = Effect.gen(function* () {
         Effect.forkIn(scope)
       )
       return running
-    }).pipe(lock.withPermits(1), Effect.uninterruptible)
+    },
+    lock.withPermits(1),
+    Effect.uninterruptible
+  )
 
   const promote = (request: PromotionRequest): Effect.Effect<PromoteState> =>
     Effect.gen(function* () {
