@@ -59,7 +59,10 @@ const collector = () => {
     take: (): Buffer => {
       flush()
       const [first] = whole
-      return first !== undefined && whole.length === 1 ? first : Buffer.concat(whole)
+      const bytes = first !== undefined && whole.length === 1 ? first : Buffer.concat(whole)
+      // Who reads on may keep us until the body has been used: not the pieces beside it.
+      whole.length = 0
+      return bytes
     }
   }
 }

@@ -9,11 +9,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectoryFailed.ts"
 import { notWritten } from "../postgres/dataDirectory/diskFull.ts"
+import { DataDirectoryFailed } from "../postgres/dataDirectory/errors.ts"
 import { BadArchive } from "./BadArchive.ts"
-import { BadBasebackup } from "./BadBasebackup.ts"
 import { Extraction, type Owner } from "./Extraction.ts"
+import { BadBasebackup } from "./errors.ts"
 import { type TarLimits, TarReader } from "./TarReader.ts"
 
 /** Ours, written before the basebackup: an archive neither brings nor replaces them. */

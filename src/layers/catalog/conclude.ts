@@ -8,7 +8,7 @@ import type { ApplyReport, FailedDatabase, PhaseReport } from "../../domain/cata
 import { configureStatementTimeouts } from "../../domain/observe/MetricFamilies.ts"
 import type { Metrics } from "../observe/Metrics.ts"
 import type { DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
-import type { SqlFailed } from "../sql/SqlFailed.ts"
+import type { SqlFailed } from "../sql/errors.ts"
 import type { Applied } from "./apply/apply.ts"
 import { type Failure, failureOf, type Journal } from "./apply/journal.ts"
 import { ApplyFailed } from "./errors.ts"

@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import { anyFault, functionFault, partOf, schemaFault } from "../../domain/catalog/Ownership.ts"
 import { named } from "../../domain/catalog/plan/Step.ts"
+import { SqlFailed } from "../sql/errors.ts"
 import type { SqlSession } from "../sql/Sql.ts"
-import { SqlFailed } from "../sql/SqlFailed.ts"
 
 /** `fault`: an expression of `Ownership`. */
 export const faultOf = (session: SqlSession, fault: string): Effect.Effect<string | null, SqlFailed> =>

@@ -30,17 +30,17 @@ const afterRefusals = Schedule.setInputType<Refused>()(Schedule.forever)
 /** Bytes: as much as a specification may have that comes by `/configure`. */
 const LONGEST = 64 * 1024 * 1024
 
-const get = (url: string, token: Redacted.Redacted<string>) =>
-  Effect.gen(function* () {
+const get = Effect.fnUntraced(
+  function* (url: string, token: Redacted.Redacted<string>) {
     const given = Redacted.value(token) !== ""
     const answer = yield* send({ method: "GET", url, ...(given && { token }), connect: LIMIT, silence: LIMIT })
     const body = yield* readStream(answer.body, LONGEST)
     return { code: answer.status, status: answer.statusText, body, retryAfter: answer.headers["retry-after"] ?? null }
-  }).pipe(
-    Effect.scoped,
-    Effect.mapError(({ message }) => message),
-    Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") })
-  )
+  },
+  Effect.scoped,
+  Effect.mapError(({ message }) => message),
+  Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail("operation timed out") })
+)
 
 export const fetchConfig = (
   base: string,

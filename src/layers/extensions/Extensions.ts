@@ -81,34 +81,31 @@ const make = Effect.fnUntraced(function* (downloads: DownloadPolicy) {
   const installed = Effect.tapError(installation, () => forget)
   const archives = yield* makeArchives({ options, metrics, installed, downloads })
 
-  const preload = (spec: ParsedSpec) =>
-    Effect.gen(function* () {
-      const remote = spec.spec.remote_extensions
-      if (remote === null || options.remoteExtBaseUrl === null) return nothing
-      const libraries = preloadLibraries(spec.spec)
-      const extensions = yield* Effect.forEach(libraries, (library) =>
-        Effect.fromResult(resolve(remote, library, true))
-      )
-      const began = yield* Clock.currentTimeMillis
-      if (libraries.length > 0) {
-        yield* Effect.logInfo(`downloading extensions for the preload libraries ${libraries.join(", ")}`)
-      }
-      const sizes = yield* Effect.forEach(
-        extensions,
-        (extension) =>
-          Effect.catch(archives.fetch(extension), ({ message }) =>
-            Effect.as(Effect.logError(`Failed to download extension: ${message}`), null)
-          ),
-        { concurrency: "unbounded" }
-      )
-      const done = sizes.filter((size) => size !== null)
-      return {
-        loadExtMs: (yield* Clock.currentTimeMillis) - began,
-        numDownloaded: done.length,
-        largest: Math.max(0, ...done),
-        total: done.reduce((sum, size) => sum + size, 0)
-      }
-    })
+  const preload = Effect.fnUntraced(function* (spec: ParsedSpec) {
+    const remote = spec.spec.remote_extensions
+    if (remote === null || options.remoteExtBaseUrl === null) return nothing
+    const libraries = preloadLibraries(spec.spec)
+    const extensions = yield* Effect.forEach(libraries, (library) => Effect.fromResult(resolve(remote, library, true)))
+    const began = yield* Clock.currentTimeMillis
+    if (libraries.length > 0) {
+      yield* Effect.logInfo(`downloading extensions for the preload libraries ${libraries.join(", ")}`)
+    }
+    const sizes = yield* Effect.forEach(
+      extensions,
+      (extension) =>
+        Effect.catch(archives.fetch(extension), ({ message }) =>
+          Effect.as(Effect.logError(`Failed to download extension: ${message}`), null)
+        ),
+      { concurrency: "unbounded" }
+    )
+    const done = sizes.filter((size) => size !== null)
+    return {
+      loadExtMs: (yield* Clock.currentTimeMillis) - began,
+      numDownloaded: done.length,
+      largest: Math.max(0, ...done),
+      total: done.reduce((sum, size) => sum + size, 0)
+    }
+  })
 
   return Extensions.of({
     prepare: (spec) =>

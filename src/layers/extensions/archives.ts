@@ -62,22 +62,21 @@ export const makeArchives = Effect.fnUntraced(function* ({ options, metrics, ins
     )
 
   /** Downloads and installs in one try. Succeeds with the compressed size. */
-  const attempt = (extension: string, url: string, { sharedir, pkglibdir }: Installation) =>
-    Effect.gen(function* () {
-      // HTTP, zstd and tar cost start-up time that a compute without remote extensions need not pay.
-      const [{ downloadArchive }, { install }] = yield* Effect.promise(() =>
-        Promise.all([import("./download.ts"), import("./Staging.ts")])
-      )
-      const directory = yield* stagingDirectory(extension)
-      const count = (http_status: string) =>
-        metrics.increment(remoteExtRequests, { filename: archiveName(extension), http_status })
-      const size = yield* downloadArchive(url, directory, downloads, windows).pipe(
-        Effect.tap(() => count("200 OK")),
-        Effect.tapError(({ httpStatus }) => count(httpStatus))
-      )
-      yield* io(extension, () => install(directory, sharedir, pkglibdir))
-      return size
-    }).pipe(Effect.scoped)
+  const attempt = Effect.fnUntraced(function* (extension: string, url: string, { sharedir, pkglibdir }: Installation) {
+    // HTTP, zstd and tar cost start-up time that a compute without remote extensions need not pay.
+    const [{ downloadArchive }, { install }] = yield* Effect.promise(() =>
+      Promise.all([import("./download.ts"), import("./Staging.ts")])
+    )
+    const directory = yield* stagingDirectory(extension)
+    const count = (http_status: string) =>
+      metrics.increment(remoteExtRequests, { filename: archiveName(extension), http_status })
+    const size = yield* downloadArchive(url, directory, downloads, windows).pipe(
+      Effect.tap(() => count("200 OK")),
+      Effect.tapError(({ httpStatus }) => count(httpStatus))
+    )
+    yield* io(extension, () => install(directory, sharedir, pkglibdir))
+    return size
+  }, Effect.scoped)
 
   const retries = Schedule.min([Schedule.exponential(FIRST_PAUSE), Schedule.spaced(LONGEST_PAUSE)]).pipe(
     Schedule.upTo({ duration: Duration.millis(downloads.retries) })

@@ -73,33 +73,29 @@ const make = Effect.gen(function* () {
   const variables = childVariables(libDir, env)
   const bin = path.resolve(binDir)
 
-  const start = (name: string, args: ReadonlyArray<string>, options: RelayOptions = {}) =>
-    Effect.gen(function* () {
-      const words: Array<string> = []
-      const child = yield* children.spawn(path.join(bin, name), {
-        args,
-        account,
-        bare: true,
-        env: { ...variables, ...options.env },
-        // A Ctrl-C at the terminal is ours to pass on.
-        detached: true,
-        ...(options.cwd !== undefined && { cwd: options.cwd }),
-        ...(options.ladder !== undefined && { ladder: options.ladder })
-      })
-      const relay = (fd: "stdout" | "stderr", lines: Stream.Stream<string>) =>
-        Stream.runForEach(lines, (line) => {
-          if (fd === "stderr" && words.push(line) > LAST_LINES) words.shift()
-          return Effect.andThen(
-            Effect.annotateLogs(Effect.logInfo(line), { fd }),
-            options.onLine?.(line) ?? Effect.void
-          )
-        })
-      const relays = yield* Effect.forkScoped(
-        Effect.all([relay("stdout", child.stdout), relay("stderr", child.stderr)], { concurrency: 2 })
-      )
-      const ended = Effect.tap(child.ended, () => Fiber.await(relays))
-      return { pid: child.pid, stop: child.stop, ended, lastWords: () => words.join("\n") }
+  const start = Effect.fnUntraced(function* (name: string, args: ReadonlyArray<string>, options: RelayOptions = {}) {
+    const words: Array<string> = []
+    const child = yield* children.spawn(path.join(bin, name), {
+      args,
+      account,
+      bare: true,
+      env: { ...variables, ...options.env },
+      // A Ctrl-C at the terminal is ours to pass on.
+      detached: true,
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+      ...(options.ladder !== undefined && { ladder: options.ladder })
     })
+    const relay = (fd: "stdout" | "stderr", lines: Stream.Stream<string>) =>
+      Stream.runForEach(lines, (line) => {
+        if (fd === "stderr" && words.push(line) > LAST_LINES) words.shift()
+        return Effect.andThen(Effect.annotateLogs(Effect.logInfo(line), { fd }), options.onLine?.(line) ?? Effect.void)
+      })
+    const relays = yield* Effect.forkScoped(
+      Effect.all([relay("stdout", child.stdout), relay("stderr", child.stderr)], { concurrency: 2 })
+    )
+    const ended = Effect.tap(child.ended, () => Fiber.await(relays))
+    return { pid: child.pid, stop: child.stop, ended, lastWords: () => words.join("\n") }
+  })
 
   return Programs.of({
     ask: (name, args, limit = SHORT) =>

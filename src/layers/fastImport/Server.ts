@@ -47,18 +47,17 @@ const notUsable = (message: string, why: string) => new JobFailed({ message, cau
 const diedOf = ({ ended, lastWords }: Relayed) =>
   Effect.map(ended, (end) => `Postgres ended with ${describeEnd(end)}: ${lastWords()}`)
 
-const stop = (child: Relayed, pgdata: string) =>
-  Effect.gen(function* () {
-    yield* Effect.logInfo("shutdown postgres")
-    const ended = yield* Effect.andThen(child.stop(IN_ORDER), child.ended)
-    const failed = failing("wait for postgres to shut down")
-    if (!isWell(ended)) yield* failed(new Error(`Postgres ended with ${describeEnd(ended)}: ${child.lastWords()}`))
-    const control = yield* attempt("wait for postgres to shut down", () =>
-      fs.readFileSync(path.join(pgdata, "global", "pg_control"))
-    )
-    const fault = whyNotClean(control)
-    if (fault !== null) yield* failed(new Error(fault))
-  })
+const stop = Effect.fnUntraced(function* (child: Relayed, pgdata: string) {
+  yield* Effect.logInfo("shutdown postgres")
+  const ended = yield* Effect.andThen(child.stop(IN_ORDER), child.ended)
+  const failed = failing("wait for postgres to shut down")
+  if (!isWell(ended)) yield* failed(new Error(`Postgres ended with ${describeEnd(ended)}: ${child.lastWords()}`))
+  const control = yield* attempt("wait for postgres to shut down", () =>
+    fs.readFileSync(path.join(pgdata, "global", "pg_control"))
+  )
+  const fault = whyNotClean(control)
+  if (fault !== null) yield* failed(new Error(fault))
+})
 
 /** Succeeds when the database is there to be filled. */
 export const startServer = (

@@ -37,17 +37,16 @@ const call = <A>(run: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, unk
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
 
-const specOf = (aws: Effect.Effect<Aws, unknown>, place: ObjectPlace) =>
-  Effect.gen(function* () {
-    const { body } = yield* Effect.mapError(
-      Effect.flatMap(aws, ({ get }) => call((signal) => get(place, signal))),
-      failing("get spec from s3")
-    )
-    const bytes = yield* Effect.mapError(call(body), failing("download spec body"))
-    const unreadable = failing("parse spec as json")
-    const text = yield* Effect.try({ try: () => textOf(bytes), catch: unreadable })
-    return yield* Effect.fromResult(Result.mapError(parse(text), (why) => unreadable(new Error(why))))
-  })
+const specOf = Effect.fnUntraced(function* (aws: Effect.Effect<Aws, unknown>, place: ObjectPlace) {
+  const { body } = yield* Effect.mapError(
+    Effect.flatMap(aws, ({ get }) => call((signal) => get(place, signal))),
+    failing("get spec from s3")
+  )
+  const bytes = yield* Effect.mapError(call(body), failing("download spec body"))
+  const unreadable = failing("parse spec as json")
+  const text = yield* Effect.try({ try: () => textOf(bytes), catch: unreadable })
+  return yield* Effect.fromResult(Result.mapError(parse(text), (why) => unreadable(new Error(why))))
+})
 
 const decrypting =
   (aws: Effect.Effect<Aws, unknown>): Storage["decrypt"] =>

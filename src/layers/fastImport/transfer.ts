@@ -72,12 +72,11 @@ const run = (
   }).pipe(Effect.withSpan(name), Effect.scoped)
 }
 
-const leavesEventTriggers = (name: string) =>
-  Effect.gen(function* () {
-    const programs = yield* Programs
-    const { stdout } = yield* Effect.mapError(programs.ask(name, ["--help"]), failing(`spawn ${name}`))
-    return stdout.includes(NO_EVENT_TRIGGERS)
-  })
+const leavesEventTriggers = Effect.fnUntraced(function* (name: string) {
+  const programs = yield* Programs
+  const { stdout } = yield* Effect.mapError(programs.ask(name, ["--help"]), failing(`spawn ${name}`))
+  return stdout.includes(NO_EVENT_TRIGGERS)
+})
 
 /** It grows with the number of objects; nothing is done but to read it. */
 const LIST_LIMIT = "10 minutes"
@@ -108,29 +107,28 @@ const dumpFolder = (dumpdir: string): Effect.Effect<void, JobFailed, Account | S
     yield* Effect.forkScoped(Effect.andThen(watchOver(dumpdir, account), Effect.never))
   })
 
-export const transfer = (source: string, destination: string) =>
-  Effect.gen(function* () {
-    const { jobs, workdir } = yield* ImportOptions
-    const dumpdir = path.join(path.resolve(workdir), "dumpdir")
-    yield* Effect.logInfo(`using ${jobs} jobs for dump/restore`)
-    yield* dumpFolder(dumpdir)
-    const from = withoutPassword(source)
-    const to = withoutPassword(destination)
-    const transferOf = (connstr: string, leaves: boolean): Transfer => ({
-      connstr,
-      dumpdir,
-      jobs,
-      leavesEventTriggers: leaves
-    })
-    yield* Effect.logInfo("dump into the working directory")
-    const dumpLeaves = yield* leavesEventTriggers("pg_dump")
-    yield* run("dump", dump(transferOf(from.connstr, dumpLeaves)), dumpdir, from.password, null)
-    const restoreLeaves = yield* leavesEventTriggers("pg_restore")
-    const contents = yield* contentsOf(dumpdir)
-    const list = contents.hasEventTriggers && !restoreLeaves ? path.join(dumpdir, "restore.list") : null
-    if (list !== null) {
-      yield* attempt("spawn pg_restore", () => fs.writeFileSync(list, contents.withoutEventTriggers))
-    }
-    const args = restore(transferOf(to.connstr, restoreLeaves), list)
-    yield* run("restore", args, dumpdir, to.password, contents.tables)
-  }).pipe(Effect.scoped)
+export const transfer = Effect.fnUntraced(function* (source: string, destination: string) {
+  const { jobs, workdir } = yield* ImportOptions
+  const dumpdir = path.join(path.resolve(workdir), "dumpdir")
+  yield* Effect.logInfo(`using ${jobs} jobs for dump/restore`)
+  yield* dumpFolder(dumpdir)
+  const from = withoutPassword(source)
+  const to = withoutPassword(destination)
+  const transferOf = (connstr: string, leaves: boolean): Transfer => ({
+    connstr,
+    dumpdir,
+    jobs,
+    leavesEventTriggers: leaves
+  })
+  yield* Effect.logInfo("dump into the working directory")
+  const dumpLeaves = yield* leavesEventTriggers("pg_dump")
+  yield* run("dump", dump(transferOf(from.connstr, dumpLeaves)), dumpdir, from.password, null)
+  const restoreLeaves = yield* leavesEventTriggers("pg_restore")
+  const contents = yield* contentsOf(dumpdir)
+  const list = contents.hasEventTriggers && !restoreLeaves ? path.join(dumpdir, "restore.list") : null
+  if (list !== null) {
+    yield* attempt("spawn pg_restore", () => fs.writeFileSync(list, contents.withoutEventTriggers))
+  }
+  const args = restore(transferOf(to.connstr, restoreLeaves), list)
+  yield* run("restore", args, dumpdir, to.password, contents.tables)
+}, Effect.scoped)

@@ -47,11 +47,10 @@ const md5 = (file: string): Effect.Effect<string, unknown> =>
   })
 
 /** An entity tag of another kind than a checksum is never equal to one: then the file is sent again. */
-const isThere = (storage: Storage, place: S3Prefix, { file, size }: RegularFile) =>
-  Effect.gen(function* () {
-    const stored = yield* storage.head(place)
-    return stored !== null && stored.size === size && stored.etag === (yield* md5(file))
-  })
+const isThere = Effect.fnUntraced(function* (storage: Storage, place: S3Prefix, { file, size }: RegularFile) {
+  const stored = yield* storage.head(place)
+  return stored !== null && stored.size === size && stored.etag === (yield* md5(file))
+})
 
 /** `name`: below the job's prefix. `resume`: what is there with the same size and checksum is not sent again. */
 export const upload = (

@@ -128,13 +128,15 @@ const make = Effect.fnUntraced(function* (at: PgBouncerPlaces) {
       Effect.mapError(() => new PgBouncerFailed({ message: `TLS key ${path} did not appear within ${KEY_LIMIT}` }))
     )
 
-  const rewrite = (settings: Readonly<Record<string, string>>) =>
-    Effect.gen(function* () {
+  const rewrite = Effect.fnUntraced(
+    function* (settings: Readonly<Record<string, string>>) {
       const before = yield* readText(at.ini)
       if (before === null) return yield* new PgBouncerFailed({ message: `${at.ini}: no such file` })
       const after = yield* Effect.fromResult(mergeIni(before, settings))
       if (after !== before) yield* replaceFile(at.ini, after)
-    }).pipe(Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed }))
+    },
+    Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed })
+  )
 
   const reload = ask(at.console, "RELOAD").pipe(
     retrying({

@@ -100,30 +100,29 @@ const make = Effect.gen(function* () {
       SubscriptionRef.update(known, (all): Known => ({ ...all, round: all.round + 1, monitor: "down" }))
     )
 
-  const publish = (activity: ActivityState) =>
-    Effect.gen(function* () {
-      const before = (yield* SubscriptionRef.get(known)).activity
-      const { lastActive } = activity
-      // Before anybody is told of this look.
-      if (lastActive !== null && lastActive !== before.lastActive) {
-        const ago = Number((activity.checkedAt ?? lastActive) - lastActive) / 1000
-        const activeAt = (yield* Clock.currentTimeMillis) - Math.max(0, ago)
-        yield* state.update(() => ({ lastActive: rfc3339(lastActive), activeAt }))
-      }
-      yield* SubscriptionRef.update(known, ({ round }): Known => ({ round: round + 1, activity, monitor: "watching" }))
-      const seconds = Number(activity.checkedAt ?? 0n) / 1e6
-      yield* Ref.update(
-        lastSeen,
-        (seen) => new Map([...seen, ...activity.reasons.map(({ kind }) => [kind, seconds] as const)])
-      )
-      if ((before.reasons.length === 0) !== (activity.reasons.length === 0)) {
-        const reasons = report(activity, "watching").reasons.map(describeReason).join("; ")
-        yield* Effect.logDebug(reasons === "" ? "compute is idle" : `compute is active: ${reasons}`)
-      }
-    })
+  const publish = Effect.fnUntraced(function* (activity: ActivityState) {
+    const before = (yield* SubscriptionRef.get(known)).activity
+    const { lastActive } = activity
+    // Before anybody is told of this look.
+    if (lastActive !== null && lastActive !== before.lastActive) {
+      const ago = Number((activity.checkedAt ?? lastActive) - lastActive) / 1000
+      const activeAt = (yield* Clock.currentTimeMillis) - Math.max(0, ago)
+      yield* state.update(() => ({ lastActive: rfc3339(lastActive), activeAt }))
+    }
+    yield* SubscriptionRef.update(known, ({ round }): Known => ({ round: round + 1, activity, monitor: "watching" }))
+    const seconds = Number(activity.checkedAt ?? 0n) / 1e6
+    yield* Ref.update(
+      lastSeen,
+      (seen) => new Map([...seen, ...activity.reasons.map(({ kind }) => [kind, seconds] as const)])
+    )
+    if ((before.reasons.length === 0) !== (activity.reasons.length === 0)) {
+      const reasons = report(activity, "watching").reasons.map(describeReason).join("; ")
+      yield* Effect.logDebug(reasons === "" ? "compute is idle" : `compute is active: ${reasons}`)
+    }
+  })
 
-  const check = (session: SqlSession) =>
-    Effect.gen(function* () {
+  const check = Effect.fnUntraced(
+    function* (session: SqlSession) {
       const { spec, status } = yield* state.get
       const statistics = spec?.spec.features.includes("activity_monitor_experimental") ?? false
       // A reconfiguration opens sessions everywhere.
@@ -134,12 +133,12 @@ const make = Effect.gen(function* () {
       if (seen === null) return yield* new CheckFailed({ message: "the answer lacks the time" })
       const disturbed = before || (yield* ownWork.isSeen)
       yield* publish(decide((yield* SubscriptionRef.get(known)).activity, seen, { statistics, ownWork: disturbed }))
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: PATIENCE,
-        orElse: () => Effect.fail(new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` }))
-      })
-    )
+    },
+    Effect.timeoutOrElse({
+      duration: PATIENCE,
+      orElse: () => Effect.fail(new CheckFailed({ message: `no answer within ${Duration.format(PATIENCE)}` }))
+    })
+  )
 
   const watchOneSession = Effect.gen(function* () {
     const session = yield* sql.session({

@@ -98,13 +98,15 @@ const readiness = (
   )
 
 /** Nothing that worked in its data directory outlives it; one that was killed may have left anything. */
-const clearAway = (pgdata: string, account: PostgresAccount | null) =>
-  Effect.gen(function* () {
+const clearAway = Effect.fnUntraced(
+  function* (pgdata: string, account: PostgresAccount | null) {
     const real = yield* attempt(pgdata, () => fs.realpathSync(pgdata))
     yield* endLeftovers(real, account)
     const text = yield* readText(path.join(real, "postmaster.pid"))
     if (text !== null) yield* removeRemains(real, text)
-  }).pipe(Effect.ignore)
+  },
+  (removal) => Effect.ignore(removal)
+)
 
 const make = Effect.gen(function* () {
   const options = yield* Options
@@ -113,59 +115,58 @@ const make = Effect.gen(function* () {
   const { postgres: account } = yield* Account
   const current = yield* Ref.make<RunningPostgres | null>(null)
 
-  const start = (spec: ParsedSpec | null) =>
-    Effect.gen(function* () {
-      const { program, args } = inCgroup(options, ["-D", options.pgdata])
-      const cleared = yield* Effect.cached(Effect.uninterruptible(clearAway(options.pgdata, account)))
-      yield* Effect.addFinalizer(() => cleared)
-      const child = yield* children
-        .spawn(program, {
-          args,
-          account,
-          env: { ...serverEnvironment(options, spec), ...backendScore() },
-          vital: true,
-          stdout: "inherit",
-          ladder: [IMMEDIATE, KILL]
+  const start = Effect.fnUntraced(function* (spec: ParsedSpec | null) {
+    const { program, args } = inCgroup(options, ["-D", options.pgdata])
+    const cleared = yield* Effect.cached(Effect.uninterruptible(clearAway(options.pgdata, account)))
+    yield* Effect.addFinalizer(() => cleared)
+    const child = yield* children
+      .spawn(program, {
+        args,
+        account,
+        env: { ...serverEnvironment(options, spec), ...backendScore() },
+        vital: true,
+        stdout: "inherit",
+        ladder: [IMMEDIATE, KILL]
+      })
+      .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
+    yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata, account), Effect.never))
+    let words: ReadonlyArray<string> = []
+    let progress = () => {}
+    const lastWords = Effect.sync(() => inWords(words))
+    const write = (message: string) => {
+      words = heard(words, message)
+      if (tellsProgress(message)) progress()
+      writeLine(message)
+    }
+    const log = yield* Effect.forkScoped(reEmit(child.stderr, write))
+    const whole = (ended: Ended) => Effect.as(Effect.andThen(cleared, Fiber.await(log)), ended)
+    const running: RunningPostgres = {
+      pid: child.pid,
+      ended: Effect.flatMap(child.ended, whole),
+      lastWords,
+      ready: waits
+        .progressing(
+          "Postgres to accept connections",
+          Duration.seconds(options.pgInitTimeout)
+        )((told) => {
+          progress = told
+          return readiness(options.pgdata, Effect.flatMap(child.ended, whole), lastWords, told)
         })
-        .pipe(Effect.mapError((error) => new PostgresNotStarted({ message: error.message })))
-      yield* Effect.forkScoped(Effect.andThen(watchOver(options.pgdata, account), Effect.never))
-      let words: ReadonlyArray<string> = []
-      let progress = () => {}
-      const lastWords = Effect.sync(() => inWords(words))
-      const write = (message: string) => {
-        words = heard(words, message)
-        if (tellsProgress(message)) progress()
-        writeLine(message)
-      }
-      const log = yield* Effect.forkScoped(reEmit(child.stderr, write))
-      const whole = (ended: Ended) => Effect.as(Effect.andThen(cleared, Fiber.await(log)), ended)
-      const running: RunningPostgres = {
-        pid: child.pid,
-        ended: Effect.flatMap(child.ended, whole),
-        lastWords,
-        ready: waits
-          .progressing(
-            "Postgres to accept connections",
-            Duration.seconds(options.pgInitTimeout)
-          )((told) => {
-            progress = told
-            return readiness(options.pgdata, Effect.flatMap(child.ended, whole), lastWords, told)
-          })
-          .pipe(
-            Effect.catchTag("WaitExpired", () =>
-              Effect.flatMap(lastWords, (said) =>
-                Effect.fail(new PostgresNotStarted({ message: `timed out while waiting for Postgres to start${said}` }))
-              )
+        .pipe(
+          Effect.catchTag("WaitExpired", () =>
+            Effect.flatMap(lastWords, (said) =>
+              Effect.fail(new PostgresNotStarted({ message: `timed out while waiting for Postgres to start${said}` }))
             )
-          ),
-        reload: Effect.suspend(() =>
-          isAlive(child.pid) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
+          )
         ),
-        stop: (mode) => Effect.flatMap(child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL]), whole)
-      }
-      yield* Effect.acquireRelease(Ref.set(current, running), () => Ref.set(current, null))
-      return running
-    })
+      reload: Effect.suspend(() =>
+        isAlive(child.pid) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
+      ),
+      stop: (mode) => Effect.flatMap(child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL]), whole)
+    }
+    yield* Effect.acquireRelease(Ref.set(current, running), () => Ref.set(current, null))
+    return running
+  })
 
   return Postmaster.of({ start, current: Ref.get(current), warmUp: warmUp(children, options, account) })
 })

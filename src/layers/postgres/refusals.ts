@@ -54,17 +54,20 @@ const libraryFolder = (children: Children["Service"], pgbin: string): Effect.Eff
   )
 
 /** Libraries of the list that are in none of the files where Postgres would look. `$libdir` is a folder of the installation. */
-const missingLibraries = (children: Children["Service"], pgbin: string, names: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    if (names.length === 0) return []
-    const pkglibdir = yield* libraryFolder(children, pgbin)
-    if (pkglibdir === null) return []
-    return yield* Effect.filter(names, (name) => {
-      const file = name.includes("/") ? name.replace(/^\$libdir(?=\/)/, pkglibdir) : path.join(pkglibdir, name)
-      const files = [file, `${file}.so`, `${file}.dylib`]
-      return Effect.map(Effect.forEach(files, isThere), (found) => !found.includes(true))
-    })
+const missingLibraries = Effect.fnUntraced(function* (
+  children: Children["Service"],
+  pgbin: string,
+  names: ReadonlyArray<string>
+) {
+  if (names.length === 0) return []
+  const pkglibdir = yield* libraryFolder(children, pgbin)
+  if (pkglibdir === null) return []
+  return yield* Effect.filter(names, (name) => {
+    const file = name.includes("/") ? name.replace(/^\$libdir(?=\/)/, pkglibdir) : path.join(pkglibdir, name)
+    const files = [file, `${file}.so`, `${file}.dylib`]
+    return Effect.map(Effect.forEach(files, isThere), (found) => !found.includes(true))
   })
+})
 
 /**
  * Everything that the Postgres at `pgbin` would refuse of `text`. `given`: libraries that come with a start's extensions.

@@ -60,44 +60,43 @@ export const warmUp = (
   options: ComputeOptions,
   account: PostgresAccount | null
 ): Effect.Effect<void, PostgresNotStarted> => {
-  const runOnce = (dir: string, preload: string) =>
-    Effect.gen(function* () {
-      yield* io(() => fs.writeFile(path.join(dir, "postgresql.conf"), configuration(preload)))
-      const { program, args } = inCgroup(options, ["-D", dir])
-      const child = yield* Effect.mapError(
-        children.spawn(program, {
-          args,
-          account,
-          stdout: "ignore",
-          ladder: [
-            ["SIGQUIT", "5 seconds"],
-            ["SIGKILL", "1 minute"]
-          ]
-        }),
-        (error) => failed(error.message)
+  const runOnce = Effect.fnUntraced(function* (dir: string, preload: string) {
+    yield* io(() => fs.writeFile(path.join(dir, "postgresql.conf"), configuration(preload)))
+    const { program, args } = inCgroup(options, ["-D", dir])
+    const child = yield* Effect.mapError(
+      children.spawn(program, {
+        args,
+        account,
+        stdout: "ignore",
+        ladder: [
+          ["SIGQUIT", "5 seconds"],
+          ["SIGKILL", "1 minute"]
+        ]
+      }),
+      (error) => failed(error.message)
+    )
+    const reason = yield* Effect.forkChild(
+      Stream.runFold(
+        child.stderr,
+        () => "no word why",
+        (kept, line) => (FATAL.test(kept) ? kept : line)
       )
-      const reason = yield* Effect.forkChild(
-        Stream.runFold(
-          child.stderr,
-          () => "no word why",
-          (kept, line) => (FATAL.test(kept) ? kept : line)
-        )
-      )
-      yield* awaitReady(dir).pipe(
-        Effect.raceFirst(
-          Effect.gen(function* () {
-            const end = yield* child.ended
-            return yield* failed(`Postgres ended with ${describeEnd(end)}: ${yield* Fiber.join(reason)}`)
-          })
-        ),
-        Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail(failed("Postgres was not ready in time")) })
-      )
-      // SIGQUIT and not SIGKILL: no child of it may live on over a directory that is about to go.
-      yield* child.stop([
-        ["SIGQUIT", "10 seconds"],
-        ["SIGKILL", "1 minute"]
-      ])
-    }).pipe(Effect.scoped)
+    )
+    yield* awaitReady(dir).pipe(
+      Effect.raceFirst(
+        Effect.gen(function* () {
+          const end = yield* child.ended
+          return yield* failed(`Postgres ended with ${describeEnd(end)}: ${yield* Fiber.join(reason)}`)
+        })
+      ),
+      Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail(failed("Postgres was not ready in time")) })
+    )
+    // SIGQUIT and not SIGKILL: no child of it may live on over a directory that is about to go.
+    yield* child.stop([
+      ["SIGQUIT", "10 seconds"],
+      ["SIGKILL", "1 minute"]
+    ])
+  }, Effect.scoped)
 
   return Effect.gen(function* () {
     const dir = yield* directory(options.pgdata, account)

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import { rowOf, type Value } from "./values.ts"
 import { refused } from "./wire/authenticate.ts"
+import { serverError, unexpected, type WireFailed } from "./wire/errors.ts"
 import * as Frames from "./wire/Frames.ts"
 import type { Inbox } from "./wire/Inbox.ts"
-import { serverError, unexpected, type WireFailed } from "./wire/WireFailed.ts"
 
 /** Notices, the ends of statements, and what is said to the parts of a statement with parameters tell nothing new. */
 const PASSED_BY = "SNKACIs123ntHdc"

@@ -12,13 +12,13 @@ import { synchronousCommit } from "../../domain/postgres/SessionOptions.ts"
 import { ComputeState } from "../compute/ComputeState.ts"
 import { Options } from "../compute/Options.ts"
 import type { ClientConfig as Target } from "./connection.ts"
+import type { SqlFailed } from "./errors.ts"
 import { makePlaces } from "./places.ts"
 import type { Server } from "./Server.ts"
 import { meetVersion } from "./ServerVersion.ts"
-import type { SqlFailed } from "./SqlFailed.ts"
 import type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
-export { SqlFailed } from "./SqlFailed.ts"
+export { SqlFailed } from "./errors.ts"
 export type { SessionOptions, SqlSession } from "./SqlSession.ts"
 
 export class Sql extends Context.Service<

@@ -4,7 +4,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
-import type { SqlFailed } from "./SqlFailed.ts"
+import type { SqlFailed } from "./errors.ts"
 import type { Argument } from "./values.ts"
 
 /** One statement is sent after the other. */

@@ -5,8 +5,8 @@ import * as Result from "effect/Result"
 import { parse } from "../../domain/postgres/ConnectionString.ts"
 import { limitOptions } from "../../domain/postgres/SessionLimits.ts"
 import { type Circumstances, sessionOptions } from "../../domain/postgres/SessionOptions.ts"
+import type { SqlFailed } from "./errors.ts"
 import { connectFailed } from "./failures.ts"
-import type { SqlFailed } from "./SqlFailed.ts"
 import { purposeOf, type SessionOptions } from "./SqlSession.ts"
 
 /**

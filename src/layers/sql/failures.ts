@@ -4,8 +4,8 @@
  * Source: `tokio_postgres::Error` and `DbError` (their `Display`).
  */
 import { shortened } from "../../domain/json/Excerpt.ts"
-import { SqlFailed } from "./SqlFailed.ts"
-import type { WireFailed } from "./wire/WireFailed.ts"
+import { SqlFailed } from "./errors.ts"
+import type { WireFailed } from "./wire/errors.ts"
 
 const other = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })
 

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import { excerpt } from "../../domain/json/Excerpt.ts"
 import { signalPid, titled } from "../machine/pids.ts"
 import type { Server } from "./Server.ts"
-import { WireFailed } from "./wire/WireFailed.ts"
+import { WireFailed } from "./wire/errors.ts"
 
 /** Before a login is looked at, and from one look to the next. */
 const LOOK = "1 second"

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
+import type { SqlFailed } from "./errors.ts"
 import type { Places } from "./places.ts"
-import type { SqlFailed } from "./SqlFailed.ts"
 
 /** `too_many_connections`: somebody leaves, one of our own sessions if nobody else. */
 const isFull = (error: SqlFailed) => error.sqlstate === "53300"

@@ -13,7 +13,7 @@ import { paragraph } from "../../domain/observe/ErrorChain.ts"
 import { type Cause as Change, isTerminating } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState, type State } from "../../layers/compute/ComputeState.ts"
 import { Options } from "../../layers/compute/Options.ts"
-import { failureChain } from "./OperationFailed.ts"
+import { failureChain } from "./errors.ts"
 import { Reconfiguration } from "./reconfigure.ts"
 import { Refresh } from "./refresh.ts"
 

@@ -32,8 +32,8 @@ import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory
 import type { Postmaster } from "../../layers/postgres/Postmaster.ts"
 import type { Sql } from "../../layers/sql/Sql.ts"
 import { refuseUnreadable } from "../start/prepare.ts"
+import { failureText, OperationFailed } from "./errors.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { failureText, OperationFailed } from "./OperationFailed.ts"
 import { type Reloaded, reload } from "./reload.ts"
 import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
 

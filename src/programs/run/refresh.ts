@@ -20,7 +20,7 @@ import { StopRequests } from "../../layers/compute/StopRequests.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { SpecSource } from "../../layers/controlPlane/SpecSource.ts"
 import { Metrics } from "../../layers/observe/Metrics.ts"
-import { failureText } from "./OperationFailed.ts"
+import { failureText } from "./errors.ts"
 import { Reconfiguration } from "./reconfigure.ts"
 
 /** Longer than the control plane's own deadline with its retries. */

@@ -13,8 +13,8 @@ import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import { Safekeepers, type SyncFailed } from "../../layers/storage/safekeepers/Safekeepers.ts"
 import { connectForBasebackup } from "./basebackup.ts"
+import { asIs, step } from "./errors.ts"
 import { phase } from "./phase.ts"
-import { asIs, step } from "./StartFailed.ts"
 
 const synced = Effect.fnUntraced(function* (spec: ParsedSpec, confWritten: Effect.Effect<void>) {
   const safekeepers = yield* Safekeepers

@@ -19,9 +19,9 @@ import { Rsyslog } from "../../layers/neighbours/Rsyslog.ts"
 import { Postmaster, type RunningPostgres } from "../../layers/postgres/Postmaster.ts"
 import { tellNeighbours } from "../run/neighbours.ts"
 import { configurePrimary } from "./configurePrimary.ts"
+import { asIs, StartFailed, step } from "./errors.ts"
 import { phase } from "./phase.ts"
 import { prepareDataDirectory } from "./prepare.ts"
-import { asIs, StartFailed, step } from "./StartFailed.ts"
 
 const HOST_LIMIT = "60 seconds"
 

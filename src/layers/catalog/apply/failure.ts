@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { PhaseName } from "../../../domain/catalog/plan/Step.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { Execution, Item } from "./execute.ts"
 import type { Failure } from "./journal.ts"
 

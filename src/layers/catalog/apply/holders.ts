@@ -2,8 +2,8 @@
  * What keeps a database from being dropped: Postgres says how many there are, and not which.
  */
 import * as Effect from "effect/Effect"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 import { withDetail } from "./blockers.ts"
 import { OBJECT_IN_USE } from "./failure.ts"
 

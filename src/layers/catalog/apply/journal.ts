@@ -9,7 +9,7 @@ import type { ApplyReport, StepFailure } from "../../../domain/catalog/Report.ts
 import type { Told } from "../../../domain/status/Event.ts"
 import { wallMillisUnsafe } from "../../compute/clock/WallClock.ts"
 import { tell, tellAll } from "../../compute/History.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import { type Entry, phaseReport } from "./phaseReport.ts"
 
 export interface Failure {

@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 
 export interface MainSession {
   /** Opened when there is none. */

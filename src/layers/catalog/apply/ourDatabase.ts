@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { named } from "../../../domain/catalog/plan/Step.ts"
 import { ident } from "../../../domain/postgres/Quote.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 
 /** `object_not_in_prerequisite_state`: at login, a database that accepts no connections. */
 const isShut = ({ sqlstate }: SqlFailed) => sqlstate === "55000"

@@ -12,8 +12,8 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { DataDirectory, type DataDirectoryFailed } from "../../postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../postgres/Postmaster.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 
 export interface SizeLimit {
   /**

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Step } from "../../../domain/catalog/plan/Step.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 import { OBJECT_IN_USE } from "./failure.ts"
 
 /** A template of the cluster's own; another one is a database that somebody works with. */

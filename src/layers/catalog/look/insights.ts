@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import { holdSchema, isMovable, partOf, viewFault } from "../../../domain/catalog/Ownership.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 import { ensureOurs } from "../ours.ts"
 
 const VIEW = 'view "public.pg_stat_statements"'

@@ -24,8 +24,8 @@ import type { JsonRejected } from "../../../domain/json/Decode.ts"
 import type { Steps } from "../../../domain/json/Json.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { inSlices } from "../../compute/clock/Slices.ts"
+import { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import { SqlFailed } from "../../sql/SqlFailed.ts"
 import { controlFileRows } from "../controlFile.ts"
 
 /**

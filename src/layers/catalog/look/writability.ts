@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect"
 import { healthCheck, holdSchema, tableName, writeFault } from "../../../domain/catalog/Ownership.ts"
 import { named } from "../../../domain/catalog/plan/Step.ts"
+import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import type { SqlFailed } from "../../sql/SqlFailed.ts"
 import { faultOf } from "../ours.ts"
 
 /** From here to the end of the transaction the name stands for one table, and nobody can change that. */

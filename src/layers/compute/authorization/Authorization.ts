@@ -111,21 +111,20 @@ const make = Effect.fnUntraced(function* ({ computeId, jwks, open }: Settings) {
       ? Effect.flatMap(lock.load, (verifier) => checkWith(verifier, header))
       : checkWith(lock.loaded, header)
 
-  const adopt = (header: string | undefined, set: JwkSet) =>
-    Effect.gen(function* () {
-      if (brought(ring, set, 0) === null) return
-      const claims = yield* Effect.option(check(header))
-      if (Option.isNone(claims) || !isAdmin(claims.value)) {
-        return yield* Effect.logWarning(
-          "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
-        )
-      }
-      const next = brought(ring, set, wallMillisUnsafe(clock))
-      if (next === null) return
-      ring = next
-      lock = yield* lockOf(next, imported)
-      yield* Effect.logInfo(`keys of the API from now on: ${namesOf(set)}; those before them count until the next set`)
-    })
+  const adopt = Effect.fnUntraced(function* (header: string | undefined, set: JwkSet) {
+    if (brought(ring, set, 0) === null) return
+    const claims = yield* Effect.option(check(header))
+    if (Option.isNone(claims) || !isAdmin(claims.value)) {
+      return yield* Effect.logWarning(
+        "the keys of this configuration are ignored: only a token with the scope compute_ctl:admin brings keys"
+      )
+    }
+    const next = brought(ring, set, wallMillisUnsafe(clock))
+    if (next === null) return
+    ring = next
+    lock = yield* lockOf(next, imported)
+    yield* Effect.logInfo(`keys of the API from now on: ${namesOf(set)}; those before them count until the next set`)
+  })
 
   return Authorization.of({ check, adopt, keys: Effect.sync(() => heldKeys(ring)) })
 })

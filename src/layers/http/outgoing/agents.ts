@@ -17,36 +17,35 @@ const bounded = (socket: Duplex, connect: number) => {
 }
 
 /** `connect`: milliseconds. */
-export const agents = (proxy: Redacted.Redacted<URL> | null, connect: number) =>
-  Effect.gen(function* () {
-    const sockets = new Set<Duplex>()
-    yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => void socket.destroy())))
-    const through = proxy === null ? null : Redacted.value(proxy).href
-    const options = {
-      keepAlive: false,
-      // The proxy was chosen by our rule: by these names Node takes it as it is, and digs the tunnel within the time.
-      ...(through !== null && { proxyEnv: { http_proxy: through, https_proxy: through }, timeout: connect })
+export const agents = Effect.fnUntraced(function* (proxy: Redacted.Redacted<URL> | null, connect: number) {
+  const sockets = new Set<Duplex>()
+  yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => void socket.destroy())))
+  const through = proxy === null ? null : Redacted.value(proxy).href
+  const options = {
+    keepAlive: false,
+    // The proxy was chosen by our rule: by these names Node takes it as it is, and digs the tunnel within the time.
+    ...(through !== null && { proxyEnv: { http_proxy: through, https_proxy: through }, timeout: connect })
+  }
+  /** A tunnel that is being dug belongs to no request yet: the end of the request is not its end. */
+  const watched = <A extends http.Agent>(agent: A): A => {
+    const create = agent.createConnection.bind(agent)
+    agent.createConnection = (given, callback) => {
+      const socket = create(given, callback)
+      if (!socket) return socket
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+      bounded(socket, connect)
+      return socket
     }
-    /** A tunnel that is being dug belongs to no request yet: the end of the request is not its end. */
-    const watched = <A extends http.Agent>(agent: A): A => {
-      const create = agent.createConnection.bind(agent)
-      agent.createConnection = (given, callback) => {
-        const socket = create(given, callback)
-        if (!socket) return socket
-        sockets.add(socket)
-        socket.once("close", () => sockets.delete(socket))
-        bounded(socket, connect)
-        return socket
-      }
-      return agent
+    return agent
+  }
+  // One of them is asked for. To make the other would load TLS for nothing, which takes 20 ms of a start.
+  return HttpAgent.of({
+    get http() {
+      return watched(new http.Agent(options))
+    },
+    get https() {
+      return watched(new https.Agent(options))
     }
-    // One of them is asked for. To make the other would load TLS for nothing, which takes 20 ms of a start.
-    return HttpAgent.of({
-      get http() {
-        return watched(new http.Agent(options))
-      },
-      get https() {
-        return watched(new https.Agent(options))
-      }
-    })
   })
+})

@@ -12,11 +12,11 @@ import type * as Scope from "effect/Scope"
 import { childExits } from "../../../domain/observe/MetricFamilies.ts"
 import { Metrics } from "../../observe/Metrics.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
+import type { SpawnFailed } from "./errors.ts"
 import { run, spawn } from "./process.ts"
-import type { SpawnFailed } from "./SpawnFailed.ts"
 
 export type { Child, ChildOptions, Ended } from "./Child.ts"
-export { SpawnFailed } from "./SpawnFailed.ts"
+export { SpawnFailed } from "./errors.ts"
 
 export class Children extends Context.Service<
   Children,

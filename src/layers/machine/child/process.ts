@@ -17,8 +17,8 @@ import { inherited } from "../process/Environment.ts"
 import { comeEarlier } from "../process/OutOfMemory.ts"
 import { makeBacklog } from "./Backlog.ts"
 import type { Child, ChildOptions, Ended } from "./Child.ts"
+import { SpawnFailed } from "./errors.ts"
 import { splitLines } from "./lines.ts"
-import { SpawnFailed } from "./SpawnFailed.ts"
 import { workingDirectory } from "./workingDirectory.ts"
 
 /** Characters kept of an output that is collected. */

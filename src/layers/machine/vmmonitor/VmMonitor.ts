@@ -12,7 +12,7 @@ import { Options } from "../../compute/Options.ts"
 import { Metrics } from "../../observe/Metrics.ts"
 import { Sql } from "../../sql/Sql.ts"
 import { Places } from "../Places.ts"
-import { VmMonitorFailed } from "./VmMonitorFailed.ts"
+import { VmMonitorFailed } from "./errors.ts"
 
 export { VmMonitorFailed }
 

@@ -89,15 +89,17 @@ export const makeFileCache = Effect.fnUntraced(function* (sql: Sql["Service"], c
     return once.pipe(Effect.catch(() => Effect.andThen(drop, once)))
   }
 
-  const resize = (bytes: number) =>
-    Effect.gen(function* () {
+  const resize = Effect.fnUntraced(
+    function* (bytes: number) {
       const most = yield* reading(bytesOf("neon.max_file_cache_size"))
       const mebibytes = Math.floor(Math.min(bytes, most) / MIB)
       const connected = yield* session
       yield* run(connected, `ALTER SYSTEM SET neon.file_cache_size_limit = ${mebibytes}`)
       yield* run(connected, "SELECT pg_catalog.pg_reload_conf()")
       return mebibytes * MIB
-    }).pipe(Effect.tapError(() => drop))
+    },
+    Effect.tapError(() => drop)
+  )
 
   const cache: FileCache = { current: reading(bytesOf("neon.file_cache_size_limit")), resize }
   return cache

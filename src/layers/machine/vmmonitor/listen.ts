@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as Connections from "../../http/connections/Connections.ts"
 import type { Metrics } from "../../observe/Metrics.ts"
-import { VmMonitorFailed } from "./VmMonitorFailed.ts"
+import { VmMonitorFailed } from "./errors.ts"
 
 /** The agent's messages have a hundred bytes. */
 const MAX_PAYLOAD = 64 * 1024

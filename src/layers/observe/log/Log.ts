@@ -149,40 +149,39 @@ const lossRecord = (lines: number): LogRecord => ({
   trace: null
 })
 
-const sinks = ({ format, logDirectory, write = writeLine }: LogOptions) =>
-  Effect.gen(function* () {
-    let refused = 0
-    let identity: Identity = { instanceId: "", computeId: "" }
-    const file: DailyFile | null =
-      logDirectory == null
-        ? null
-        : yield* Effect.acquireRelease(
-            Effect.sync(() =>
-              openDailyFile(logDirectory, "pgcctl", (lines) => postgresLine(lossRecord(lines), identity))
-            ),
-            (opened) => Effect.promise(opened.close)
-          )
-    const line = typeof format === "function" ? format : format === "json" ? jsonLine : textLine
-    describeLoss((lines) => line(lossRecord(lines)))
-    const out = (text: string) => {
-      if (!write(text) && write !== writeLine) refused += 1
-    }
-    const sinks: Sinks = {
-      emit: (record) => {
-        out(line(record))
-        file?.write(postgresLine(record, identity), record.millis)
-      },
-      service: Log.of({
-        raw: (raw) => Effect.sync(() => out(raw)),
-        identify: (known) =>
-          Effect.sync(() => {
-            identity = known
-          }),
-        dropped: Effect.sync(() => refused + lostLines() + (file?.lost() ?? 0))
-      })
-    }
-    return sinks
-  })
+const sinks = Effect.fnUntraced(function* ({ format, logDirectory, write = writeLine }: LogOptions) {
+  let refused = 0
+  let identity: Identity = { instanceId: "", computeId: "" }
+  const file: DailyFile | null =
+    logDirectory == null
+      ? null
+      : yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            openDailyFile(logDirectory, "pgcctl", (lines) => postgresLine(lossRecord(lines), identity))
+          ),
+          (opened) => Effect.promise(opened.close)
+        )
+  const line = typeof format === "function" ? format : format === "json" ? jsonLine : textLine
+  describeLoss((lines) => line(lossRecord(lines)))
+  const out = (text: string) => {
+    if (!write(text) && write !== writeLine) refused += 1
+  }
+  const sinks: Sinks = {
+    emit: (record) => {
+      out(line(record))
+      file?.write(postgresLine(record, identity), record.millis)
+    },
+    service: Log.of({
+      raw: (raw) => Effect.sync(() => out(raw)),
+      identify: (known) =>
+        Effect.sync(() => {
+          identity = known
+        }),
+      dropped: Effect.sync(() => refused + lostLines() + (file?.lost() ?? 0))
+    })
+  }
+  return sinks
+})
 
 const layerOf =
   ({ filter, level }: LogOptions) =>

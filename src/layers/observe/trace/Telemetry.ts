@@ -53,24 +53,23 @@ export const underRequest = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effe
     Option.match({ onNone: () => work, onSome: ({ underParent }) => underParent(work) })
   )
 
-const make = (env: Environment) =>
-  Effect.gen(function* () {
-    const given = parseTraceParent(env["TRACEPARENT"])
-    const next = yield* Ref.make<Option.Option<Tracer.AnySpan>>(
-      given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
-    )
-    yield* Effect.logInfo("logging and tracing started")
-    if (given !== null) yield* Effect.logInfo("got startup tracing context from env variables")
-    return Telemetry.of({
-      remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) =>
-        Option.isSome(span) ? Ref.set(next, span) : Effect.void
-      ),
-      underParent: (work) =>
-        Effect.flatMap(Ref.getAndSet(next, Option.none()), (parent) =>
-          Option.isSome(parent) ? Effect.withParentSpan(work, parent.value) : work
-        )
-    })
+const make = Effect.fnUntraced(function* (env: Environment) {
+  const given = parseTraceParent(env["TRACEPARENT"])
+  const next = yield* Ref.make<Option.Option<Tracer.AnySpan>>(
+    given === null ? Option.none() : Option.some(Tracer.externalSpan(given))
+  )
+  yield* Effect.logInfo("logging and tracing started")
+  if (given !== null) yield* Effect.logInfo("got startup tracing context from env variables")
+  return Telemetry.of({
+    remember: Effect.flatMap(Effect.option(Effect.currentParentSpan), (span) =>
+      Option.isSome(span) ? Ref.set(next, span) : Effect.void
+    ),
+    underParent: (work) =>
+      Effect.flatMap(Ref.getAndSet(next, Option.none()), (parent) =>
+        Option.isSome(parent) ? Effect.withParentSpan(work, parent.value) : work
+      )
   })
+})
 
 /** A line becomes an event of its span, by its text; one that has none says nothing that its span does not. */
 const spanLogger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
@@ -84,13 +83,12 @@ const spanLogger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => 
 const loadRecorder = Effect.promise(() => import("./RecordedSpan.ts"))
 const loadExporter = Effect.promise(() => import("./exporter.ts"))
 
-const tracerTo = (settings: OtlpSettings) =>
-  Effect.gen(function* () {
-    const [{ RecordedSpan }, { makeExporter }] = yield* Effect.all([loadRecorder, loadExporter], { concurrency: 2 })
-    for (const warning of settings.warnings) yield* Effect.logWarning(warning)
-    const ended = yield* makeExporter(settings)
-    const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
-    // What is logged becomes an event of its span.
-    const loggers = new Set([...(yield* References.CurrentLoggers), spanLogger])
-    return Context.make(Tracer.Tracer, tracer).pipe(Context.add(References.CurrentLoggers, loggers))
-  })
+const tracerTo = Effect.fnUntraced(function* (settings: OtlpSettings) {
+  const [{ RecordedSpan }, { makeExporter }] = yield* Effect.all([loadRecorder, loadExporter], { concurrency: 2 })
+  for (const warning of settings.warnings) yield* Effect.logWarning(warning)
+  const ended = yield* makeExporter(settings)
+  const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
+  // What is logged becomes an event of its span.
+  const loggers = new Set([...(yield* References.CurrentLoggers), spanLogger])
+  return Context.make(Tracer.Tracer, tracer).pipe(Context.add(References.CurrentLoggers, loggers))
+})

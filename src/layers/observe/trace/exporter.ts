@@ -40,85 +40,84 @@ const shiftOf = (clock: Clock.Clock): bigint => {
 }
 
 /** Takes sampled spans that have ended. */
-export const makeExporter = (settings: OtlpSettings) =>
-  Effect.gen(function* () {
-    const clock = yield* Clock.Clock
-    const { proxies } = yield* Variables
-    const encode = yield* encoder(settings)
-    let warned = false
-    let abandoned = false
-    let taken = 0
-    let delivered = 0
-    /** Spans that wait for the next request, and those of requests that are under way: the library bounds neither. */
-    let waiting = 0
-    let sending = 0
-    let quietUntil = 0
+export const makeExporter = Effect.fnUntraced(function* (settings: OtlpSettings) {
+  const clock = yield* Clock.Clock
+  const { proxies } = yield* Variables
+  const encode = yield* encoder(settings)
+  let warned = false
+  let abandoned = false
+  let taken = 0
+  let delivered = 0
+  /** Spans that wait for the next request, and those of requests that are under way: the library bounds neither. */
+  let waiting = 0
+  let sending = 0
+  let quietUntil = 0
 
-    const tellOfLosses = Effect.gen(function* () {
-      if (abandoned) yield* Effect.logWarning("timed out while shutting down tracing, exiting anyway")
-      // Where nobody has named a collector there is none as a rule.
-      if (settings.named && taken > delivered) yield* Effect.logWarning(`${taken - delivered} spans were not exported`)
-    })
-    // First, so that it comes behind the library's own flush.
-    yield* Effect.addFinalizer(() => tellOfLosses)
-
-    const failed = (reason: string) =>
-      Effect.gen(function* () {
-        sending = 0
-        quietUntil = clock.currentTimeMillisUnsafe() + PAUSE + 2 * settings.delay
-        if (warned) return
-        warned = true
-        const text = `could not export traces to ${redact(settings.url)}: ${redact(reason)}`
-        yield* settings.named ? Effect.logWarning(text) : Effect.logInfo(`${text}. OTEL_SDK_DISABLED=true makes none`)
-        // The library signs what is logged in its export.
-      }).pipe(Effect.provideService(References.CurrentLogAnnotations, {}))
-
-    const agent = yield* agents(proxyOf(proxies, new URL(settings.url)), settings.timeout)
-    const plain = yield* Effect.provideService(makeNodeHttp, HttpAgent, agent)
-    // A failure is a defect to the library, which tries other ones three times: at the end that would take a second each.
-    const client = HttpClient.transformResponse(
-      plain,
-      (response): Effect.Effect<HttpClientResponse, HttpClientError> =>
-        response.pipe(
-          Effect.timeoutOrElse({ duration: settings.timeout, orElse: () => Effect.fail("timed out") }),
-          Effect.tapError((error) => failed(reasonOf(error))),
-          Effect.orDie,
-          Effect.tap(({ status }) => (status < 300 ? Effect.void : failed(`the collector answered ${status}`))),
-          Effect.onInterrupt(() =>
-            Effect.sync(() => {
-              abandoned = true
-            })
-          ),
-          Effect.provideService(MaxBodySize, ANSWER)
-        )
-    )
-
-    const exporter = yield* OtlpExporter.make({
-      url: settings.url,
-      headers: settings.headers,
-      compression: settings.gzip ? "gzip" : "none",
-      label: "compute_ctl",
-      exportInterval: settings.delay,
-      maxBatchSize: settings.maxBatch,
-      shutdownTimeout: FAREWELL,
-      body: (spans: Array<RecordedSpan>) => {
-        waiting = 0
-        sending += spans.length
-        const done = Effect.sync(() => {
-          delivered += spans.length
-          sending = Math.max(0, sending - spans.length)
-          warned = false
-          quietUntil = 0
-        })
-        return [encode(spans, shiftOf(clock)), done]
-      }
-    }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.provide(OtlpExporter.layerFlusher))
-
-    return (span: RecordedSpan) => {
-      taken += 1
-      const quiet = quietUntil > 0 && clock.currentTimeMillisUnsafe() < quietUntil
-      if (quiet || waiting + sending >= settings.maxQueue) return
-      waiting += 1
-      exporter.push(span)
-    }
+  const tellOfLosses = Effect.gen(function* () {
+    if (abandoned) yield* Effect.logWarning("timed out while shutting down tracing, exiting anyway")
+    // Where nobody has named a collector there is none as a rule.
+    if (settings.named && taken > delivered) yield* Effect.logWarning(`${taken - delivered} spans were not exported`)
   })
+  // First, so that it comes behind the library's own flush.
+  yield* Effect.addFinalizer(() => tellOfLosses)
+
+  const failed = (reason: string) =>
+    Effect.gen(function* () {
+      sending = 0
+      quietUntil = clock.currentTimeMillisUnsafe() + PAUSE + 2 * settings.delay
+      if (warned) return
+      warned = true
+      const text = `could not export traces to ${redact(settings.url)}: ${redact(reason)}`
+      yield* settings.named ? Effect.logWarning(text) : Effect.logInfo(`${text}. OTEL_SDK_DISABLED=true makes none`)
+      // The library signs what is logged in its export.
+    }).pipe(Effect.provideService(References.CurrentLogAnnotations, {}))
+
+  const agent = yield* agents(proxyOf(proxies, new URL(settings.url)), settings.timeout)
+  const plain = yield* Effect.provideService(makeNodeHttp, HttpAgent, agent)
+  // A failure is a defect to the library, which tries other ones three times: at the end that would take a second each.
+  const client = HttpClient.transformResponse(
+    plain,
+    (response): Effect.Effect<HttpClientResponse, HttpClientError> =>
+      response.pipe(
+        Effect.timeoutOrElse({ duration: settings.timeout, orElse: () => Effect.fail("timed out") }),
+        Effect.tapError((error) => failed(reasonOf(error))),
+        Effect.orDie,
+        Effect.tap(({ status }) => (status < 300 ? Effect.void : failed(`the collector answered ${status}`))),
+        Effect.onInterrupt(() =>
+          Effect.sync(() => {
+            abandoned = true
+          })
+        ),
+        Effect.provideService(MaxBodySize, ANSWER)
+      )
+  )
+
+  const exporter = yield* OtlpExporter.make({
+    url: settings.url,
+    headers: settings.headers,
+    compression: settings.gzip ? "gzip" : "none",
+    label: "compute_ctl",
+    exportInterval: settings.delay,
+    maxBatchSize: settings.maxBatch,
+    shutdownTimeout: FAREWELL,
+    body: (spans: Array<RecordedSpan>) => {
+      waiting = 0
+      sending += spans.length
+      const done = Effect.sync(() => {
+        delivered += spans.length
+        sending = Math.max(0, sending - spans.length)
+        warned = false
+        quietUntil = 0
+      })
+      return [encode(spans, shiftOf(clock)), done]
+    }
+  }).pipe(Effect.provideService(HttpClient.HttpClient, client), Effect.provide(OtlpExporter.layerFlusher))
+
+  return (span: RecordedSpan) => {
+    taken += 1
+    const quiet = quietUntil > 0 && clock.currentTimeMillisUnsafe() < quietUntil
+    if (quiet || waiting + sending >= settings.maxQueue) return
+    waiting += 1
+    exporter.push(span)
+  }
+})

@@ -13,18 +13,18 @@ import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
 import { OVERRIDE_FILE } from "../../../domain/conf/PostgresConf.ts"
 import { effectiveTls, type ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import type { BadBasebackup } from "../../archive/BadBasebackup.ts"
+import type { BadBasebackup } from "../../archive/errors.ts"
 import { MachineConfig, Options } from "../../compute/Options.ts"
 import { Account } from "../../machine/Account.ts"
 import { Certificates, type KeyPair } from "../../neighbours/Certificates.ts"
 import { ensureConfLine, writeConf } from "./conf.ts"
 import { create } from "./create.ts"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { DataDirectoryFailed } from "./errors.ts"
 import { attempt, writeAtomic } from "./files.ts"
 import { finish } from "./finish.ts"
 
-export { BadBasebackup } from "../../archive/BadBasebackup.ts"
-export { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+export { BadBasebackup } from "../../archive/errors.ts"
+export { DataDirectoryFailed } from "./errors.ts"
 
 export class DataDirectory extends Context.Service<
   DataDirectory,

@@ -15,7 +15,7 @@ import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { ComputeOptions } from "../../compute/Options.ts"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import type { KeyPair } from "../../neighbours/keyPair.ts"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { DataDirectoryFailed } from "./errors.ts"
 import { attempt, has, readText, writeAtomic } from "./files.ts"
 
 /** 2: the kernel hands out no more memory than it has, which is how a machine with swap is set up. */
@@ -38,18 +38,17 @@ const contextOf = (options: ComputeOptions, tls: boolean) => ({
 })
 
 /** Postgres insists on a key that its owner alone can read, which a mounted secret cannot be: hence copies. */
-const writePair = (directory: string, account: PostgresAccount | null, pair: KeyPair) =>
-  Effect.gen(function* () {
-    const key = path.join(directory, "server.key")
-    const cert = path.join(directory, "server.crt")
-    const bytes = Redacted.value(pair.key)
-    if ((yield* has(key, bytes)) && (yield* has(cert, pair.cert))) return false
-    yield* attempt(key, () => {
-      writeAtomic(key, bytes, account)
-      writeAtomic(cert, pair.cert, account)
-    })
-    return true
+const writePair = Effect.fnUntraced(function* (directory: string, account: PostgresAccount | null, pair: KeyPair) {
+  const key = path.join(directory, "server.key")
+  const cert = path.join(directory, "server.crt")
+  const bytes = Redacted.value(pair.key)
+  if ((yield* has(key, bytes)) && (yield* has(cert, pair.cert))) return false
+  yield* attempt(key, () => {
+    writeAtomic(key, bytes, account)
+    writeAtomic(cert, pair.cert, account)
   })
+  return true
+})
 
 /** Writes what differs; succeeds with whether anything did. */
 export const writeConf = (

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../../machine/Account.ts"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { DataDirectoryFailed } from "./errors.ts"
 import { attempt, attemptAsync } from "./files.ts"
 import { stopPredecessor } from "./predecessor.ts"
 

@@ -3,7 +3,7 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import { DataDirectoryFailed } from "./errors.ts"
 
 /** Without room, without quota, beyond what a file or this process's files may have, or not to be written at all. */
 const CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EROFS"])

@@ -6,8 +6,8 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import { type FileUnreadable, limits, readBytes, readTextIfAny } from "../../machine/RegularFile.ts"
-import { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
 import { notWritten } from "./diskFull.ts"
+import { DataDirectoryFailed } from "./errors.ts"
 
 /** What went wrong, without the path, which the error names itself. */
 const reasonOf = (error: unknown): string =>

@@ -11,7 +11,7 @@ import type { DatabricksSettings } from "../../../domain/spec/ComputeSpec.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import { limits } from "../../machine/RegularFile.ts"
-import type { DataDirectoryFailed } from "./DataDirectoryFailed.ts"
+import type { DataDirectoryFailed } from "./errors.ts"
 import { attempt, has, readCredentials, readText, writeAtomic } from "./files.ts"
 
 /** Passwords from everywhere. `md5` also lets SCRAM in: Postgres goes by the stored verifier. */

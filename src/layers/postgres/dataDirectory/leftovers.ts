@@ -155,14 +155,13 @@ const withCompany = (
 }
 
 /** `directory`: its real path. */
-const leftIn = (directory: string, uid: number, account: PostgresAccount | null) =>
-  Effect.gen(function* () {
-    const all = pids()
-    const places = yield* placesOf(all, uid, account)
-    const own = ownSession()
-    const found = all.flatMap(worksIn(directory, places, own))
-    return found.length === 0 ? [] : withCompany(found, all, uid, own)
-  })
+const leftIn = Effect.fnUntraced(function* (directory: string, uid: number, account: PostgresAccount | null) {
+  const all = pids()
+  const places = yield* placesOf(all, uid, account)
+  const own = ownSession()
+  const found = all.flatMap(worksIn(directory, places, own))
+  return found.length === 0 ? [] : withCompany(found, all, uid, own)
+})
 
 const kill = ({ pid }: Process) => {
   try {

@@ -8,10 +8,10 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Address, ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
 import { authenticate, type Identity } from "./authenticate.ts"
+import { broken, connectFailed, type WireFailed } from "./errors.ts"
 import * as Frames from "./Frames.ts"
 import { Inbox } from "./Inbox.ts"
 import { openSocket } from "./socket.ts"
-import { broken, connectFailed, type WireFailed } from "./WireFailed.ts"
 
 export interface Connection {
   readonly socket: net.Socket

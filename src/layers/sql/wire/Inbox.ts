@@ -3,8 +3,8 @@
  */
 import type * as net from "node:net"
 import * as Effect from "effect/Effect"
+import { broken, communicationFailed, unexpected, type WireFailed } from "./errors.ts"
 import { type Frame, FrameReader, type Longest } from "./Frames.ts"
-import { broken, communicationFailed, unexpected, type WireFailed } from "./WireFailed.ts"
 
 /** Bytes held before the socket is paused. */
 const ENOUGH = 1024 * 1024

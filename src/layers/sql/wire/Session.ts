@@ -7,9 +7,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isAside, nextFrame, PATIENCE, pointless, refused } from "./authenticate.ts"
 import { type Connection, connect, type Target } from "./Connection.ts"
+import { unexpected, type WireFailed } from "./errors.ts"
 import * as Frames from "./Frames.ts"
 import { cost, type Inbox } from "./Inbox.ts"
-import { unexpected, type WireFailed } from "./WireFailed.ts"
 
 export type Row = ReadonlyArray<string | null>
 

@@ -4,10 +4,10 @@
 import type * as net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { connectFailed, serverError, unexpected, type WireFailed } from "./errors.ts"
 import * as Frames from "./Frames.ts"
 import { cost, type Inbox } from "./Inbox.ts"
 import type { Proof } from "./scram.ts"
-import { connectFailed, serverError, unexpected, type WireFailed } from "./WireFailed.ts"
 
 export interface Identity {
   /** Sent in this order. */

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
 import { limits, readBytes } from "../../machine/RegularFile.ts"
-import { connectFailed, type WireFailed } from "./WireFailed.ts"
+import { connectFailed, type WireFailed } from "./errors.ts"
 
 const fileOf = (path: string | null): Effect.Effect<Buffer | undefined, WireFailed> =>
   path === null || path === "system"

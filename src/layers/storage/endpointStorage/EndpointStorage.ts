@@ -7,10 +7,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+import type { EndpointStorageFailed } from "./errors.ts"
 import type { StorageAnswer, StoredObject } from "./StoredObject.ts"
 
-export { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+export { EndpointStorageFailed } from "./errors.ts"
 export type { StorageAnswer, StoredObject } from "./StoredObject.ts"
 
 const client = Effect.promise(() => import("./client.ts"))

@@ -3,7 +3,7 @@
  */
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
-import type { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+import type { EndpointStorageFailed } from "./errors.ts"
 
 /** Where the state of one endpoint's cache lies. */
 export interface StoredObject {

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type HttpFailed, send } from "../../http/outgoing/send.ts"
-import { EndpointStorageFailed } from "./EndpointStorageFailed.ts"
+import { EndpointStorageFailed } from "./errors.ts"
 import type { StorageAnswer, StoredObject } from "./StoredObject.ts"
 
 /** Milliseconds. */

@@ -21,7 +21,7 @@ import type * as Scope from "effect/Scope"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
 import { decodeStatusMessage, path, status, statusName } from "../../../domain/storage/PageApi.ts"
 import { healingOfStatus } from "../../../domain/storage/PageserverFault.ts"
-import { PageserverFailed } from "./PageserverFailed.ts"
+import { PageserverFailed } from "./errors.ts"
 
 const DEFAULT_PORT = 51051
 

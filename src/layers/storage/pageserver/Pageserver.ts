@@ -19,11 +19,11 @@ import {
   leaseEndpoints,
   type PageserverEndpoint
 } from "../../../domain/storage/PageserverEndpoint.ts"
+import { PageserverFailed } from "./errors.ts"
 import { openLibpq } from "./libpq.ts"
-import { PageserverFailed } from "./PageserverFailed.ts"
 import { limits, type PageserverSession } from "./PageserverSession.ts"
 
-export { PageserverFailed } from "./PageserverFailed.ts"
+export { PageserverFailed } from "./errors.ts"
 
 export interface Basebackup {
   /** Compressed bytes up to the true end: the stream fails when the server reports an error after the last byte of the archive. */

@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
-import type { PageserverFailed } from "./PageserverFailed.ts"
+import type { PageserverFailed } from "./errors.ts"
 
 /** A connection to one pageserver, in either protocol; it closes with the scope that opened it. */
 export interface PageserverSession {

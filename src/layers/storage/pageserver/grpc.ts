@@ -14,8 +14,8 @@ import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import * as PageApi from "../../../domain/storage/PageApi.ts"
 import type { PageserverEndpoint } from "../../../domain/storage/PageserverEndpoint.ts"
+import type { PageserverFailed } from "./errors.ts"
 import { grpcFailed, type Messages, openClient } from "./GrpcClient.ts"
-import type { PageserverFailed } from "./PageserverFailed.ts"
 import { limits, type PageserverSession } from "./PageserverSession.ts"
 
 const REFUSED = PageApi.statusName(PageApi.status.FAILED_PRECONDITION)

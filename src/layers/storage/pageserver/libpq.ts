@@ -14,9 +14,9 @@ import { format, zero } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import type { PageserverEndpoint } from "../../../domain/storage/PageserverEndpoint.ts"
 import { type Healing, healingOfError } from "../../../domain/storage/PageserverFault.ts"
+import type { WireFailed } from "../../sql/wire/errors.ts"
 import { open } from "../../sql/wire/Session.ts"
-import type { WireFailed } from "../../sql/wire/WireFailed.ts"
-import { PageserverFailed } from "./PageserverFailed.ts"
+import { PageserverFailed } from "./errors.ts"
 import { limits, type PageserverSession } from "./PageserverSession.ts"
 
 /** The user a server that ignores users is told. */

@@ -10,11 +10,11 @@ import * as Layer from "effect/Layer"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { check } from "./check.ts"
+import type { SyncFailed } from "./errors.ts"
 import { fullSync, type Synced, syncAtEnd } from "./fullSync.ts"
-import type { SyncFailed } from "./SyncFailed.ts"
 
+export { SyncFailed } from "./errors.ts"
 export type { Synced } from "./fullSync.ts"
-export { SyncFailed } from "./SyncFailed.ts"
 
 export class Safekeepers extends Context.Service<
   Safekeepers,

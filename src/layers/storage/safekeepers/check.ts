@@ -12,8 +12,8 @@ import * as ConnectionString from "../../../domain/postgres/ConnectionString.ts"
 import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { type Answer, decide, type Verdict } from "../../../domain/storage/SafekeeperQuorum.ts"
+import { connectFailed, unexpected } from "../../sql/wire/errors.ts"
 import { open } from "../../sql/wire/Session.ts"
-import { connectFailed, unexpected } from "../../sql/wire/WireFailed.ts"
 
 /** Milliseconds for one safekeeper: connecting, authentication and query. */
 const LIMIT = 100

@@ -21,7 +21,7 @@ import { Children, describeEnd } from "../../machine/child/Children.ts"
 import { writeLine } from "../../observe/log/StandardError.ts"
 import { inCgroup, postgresEnvironment } from "../../postgres/command.ts"
 import { reEmit } from "../../postgres/log.ts"
-import { SyncFailed } from "./SyncFailed.ts"
+import { SyncFailed } from "./errors.ts"
 
 /** Milliseconds before each further run: a change of the safekeepers' membership ends a run, and is over at once. */
 const pauses: ReadonlyArray<number> = [0, 1100, 1210, 1331, 1464.1]

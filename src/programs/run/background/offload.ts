@@ -17,7 +17,7 @@ import { Metrics } from "../../../layers/observe/Metrics.ts"
 import { Sql } from "../../../layers/sql/Sql.ts"
 import { EndpointStorage } from "../../../layers/storage/endpointStorage/EndpointStorage.ts"
 import { compress } from "../../../layers/storage/endpointStorage/zstd.ts"
-import { asState, doing, OperationFailed } from "../OperationFailed.ts"
+import { asState, doing, OperationFailed } from "../errors.ts"
 import { makeSlot } from "./Slot.ts"
 
 const QUERY_LIMIT = "2 minutes"

@@ -26,7 +26,7 @@ import { failAt } from "../../../layers/compute/Failpoints.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Postmaster } from "../../../layers/postgres/Postmaster.ts"
 import { Sql, type SqlSession } from "../../../layers/sql/Sql.ts"
-import { doing, failureText, OperationFailed } from "../OperationFailed.ts"
+import { doing, failureText, OperationFailed } from "../errors.ts"
 import { Reconfiguration } from "../reconfigure.ts"
 import { reload } from "../reload.ts"
 
