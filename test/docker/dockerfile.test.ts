@@ -53,7 +53,7 @@ describe("Dockerfile", () => {
   it("runs under an init, as an ordinary user, and stops as Postgres should", () => {
     assert.deepStrictEqual(image.entrypoint, ["/usr/bin/tini", "--", "/usr/local/bin/compute_ctl"])
     assert.isTrue(image.packages.some((name) => name.startsWith("tini=")))
-    assert.strictEqual(image.user, "postgres")
+    assert.strictEqual(image.user, "999:999")
     assert.isTrue(image.accounts.some((line) => /--uid 999 .* postgres$/.test(line)))
     assert.strictEqual(image.stopSignal, "SIGTERM")
     assert.deepStrictEqual(image.ports, [3080, 3081, 5432])

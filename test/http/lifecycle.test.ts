@@ -205,6 +205,15 @@ describe("probes", () => {
     )
   )
 
+  it.live("a start that is under way is not done", () =>
+    served(
+      Effect.gen(function* () {
+        yield* become(["spec at start"])
+        assert.deepStrictEqual((yield* statuses).slice(0, 2), [200, 503])
+      })
+    )
+  )
+
   it.live("a start that failed fails for good", () =>
     served(
       Effect.gen(function* () {

@@ -285,7 +285,7 @@ const probe = (compute: Compute, where: string) =>
 
 const verdicts = (compute: Compute) =>
   Effect.map(
-    Effect.forEach(["/livez", "/startupz", "/readyz"], (where) => probe(compute, where)),
+    Effect.forEach(["/livez", "/startupz", "/readyz", "/poolz"], (where) => probe(compute, where)),
     (all) => all.map(({ status }) => status)
   )
 
@@ -297,16 +297,16 @@ describe("probes", () => {
         const emulator = yield* startFakeEmulator()
         const empty = yield* startCompute({ emulator, spec: null })
         yield* empty.waitFor("empty")
-        assert.deepStrictEqual(yield* verdicts(empty), [200, 200, 503])
+        assert.deepStrictEqual(yield* verdicts(empty), [200, 200, 503, 200])
         emulator.world.faults = [{ peer: "pageserver", action: { do: "silence" } }]
         const starting = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
         yield* starting.waitFor("init")
-        assert.deepStrictEqual(yield* verdicts(starting), [200, 200, 503])
+        assert.deepStrictEqual(yield* verdicts(starting), [200, 503, 503, 503])
         assert.strictEqual((yield* probe(starting, "/livez")).body, "ok\n")
         emulator.world.faults = [{ peer: "pageserver", action: { do: "denied" } }]
         const failed = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
         yield* failed.waitFor("failed")
-        assert.deepStrictEqual(yield* verdicts(failed), [200, 503, 503])
+        assert.deepStrictEqual(yield* verdicts(failed), [200, 503, 503, 503])
         assert.notInclude((yield* probe(failed, "/readyz")).body, emulator.addresses.tenant_id)
       }),
     LIMIT
@@ -319,13 +319,13 @@ describe("probes", () => {
         const emulator = yield* startEmulator()
         const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: true } })
         yield* compute.waitFor("running")
-        assert.deepStrictEqual(yield* verdicts(compute), [200, 200, 200])
+        assert.deepStrictEqual(yield* verdicts(compute), [200, 200, 200, 200])
         yield* Effect.sleep(seconds(1))
         const pids = family(postmasterOf(compute))
         yield* Effect.addFinalizer(() => Effect.sync(() => signalAll(pids, "SIGCONT")))
         signalAll(pids, "SIGSTOP")
         yield* Effect.sleep(seconds(1))
-        assert.deepStrictEqual(yield* verdicts(compute), [200, 200, 503])
+        assert.deepStrictEqual(yield* verdicts(compute), [200, 200, 503, 503])
         const before = Date.now()
         assert.strictEqual((yield* compute.status)?.["status"], "running")
         assert.isBelow(Date.now() - before, seconds(1))

@@ -89,6 +89,7 @@ export const successes: Readonly<Record<string, unknown>> = {
   livez: "ok\n",
   startupz: "ok\n",
   readyz: { ready: true, standby: null },
+  poolz: { ready: true, standby: null },
   metrics: 'compute_ctl_up{build_tag="latest",status="running"} 1\n',
   autoscaling_metrics: "lfc_hits 1\n",
   dbs_and_roles: {
@@ -125,7 +126,8 @@ export const refusals: Readonly<Record<string, unknown>> = {
   "terminate 409": { error: "the compute is in use: 1 query (active)", reasons: ["1 query (active)"], activity },
   "promote 500": { status: "failed", error: 'compute mode "primary" is not replica' },
   "readyz 503": { ready: false, reason: "Postgres does not run" },
-  "startupz 503": "failed\n",
+  "poolz 503": { ready: false, reason: "Postgres does not run" },
+  "startupz 503": "starting\n",
   "extension_server 412": { error: "remote storage is not configured" }
 }
 

@@ -13,17 +13,17 @@ import { Quiet, Scraped } from "./traits.ts"
 
 const Word = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }))
 
-export const StartFailed = Schema.String.pipe(
+export const NotStarted = Schema.String.pipe(
   Schema.decodeTo(
-    Schema.Struct({ _tag: Schema.tag("StartFailed"), word: Schema.String }),
+    Schema.Struct({ _tag: Schema.tag("NotStarted"), word: Schema.String }),
     SchemaTransformation.transform({
-      decode: (word) => ({ _tag: "StartFailed" as const, word }),
+      decode: (word) => ({ _tag: "NotStarted" as const, word }),
       encode: ({ word }) => word
     })
   ),
   HttpApiSchema.asText({ contentType: "text/plain; charset=utf-8" }),
   HttpApiSchema.status(503),
-  Schema.annotate({ description: "The start has failed" })
+  Schema.annotate({ description: "The start is under way, or has failed" })
 )
 
 /** `standby` is null on a primary; a value in it is null as long as Postgres does not know it. */
@@ -49,20 +49,27 @@ export const NotReady = Schema.Struct({ ready: Schema.Literal(false), reason: Sc
     })
   ),
   HttpApiSchema.status(503),
-  Schema.annotate({ description: "Postgres does not accept connections" })
+  Schema.annotate({ description: "Postgres does not accept connections, or its catalog does not match the spec yet" })
 )
 
 const livez = HttpApiEndpoint.get("livez", "/livez", { success: Word })
   .annotate(Quiet, true)
   .annotate(OpenApi.Summary, "The supervisor answers; Postgres is not touched")
 
-const startupz = HttpApiEndpoint.get("startupz", "/startupz", { success: Word, error: StartFailed })
+const startupz = HttpApiEndpoint.get("startupz", "/startupz", { success: Word, error: NotStarted })
   .annotate(Quiet, true)
-  .annotate(OpenApi.Summary, "The start is under way or done; 503 when it has failed")
+  .annotate(
+    OpenApi.Summary,
+    "The start is done, or there is no spec to start with yet; 503 while it is under way and when it has failed"
+  )
 
 const readyz = HttpApiEndpoint.get("readyz", "/readyz", { success: Ready, error: NotReady })
   .annotate(Quiet, true)
-  .annotate(OpenApi.Summary, "Postgres accepts connections; on a standby also how far behind it is")
+  .annotate(OpenApi.Summary, "Started, and Postgres accepts connections; on a standby also how far behind it is")
+
+const poolz = HttpApiEndpoint.get("poolz", "/poolz", { success: Ready, error: NotReady })
+  .annotate(Quiet, true)
+  .annotate(OpenApi.Summary, "As `/readyz`, and an empty compute that waits for its spec is ready too")
 
 const metrics = HttpApiEndpoint.get("metrics", "/metrics", {
   success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" }))
@@ -79,5 +86,5 @@ const autoscalingMetrics = HttpApiEndpoint.get("autoscaling_metrics", "/autoscal
   .annotate(OpenApi.Summary, "Metrics of the local file cache, from Postgres")
 
 export class Probes extends HttpApiGroup.make("probes", { topLevel: true })
-  .add(livez, startupz, readyz, metrics, autoscalingMetrics)
+  .add(livez, startupz, readyz, poolz, metrics, autoscalingMetrics)
   .annotate(OpenApi.Description, "For orchestrators and scrapers, without a token, port 3080") {}

@@ -9,24 +9,33 @@ import { PostgresExporter } from "../../layers/neighbours/exporter/PostgresExpor
 import { Metrics } from "../../layers/observe/Metrics.ts"
 import { Readiness } from "../../layers/postgres/Readiness.ts"
 import { External } from "../api/Api.ts"
-import { NotReady, StartFailed } from "../api/probes.ts"
+import { NotReady, NotStarted } from "../api/probes.ts"
 import { Failed } from "../api/Refusal.ts"
 import { orRefuse } from "../server/answers.ts"
 
+const current = Effect.flatMap(ComputeState, ({ get }) => get)
+
 /** A start that failed stays failed; a reconfiguration that failed leaves Postgres as it was. */
-const started = Effect.flatMap(
-  Effect.flatMap(ComputeState, ({ get }) => get),
-  ({ postgresRuns, status }) =>
-    status === "failed" && !postgresRuns ? Effect.fail(StartFailed.make({ word: "failed\n" })) : Effect.succeed("ok\n")
+const started = Effect.flatMap(current, ({ postgresRuns, status }) => {
+  if (status === "init" || (status === "configuration_pending" && !postgresRuns))
+    return Effect.fail(NotStarted.make({ word: "starting\n" }))
+  return status === "failed" && !postgresRuns
+    ? Effect.fail(NotStarted.make({ word: "failed\n" }))
+    : Effect.succeed("ok\n")
+})
+
+const ready = Effect.flatMap(Readiness, ({ check }) => check).pipe(
+  Effect.mapError(({ message }) => NotReady.make({ reason: message }))
 )
 
 export const probes = HttpApiBuilder.group(External, "probes", (handlers) =>
   handlers.handleAll({
     livez: () => Effect.succeed("ok\n"),
     startupz: () => started,
-    readyz: () =>
-      Effect.flatMap(Readiness, ({ check }) => check).pipe(
-        Effect.mapError(({ message }) => NotReady.make({ reason: message }))
+    readyz: () => ready,
+    poolz: () =>
+      Effect.flatMap(current, ({ status }) =>
+        status === "empty" ? Effect.succeed({ ready: true as const, standby: null }) : ready
       ),
     metrics: () => Effect.flatMap(Metrics, ({ render }) => render),
     // Source: `compute_tools/src/http/routes/autoscaling_metrics.rs`.

@@ -74,6 +74,8 @@ export class Readiness extends Context.Service<
       const ask = Effect.gen(function* () {
         const { postgresRuns, status } = yield* state.get
         if (!postgresRuns) return yield* new NotReady({ message: `Postgres does not run: ${kebab(status)}` })
+        // Postgres serves before the roles and databases of the spec are in it.
+        if (status === "init") return yield* new NotReady({ message: "the catalog does not match the spec yet: init" })
         const session = yield* sql.session({
           applicationName: "compute_ctl:readiness",
           purpose: "probe",

@@ -61,6 +61,10 @@ describe.each(versions)("Postgres $version", ({ bin }) => {
         const before = yield* asked
         assert.deepInclude(before, { _tag: "Failure" })
         yield* postgresRuns
+        yield* Effect.flatMap(ComputeState, ({ transition }) => transition("spec at start"))
+        yield* forgotten
+        assert.match((yield* Effect.flip(Effect.flatMap(asked, Effect.fromResult))).message, /catalog/)
+        yield* Effect.flatMap(ComputeState, ({ transition }) => transition("started"))
         yield* forgotten
         assert.deepStrictEqual(yield* Effect.flatMap(Readiness, ({ check }) => check), { ready: true, standby: null })
         server.child.kill("SIGSTOP")
