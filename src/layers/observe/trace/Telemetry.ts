@@ -20,6 +20,7 @@ import {
   parseOtlpSettings
 } from "../../../domain/observe/OtlpSettings.ts"
 import { parseTraceParent } from "../../../domain/observe/TraceContext.ts"
+import type { RecordedSpan } from "./RecordedSpan.ts"
 
 export class Telemetry extends Context.Service<
   Telemetry,
@@ -83,10 +84,31 @@ const spanLogger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => 
 const loadRecorder = Effect.promise(() => import("./RecordedSpan.ts"))
 const loadExporter = Effect.promise(() => import("./exporter.ts"))
 
+/** The exporter is made when spans are due, or at the end of all: a start has other things to do. */
+const whenDue = Effect.fnUntraced(function* (settings: OtlpSettings) {
+  const early: Array<RecordedSpan> = []
+  let take = (span: RecordedSpan): void => {
+    if (early.length < settings.maxQueue) early.push(span)
+    else dropped += 1
+  }
+  let dropped = 0
+  let isOpen = false
+  const open = Effect.flatMap(loadExporter, ({ makeExporter }) => makeExporter(settings, dropped)).pipe(
+    Effect.map((ended) => {
+      isOpen = true
+      take = ended
+      for (const span of early.splice(0)) ended(span)
+    })
+  )
+  yield* Effect.addFinalizer(() => (isOpen || early.length === 0 ? Effect.void : Effect.scoped(open)))
+  yield* Effect.forkScoped(Effect.andThen(Effect.sleep(settings.delay), Effect.uninterruptible(open)))
+  return (span: RecordedSpan) => take(span)
+})
+
 const tracerTo = Effect.fnUntraced(function* (settings: OtlpSettings) {
-  const [{ RecordedSpan }, { makeExporter }] = yield* Effect.all([loadRecorder, loadExporter], { concurrency: 2 })
+  const { RecordedSpan } = yield* loadRecorder
   for (const warning of settings.warnings) yield* Effect.logWarning(warning)
-  const ended = yield* makeExporter(settings)
+  const ended = yield* whenDue(settings)
   const tracer = Tracer.make({ span: (options) => new RecordedSpan(options, settings.sampler, ended) })
   // What is logged becomes an event of its span.
   const loggers = new Set([...(yield* References.CurrentLoggers), spanLogger])

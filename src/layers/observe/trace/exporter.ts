@@ -39,14 +39,14 @@ const shiftOf = (clock: Clock.Clock): bigint => {
   return Math.abs(millis) < DRIFT ? 0n : BigInt(Math.round(millis)) * 1_000_000n
 }
 
-/** Takes sampled spans that have ended. */
-export const makeExporter = Effect.fnUntraced(function* (settings: OtlpSettings) {
+/** Takes sampled spans that have ended. `dropped`: how many there was no room for before it was made. */
+export const makeExporter = Effect.fnUntraced(function* (settings: OtlpSettings, dropped: number) {
   const clock = yield* Clock.Clock
   const { proxies } = yield* Variables
   const encode = yield* encoder(settings)
   let warned = false
   let abandoned = false
-  let taken = 0
+  let taken = dropped
   let delivered = 0
   /** Spans that wait for the next request, and those of requests that are under way: the library bounds neither. */
   let waiting = 0
