@@ -68,7 +68,7 @@ describe("compute_ctl dev", () => {
   it.live("is left as easily before it is up", () =>
     Effect.gen(function* () {
       const running = yield* dev(yield* place)
-      yield* Effect.sleep("400 millis")
+      yield* running.written("compute build_tag")
       running.signal("SIGTERM")
       assert.deepStrictEqual(yield* running.ended, { code: 0, signal: null })
     })
