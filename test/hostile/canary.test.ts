@@ -9,10 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Emulator } from "../../src/emulator/Emulator.ts"
 import { versionOf } from "../../src/emulator/postgres/Distribution.ts"
-import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.ts"
+import { type Compute, type ComputeOptions, runProgram, startCompute } from "../rig/compute.ts"
 import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, setting } from "../rig/spec.ts"
+import { adminToken } from "../rig/tokens.ts"
 import { asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
 import { trips } from "./shadows.ts"
 
@@ -38,6 +39,18 @@ const settled = (compute: Compute, where: string) =>
     { times: 400, schedule: Schedule.spaced("50 millis") }
   )
 
+/** By who asks Postgres itself from a terminal. */
+const looked = (compute: Compute) =>
+  Effect.gen(function* () {
+    const { external, postgres } = compute.ports
+    const connstr = `postgresql://cloud_admin@127.0.0.1:${postgres}/shop`
+    const args = ["status", "--url", `http://127.0.0.1:${external}`, "--connstr", connstr]
+    const status = yield* runProgram(args, { env: { COMPUTE_CTL_TOKEN: adminToken() } })
+    assert.strictEqual((yield* status.ended).code, 0, status.log())
+    assert.match(status.log(), /version +\d+/)
+    untripped(compute, "a status")
+  }).pipe(Effect.scoped)
+
 /** Each door once, with an answer that says it was not shut. */
 const everything = (compute: Compute, dumps: boolean) =>
   Effect.gen(function* () {
@@ -62,6 +75,10 @@ const everything = (compute: Compute, dumps: boolean) =>
       well(200, yield* compute.http({ path: where }))
       untripped(compute, where)
     }
+    const { delta_operations: _, ...present } = compute.spec
+    well(200, yield* post(compute, "/plan", { spec: present }))
+    untripped(compute, "a plan for another spec")
+    yield* looked(compute)
     yield* setTraps(compute.ports.postgres, ["tenant", "fresh"])
     well(200, yield* post(compute, "/check_writability"))
     untripped(compute, "a write")
