@@ -14,18 +14,37 @@ const STDOUT = 1
 /** Nobody reads the standard output any more: there is nothing left to do, and nothing went wrong. */
 export class ReaderLeft extends Data.TaggedError("ReaderLeft")<Record<never, never>> {}
 
-class WriteFailed extends Data.TaggedError("WriteFailed")<{ readonly code: string | undefined }> {}
+/** The result did not arrive, as on a full disk: who takes the exit code for it must not believe that it did. */
+export class OutputLost extends Data.TaggedError("OutputLost")<{ readonly message: string }> {}
+
+class WriteFailed extends Data.TaggedError("WriteFailed")<{
+  readonly code: string | undefined
+  readonly message: string
+}> {}
+
+/** A pipe without a reader, a terminal that is gone, a descriptor that was closed before the start. */
+const NOBODY_READS: ReadonlySet<string | undefined> = new Set(["EPIPE", "EIO", "EBADF", "ECONNRESET"])
+
+/** Of a write that failed for good. */
+export const whatFailed = ({ code, message }: { readonly code: string | undefined; readonly message: string }) =>
+  NOBODY_READS.has(code)
+    ? new ReaderLeft()
+    : new OutputLost({ message: `cannot write the standard output: ${message}` })
 
 /** Bytes written. The descriptor stays as it was inherited, in its starter's mode. */
 const writeOnce = (bytes: Uint8Array) =>
   Effect.callback<number, WriteFailed>((resume) => {
     fs.write(STDOUT, bytes, (error, written) =>
-      resume(error === null ? Effect.succeed(written) : Effect.fail(new WriteFailed({ code: error.code })))
+      resume(
+        error === null
+          ? Effect.succeed(written)
+          : Effect.fail(new WriteFailed({ code: error.code, message: error.message }))
+      )
     )
   }).pipe(
     // A pipe that whoever started us made non-blocking, and whose reader is slow.
     Effect.retry({ while: ({ code }) => code === "EAGAIN", schedule: Schedule.spaced("10 millis") }),
-    Effect.catch(() => Effect.die(new ReaderLeft()))
+    Effect.catch((error) => Effect.die(whatFailed(error)))
   )
 
 /** Succeeds when the reader has all of it, so that nothing is left for the end of the process. */
@@ -54,6 +73,10 @@ export const wantsHelp = (argv: ReadonlyArray<string>): boolean => argv.includes
 export const misused = ({ message, hint }: UsageError): Effect.Effect<number> =>
   Effect.as(complain(`error: ${message}${hint === undefined ? "" : `\n  tip: ${hint}`}`), 2)
 
-/** Succeeds with 0 when whoever reads has left. */
+/** Succeeds with 0 when whoever reads has left, with 1 when the result could not be written. */
 export const untilReaderLeaves = <R>(effect: Effect.Effect<number, never, R>): Effect.Effect<number, never, R> =>
-  Effect.catchDefect(effect, (defect) => (defect instanceof ReaderLeft ? Effect.succeed(0) : Effect.die(defect)))
+  Effect.catchDefect(effect, (defect) => {
+    if (defect instanceof ReaderLeft) return Effect.succeed(0)
+    if (defect instanceof OutputLost) return Effect.as(complain(`Error: ${defect.message}`), 1)
+    return Effect.die(defect)
+  })
