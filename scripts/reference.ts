@@ -19,7 +19,8 @@ const say = (args: ReadonlyArray<string>): string =>
     encoding: "utf8",
     maxBuffer: 16 * 1024 * 1024,
     env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", COLUMNS: "100" }
-  })
+    // A log line before the help has the time in it.
+  }).replace(/^\{"timestamp".*\n/, "")
 
 const page = (title: string, lead: string, parts: ReadonlyArray<string>): string =>
   `${[`# ${title}`, NOTE, lead, ...parts].join("\n\n")}\n`
@@ -42,10 +43,10 @@ const metrics = () => {
   const all = Object.values(families).filter(
     (value): value is families.MetricFamily => typeof value === "object" && value !== null && "help" in value
   )
-  const rows = all.map(({ help, labels, name, type }) => [`\`${name}\``, type, labels.join(", "), help])
+  const rows = all.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ help, labels, name, type }) => [`\`${name}\``, type, labels.join(", "), help])
   return page(
     "Metrics",
-    "Families of `GET /metrics`, in their order there. One with labels is absent until something was counted.",
+    "Families of `GET /metrics`, by name. One with labels is absent until something was counted.",
     [table(["Family", "Type", "Labels", "Meaning"], rows)]
   )
 }
