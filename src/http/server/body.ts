@@ -3,13 +3,13 @@
  *
  * Source: `compute_tools/src/http/extract/json.rs`; the texts are those of the library beneath it.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { decodeSteps } from "../../domain/json/Decode.ts"
 import type { Steps } from "../../domain/json/Json.ts"
 import { utf8Steps } from "../../domain/json/Utf8.ts"
-import { inSlices } from "../../layers/compute/clock/Slices.ts"
+import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { Rejection } from "./Rejection.ts"
 import type { Sent } from "./Request.ts"
 
@@ -37,5 +37,5 @@ export const decodeBody = <B>(
   request: Sent
 ): Effect.Effect<B, Rejection> =>
   JSON_TYPE.test(request.message.headers["content-type"] ?? "")
-    ? request.body(limit, (bytes) => Effect.flatMap(inSlices(parse(schema, bytes)), Effect.fromResult))
+    ? request.body(limit, (bytes) => resultInSlices(parse(schema, bytes)))
     : notJson

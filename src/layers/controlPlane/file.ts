@@ -6,7 +6,7 @@ import type * as Schema from "effect/Schema"
 import { decodeSteps } from "../../domain/json/Decode.ts"
 import { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
-import { inSlices } from "../compute/clock/Slices.ts"
+import { resultInSlices } from "../compute/clock/Slices.ts"
 import { limits, readText } from "../machine/RegularFile.ts"
 import { NoConfig } from "./NoConfig.ts"
 
@@ -15,8 +15,7 @@ const readDocument = (file: string) =>
 
 const decodeFile = <A, I>(file: string, schema: Schema.Codec<A, I>): Effect.Effect<A, NoConfig> =>
   readDocument(file).pipe(
-    Effect.flatMap((text) => inSlices(decodeSteps(schema, text, { trailing: "refuse" }))),
-    Effect.flatMap(Effect.fromResult),
+    Effect.flatMap((text) => resultInSlices(decodeSteps(schema, text, { trailing: "refuse" }))),
     Effect.mapError(({ message }) => new NoConfig({ message: `${file}: ${message}` }))
   )
 

@@ -20,7 +20,7 @@ import {
 } from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { inSlices } from "../../compute/clock/Slices.ts"
+import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import type { ApplyOptions } from "../Catalog.ts"
 import { dropRoles } from "../dropRoles.ts"
@@ -140,7 +140,7 @@ export const runApply = Effect.fnUntraced(function* (
   const circumstances = circumstancesOf(spec, found)
   const isSettled = (work: DatabaseWork) => options.phase === "reconfigure" && settled.has(work, circumstances)
 
-  const planned = (known: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, known, settings)), Effect.fromResult)
+  const planned = (known: Snapshot) => resultInSlices(planSteps(spec, known, settings))
   const unseen = yield* planned(found)
   const { concurrency, looks, tight } = yield* roomFor(unseen, options, first)
   const pause = tight ? main.giveUp : Effect.void

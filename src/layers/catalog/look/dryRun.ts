@@ -9,7 +9,7 @@ import { planSteps } from "../../../domain/catalog/plan/plan.ts"
 import { named, type Plan } from "../../../domain/catalog/plan/Step.ts"
 import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { inSlices } from "../../compute/clock/Slices.ts"
+import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { Sql } from "../../sql/Sql.ts"
 import { ownedDatabases, references } from "../dropRoles.ts"
 import { inspect, readSnapshot } from "./read.ts"
@@ -48,7 +48,7 @@ export const dryRun = Effect.fn("catalog plan")(function* (
   const open = (database?: string) =>
     sql.session({ applicationName: APPLICATION, ...(database !== undefined && { database }) })
   const snapshot = yield* Effect.scoped(Effect.flatMap(open(), (session) => readSnapshot(session, spec, settings)))
-  const planWith = (found: Snapshot) => Effect.flatMap(inSlices(planSteps(spec, found, settings)), Effect.fromResult)
+  const planWith = (found: Snapshot) => resultInSlices(planSteps(spec, found, settings))
   const first = yield* planWith(snapshot)
   const works = first.phases.flatMap(({ databases }) => databases).filter(({ inspect }) => inspect)
   const wanted = new Set(works.map(({ oid }) => oid))

@@ -23,7 +23,7 @@ import { faultsSteps, type Snapshot, snapshotSteps } from "../../../domain/catal
 import type { JsonRejected } from "../../../domain/json/Decode.ts"
 import type { Steps } from "../../../domain/json/Json.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { inSlices } from "../../compute/clock/Slices.ts"
+import { resultInSlices } from "../../compute/clock/Slices.ts"
 import { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { controlFileRows } from "../controlFile.ts"
@@ -180,9 +180,7 @@ const answered = <A>(
   const [row] = rows
   if (row === undefined) return Effect.fail(misread(what, "no row"))
   // A parse error prints what it parsed, and that holds password verifiers.
-  return Effect.mapError(Effect.flatMap(inSlices(decode(row.answer)), Effect.fromResult), () =>
-    misread(what, "not of the expected form")
-  )
+  return Effect.mapError(resultInSlices(decode(row.answer)), () => misread(what, "not of the expected form"))
 }
 
 /** Whether a plan will do anything in which something of our names is relied on. */
