@@ -30,7 +30,7 @@ const planned = (spec: ParsedSpec) =>
 const parsed = (spec: ComputeSpec) =>
   Effect.catchTag(resultInSlices(parseSteps(spec)), "InvalidSpec", ({ message }) => refuse(BadRequest, message))
 
-const current = Effect.flatMap(ComputeState, (state) => state.get).pipe(
+const current = ComputeState.current.pipe(
   Effect.flatMap(({ spec }) => (spec === null ? refuse(WrongStatus, "there is no spec yet") : Effect.succeed(spec)))
 )
 

@@ -8,11 +8,9 @@ import { External } from "../api/Api.ts"
 import { BadRequest, UnderWay } from "../api/Refusal.ts"
 import { refuse } from "../server/answers.ts"
 
-const state = Effect.flatMap(ComputeState, (service) => service.get)
-
 export const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>
   handlers.handleAll({
-    lfc_prewarm_state: () => Effect.map(state, ({ prewarm }) => prewarm),
+    lfc_prewarm_state: () => Effect.map(ComputeState.current, ({ prewarm }) => prewarm),
     lfc_prewarm: ({ query: { from_endpoint: from = null } }) =>
       Effect.gen(function* () {
         if (from !== null && !isSegment(from)) return yield* refuse(BadRequest, "from_endpoint is not one path segment")
@@ -22,7 +20,7 @@ export const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>
         }
       }),
     lfc_prewarm_cancel: () => Effect.flatMap(Prewarming, (prewarming) => prewarming.cancel),
-    lfc_offload_state: () => Effect.map(state, ({ offload }) => offload),
+    lfc_offload_state: () => Effect.map(ComputeState.current, ({ offload }) => offload),
     lfc_offload: () =>
       Effect.gen(function* () {
         const offloading = yield* Offloading

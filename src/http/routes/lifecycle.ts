@@ -41,8 +41,6 @@ const brokenOff = Effect.flatMap(Request, ({ message }) =>
   )
 )
 
-const state = Effect.flatMap(ComputeState, ({ get }) => get)
-
 /** Answers 409 with what speaks against it when the compute has been used within the last `seconds`. */
 const unlessUsed = (seconds: number) =>
   Effect.flatMap(reasonsAgainstStopping(seconds), ({ activity, reasons }) =>
@@ -57,7 +55,7 @@ const adoptKeys = ({ message }: Sent, jwks: JwkSet) =>
 
 const promote = Effect.fnUntraced(function* (body: PromoteConfig) {
   const spec = yield* orRefuse(BadRequest)(resultInSlices(parseSteps(body.spec)))
-  const current = yield* state
+  const current = yield* ComputeState.current
   if (current.spec === null) {
     return yield* orRefuse(WrongStatus)(Effect.fail(new InvalidStatus({ status: current.status })))
   }
@@ -69,7 +67,7 @@ const promote = Effect.fnUntraced(function* (body: PromoteConfig) {
 export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) =>
   handlers
     .handleAll({
-      status: () => Effect.map(state, statusBody),
+      status: () => Effect.map(ComputeState.current, statusBody),
       status_detail: () => statusDetail,
       activity: () => Effect.flatMap(Monitor, (monitor) => monitor.activity),
       history: () =>
@@ -78,7 +76,7 @@ export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) 
           (events) => ({ version: 1 as const, events })
         ),
       events: () => events,
-      metrics_json: () => Effect.map(state, ({ metrics }) => metrics),
+      metrics_json: () => Effect.map(ComputeState.current, ({ metrics }) => metrics),
       terminate: ({ query: { if_idle, mode } }) =>
         (if_idle === undefined ? Effect.void : unlessUsed(if_idle)).pipe(
           Effect.andThen(terminate(mode ?? "fast")),

@@ -13,10 +13,8 @@ import { NotReady, NotStarted } from "../api/probes.ts"
 import { Failed } from "../api/Refusal.ts"
 import { orRefuse } from "../server/answers.ts"
 
-const current = Effect.flatMap(ComputeState, ({ get }) => get)
-
 /** A start that failed stays failed; a reconfiguration that failed leaves Postgres as it was. */
-const started = Effect.flatMap(current, ({ postgresRuns, status }) => {
+const started = Effect.flatMap(ComputeState.current, ({ postgresRuns, status }) => {
   if (status === "init" || (status === "configuration_pending" && !postgresRuns))
     return Effect.fail(NotStarted.make({ word: "starting\n" }))
   return status === "failed" && !postgresRuns
@@ -34,7 +32,7 @@ export const probes = HttpApiBuilder.group(External, "probes", (handlers) =>
     startupz: () => started,
     readyz: () => ready,
     poolz: () =>
-      Effect.flatMap(current, ({ status }) =>
+      Effect.flatMap(ComputeState.current, ({ status }) =>
         status === "empty" ? Effect.succeed({ ready: true as const, standby: null }) : ready
       ),
     metrics: () => Effect.flatMap(Metrics, ({ render }) => render),

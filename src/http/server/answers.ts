@@ -66,7 +66,7 @@ export const orRefuse =
     )
 
 /** Refused unless the compute is running. */
-export const requireRunning = Effect.flatMap(ComputeState, (state) => state.get).pipe(
+export const requireRunning = ComputeState.current.pipe(
   Effect.flatMap((state) =>
     state.status === "running" ? Effect.void : Effect.fail(new InvalidStatus({ status: state.status }))
   ),

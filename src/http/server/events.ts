@@ -27,7 +27,7 @@ export const events = Effect.gen(function* () {
   // Before the look at the state: it may change in between.
   const heard = yield* history.listen(yield* interruptOf)
   if (heard === null) return yield* refuse(Unavailable, "there are too many listeners")
-  const { error, status } = yield* Effect.flatMap(ComputeState, ({ get }) => get)
+  const { error, status } = yield* ComputeState.current
   const present: Event = { kind: "state", at: toIso(wallMillisUnsafe(clock)), from: null, status, cause: null, error }
   const lines = Stream.concat(Stream.make(present), status === "terminated" ? Stream.empty : heard).pipe(
     Stream.map(line),

@@ -23,7 +23,7 @@ export const statusDetail: Effect.Effect<
 > = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const options = yield* Options
-  const state = yield* Effect.flatMap(ComputeState, ({ get }) => get)
+  const state = yield* ComputeState.current
   const waits = yield* Effect.flatMap(Waits, ({ current }) => current)
   const services = yield* Effect.flatMap(Supervisor, ({ current }) => current)
   const keys = yield* Effect.flatMap(Authorization, (authorization) => authorization.keys)

@@ -74,6 +74,9 @@ export class ComputeState extends Context.Service<
     this,
     Effect.suspend(() => make)
   )
+
+  /** The state as it is now. */
+  static readonly current = Effect.flatMap(this, ({ get }) => get)
 }
 
 const initial = (clock: Clock.Clock): State => ({

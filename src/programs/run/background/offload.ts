@@ -43,7 +43,7 @@ const queryState = Effect.gen(function* () {
 const offload = Effect.gen(function* () {
   const waits = yield* Waits
   const storage = yield* EndpointStorage
-  const { spec } = yield* Effect.flatMap(ComputeState, (state) => state.get)
+  const { spec } = yield* ComputeState.current
   const object = yield* Effect.mapError(
     Effect.fromResult(lfcStateObject(spec, null)),
     (message) => new OperationFailed({ message })
