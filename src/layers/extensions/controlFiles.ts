@@ -1,13 +1,14 @@
 /**
  * Control files of remote extensions: with them `CREATE EXTENSION` knows the extension, and asks for its scripts.
  */
-import { access, mkdir } from "node:fs/promises"
+import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { excerpt } from "../../domain/json/Excerpt.ts"
 import type { RemoteExtensions } from "../../domain/spec/ComputeSpec.ts"
 import { controlFiles, isPlainName } from "../../domain/spec/RemoteExtensions.ts"
+import { isThere } from "../machine/isThere.ts"
 import { replaceFile } from "../machine/replaceFile.ts"
 
 export class NoControlFile extends Data.TaggedError("NoControlFile")<{ readonly message: string }> {}
@@ -33,13 +34,8 @@ export const writeControlFiles = Effect.fnUntraced(function* <E extends { readon
           return yield* new NoControlFile({ message })
         }
         const path = join(directory, name)
-        const there = yield* Effect.promise(() =>
-          access(path).then(
-            () => true,
-            () => false
-          )
-        )
-        if (there) return yield* Effect.logWarning(`control file ${path} exists, the remote one is ignored`)
+        if (yield* isThere(path))
+          return yield* Effect.logWarning(`control file ${path} exists, the remote one is ignored`)
         yield* replaceFile(path, text)
       }),
     { concurrency: 8, discard: true }

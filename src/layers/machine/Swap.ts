@@ -3,12 +3,12 @@
  *
  * Source: `compute_tools/src/swap.rs`.
  */
-import { access } from "node:fs/promises"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Children } from "./child/Children.ts"
+import { isThere } from "./isThere.ts"
 import { Places } from "./Places.ts"
 import { runAsRoot } from "./sudo.ts"
 
@@ -29,19 +29,13 @@ const LIMIT = "60 seconds"
 const make = Effect.gen(function* () {
   const children = yield* Children
   const { sudo, swapTool } = yield* Places
-  const isThere = Effect.promise(() =>
-    access(swapTool).then(
-      () => true,
-      () => false
-    )
-  )
   return Swap.of({
     resize: (bytes) =>
       // The tool removes itself when it has succeeded: a compute that starts again must not switch swap off under load.
       runAsRoot(children, sudo, [swapTool, "--once", String(bytes)], LIMIT).pipe(
         Effect.catch(({ message, ran }) =>
           Effect.gen(function* () {
-            if (!ran || (yield* isThere)) return yield* new SwapFailed({ message })
+            if (!ran || (yield* isThere(swapTool))) return yield* new SwapFailed({ message })
             yield* Effect.logWarning(`${message}, and is gone: swap was resized before`)
           })
         ),

@@ -3,11 +3,11 @@
  *
  * Source: `compute_tools/src/bin/compute_ctl.rs`.
  */
-import { access, constants } from "node:fs/promises"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Children, describeEnd } from "./child/Children.ts"
+import { isThere } from "./isThere.ts"
 import { Places } from "./Places.ts"
 
 export class VmInformant extends Context.Service<
@@ -28,13 +28,6 @@ const PAUSE = "5 seconds"
 const make = Effect.gen(function* () {
   const children = yield* Children
   const { vmInformant: program } = yield* Places
-  const isThere = Effect.promise(() =>
-    access(program, constants.F_OK).then(
-      () => true,
-      () => false
-    )
-  )
-
   const once = Effect.gen(function* () {
     const child = yield* children.spawn(program, { stdin: "ignore", stdout: "log", stderr: "log" })
     yield* Effect.logInfo(`vm-informant runs with pid ${child.pid}`)
@@ -46,7 +39,7 @@ const make = Effect.gen(function* () {
   )
 
   return VmInformant.of({
-    serve: Effect.flatMap(isThere, (there) =>
+    serve: Effect.flatMap(isThere(program), (there) =>
       there ? Effect.forever(Effect.andThen(once, Effect.sleep(PAUSE))) : Effect.void
     )
   })

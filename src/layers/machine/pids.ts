@@ -30,12 +30,18 @@ const bears = (stat: string | null, name: string): boolean => {
 export const isNamed = (pid: number, name: string, proc = "/proc"): Effect.Effect<boolean> =>
   Effect.map(text(join(proc, String(pid), "stat")), (stat) => bears(stat, name))
 
+const allPids = (proc: string): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.promise(() =>
+    readdir(proc).then(
+      (entries) => entries.filter((entry) => /^\d+$/.test(entry)).map(Number),
+      () => []
+    )
+  )
+
 /** Pids of all processes of that name. */
 export const named = (name: string, proc = "/proc"): Effect.Effect<ReadonlyArray<number>> =>
   Effect.gen(function* () {
-    const entries = yield* Effect.promise(() => readdir(proc).catch(() => []))
-    const pids = entries.filter((entry) => /^\d+$/.test(entry)).map(Number)
-    return yield* Effect.filter(pids, (pid) => isNamed(pid, name, proc), { concurrency: 16 })
+    return yield* Effect.filter(yield* allPids(proc), (pid) => isNamed(pid, name, proc), { concurrency: 16 })
   })
 
 /** Without the NULs that fill up what a shorter title has left. */
@@ -53,13 +59,12 @@ export interface Titled {
 /** Processes by their command line, or by the title that they have put in its place. */
 export const titled = (isWanted: (title: string) => boolean, proc = "/proc"): Effect.Effect<ReadonlyArray<Titled>> =>
   Effect.gen(function* () {
-    const entries = yield* Effect.promise(() => readdir(proc).catch(() => []))
     const found = yield* Effect.forEach(
-      entries.filter((entry) => /^\d+$/.test(entry)),
-      (entry) =>
-        Effect.map(text(join(proc, entry, "cmdline")), (content): ReadonlyArray<Titled> => {
+      yield* allPids(proc),
+      (pid) =>
+        Effect.map(text(join(proc, String(pid), "cmdline")), (content): ReadonlyArray<Titled> => {
           const title = untilNul(content ?? "")
-          return isWanted(title) ? [{ pid: Number(entry), title }] : []
+          return isWanted(title) ? [{ pid, title }] : []
         }),
       { concurrency: 16 }
     )

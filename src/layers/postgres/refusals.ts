@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { libraries, type Refusal, refusalsOf, without } from "../../domain/conf/Refusals.ts"
 import { askInstallation } from "../extensions/pgConfig.ts"
 import { type Children, describeEnd } from "../machine/child/Children.ts"
+import { isThere } from "../machine/isThere.ts"
 import { PostgresNotStarted } from "./PostgresNotStarted.ts"
 
 const LIMIT = "30 seconds"
@@ -27,14 +28,6 @@ const directory = Effect.acquireRelease(
   io(() => fs.mkdtemp(path.join(os.tmpdir(), "compute_ctl-check-"))),
   (dir) => Effect.ignore(io(() => fs.rm(dir, { recursive: true, force: true })))
 )
-
-const isThere = (file: string) =>
-  Effect.promise(() =>
-    fs.access(file).then(
-      () => true,
-      () => false
-    )
-  )
 
 /** Every installation has the one of its own language. */
 const hasLibraries = (dir: string) =>
