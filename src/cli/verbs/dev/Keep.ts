@@ -6,6 +6,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { majorOf } from "../../../domain/postgres/Majors.ts"
 import { TimelineId } from "../../../domain/spec/Ids.ts"
 import * as Lsn from "../../../domain/spec/Lsn.ts"
 import type { Content, Emulator } from "../../../emulator/Emulator.ts"
@@ -63,9 +64,7 @@ const claim = (folder: string, name: string) =>
     (file) => Effect.sync(() => fs.rmSync(file, { force: true }))
   )
 
-/** `postgres (PostgreSQL) 17.2` */
-const majorOf = (pgbin: string) =>
-  Effect.map(output(pgbin, ["--version"]), (text) => Number(/(\d+)/.exec(text)?.[1] ?? 0))
+const askMajor = (pgbin: string) => Effect.map(output(pgbin, ["--version"]), (text) => majorOf(text) ?? 0)
 
 /** Where the last checkpoint stands when the server has shut down in order; null when it has not. */
 const shutdownPosition = (pgdata: string): Lsn.Lsn | null => {
@@ -107,7 +106,7 @@ export const openKeep = ({
     if (!Branches.isName(name)) return yield* failed(`--branch ${name}: letters, digits, ".", "_" and "-" only`)
     if ((yield* usable(folder)) === null) return null
     yield* claim(folder, name)
-    const major = yield* majorOf(pgbin)
+    const major = yield* askMajor(pgbin)
     const kept = fresh ? undefined : yield* found(folder, name)
     if (kept !== undefined && kept.pg_major !== major) {
       return yield* failed(

@@ -1,7 +1,6 @@
 /**
  * The Postgres that `dev` and `emulate` run.
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { SERVED, traitsOf } from "../../../domain/postgres/Majors.ts"
@@ -10,15 +9,7 @@ import { findMajor, findPostgres } from "../../../emulator/postgres/postgresBina
 import { workingDirectory } from "../../../layers/machine/child/workingDirectory.ts"
 import { Variables } from "../../../layers/machine/process/Variables.ts"
 import { UsageError } from "../../flags.ts"
-
-const isProgram = (file: string): boolean => {
-  try {
-    fs.accessSync(file, fs.constants.X_OK)
-    return fs.statSync(file).isFile()
-  } catch {
-    return false
-  }
-}
+import { isProgram } from "../../program.ts"
 
 const near = (): ReadonlyArray<string> => [workingDirectory() ?? process.cwd(), path.dirname(process.execPath)]
 

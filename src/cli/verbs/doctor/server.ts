@@ -1,7 +1,6 @@
 /**
  * The Postgres that is to run: the program, its version, what it needs of this machine, and what it would refuse.
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { Checked } from "../../../domain/conf/Check.ts"
@@ -9,23 +8,8 @@ import type { ConfContext } from "../../../domain/conf/PostgresConf.ts"
 import { majorOf, SERVED, traitsOf } from "../../../domain/postgres/Majors.ts"
 import { Children } from "../../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../../programs/start/refusedBy.ts"
+import { findProgram, isProgram } from "../../program.ts"
 import { bad, type Finding, ok, warn } from "./Finding.ts"
-
-const isRunnable = (file: string): boolean => {
-  try {
-    fs.accessSync(file, fs.constants.X_OK)
-    return fs.statSync(file).isFile()
-  } catch {
-    return false
-  }
-}
-
-/** A name without a folder is looked up in PATH. */
-export const resolved = (pgbin: string): string | null => {
-  if (pgbin.includes("/")) return isRunnable(pgbin) ? pgbin : null
-  const folders = (process.env["PATH"] ?? "").split(":").filter((folder) => folder !== "")
-  return folders.map((folder) => path.join(folder, pgbin)).find(isRunnable) ?? null
-}
 
 const NAME = "postgres"
 const CHOOSE = "name one with --pgbin PATH; its name has to end in `postgres`"
@@ -49,7 +33,7 @@ const program = (pgbin: string): Effect.Effect<Finding, never, Children> =>
   }).pipe(Effect.catch(({ message }) => Effect.succeed(bad(NAME, message, CHOOSE))))
 
 const tools = (pgbin: string): Finding => {
-  const missing = ["pg_dump", "pg_config"].filter((name) => !isRunnable(path.join(path.dirname(pgbin), name)))
+  const missing = ["pg_dump", "pg_config"].filter((name) => !isProgram(path.join(path.dirname(pgbin), name)))
   return missing.length === 0
     ? ok("tools", "pg_dump and pg_config are beside it")
     : warn("tools", `${missing.join(" and ")} are not beside it`, "needed for schema dumps and remote extensions only")
@@ -68,7 +52,7 @@ const refusals = (checked: Checked, pgbin: string, context: ConfContext) =>
   )
 
 export const server = Effect.fnUntraced(function* (pgbin: string, checked: Checked | null, context: ConfContext) {
-  const found = resolved(pgbin)
+  const found = findProgram(pgbin, process.env["PATH"])
   if (found === null) return [bad(NAME, `there is no program ${pgbin} that may be run`, CHOOSE)]
   const first = yield* program(found)
   if (first.state === "bad") return [first]
