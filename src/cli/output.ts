@@ -67,6 +67,9 @@ export const columns = (): number | null => (isTerminal() ? process.stdout.colum
 /** The environment's wish counts (https://no-color.org). */
 export const hasColours = (): boolean => isTerminal() && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"
 
+/** The cursor goes home and what was below is gone. */
+export const ANEW = "\x1b[H\x1b[J"
+
 export const wantsHelp = (argv: ReadonlyArray<string>): boolean => argv.includes("--help") || argv.includes("-h")
 
 /** A wrong command line, or a file of it that cannot be read: what is wrong and what would be right; exit code 2. */

@@ -27,7 +27,7 @@ export interface Target {
 }
 
 /** Bytes. */
-const LONGEST_ANSWER = 64 * 1024 * 1024
+export const LONGEST_ANSWER = 64 * 1024 * 1024
 
 /** An answer without end is given up. */
 const bounded = Layer.succeed(FetchHttpClient.Fetch, async (input, init) => {
@@ -62,7 +62,7 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly url: s
 }
 
 /** What went wrong beneath `fetch`, which itself only says that something did. */
-const reasonOf = (error: unknown): string => {
+export const reasonOf = (error: unknown): string => {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   const inner = cause instanceof AggregateError ? cause.errors[0] : cause
   return inner instanceof Error ? inner.message : "the connection failed"
@@ -70,7 +70,8 @@ const reasonOf = (error: unknown): string => {
 
 const SHOWN = 500
 
-const errorOf = (text: string): string => {
+/** The compute's own text in an answer that is not one of success. */
+export const errorOf = (text: string): string => {
   const error = child(read(text).value, "error")
   return excerpt(typeof error === "string" ? error : text.trim(), SHOWN)
 }

@@ -1,6 +1,8 @@
 /**
  * Colours of the terminal, or none.
  */
+import { hasColours } from "../output.ts"
+
 export interface Paint {
   readonly head: (text: string) => string
   readonly dim: (text: string) => string
@@ -19,6 +21,9 @@ const same = (text: string): string => text
 export const plain: Paint = { head: same, dim: same, good: same, warn: same, bad: same }
 
 export const colours: Paint = { head: sgr(1), dim: sgr(2), good: sgr(32), warn: sgr(33), bad: sgr(31) }
+
+/** Of the standard output. */
+export const ofTerminal = (): Paint => (hasColours() ? colours : plain)
 
 /** By what a word means for an operator. */
 export const byState = (paint: Paint, state: string): string => {

@@ -13,6 +13,8 @@ export const width = (text: string): number => [...text.replace(ESCAPES, "")].le
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken away.
 export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?")
 
+export const onOneLine = (text: string): string => harmless(text.replaceAll("\n", " "))
+
 const GAP = 2
 /** No column gets narrower. */
 const NARROWEST = 8

@@ -2,22 +2,19 @@
  * `compute_ctl activity`: why a compute counts as used.
  */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
-import { decodeJson } from "../../domain/json/Decode.ts"
 import { describeReason } from "../../domain/status/Activity.ts"
 import { Activity } from "../../http/api/Activity.ts"
-import { Unreadable } from "../../http/client.ts"
-import { hasColours, print } from "../output.ts"
-import { colours, plain } from "../terminal/Paint.ts"
+import { print } from "../output.ts"
+import { ofTerminal } from "../terminal/Paint.ts"
 import { row } from "../terminal/sections.ts"
-import { ask } from "./ask.ts"
+import { askFor } from "./ask.ts"
 import { type AskOptions, asking } from "./asking.ts"
 
 const ACTIVE = 0
 const IDLE = 3
 
 const activityText = (found: typeof Activity.Type): string => {
-  const paint = hasColours() ? colours : plain
+  const paint = ofTerminal()
   const active = found.active === null ? paint.warn("not known") : found.active ? paint.good("yes") : paint.dim("no")
   return [
     ...row("in use", found.active_since === null ? active : `${active}, since ${found.active_since}`),
@@ -30,13 +27,7 @@ const activityText = (found: typeof Activity.Type): string => {
 export const activity = (given: AskOptions) =>
   asking(given, (target) =>
     Effect.gen(function* () {
-      const text = yield* ask(target, "/activity")
-      const found = yield* Effect.fromResult(
-        Result.mapError(
-          decodeJson(Activity, text),
-          ({ message }) => new Unreadable({ url: target.url, reason: message })
-        )
-      )
+      const found = yield* askFor(Activity, target, "/activity")
       yield* print(given.json ? JSON.stringify(found, null, 2) : activityText(found))
       return found.active === true ? ACTIVE : IDLE
     })

@@ -2,16 +2,13 @@
  * `compute_ctl apply`: the apply of the catalog that runs, or the last one, and the last reconfiguration.
  */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { decodeJson } from "../../domain/json/Decode.ts"
 import { Apply } from "../../http/api/catalog.ts"
-import { Unreadable } from "../../http/client.ts"
-import { columns, hasColours, print } from "../output.ts"
-import { byState, colours, type Paint, plain } from "../terminal/Paint.ts"
+import { columns, print } from "../output.ts"
+import { byState, ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
 import { row, type Section, sections } from "../terminal/sections.ts"
-import { harmless, table } from "../terminal/table.ts"
-import { ask } from "./ask.ts"
+import { harmless, onOneLine, table } from "../terminal/table.ts"
+import { askFor } from "./ask.ts"
 import { type AskOptions, asking } from "./asking.ts"
 
 type Applied = typeof Apply.Type
@@ -23,8 +20,6 @@ const UNDER_WAY = 3
 
 const milliseconds = (count: number | null | undefined): string =>
   count === null || count === undefined ? "" : `${Math.round(count)} ms`
-
-const onOneLine = (text: string): string => harmless(text.replaceAll("\n", " "))
 
 const summary = (apply: Applied, paint: Paint): Section => ({
   title: "Last apply",
@@ -117,16 +112,10 @@ const exitCode = (apply: Applied | null): number =>
 export const apply = (given: AskOptions) =>
   asking(given, (target) =>
     Effect.gen(function* () {
-      const text = yield* ask(target, "/apply")
-      const found = yield* Effect.fromResult(
-        Result.mapError(
-          decodeJson(Schema.NullOr(Apply), text),
-          ({ message }) => new Unreadable({ url: target.url, reason: message })
-        )
-      )
+      const found = yield* askFor(Schema.NullOr(Apply), target, "/apply")
       if (given.json) yield* print(JSON.stringify(found, null, 2))
       else if (found === null) yield* print("nothing was applied yet")
-      else yield* print(applyText(found, hasColours() ? colours : plain, columns()))
+      else yield* print(applyText(found, ofTerminal(), columns()))
       return exitCode(found)
     })
   )

@@ -4,29 +4,12 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
 import { withoutSlashes } from "../../domain/api/BaseUrl.ts"
-import { excerpt } from "../../domain/json/Excerpt.ts"
-import { read } from "../../domain/json/Json.ts"
-import { child } from "../../domain/json/JsonValue.ts"
-import { Refused, type Target, Unreachable } from "../../http/client.ts"
-import { BodyTooLong, readBody } from "../../layers/http/readBody.ts"
-
-/** Bytes. */
-const LONGEST_ANSWER = 64 * 1024 * 1024
-const SHOWN = 500
-
-/** What went wrong beneath `fetch`, which itself only says that something did. */
-const reasonOf = (error: unknown): string => {
-  if (error instanceof BodyTooLong) return error.message
-  const cause = error instanceof Error ? (error.cause ?? error) : error
-  const inner = cause instanceof AggregateError ? cause.errors[0] : cause
-  return inner instanceof Error ? inner.message : "the connection failed"
-}
-
-const errorOf = (text: string): string => {
-  const error = child(read(text).value, "error")
-  return excerpt(typeof error === "string" ? error : text.trim(), SHOWN)
-}
+import { decodeJson } from "../../domain/json/Decode.ts"
+import { errorOf, LONGEST_ANSWER, Refused, reasonOf, type Target, Unreachable, Unreadable } from "../../http/client.ts"
+import { readBody } from "../../layers/http/readBody.ts"
 
 export interface Asked {
   /** JSON text; with it the request is a POST. */
@@ -66,4 +49,12 @@ export const ask = (
       ({ status, text }) => new Refused({ url, status, error: errorOf(text) })
     ),
     Effect.map(({ text }) => text)
+  )
+
+/** The answer as a value of `schema`. */
+export const askFor = <A, I>(schema: Schema.Codec<A, I>, target: Target, path: string) =>
+  Effect.flatMap(ask(target, path), (text) =>
+    Effect.fromResult(
+      Result.mapError(decodeJson(schema, text), ({ message }) => new Unreadable({ url: target.url, reason: message }))
+    )
   )

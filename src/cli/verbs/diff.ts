@@ -9,8 +9,8 @@ import { render } from "../../domain/conf/PostgresConf.ts"
 import { effectiveTls } from "../../domain/spec/ParsedSpec.ts"
 import { strictOvercommit } from "../../layers/postgres/dataDirectory/conf.ts"
 import { UsageError } from "../flags.ts"
-import { columns, complain, hasColours, print } from "../output.ts"
-import { colours, type Paint, plain } from "../terminal/Paint.ts"
+import { columns, complain, print } from "../output.ts"
+import { ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
 import { sections } from "../terminal/sections.ts"
 import { harmless, table } from "../terminal/table.ts"
 import { readFile } from "./document.ts"
@@ -87,6 +87,6 @@ export const diff = Effect.fnUntraced(function* (given: DiffOptions) {
   const found = difference(sides.success[0], sides.success[1])
   const empty = isEmpty(found)
   if (given.json) yield* print(JSON.stringify(found, null, 2))
-  else yield* print(empty ? "nothing to change" : diffText(found, hasColours() ? colours : plain, columns()))
+  else yield* print(empty ? "nothing to change" : diffText(found, ofTerminal(), columns()))
   return empty ? SAME : DIFFERENT
 })

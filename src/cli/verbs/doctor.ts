@@ -10,8 +10,8 @@ import { connstrPort } from "../../domain/postgres/Connstr.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
 import { strictOvercommit } from "../../layers/postgres/dataDirectory/conf.ts"
 import type { UsageError } from "../flags.ts"
-import { columns, hasColours, print } from "../output.ts"
-import { colours, type Paint, plain } from "../terminal/Paint.ts"
+import { columns, print } from "../output.ts"
+import { ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
 import { row } from "../terminal/sections.ts"
 import { harmless, table } from "../terminal/table.ts"
 import { bad, type Finding } from "./doctor/Finding.ts"
@@ -113,9 +113,7 @@ export const doctorText = (found: ReadonlyArray<Finding>, paint: Paint = plain, 
 
 export const doctor = Effect.fnUntraced(function* (given: DoctorOptions) {
   const found = yield* look(given)
-  const text = given.json
-    ? JSON.stringify(found, null, 2)
-    : doctorText(found, hasColours() ? colours : plain, columns())
+  const text = given.json ? JSON.stringify(found, null, 2) : doctorText(found, ofTerminal(), columns())
   yield* print(text)
   return found.some(({ state }) => state === "bad") ? HINDERED : WELL
 })

@@ -4,16 +4,16 @@
 import * as Effect from "effect/Effect"
 import { read } from "../../domain/json/Json.ts"
 import { child, type JsonValue } from "../../domain/json/JsonValue.ts"
-import { columns, complain, hasColours, print } from "../output.ts"
-import { byState, colours, type Paint, plain } from "../terminal/Paint.ts"
-import { harmless, table } from "../terminal/table.ts"
+import { columns, complain, print } from "../output.ts"
+import { byState, ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
+import { onOneLine, table } from "../terminal/table.ts"
 import { ask } from "./ask.ts"
 import { type AskOptions, asking } from "./asking.ts"
 
 /** Members only get more: what is not known is left out, and what is there is shown. */
 const textOf = (event: JsonValue, name: string): string => {
   const value = child(event, name)
-  return typeof value === "string" ? harmless(value.replaceAll("\n", " ")) : ""
+  return typeof value === "string" ? onOneLine(value) : ""
 }
 
 const what = (event: JsonValue, paint: Paint): string => {
@@ -54,7 +54,7 @@ export const history = (given: AskOptions) =>
   asking(given, (target) =>
     Effect.gen(function* () {
       const text = yield* ask(target, "/history")
-      yield* print(given.json ? text.trimEnd() : historyText(text, hasColours() ? colours : plain, columns()))
+      yield* print(given.json ? text.trimEnd() : historyText(text, ofTerminal(), columns()))
       return 0
     }).pipe(
       Effect.catchIf(

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import type { ComputeStatus } from "../../domain/status/ComputeStatus.ts"
 import type { Target } from "../../http/client.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
-import { columns, complain, hasColours, isTerminal, print } from "../output.ts"
-import { colours, plain } from "../terminal/Paint.ts"
+import { ANEW, columns, complain, isTerminal, print } from "../output.ts"
+import { ofTerminal } from "../terminal/Paint.ts"
 import { changes } from "./status/changes.ts"
 import { extras, none } from "./status/extras.ts"
 import { askPostgres } from "./status/postgres.ts"
@@ -19,9 +19,6 @@ const OTHERWISE = 3
 
 /** Between two screens when nothing is told. */
 const PERIOD = "2 seconds"
-/** The cursor goes home and what was below is gone. */
-const ANEW = "\x1b[H\x1b[J"
-
 export const exitCodeOf = (status: ComputeStatus): number =>
   status === "running" ? RUNNING : status === "failed" ? FAILED : OTHERWISE
 
@@ -49,7 +46,7 @@ const look = Effect.fnUntraced(function* ({ connstr, json, target }: Wanted) {
     return { code, status: status.status, text }
   }
   const more = status.status === "terminated" ? none : yield* extras(target)
-  const screen = { paint: hasColours() ? colours : plain, room: columns() }
+  const screen = { paint: ofTerminal(), room: columns() }
   const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
   return { code, status: status.status, text }
 })

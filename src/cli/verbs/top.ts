@@ -7,9 +7,9 @@ import type { Status, StatusDetail } from "../../http/api/StatusDetail.ts"
 import type { Target } from "../../http/client.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
 import { UsageError } from "../flags.ts"
-import { columns, hasColours, isTerminal, print } from "../output.ts"
+import { ANEW, columns, isTerminal, print } from "../output.ts"
 import { duration } from "../terminal/duration.ts"
-import { byState, colours, type Paint, plain } from "../terminal/Paint.ts"
+import { byState, ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
 import { harmless, table } from "../terminal/table.ts"
 import { readFile } from "./document.ts"
 import { exitCodeOf } from "./status.ts"
@@ -23,7 +23,6 @@ const OTHERWISE = 3
 const AT_ONCE = 16
 const PATIENCE = "5 seconds"
 const PERIOD = "2 seconds"
-const ANEW = "\x1b[H\x1b[J"
 
 export interface TopOptions extends TokenOptions {
   readonly url: ReadonlyArray<string>
@@ -103,7 +102,7 @@ export const top = Effect.fnUntraced(function* (given: TopOptions) {
   const urls = [...new Set([...given.url, ...listed])]
   const round = Effect.gen(function* () {
     const all = yield* Effect.forEach(urls, (url) => look({ url, token, limit: PATIENCE }), { concurrency: AT_ONCE })
-    const screen = topText(all, yield* wallMillis, hasColours() ? colours : plain, columns())
+    const screen = topText(all, yield* wallMillis, ofTerminal(), columns())
     yield* print(given.json ? JSON.stringify(all, null, 2) : given.watch && isTerminal() ? `${ANEW}${screen}` : screen)
     return exitCode(all)
   })

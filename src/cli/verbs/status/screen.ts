@@ -6,7 +6,7 @@ import type { Status, StatusDetail } from "../../../http/api/StatusDetail.ts"
 import { bytes, duration } from "../../terminal/duration.ts"
 import { byState, type Paint, plain } from "../../terminal/Paint.ts"
 import { row, type Section, sections } from "../../terminal/sections.ts"
-import { harmless, table } from "../../terminal/table.ts"
+import { harmless, onOneLine, table } from "../../terminal/table.ts"
 import type { Extras } from "./extras.ts"
 import { type Asked, factLines, replication } from "./postgres.ts"
 
@@ -28,8 +28,6 @@ export interface Screen {
 const INDENT = 2
 
 const isDetail = (status: Status | StatusDetail): status is StatusDetail => "waits" in status
-
-const onOneLine = (text: string): string => harmless(text.replaceAll("\n", " "))
 
 /** Times of a detail are compared with the compute's own clock, others with this machine's. */
 const clockOf = ({ now, status }: Shown): number => (isDetail(status) ? Date.parse(status.now) : now)
