@@ -9,16 +9,13 @@ import { Children } from "../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../programs/start/refusedBy.ts"
 import { UsageError } from "../flags.ts"
 import { complain, print } from "../output.ts"
-import { type DocumentOptions, type ReadDocument, readDocument } from "./document.ts"
+import { type DocumentOptions, faultLine, type ReadDocument, readDocument } from "./document.ts"
 
 export interface CheckOptions extends DocumentOptions {
   /** The server that is asked what it would refuse. */
   readonly pgbin: string | null
   readonly json: boolean
 }
-
-const shown = (file: string) => (fault: Fault) =>
-  `${file}: ${fault.path === "" || fault.message.startsWith(fault.path) ? "" : `${fault.path}: `}${fault.message}`
 
 interface Verdict {
   readonly faults: ReadonlyArray<Fault>
@@ -58,7 +55,10 @@ const judge = ({ context, document, text }: ReadDocument, pgbin: string | null):
   })
 
 const asText = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary }: Verdict): Effect.Effect<void> => {
-  const said = [...warnings.map((warning) => `warning: ${shown(file)(warning)}`), ...faults.map(shown(file))]
+  const said = [
+    ...warnings.map((warning) => `warning: ${faultLine(file, warning)}`),
+    ...faults.map((fault) => faultLine(file, fault))
+  ]
   const width = Math.max(0, ...summary.map(([name]) => name.length))
   const lines = summary.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
   return Effect.andThen(

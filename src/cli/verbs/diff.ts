@@ -7,13 +7,12 @@ import { check } from "../../domain/conf/Check.ts"
 import { type Change, type Difference, difference, isEmpty, type Side } from "../../domain/conf/Difference.ts"
 import { render } from "../../domain/conf/PostgresConf.ts"
 import { effectiveTls } from "../../domain/spec/ParsedSpec.ts"
-import { strictOvercommit } from "../../layers/postgres/dataDirectory/conf.ts"
 import { UsageError } from "../flags.ts"
 import { columns, complain, print } from "../output.ts"
 import { ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
 import { sections } from "../terminal/sections.ts"
 import { harmless, table } from "../terminal/table.ts"
-import { readFile } from "./document.ts"
+import { contextOf, faultLine, readFile } from "./document.ts"
 
 const SAME = 0
 const UNREADABLE = 1
@@ -27,15 +26,11 @@ export interface DiffOptions {
   readonly json: boolean
 }
 
-const sideOf = (
-  file: string,
-  text: string,
-  { internalHttpPort, privilegedRole }: DiffOptions
-): Result.Result<Side, string> => {
-  const context = { internalHttpPort, privilegedRole, strictOvercommit: strictOvercommit(), lakebase: null }
+const sideOf = (file: string, text: string, given: DiffOptions): Result.Result<Side, string> => {
+  const context = contextOf(given)
   return Result.gen(function* () {
     const { config, spec } = yield* Result.mapError(check("config", text, { ...context, tls: false }), (faults) =>
-      faults.map(({ message, path }) => `${file}: ${message.startsWith(path) ? "" : `${path}: `}${message}`).join("\n")
+      faults.map((fault) => faultLine(file, fault)).join("\n")
     )
     if (spec === null) return yield* Result.fail(`${file}: there is no spec`)
     const tls = effectiveTls(spec.spec, config.compute_ctl_config.tls) !== null

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import { type Checked, check } from "../../domain/conf/Check.ts"
 import { connstrPort } from "../../domain/postgres/Connstr.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
-import { strictOvercommit } from "../../layers/postgres/dataDirectory/conf.ts"
+import { Variables } from "../../layers/machine/process/Variables.ts"
 import type { UsageError } from "../flags.ts"
 import { columns, print } from "../output.ts"
 import { ofTerminal, type Paint, plain } from "../terminal/Paint.ts"
@@ -18,7 +18,7 @@ import { bad, type Finding } from "./doctor/Finding.ts"
 import * as machine from "./doctor/machine.ts"
 import { type Asker, network } from "./doctor/network.ts"
 import { server } from "./doctor/server.ts"
-import { readFile } from "./document.ts"
+import { contextOf, readFile } from "./document.ts"
 
 export interface DoctorOptions {
   readonly pgbin: string | null
@@ -36,14 +36,6 @@ export interface DoctorOptions {
 const WELL = 0
 const HINDERED = 1
 
-const contextOf = ({ internalHttpPort, privilegedRole }: DoctorOptions) => ({
-  internalHttpPort,
-  privilegedRole,
-  strictOvercommit: strictOvercommit(),
-  lakebase: null,
-  tls: false
-})
-
 /** The configuration, or what is wrong with it. */
 const configuration = (
   given: DoctorOptions
@@ -51,7 +43,7 @@ const configuration = (
   const { config } = given
   if (config === null) return Effect.succeed({ checked: null, faults: [] })
   return Effect.map(readFile(config), (text) =>
-    Result.match(check("config", text, contextOf(given)), {
+    Result.match(check("config", text, { ...contextOf(given), tls: false }), {
       onSuccess: (checked) => ({ checked, faults: [] }),
       onFailure: (faults) => ({
         checked: null,
@@ -71,7 +63,8 @@ const look = (given: DoctorOptions): Effect.Effect<ReadonlyArray<Finding>, Usage
   Effect.gen(function* () {
     const { checked, faults } = yield* configuration(given)
     const program = fs.statSync(process.execPath).mtimeMs
-    const pgbin = given.pgbin ?? process.env["POSTGRES_PATH"] ?? "postgres"
+    const { postgresPath } = yield* Variables
+    const pgbin = given.pgbin ?? postgresPath ?? "postgres"
     const ports = [
       machine.port("--external-http-port", given.externalHttpPort),
       machine.port("--internal-http-port", given.internalHttpPort),
@@ -79,7 +72,7 @@ const look = (given: DoctorOptions): Effect.Effect<ReadonlyArray<Finding>, Usage
     ]
     return [
       ...faults,
-      ...(yield* server(pgbin, checked, contextOf(given))),
+      ...(yield* server(pgbin, checked, { ...contextOf(given), tls: false })),
       machine.account(machine.read("/etc/passwd"), process.getuid?.()),
       ...(given.pgdata === null ? [] : machine.dataFolder(given.pgdata)),
       ...(yield* Effect.all(ports)),

@@ -4,7 +4,7 @@
 import type * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import type { Document } from "../../domain/conf/Check.ts"
+import type { Document, Fault } from "../../domain/conf/Check.ts"
 import type { ConfContext } from "../../domain/conf/PostgresConf.ts"
 import { connstrPort } from "../../domain/postgres/Connstr.ts"
 import { BodyTooLong, readBody } from "../../layers/http/readBody.ts"
@@ -64,17 +64,27 @@ export const readFile = (file: string): Effect.Effect<string, UsageError> =>
         )
       })
 
+/** A fault with its place, where its words do not begin with that. */
+export const faultLine = (file: string, { message, path }: Fault): string =>
+  `${file}: ${message.startsWith(path) ? "" : `${path}: `}${message}`
+
+/** What a configuration is rendered for: this machine. */
+export const contextOf = (
+  { internalHttpPort, privilegedRole }: Pick<DocumentOptions, "internalHttpPort" | "privilegedRole">,
+  lakebaseConnstr: string | null = null
+): Omit<ConfContext, "tls"> => ({
+  internalHttpPort,
+  strictOvercommit: strictOvercommit(),
+  privilegedRole,
+  lakebase: lakebaseConnstr === null ? null : { port: connstrPort(lakebaseConnstr) }
+})
+
 export const readDocument = (given: DocumentOptions): Effect.Effect<ReadDocument, UsageError> => {
   const file = given.config ?? given.specPath ?? "-"
   return Effect.map(readFile(file), (text) => ({
     document: given.config === null ? "spec" : "config",
     file,
     text,
-    context: {
-      internalHttpPort: given.internalHttpPort,
-      strictOvercommit: strictOvercommit(),
-      privilegedRole: given.privilegedRole,
-      lakebase: given.lakebaseConnstr === null ? null : { port: connstrPort(given.lakebaseConnstr) }
-    }
+    context: contextOf(given, given.lakebaseConnstr)
   }))
 }
