@@ -8,7 +8,6 @@ import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type BrowserContext, chromium, type Page } from "playwright-core"
-import { parseMetrics, total } from "../../packages/console/src/exposition.ts"
 import { lasting, size } from "../../packages/console/src/words.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
@@ -179,14 +178,6 @@ describe("the page", () => {
 })
 
 describe("what the page reads and says", () => {
-  it("takes metrics apart", () => {
-    const text = '# HELP a b\na{x="1",y="a\\"b"} 2\na{x="2"} 3\nb 1e3\n'
-    const samples = parseMetrics(text)
-    assert.deepStrictEqual(samples[0], { name: "a", labels: { x: "1", y: 'a"b' }, value: 2 })
-    assert.deepStrictEqual([total(samples, "a"), total(samples, "a", { x: "2" }), total(samples, "b")], [5, 3, 1000])
-    assert.isNull(total(samples, "c"))
-  })
-
   it("rounds times and sizes", () => {
     assert.deepStrictEqual([5, 1500, 65_000, 3_720_000, 90_000_000].map(lasting), [
       "5 ms",

@@ -1,7 +1,7 @@
 /**
  * A few numbers over the time that the page has been open.
  */
-import { total } from "./exposition.ts"
+import { total } from "../../../src/domain/observe/Samples.ts"
 import type { Known } from "./shapes.ts"
 import { lasting, size, spoken } from "./words.ts"
 

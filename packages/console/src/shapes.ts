@@ -3,6 +3,7 @@
  */
 import type { PlanReport } from "../../../src/domain/catalog/plan/PlanReport.ts"
 import type { ApplyReport, PhaseReport } from "../../../src/domain/catalog/Report.ts"
+import type { Sample } from "../../../src/domain/observe/Samples.ts"
 import type { Activity as ActivitySchema } from "../../../src/http/api/Activity.ts"
 import type { OffloadState, PrewarmState } from "../../../src/http/api/lfc.ts"
 import type { HistoryReport, StartupMetrics } from "../../../src/http/api/lifecycle.ts"
@@ -39,11 +40,4 @@ export interface Known {
   /** Null: Postgres does not accept connections. */
   readonly ready: Ready | null
   readonly metrics: ReadonlyArray<Sample>
-}
-
-/** A line of `/metrics`. */
-export interface Sample {
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
 }

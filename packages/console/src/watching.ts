@@ -2,9 +2,9 @@
  * What is known of the compute, kept fresh: by its events where it sends them, by asking where it does not.
  */
 import { useEffect, useState } from "preact/hooks"
+import { samplesOf } from "../../../src/domain/observe/Samples.ts"
 import { type Api, Refused } from "./Api.ts"
 import { kept, type Point, point } from "./Charts.tsx"
-import { parseMetrics } from "./exposition.ts"
 import type { Known } from "./shapes.ts"
 
 const POLL_MILLIS = 1000
@@ -42,7 +42,7 @@ const look = async (api: Api, before: Known | null, isDue: boolean): Promise<Kno
     optional(api.get<Known["ready"]>("/readyz")),
     optional(api.text("/metrics"))
   ])
-  return { detail, apply, activity, startup, prewarm, offload, history, ready, metrics: parseMetrics(metrics ?? "") }
+  return { detail, apply, activity, startup, prewarm, offload, history, ready, metrics: samplesOf(metrics ?? "") }
 }
 
 const sleep = (millis: number, signal: AbortSignal) =>

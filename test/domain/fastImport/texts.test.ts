@@ -4,7 +4,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { childVariables, dump, initdb, postgres, restore } from "../../../src/domain/fastImport/commandLines.ts"
-import { whyNotClean } from "../../../src/domain/fastImport/controlState.ts"
 import { parse as parseSpec } from "../../../src/domain/fastImport/ImportSpec.ts"
 import { ended } from "../../../src/domain/fastImport/JobStatus.ts"
 import { logLine } from "../../../src/domain/fastImport/logLine.ts"
@@ -13,6 +12,7 @@ import { withoutPassword } from "../../../src/domain/fastImport/passwords.ts"
 import { below, format, parse as parsePrefix } from "../../../src/domain/fastImport/S3Prefix.ts"
 import { read } from "../../../src/domain/fastImport/tableOfContents.ts"
 import { parseFilter } from "../../../src/domain/observe/LogFilter.ts"
+import { whyNotClean } from "../../../src/domain/postgres/ClusterControl.ts"
 import { traitsOf } from "../../../src/domain/postgres/Majors.ts"
 
 const settings = (args: ReadonlyArray<string>) => args.filter((_, index) => args[index - 1] === "-c")

@@ -6,9 +6,10 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { shutdownPosition } from "../../../domain/postgres/ClusterControl.ts"
 import { majorOf } from "../../../domain/postgres/Majors.ts"
 import { TimelineId } from "../../../domain/spec/Ids.ts"
-import * as Lsn from "../../../domain/spec/Lsn.ts"
+import type * as Lsn from "../../../domain/spec/Lsn.ts"
 import type { Content, Emulator } from "../../../emulator/Emulator.ts"
 import * as Branches from "../../../emulator/postgres/Branches.ts"
 import { DistributionFailed, output } from "../../../emulator/postgres/Distribution.ts"
@@ -66,14 +67,9 @@ const claim = (folder: string, name: string) =>
 
 const askMajor = (pgbin: string) => Effect.map(output(pgbin, ["--version"]), (text) => majorOf(text) ?? 0)
 
-/** Where the last checkpoint stands when the server has shut down in order; null when it has not. */
-const shutdownPosition = (pgdata: string): Lsn.Lsn | null => {
+const positionIn = (pgdata: string): Lsn.Lsn | null => {
   const control = path.join(pgdata, "global/pg_control")
-  if (!fs.existsSync(control)) return null
-  const bytes = fs.readFileSync(control)
-  // `ControlFileData` of pg_control.h: the state at 16, the checkpoint at 32, in the machine's order; 1 and 2 are shut down.
-  const state = bytes.readUInt32LE(16)
-  return state === 1 || state === 2 ? Lsn.fromBigInt(bytes.readBigUInt64LE(32)) : null
+  return fs.existsSync(control) ? shutdownPosition(fs.readFileSync(control)) : null
 }
 
 const found = Effect.fnUntraced(function* (folder: string, name: string) {
@@ -123,7 +119,7 @@ export const openKeep = ({
           : { lsn: kept.lsn, content: { _tag: "Files", primary: Branches.archiveFile(folder, name) } },
       save: ({ addresses, keep }, pgdata) =>
         Effect.gen(function* () {
-          const lsn = shutdownPosition(pgdata)
+          const lsn = positionIn(pgdata)
           if (lsn === null) return "Postgres has not shut down in order: nothing of this run is kept"
           const archive = yield* keep({ tenant: addresses.tenant_id, timeline, pgdata, lsn })
           yield* Branches.save(folder, { name, timeline_id: timeline, lsn, pg_major: major }, archive)

@@ -72,7 +72,8 @@ const WANTED = [
 
 export const processLimits = (text: string): ReadonlyArray<Finding> =>
   WANTED.flatMap(([what, least, remedy]) => {
-    const found = new RegExp(`^${what}\\s+(\\S+)`, "m").exec(text)?.[1]
+    const line = text.split("\n").find((one) => one.startsWith(`${what} `))
+    const found = line?.slice(what.length).trim().split(/\s+/)[0]
     if (found === undefined) return []
     const name = what.toLowerCase()
     return [

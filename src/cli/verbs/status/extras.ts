@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { decodeJson } from "../../../domain/json/Decode.ts"
+import { samplesOf, total } from "../../../domain/observe/Samples.ts"
 import { describeReason } from "../../../domain/status/Activity.ts"
 import { Activity } from "../../../http/api/Activity.ts"
 import { Ready } from "../../../http/api/probes.ts"
@@ -24,16 +25,6 @@ export interface Extras {
 
 export const none: Extras = { build: null, downtime: null, standby: null, activity: null }
 
-/** The value of a sample's label, as `/metrics` writes it. */
-const label = (metrics: string, family: string, name: string): string | null =>
-  new RegExp(`^${family}\\{(?:[^}]*,)?${name}="([^"\\\\]*)"`, "m").exec(metrics)?.[1] ?? null
-
-/** Of a family without labels. */
-export const sample = (metrics: string, family: string): number | null => {
-  const found = new RegExp(`^${family} (\\S+)$`, "m").exec(metrics)?.[1]
-  return found === undefined ? null : Number(found)
-}
-
 export const describeActivity = ({ active, active_since, reasons }: typeof Activity.Type): string => {
   if (active === null) return "not known"
   if (!active) return "no"
@@ -49,10 +40,10 @@ export const extras = (target: Target): Effect.Effect<Extras> =>
     const [metrics, ready, activity] = yield* Effect.all([asked("/metrics"), asked("/readyz"), asked("/activity")], {
       concurrency: "unbounded"
     })
-    const text = Option.getOrElse(metrics, () => "")
-    const downtime = sample(text, "compute_pg_current_downtime_ms")
+    const samples = samplesOf(Option.getOrElse(metrics, () => ""))
+    const downtime = total(samples, "compute_pg_current_downtime_ms")
     return {
-      build: label(text, "compute_ctl_up", "build_tag"),
+      build: samples.find(({ name }) => name === "compute_ctl_up")?.labels["build_tag"] ?? null,
       downtime: downtime === null || downtime === 0 ? null : downtime,
       standby: Option.match(ready, {
         onNone: () => null,

@@ -1,12 +1,17 @@
 /**
- * The text format of Prometheus, as far as a page needs it.
+ * The text of `/metrics`, read: lines of the text format of Prometheus, as far as those need it who look at a compute.
  */
-import type { Sample } from "./shapes.ts"
+export interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/
-const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g
+/** One after the other from the beginning on. */
+const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)",?/gy
 
-export const parseMetrics = (text: string): ReadonlyArray<Sample> =>
+export const samplesOf = (text: string): ReadonlyArray<Sample> =>
   text.split("\n").flatMap((line) => {
     const found = LINE.exec(line)
     if (found === null) return []
