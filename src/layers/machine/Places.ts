@@ -5,6 +5,18 @@
 import { totalmem } from "node:os"
 import * as Context from "effect/Context"
 
+export interface PgBouncerPlaces {
+  readonly ini: string
+  readonly pidFile: string
+  readonly processName: string
+  /** Its admin console: a host name, or the directory of its socket. */
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  /** Milliseconds, for connecting to the console and for an answer of it each. */
+  readonly limit: number
+}
+
 export interface MachinePlaces {
   readonly sudo: string
   readonly swapTool: string
@@ -21,9 +33,12 @@ export interface MachinePlaces {
     readonly pidFile: string
     readonly processName: string
   }
+  readonly pgbouncer: { readonly vm: PgBouncerPlaces; readonly pod: PgBouncerPlaces }
   /** Bytes of the whole machine. */
   readonly memory: () => number
 }
+
+const pgbouncer = { pidFile: "/tmp/pgbouncer.pid", processName: "pgbouncer", port: 6432, limit: 5_000 }
 
 export const Places = Context.Reference<MachinePlaces>("compute/Places", {
   defaultValue: () => ({
@@ -40,6 +55,11 @@ export const Places = Context.Reference<MachinePlaces>("compute/Places", {
       exportConf: "/etc/rsyslog.d/postgres_logs.conf",
       pidFile: "/var/run/rsyslogd/rsyslogd.pid",
       processName: "rsyslogd"
+    },
+    // In a virtual machine it is of our own account, which its socket recognises; in a pod it is another container.
+    pgbouncer: {
+      vm: { ...pgbouncer, ini: "/etc/pgbouncer.ini", host: "/tmp", user: "pgbouncer" },
+      pod: { ...pgbouncer, ini: "/var/db/postgres/pgbouncer/pgbouncer.ini", host: "localhost", user: "postgres" }
     },
     memory: totalmem
   })

@@ -17,6 +17,7 @@ import { effectiveTls, type ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig, Options } from "../compute/Options.ts"
 import { type Failed, retrying } from "../compute/retrying.ts"
 import { Waits } from "../compute/Waits.ts"
+import { type PgBouncerPlaces, Places } from "../machine/Places.ts"
 import { isNamed, readPid, signalPid } from "../machine/pids.ts"
 import { Variables } from "../machine/process/Variables.ts"
 import { type FileNotWritten, readText, replaceFile } from "../machine/replaceFile.ts"
@@ -30,37 +31,9 @@ export class PgBouncerFailed extends Data.TaggedError("PgBouncerFailed")<{
   readonly cause?: Error
 }> {}
 
-/** How the admin console is reached: a host name, or the directory of its socket. */
-export interface Console {
-  readonly host: string
-  readonly port: number
-  readonly user: string
+/** How the admin console is reached. */
+interface Console extends Pick<PgBouncerPlaces, "host" | "port" | "user" | "limit"> {
   readonly password: Redacted.Redacted<string> | null
-  /** Milliseconds, for connecting and for an answer each. */
-  readonly limit: number
-}
-
-export interface PgBouncerPlaces {
-  readonly ini: string
-  readonly pidFile: string
-  readonly processName: string
-  readonly console: Console
-}
-
-const CONSOLE_LIMIT = 5_000
-
-/** In a virtual machine pgbouncer is of our own account, which its socket recognises; in a pod it is another container. */
-const places = (isVm: boolean, password: Redacted.Redacted<string> | null): PgBouncerPlaces => {
-  const common = { pidFile: "/tmp/pgbouncer.pid", processName: "pgbouncer" }
-  if (isVm) {
-    const console = { host: "/tmp", port: 6432, user: "pgbouncer", password: null, limit: CONSOLE_LIMIT }
-    return { ...common, ini: "/etc/pgbouncer.ini", console }
-  }
-  return {
-    ...common,
-    ini: "/var/db/postgres/pgbouncer/pgbouncer.ini",
-    console: { host: "localhost", port: 6432, user: "postgres", password, limit: CONSOLE_LIMIT }
-  }
 }
 
 export class PgBouncer extends Context.Service<
@@ -74,13 +47,8 @@ export class PgBouncer extends Context.Service<
 >()("compute/PgBouncer") {
   static readonly layer = Layer.effect(
     this,
-    Effect.gen(function* () {
-      const { isVm } = yield* Options
-      const { pgbouncerPassword } = yield* Variables
-      return yield* make(places(isVm, pgbouncerPassword))
-    })
+    Effect.suspend(() => make)
   )
-  static readonly layerAt = (at: PgBouncerPlaces) => Layer.effect(this, make(at))
 }
 
 const KEY_LIMIT = "60 seconds"
@@ -109,7 +77,12 @@ const ask = (
     Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` }))
   )
 
-const make = Effect.fnUntraced(function* (at: PgBouncerPlaces) {
+const make = Effect.gen(function* () {
+  const { isVm } = yield* Options
+  const { pgbouncer } = yield* Places
+  const { pgbouncerPassword } = yield* Variables
+  const at = isVm ? pgbouncer.vm : pgbouncer.pod
+  const console: Console = { ...at, password: isVm ? null : pgbouncerPassword }
   const machine = yield* MachineConfig
   const metrics = yield* Metrics
   const waits = yield* Waits
@@ -138,7 +111,7 @@ const make = Effect.fnUntraced(function* (at: PgBouncerPlaces) {
     Effect.catchTags({ FileNotWritten: failed, BadPgBouncerSetting: failed })
   )
 
-  const reload = ask(at.console, "RELOAD").pipe(
+  const reload = ask(console, "RELOAD").pipe(
     retrying({
       whom: "pgbouncer's console",
       attempts: 4,
@@ -152,7 +125,7 @@ const make = Effect.fnUntraced(function* (at: PgBouncerPlaces) {
 
   /** It answers RELOAD with success whatever it thinks of the file. Its names are told, not what may be secret. */
   const readBack = (settings: Readonly<Record<string, string>>) =>
-    Effect.flatMap(ask(at.console, "SHOW CONFIG"), (rows) => {
+    Effect.flatMap(ask(console, "SHOW CONFIG"), (rows) => {
       const missing = notTaken(
         settings,
         rows.map(([name, value]) => [name ?? "", value ?? ""])

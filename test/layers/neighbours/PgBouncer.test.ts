@@ -8,9 +8,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import pg from "pg"
-import { type Console, PgBouncer } from "../../../src/layers/neighbours/PgBouncer.ts"
-import { basics, spec } from "../../programs/fakes.ts"
+import { decodeVariables, Variables, type VariablesShape } from "../../../src/layers/machine/process/Variables.ts"
+import { PgBouncer } from "../../../src/layers/neighbours/PgBouncer.ts"
+import { basics, options, spec } from "../../programs/fakes.ts"
 import { freePort } from "../../rig/freePort.ts"
+import { placed } from "../../rig/places.ts"
 import {
   daemon,
   directory,
@@ -30,16 +32,23 @@ const settings = spec({ pgbouncer_settings: { default_pool_size: "42", pool_mode
 const at = (
   path: string,
   port: number,
-  more: Partial<Console> = {},
+  more: { readonly password?: VariablesShape["pgbouncerPassword"]; readonly limit?: number } = {},
   tls: Parameters<typeof machine>[0] = null,
   processName = "pgbouncer"
-) =>
-  PgBouncer.layerAt({
+) => {
+  const { limit = 300, password = null } = more
+  const pod = {
     ini: join(path, "pgbouncer.ini"),
     pidFile: join(path, "pgbouncer.pid"),
     processName,
-    console: { host: "127.0.0.1", port, user: "postgres", password: null, limit: 300, ...more }
-  }).pipe(Layer.provide(Layer.mergeAll(basics, machine(tls))))
+    ...{ host: "127.0.0.1", port, user: "postgres", limit }
+  }
+  return PgBouncer.layer.pipe(
+    Layer.provide(placed({ pgbouncer: { vm: pod, pod } })),
+    Layer.provide(Layer.succeed(Variables, { ...decodeVariables({}), pgbouncerPassword: password })),
+    Layer.provide(Layer.mergeAll(basics, machine(tls), options({ isVm: false })))
+  )
+}
 
 const message = (type: string, body: Buffer) => {
   const head = Buffer.alloc(5)
