@@ -87,12 +87,12 @@ const loadExporter = Effect.promise(() => import("./exporter.ts"))
 /** The exporter is made when spans are due, or at the end of all: a start has other things to do. */
 const whenDue = Effect.fnUntraced(function* (settings: OtlpSettings) {
   const early: Array<RecordedSpan> = []
+  let dropped = 0
+  let isOpen = false
   let take = (span: RecordedSpan): void => {
     if (early.length < settings.maxQueue) early.push(span)
     else dropped += 1
   }
-  let dropped = 0
-  let isOpen = false
   const open = Effect.flatMap(loadExporter, ({ makeExporter }) => makeExporter(settings, dropped)).pipe(
     Effect.map((ended) => {
       isOpen = true
