@@ -6,16 +6,11 @@
 
 import { conf } from "../postgres/Quote.ts"
 import { type AuditLevel, type ComputeSpec, findSetting } from "../spec/ComputeSpec.ts"
+import { withLibraries } from "./PreloadList.ts"
 
 /** Compliance levels log to files of their own, which rsyslog ships; the base level logs to the normal log. */
 export const isCompliance = (level: AuditLevel): boolean =>
   level === "Hipaa" || level === "Extended" || level === "Full"
-
-/** Adds libraries to a preload list. Items are compared, not substrings: `pgauditlogtofile` is not `pgaudit`. */
-export const withLibraries = (list: string, added: ReadonlyArray<string>): string => {
-  const present = new Set(list.split(",").map((item) => item.trim().replace(/^"(.*)"$/, "$1")))
-  return [...(list.trim() === "" ? [] : [list]), ...added.filter((library) => !present.has(library))].join(",")
-}
 
 const compliance = (level: AuditLevel): ReadonlyArray<string> => [
   `pgaudit.log_parameter=${level === "Full" ? "on" : "off"}`,

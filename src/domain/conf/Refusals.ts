@@ -78,10 +78,3 @@ export const faultOf = (spec: ComputeSpec, text: string, refusal: Refusal): Faul
   }
   return { path: "", message: reason }
 }
-
-/** The entries of `shared_preload_libraries`, without quotes. */
-export const libraries = (value: string): ReadonlyArray<string> =>
-  value
-    .split(",")
-    .map((name) => name.trim().replace(/^"(.*)"$/, "$1"))
-    .filter((name) => name !== "")
