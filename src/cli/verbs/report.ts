@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { check } from "../../domain/conf/Check.ts"
 import { render } from "../../domain/conf/PostgresConf.ts"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { redact } from "../../domain/observe/Redaction.ts"
 import type { Target } from "../../http/client.ts"
 import { wallMillis } from "../../layers/compute/clock/WallClock.ts"
@@ -97,8 +98,7 @@ export const reportText = (parts: ReadonlyArray<Part>): string =>
 const save = (file: string, text: string) =>
   Effect.try({
     try: () => fs.writeFileSync(file, text, { mode: 0o600, flag: "wx" }),
-    catch: (error) =>
-      new UsageError({ message: `cannot write ${file}: ${error instanceof Error ? error.message : "it failed"}` })
+    catch: (error) => new UsageError({ message: `cannot write ${file}: ${messageOf(error)}` })
   })
 
 export const report = Effect.fnUntraced(function* (given: ReportOptions) {

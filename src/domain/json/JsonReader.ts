@@ -3,27 +3,12 @@
  * character costs the same wherever it stands.
  */
 import type { JsonDuplicate, JsonFault, JsonNul, JsonPlace } from "./Json.ts"
-import { closing, hasControl, indexOf, malformed, type Piece, piece, unescaped } from "./JsonString.ts"
-import { JsonFloat, type JsonObject, type JsonValue } from "./JsonValue.ts"
+import { readNumber } from "./JsonNumber.ts"
+import { closing, hasControl, indexOf, malformed, unescaped } from "./JsonString.ts"
+import type { JsonObject, JsonValue } from "./JsonValue.ts"
+import { MAX_CONTAINERS, MAX_DEPTH, MAX_DUPLICATES, MAX_KEY, MAX_MEMBERS, MAX_NULS, MAX_VALUES } from "./jsonLimits.ts"
+import { LongText, SHORT } from "./LongText.ts"
 
-/** Containers within each other. */
-const MAX_DEPTH = 127
-/** Values of one document. A spec of 40 MB that is full of options has four million. */
-const MAX_VALUES = 5_000_000
-/** Of those, lists and objects: an empty one takes two bytes of a body and fifty of memory. */
-const MAX_CONTAINERS = 1_500_000
-/** Members of one object. Lists may be as long as the document. */
-const MAX_MEMBERS = 50_000
-/** Members of one document that were given more than once. */
-const MAX_DUPLICATES = 1000
-/** Texts with a NUL of which the place is kept: one is enough to refuse a document, whoever mends it wants to see a few. */
-const MAX_NULS = 100
-/** Characters of a number. What it costs grows faster than its length; a double is written out in 1075 at most. */
-const MAX_NUMBER = 1100
-/** Characters of a key. */
-const MAX_KEY = 16 * 1024
-/** Characters of a text up to which it is taken in one go. */
-const SHORT = 64 * 1024
 /** From so many values on a container is not decoded in one go. */
 const MANY = 500
 
@@ -43,10 +28,6 @@ interface Frame {
 /** What may come next. The first element or key may also be the end. */
 type State = "value" | "first element" | "element" | "first key" | "key" | "colon" | "text" | "after" | "done"
 
-const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
-/** `e` and `E` */
-const isExponent = (code: number): boolean => (code | 0x20) === 0x65
-
 const set = (object: Record<string, JsonValue>, key: string, value: JsonValue): void => {
   if (key !== "__proto__") object[key] = value
   else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
@@ -60,10 +41,7 @@ export class JsonReader {
   private containers = 0
   private nextQuote = -1
   private nextBackslash = -1
-  /** Of a long text: where it begins, its end if that is known because it has no escapes, its pieces if not. */
-  private begin = 0
-  private plainEnd: number | null = null
-  private pieces: Array<string> = []
+  private long: LongText | undefined = undefined
   private readonly text: string
   private readonly frames: Array<Frame> = []
   private frame: Frame | undefined = undefined
@@ -257,36 +235,11 @@ export class JsonReader {
     this.complete(value)
   }
 
-  private digits(from: number): number {
-    let at = from
-    while (isDigit(this.text.charCodeAt(at)) && at - this.at <= MAX_NUMBER) at++
-    return at
-  }
-
   private number(): undefined {
-    const { text, at: start } = this
-    let at = start
-    if (text.charCodeAt(at) === 0x2d) at++
-    const first = text.charCodeAt(at)
-    if (!isDigit(first)) return this.fail(at > start ? "invalid number" : "expected value")
-    at = first === 0x30 ? at + 1 : this.digits(at)
-    const whole = at
-    if (text.charCodeAt(at) === 0x2e && isDigit(text.charCodeAt(at + 1))) at = this.digits(at + 1)
-    if (isExponent(text.charCodeAt(at))) {
-      const sign = text.charCodeAt(at + 1)
-      const exponent = sign === 0x2b || sign === 0x2d ? at + 2 : at + 1
-      if (isDigit(text.charCodeAt(exponent))) at = this.digits(exponent)
-    }
-    if (at - start > MAX_NUMBER) return this.fail(`number of more than ${MAX_NUMBER} characters`)
-    const next = text.charCodeAt(at)
-    // A digit, a point or an exponent that the grammar did not take: 01, 1., 1e
-    if (isDigit(next) || next === 0x2e || isExponent(next)) return this.fail("invalid number", at)
-    const digits = text.slice(start, at)
-    const number = Number(digits)
-    if (at > whole && !Number.isFinite(number)) return this.fail("number out of range", start)
-    this.at = at
-    if (at === whole) this.complete(Number.isSafeInteger(number) ? number : BigInt(digits))
-    else this.complete(Number.isInteger(number) ? new JsonFloat(number) : number)
+    const { end, message, value } = readNumber(this.text, this.at)
+    if (value === undefined) return this.fail(message, end)
+    this.at = end
+    this.complete(value)
   }
 
   /** The quote that ends the string that begins here, as far as it is looked for. */
@@ -314,8 +267,7 @@ export class JsonReader {
     const { plain, quote } = this.extent(SHORT)
     if (quote - this.at > SHORT || quote >= this.text.length) {
       this.at++
-      this.begin = this.at
-      this.plainEnd = plain && quote < this.text.length ? quote : null
+      this.long = new LongText(this.text, this.at, plain && quote < this.text.length ? quote : null)
       this.state = "text"
       return
     }
@@ -340,22 +292,13 @@ export class JsonReader {
 
   /** Some more of a text that is too long for one step. */
   private longText(): undefined {
-    if (this.plainEnd !== null) {
-      const end = Math.min(this.at + SHORT, this.plainEnd)
-      if (hasControl(this.text.slice(this.at, end))) return this.badString(this.at)
-      this.at = end
-      if (end < this.plainEnd) return
-      this.at++
-      return this.took(this.text.slice(this.begin, end))
-    }
-    const { end, isLast, value }: Piece = piece(this.text, this.at, SHORT)
-    if (value === undefined) return this.badString(this.at)
-    this.pieces.push(value)
-    this.at = end
-    if (!isLast) return
-    const whole = this.pieces.join("")
-    this.pieces = []
-    this.lookForNul(whole, this.frame?.list?.length ?? this.key, this.begin - 1)
-    this.took(whole)
+    const long = this.long
+    if (long === undefined) return
+    this.at = long.read()
+    if (long.isMalformed) return this.badString(this.at)
+    if (long.value === undefined) return
+    this.long = undefined
+    if (!long.isPlain) this.lookForNul(long.value, this.frame?.list?.length ?? this.key, long.begin - 1)
+    this.took(long.value)
   }
 }

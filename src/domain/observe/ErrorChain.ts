@@ -2,6 +2,9 @@
  * An error and what caused it, from the outermost to the root, in the two forms clients know.
  */
 
+/** What something thrown says of itself. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+
 /** The messages of an error and its causes. */
 export const messages = (error: Error): ReadonlyArray<string> => {
   const all: Array<string> = []

@@ -3,22 +3,20 @@
  *
  * Source: `pageserver/src/page_service.rs`, `libs/postgres_backend/src/lib.rs`.
  */
-import type { Socket } from "node:net"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
 import * as Lsn from "../../domain/spec/Lsn.ts"
 import * as Fault from "../Fault.ts"
 import { frameCopyData } from "../postgres/Archive.ts"
 import { sendRaw } from "../raw.ts"
 import type { Timeline, World } from "../World.ts"
 import * as Delivery from "../wire/Delivery.ts"
-import { authenticate, cstringAt, type Gone, PgConnection, startup } from "../wire/PgConnection.ts"
+import { cstringAt, type Gone, type PgConnection } from "../wire/PgConnection.ts"
 import * as Messages from "../wire/pgMessages.ts"
+import { pgPeer } from "./PgPeer.ts"
 import { type PageCommand, parse } from "./pageCommand.ts"
-import { type ListenFailed, serve } from "./TcpServer.ts"
-import * as Tokens from "./Tokens.ts"
+import type * as Tokens from "./Tokens.ts"
 
 interface Session {
   readonly world: World
@@ -208,15 +206,8 @@ const extended = (session: Session, type: string, body: Buffer): Effect.Effect<v
   }
 }
 
-const converse = (world: World, member: number, connection: PgConnection): Effect.Effect<void, Gone> =>
+export const pageserver = pgPeer("pageserver", ({ claims, connection, member, world }) =>
   Effect.gen(function* () {
-    const params = yield* startup(connection)
-    world.note({ peer: "pageserver", member, what: "startup", text: params["options"] ?? "", detail: params })
-    const raw = world.rawStartup("pageserver", member)
-    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
-    const now = yield* Clock.currentTimeMillis
-    const keys = world.storageKeys
-    const claims = yield* authenticate(connection, keys.length === 0 ? null : (token) => Tokens.check(keys, token, now))
     const session: Session = { world, member, connection, claims, tenant: undefined, prepared: "" }
     for (;;) {
       const message = yield* connection.read
@@ -229,15 +220,4 @@ const converse = (world: World, member: number, connection: PgConnection): Effec
       }
     }
   })
-
-/** Listens until the scope closes. `member` is the shard's number. */
-export const pageserver = (
-  world: World,
-  member: number,
-  host: string,
-  port: number
-): Effect.Effect<{ readonly port: number }, ListenFailed, Scope.Scope> =>
-  serve(host, port, (socket: Socket) => {
-    if (world.refuses("pageserver", member)) return Effect.sync(() => socket.resetAndDestroy())
-    return Effect.ignore(converse(world, member, new PgConnection(socket)))
-  })
+)

@@ -3,20 +3,17 @@
  *
  * Source: `safekeeper/src/handler.rs`, `libs/postgres_backend/src/lib.rs`.
  */
-import type { Socket } from "node:net"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
 import * as Lsn from "../../domain/spec/Lsn.ts"
 import * as Fault from "../Fault.ts"
 import { type Member, walPush } from "../postgres/walPush.ts"
 import { sendRaw } from "../raw.ts"
 import type { World } from "../World.ts"
-import { authenticate, cstringAt, type Gone, PgConnection, startup } from "../wire/PgConnection.ts"
+import { cstringAt, type Gone, type PgConnection } from "../wire/PgConnection.ts"
 import * as Messages from "../wire/pgMessages.ts"
-import { type ListenFailed, serve } from "./TcpServer.ts"
-import * as Tokens from "./Tokens.ts"
+import { pgPeer } from "./PgPeer.ts"
+import type * as Tokens from "./Tokens.ts"
 
 interface Options {
   readonly tenant: string | undefined
@@ -160,17 +157,8 @@ const query = (connection: PgConnection, session: Session, text: string): Effect
     yield* connection.send(whole)
   })
 
-const converse = (world: World, member: number, connection: PgConnection): Effect.Effect<void, Gone> =>
+export const safekeeper = pgPeer("safekeeper", ({ claims, connection, member, params, world }) =>
   Effect.gen(function* () {
-    const params = yield* startup(connection)
-    world.note({ peer: "safekeeper", member, what: "startup", text: params["options"] ?? "", detail: params })
-    const raw = world.rawStartup("safekeeper", member)
-    if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
-    const now = yield* Clock.currentTimeMillis
-    const claims = yield* authenticate(
-      connection,
-      world.storageKeys.length === 0 ? null : (token) => Tokens.check(world.storageKeys, token, now)
-    )
     const session: Session = {
       world,
       member,
@@ -186,15 +174,4 @@ const converse = (world: World, member: number, connection: PgConnection): Effec
       else yield* connection.send(Messages.error("XX000", `unexpected message ${message.type}`), Messages.ready)
     }
   })
-
-/** Listens until the scope closes. `member` is this safekeeper's number in the quorum, from 0. */
-export const safekeeper = (
-  world: World,
-  member: number,
-  host: string,
-  port: number
-): Effect.Effect<{ readonly port: number }, ListenFailed, Scope.Scope> =>
-  serve(host, port, (socket: Socket) => {
-    if (world.refuses("safekeeper", member)) return Effect.sync(() => socket.resetAndDestroy())
-    return Effect.ignore(converse(world, member, new PgConnection(socket)))
-  })
+)

@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { notWritten } from "../postgres/dataDirectory/diskFull.ts"
 import { DataDirectoryFailed } from "../postgres/dataDirectory/errors.ts"
 import { BadArchive } from "./BadArchive.ts"
@@ -42,8 +43,6 @@ const AHEAD = 4
 
 type Failure = BadBasebackup | DataDirectoryFailed
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** Removes what an earlier try left. */
 const clear = (dir: string): Effect.Effect<void, DataDirectoryFailed> =>
   Effect.tryPromise({
@@ -52,7 +51,7 @@ const clear = (dir: string): Effect.Effect<void, DataDirectoryFailed> =>
         if (!KEPT.has(name)) await fs.promises.rm(`${dir}/${name}`, { recursive: true, force: true })
       }
     },
-    catch: (error) => new DataDirectoryFailed({ path: dir, reason: reasonOf(error) })
+    catch: (error) => new DataDirectoryFailed({ path: dir, reason: messageOf(error) })
   })
 
 const verified = (dir: string): Effect.Effect<void, BadBasebackup> =>
@@ -96,7 +95,7 @@ const pipelineInto = (dir: string, extraction: Extraction): Effect.Effect<Pipeli
         return fault === null
       } catch (error) {
         if (error instanceof BadArchive) settle(Effect.fail(new BadBasebackup({ message: error.message })))
-        else settle(notWritten(`${dir}/${extraction.name}`, error, reasonOf(error)))
+        else settle(notWritten(`${dir}/${extraction.name}`, error, messageOf(error)))
         return false
       }
     }

@@ -12,6 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import { hostOf } from "../../domain/api/BaseUrl.ts"
 import { excerpt } from "../../domain/json/Excerpt.ts"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { remoteExtRequests } from "../../domain/observe/MetricFamilies.ts"
 import { archiveName, archiveUrl, goArchitecture } from "../../domain/spec/ExtensionPath.ts"
 import type { ComputeOptions } from "../compute/Options.ts"
@@ -38,8 +39,6 @@ const AT_ONCE = 8
 /** MiB of the decoders of all archives together: two of the largest window, thirty of the usual one. */
 const WINDOWS = 256
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 export const makeArchives = Effect.fnUntraced(function* ({ options, metrics, installed, downloads }: ArchivesSettings) {
   const scope = yield* Effect.scope
   const waits = yield* Waits
@@ -50,7 +49,7 @@ export const makeArchives = Effect.fnUntraced(function* ({ options, metrics, ins
   const staging = join(dirname(dirname(options.pgbin)), "download_extensions")
 
   const io = <A>(extension: string, run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (error) => new DownloadFailed({ extension, reason: reasonOf(error) }) })
+    Effect.tryPromise({ try: run, catch: (error) => new DownloadFailed({ extension, reason: messageOf(error) }) })
 
   const stagingDirectory = (extension: string) =>
     Effect.acquireRelease(

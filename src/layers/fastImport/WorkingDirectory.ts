@@ -7,6 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { failing, JobFailed } from "../../domain/fastImport/JobFailed.ts"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import type { PostgresAccount } from "../machine/Account.ts"
 
 export const attempt = <A>(what: string, make: () => A): Effect.Effect<A, JobFailed> =>
@@ -37,8 +38,4 @@ export const keepStatus = (workdir: string, name: string, text: string): Effect.
     const folder = path.join(workdir, "status")
     yield* attempt("create status directory", () => fs.mkdirSync(folder, { recursive: true }))
     yield* attempt("write status file", () => fs.writeFileSync(path.join(folder, name), text))
-  }).pipe(
-    Effect.catch(({ cause, message }) =>
-      Effect.logWarning(`${message}: ${cause instanceof Error ? cause.message : String(cause)}`)
-    )
-  )
+  }).pipe(Effect.catch(({ cause, message }) => Effect.logWarning(`${message}: ${messageOf(cause)}`)))

@@ -10,6 +10,7 @@ import { constants, type Stats } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
@@ -92,10 +93,13 @@ const read = async (path: string, limit: number): Promise<Buffer> => {
 /** Reads that have not come back in time. Each holds a thread of the pool, so another of the same file is not begun. */
 const stalled = new Set<string>()
 
+/** What went wrong with a file, without its path, which the error names itself. */
+export const fileReason = (error: unknown): string => messageOf(error).replace(/, [a-z]+( '.*)?$/s, "")
+
 const unreadable = (path: string, error: unknown) =>
   new FileUnreadable({
     path,
-    reason: error instanceof Error ? error.message.replace(/, [a-z]+( '.*)?$/s, "") : String(error),
+    reason: fileReason(error),
     code: error instanceof Error && "code" in error ? String(error.code) : null
   })
 

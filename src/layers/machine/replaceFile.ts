@@ -5,6 +5,7 @@ import { chmod, chown, open, rename, rm, stat, writeFile } from "node:fs/promise
 import { basename, dirname, join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { limits, readTextIfAny } from "./RegularFile.ts"
 
 export class FileNotWritten extends Data.TaggedError("FileNotWritten")<{
@@ -17,8 +18,6 @@ export class FileNotWritten extends Data.TaggedError("FileNotWritten")<{
 }
 
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "")
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /** The text of a file; null when there is none. */
 export const readText = (path: string): Effect.Effect<string | null, FileNotWritten> =>
   Effect.mapError(readTextIfAny(path, limits.settings), ({ reason }) => new FileNotWritten({ path, reason }))
@@ -71,5 +70,5 @@ export const replaceFile = (path: string, text: string, mode?: number): Effect.E
         await writeFile(path, text)
       }
     },
-    catch: (error) => new FileNotWritten({ path, reason: reasonOf(error) })
+    catch: (error) => new FileNotWritten({ path, reason: messageOf(error) })
   }).pipe(Effect.uninterruptible)

@@ -7,6 +7,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import { libraries } from "../../domain/conf/PreloadList.ts"
 import { type Refusal, refusalsOf, without } from "../../domain/conf/Refusals.ts"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { askInstallation } from "../extensions/pgConfig.ts"
 import { type Children, describeEnd } from "../machine/child/Children.ts"
 import { isThere } from "../machine/isThere.ts"
@@ -22,7 +23,7 @@ const failed = (message: string) => new PostgresNotStarted({ message })
 const io = <A>(run: () => Promise<A>) =>
   Effect.tryPromise({
     try: run,
-    catch: (error) => failed(error instanceof Error ? error.message : "file system error")
+    catch: (error) => failed(messageOf(error))
   })
 
 const directory = Effect.acquireRelease(

@@ -10,6 +10,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import type { ComputeOptions } from "../compute/Options.ts"
 import type { PostgresAccount } from "../machine/Account.ts"
 import { type Children, describeEnd } from "../machine/child/Children.ts"
@@ -29,7 +30,7 @@ const failed = (message: string) => new PostgresNotStarted({ message: `could not
 const io = <A>(run: () => Promise<A>) =>
   Effect.tryPromise({
     try: run,
-    catch: (error) => failed(error instanceof Error ? error.message : "file system error")
+    catch: (error) => failed(messageOf(error))
   })
 
 /** Removed when the scope closes, however the warm-up went. */

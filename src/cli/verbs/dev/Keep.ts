@@ -6,6 +6,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { shutdownPosition } from "../../../domain/postgres/ClusterControl.ts"
 import { majorOf } from "../../../domain/postgres/Majors.ts"
 import { TimelineId } from "../../../domain/spec/Ids.ts"
@@ -87,7 +88,7 @@ const usable = (folder: string) =>
       fs.accessSync(folder, fs.constants.W_OK)
       return folder
     },
-    catch: (error) => failed(error instanceof Error ? error.message : String(error))
+    catch: (error) => failed(messageOf(error))
   }).pipe(Effect.catch(({ message }) => Effect.as(Effect.logWarning(`nothing will be kept: ${message}`), null)))
 
 /** The branch stays claimed until the scope closes. */

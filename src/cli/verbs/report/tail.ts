@@ -4,6 +4,7 @@
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import * as Effect from "effect/Effect"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { UsageError } from "../../flags.ts"
 
 /** Bytes that are read, however long the lines are. */
@@ -25,6 +26,5 @@ const lastBytes = async (file: string): Promise<string> => {
 export const tail = (file: string, lines: number): Effect.Effect<string, UsageError> =>
   Effect.tryPromise({
     try: () => lastBytes(file),
-    catch: (error) =>
-      new UsageError({ message: `cannot read ${file}: ${error instanceof Error ? error.message : "it failed"}` })
+    catch: (error) => new UsageError({ message: `cannot read ${file}: ${messageOf(error)}` })
   }).pipe(Effect.map((text) => text.replace(/\n$/, "").split("\n").slice(-lines).join("\n")))

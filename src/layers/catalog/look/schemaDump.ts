@@ -15,6 +15,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { childEnvironment } from "../../../domain/postgres/ChildEnvironment.ts"
 import { limits } from "../../../domain/postgres/SessionLimits.ts"
 import { workingDirectory } from "../../machine/child/workingDirectory.ts"
@@ -164,7 +165,7 @@ const begin = Effect.fnUntraced(function* (
   const over = Effect.andThen(Effect.catch(ended(dump), told), Scope.close(own, Exit.void))
   const output = Stream.fromAsyncIterable<Uint8Array, DumpFailed>(
     dump.process.stdout,
-    (error) => new DumpFailed({ reason: error instanceof Error ? error.message : "unreadable" })
+    (error) => new DumpFailed({ reason: messageOf(error) })
   ).pipe(Stream.concat(Stream.drain(Stream.fromEffect(over))), Stream.buffer({ capacity: AHEAD }))
   const pull = yield* Scope.provide(Stream.toPull(output), reader)
   const first = yield* Pull.catchDone(pull, () => Effect.fail(new DumpFailed({ reason: "no output" }))).pipe(

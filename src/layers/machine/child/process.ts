@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { childEnvironment } from "../../../domain/postgres/ChildEnvironment.ts"
 import { writeLine } from "../../observe/log/StandardError.ts"
 import { inherited } from "../process/Environment.ts"
@@ -68,7 +69,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
             cwd: options.cwd ?? workingDirectory(options.account),
             ...(options.account && { uid: options.account.uid, gid: options.account.gid })
           }),
-        catch: (error) => new SpawnFailed({ program, reason: error instanceof Error ? error.message : "refused" })
+        catch: (error) => new SpawnFailed({ program, reason: messageOf(error) })
       })
       const stdout = toLines(process.stdout, options.stdout)
       const stderr = toLines(process.stderr, options.stderr)

@@ -11,6 +11,7 @@ import { getSystemErrorMap } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { type Exported, ExporterFailed } from "./Exported.ts"
 
 const SOCKET = "neon-communicator.socket"
@@ -93,7 +94,7 @@ export const request = (pgdata: string, path: string): Effect.Effect<Exported, E
       status: response.statusCode ?? 502,
       contentType: response.headers["content-type"] ?? null,
       body: Stream.fromAsyncIterable<Uint8Array, ExporterFailed>(response, (error) =>
-        fetchFailed(error instanceof Error ? error.message : String(error))
+        fetchFailed(messageOf(error))
       ).pipe(
         Stream.mapEffect(within(LONGEST)),
         Stream.timeoutOrElse({ duration: STALL_TIMEOUT, orElse: () => Stream.fail(fetchFailed("stalled")) })

@@ -5,21 +5,17 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type { PostgresAccount } from "../../machine/Account.ts"
-import { type FileUnreadable, limits, readBytes, readTextIfAny } from "../../machine/RegularFile.ts"
+import { type FileUnreadable, fileReason, limits, readBytes, readTextIfAny } from "../../machine/RegularFile.ts"
 import { notWritten } from "./diskFull.ts"
 import { DataDirectoryFailed } from "./errors.ts"
 
-/** What went wrong, without the path, which the error names itself. */
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/, [a-z]+( '.*)?$/s, "") : String(error)
-
 /** Runs file calls whose failure is reported under `file`. */
 export const attempt = <A>(file: string, calls: () => A): Effect.Effect<A, DataDirectoryFailed> =>
-  Effect.try({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
+  Effect.try({ try: calls, catch: (error) => notWritten(file, error, fileReason(error)) })
 
 /** The same for calls that are waited for. */
 export const attemptAsync = <A>(file: string, calls: () => Promise<A>): Effect.Effect<A, DataDirectoryFailed> =>
-  Effect.tryPromise({ try: calls, catch: (error) => notWritten(file, error, reasonOf(error)) })
+  Effect.tryPromise({ try: calls, catch: (error) => notWritten(file, error, fileReason(error)) })
 
 const failed = ({ path: file, reason }: FileUnreadable) => new DataDirectoryFailed({ path: file, reason })
 

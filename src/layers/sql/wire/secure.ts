@@ -5,6 +5,7 @@ import * as net from "node:net"
 import * as tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import type { ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
 import { limits, readBytes } from "../../machine/RegularFile.ts"
 import { connectFailed, type WireFailed } from "./errors.ts"
@@ -18,8 +19,7 @@ const fileOf = (path: string | null): Effect.Effect<Buffer | undefined, WireFail
 const attempted = <A>(connect: () => A): Effect.Effect<A, WireFailed> =>
   Effect.try({
     try: connect,
-    catch: (error) =>
-      connectFailed(`error performing TLS handshake: ${error instanceof Error ? error.message : "unknown"}`)
+    catch: (error) => connectFailed(`error performing TLS handshake: ${messageOf(error)}`)
   })
 
 export const secure = (
