@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
+import { setting } from "../rig/spec.ts"
 
 const LIMIT = 60_000
 
@@ -135,6 +136,27 @@ describe("a start", () => {
         assert.deepStrictEqual(yield* compute.processes, [])
       }),
     LIMIT
+  )
+
+  it.live(
+    "whose commits wait for neon's library, which is not loaded, names the setting and does not wait for ever",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startEmulator()
+        const compute = yield* startCompute({
+          emulator,
+          settings: [setting("synchronous_standby_names", "walproposer")]
+        })
+        const failed = yield* compute.waitFor("failed")
+        assert.match(
+          String(failed["error"]),
+          /^standby walproposer: not done within 10s: spec\.cluster\.settings\[6\]: synchronous_standby_names names walproposer/
+        )
+        compute.signal("SIGTERM")
+        yield* compute.ended
+        assert.deepStrictEqual(yield* compute.processes, [])
+      }),
+    120_000
   )
 
   it.live(

@@ -3,7 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { check as checkDocument, type Fault, ignored, summary, unreadable } from "../../domain/conf/Check.ts"
+import {
+  type Checked,
+  check as checkDocument,
+  type Fault,
+  ignored,
+  summary,
+  unreadable,
+  warnings
+} from "../../domain/conf/Check.ts"
 import { whyNotServed } from "../../domain/postgres/Majors.ts"
 import { Children } from "../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../programs/start/refusedBy.ts"
@@ -19,6 +27,7 @@ export interface CheckOptions extends DocumentOptions {
 
 interface Verdict {
   readonly faults: ReadonlyArray<Fault>
+  readonly warnings: ReadonlyArray<Fault>
   /** Name and value, a line each; empty when it could not be run. */
   readonly summary: ReadonlyArray<readonly [string, string]>
 }
@@ -36,25 +45,34 @@ const whyUnserved = (pgbin: string) =>
     Effect.provide(Children.layer)
   )
 
-const judge = ({ context, document, text }: ReadDocument, pgbin: string | null): Effect.Effect<Verdict, UsageError> =>
-  Result.match(checkDocument(document, text, { ...context, tls: false }), {
-    onFailure: (faults) => Effect.succeed({ faults, summary: [] }),
-    onSuccess: (checked) =>
-      Effect.gen(function* () {
-        const fault = unreadable(checked)
-        if (fault !== null) return { faults: [fault], summary: [] }
-        if (pgbin === null) return { faults: [], summary: summary(checked) }
-        const unserved = yield* Effect.mapError(whyUnserved(pgbin), cannotAsk(pgbin))
-        if (unserved !== null) return { faults: [{ path: "", message: unserved }], summary: [] }
-        const faults = yield* refusedBy(checked, pgbin, { ...context, tls: false }).pipe(
-          Effect.provide(Children.layer),
-          Effect.mapError(cannotAsk(pgbin))
-        )
-        return { faults, summary: faults.length === 0 ? summary(checked) : [] }
-      })
+/** What keeps it from being run, once it can be read. */
+const faultsOf = (checked: Checked, { context }: ReadDocument, pgbin: string | null) =>
+  Effect.gen(function* () {
+    const fault = unreadable(checked)
+    if (fault !== null) return [fault]
+    if (pgbin === null) return []
+    const unserved = yield* Effect.mapError(whyUnserved(pgbin), cannotAsk(pgbin))
+    if (unserved !== null) return [{ path: "", message: unserved }]
+    return yield* refusedBy(checked, pgbin, { ...context, tls: false }).pipe(
+      Effect.provide(Children.layer),
+      Effect.mapError(cannotAsk(pgbin))
+    )
   })
 
-const asText = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary }: Verdict): Effect.Effect<void> => {
+const judge = (read: ReadDocument, pgbin: string | null): Effect.Effect<Verdict, UsageError> => {
+  const unread = ignored(read.document, read.text)
+  return Result.match(checkDocument(read.document, read.text, { ...read.context, tls: false }), {
+    onFailure: (faults) => Effect.succeed({ faults, warnings: unread, summary: [] }),
+    onSuccess: (checked) =>
+      Effect.map(faultsOf(checked, read, pgbin), (faults) => ({
+        faults,
+        warnings: [...unread, ...warnings(checked)],
+        summary: faults.length === 0 ? summary(checked) : []
+      }))
+  })
+}
+
+const asText = (file: string, { faults, summary, warnings }: Verdict): Effect.Effect<void> => {
   const said = [
     ...warnings.map((warning) => `warning: ${faultLine(file, warning)}`),
     ...faults.map((fault) => faultLine(file, fault))
@@ -67,7 +85,7 @@ const asText = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary 
   )
 }
 
-const asJson = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary }: Verdict): Effect.Effect<void> =>
+const asJson = (file: string, { faults, summary, warnings }: Verdict): Effect.Effect<void> =>
   print(
     JSON.stringify({ file, ok: faults.length === 0, faults, warnings, summary: Object.fromEntries(summary) }, null, 2)
   )
@@ -75,6 +93,6 @@ const asJson = (file: string, warnings: ReadonlyArray<Fault>, { faults, summary 
 export const check = Effect.fnUntraced(function* (given: CheckOptions) {
   const read = yield* readDocument(given)
   const verdict = yield* judge(read, given.pgbin)
-  yield* (given.json ? asJson : asText)(read.file, ignored(read.document, read.text), verdict)
+  yield* (given.json ? asJson : asText)(read.file, verdict)
   return verdict.faults.length === 0 ? 0 : 1
 })

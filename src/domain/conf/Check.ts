@@ -14,6 +14,7 @@ import { format } from "../spec/Lsn.ts"
 import { shardIndexes, shardUrl } from "../spec/PageserverConnectionInfo.ts"
 import { type ParsedSpec, parseSpec } from "../spec/ParsedSpec.ts"
 import { type ConfContext, render, withoutValue } from "./PostgresConf.ts"
+import { missingWalProposer } from "./WalProposer.ts"
 
 export interface Fault {
   /** JSON path; empty for the document itself. */
@@ -68,6 +69,12 @@ export const ignored = (document: Document, text: string): ReadonlyArray<Fault> 
     path,
     message: `nobody reads this member${near === null ? "" : `; did you mean \`${near}\`?`}`
   }))
+
+/** What would be started, and then wait. */
+export const warnings = ({ spec }: Checked): ReadonlyArray<Fault> => {
+  const missing = spec === null ? null : missingWalProposer(spec.spec)
+  return missing === null ? [] : [missing]
+}
 
 /** What a start would write and then refuse to run; null for what it would run. */
 export const unreadable = ({ config }: Checked): Fault | null => {

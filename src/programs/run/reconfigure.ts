@@ -36,6 +36,7 @@ import { failureText, OperationFailed } from "./errors.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { type Reloaded, reload } from "./reload.ts"
 import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
+import { awaitWalProposer } from "./walProposer.ts"
 
 export interface ReconfigureReport extends Reloaded {
   readonly operation: string | null
@@ -108,6 +109,7 @@ const steps = Effect.fnUntraced(function* (
   yield* note(reloaded)
   yield* tellRefused(reloaded)
   if (!appliesCatalog) return
+  yield* awaitWalProposer(spec)
   const applied = yield* Effect.result(
     catalog.apply(spec, {
       concurrency: reconfigureConcurrency(spec.spec),

@@ -12,6 +12,7 @@ import { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../layers/postgres/Postmaster.ts"
 import { SUBSCRIBERS_ON } from "../run/subscribers.ts"
+import { awaitWalProposer } from "../run/walProposer.ts"
 
 const inBackground = (name: string, complaint: string, effect: Effect.Effect<unknown, Error>) =>
   Effect.flatMap(Supervisor, (services) =>
@@ -29,6 +30,7 @@ export const configurePrimary = Effect.fn("configure_as_primary")(function* (spe
   if (!spec.spec.skip_pg_catalog_updates) {
     const directory = yield* DataDirectory
     const localProxy = yield* LocalProxy
+    yield* awaitWalProposer(spec)
     // A database that its owner has broken is no reason to keep all the others down.
     const concurrency = startConcurrency(spec.spec)
     const applied = yield* catalog.apply(spec, { concurrency, phase: "start", forgiving: true })

@@ -134,6 +134,21 @@ describe("check with a server that is none", () => {
 })
 
 describe("what check and plan say of a document", () => {
+  it.live("warns of commits that would wait for ever, with the path of the setting", () =>
+    Effect.gen(function* () {
+      const setting = { name: "synchronous_standby_names", value: "walproposer", vartype: "string" }
+      const waiting = config({ cluster: { ...spec.cluster, settings: [setting] } })
+      const { code, file, output } = yield* run("check", waiting)
+      assert.strictEqual(code, 0)
+      assert.include(output, `warning: ${file}: spec.cluster.settings[0]: synchronous_standby_names names walproposer`)
+      const { warnings } = JSON.parse((yield* run("check", waiting, "--json")).output)
+      assert.deepStrictEqual(
+        warnings.map(({ path }: { readonly path: string }) => path),
+        ["spec.cluster.settings[0]"]
+      )
+    })
+  )
+
   it.live("names a misspelt member with the near name, and says all of it as JSON", () =>
     Effect.gen(function* () {
       const misspelt = config({ pageserver_constring: "postgresql://ps" })
