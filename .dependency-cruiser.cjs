@@ -26,7 +26,7 @@ module.exports = {
     {
       name: "emulator-only-for-dev",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(emulator/|cli/verbs/(dev|emulate))" },
+      from: { path: "^src/", pathNot: "^src/(emulator/|cli/verbs/local/(dev|emulate))" },
       to: { path: "^src/emulator/" }
     },
     {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { renderSteps } from "../../src/domain/conf/PostgresConf.ts"
-import { decodeJson } from "../../src/domain/json/Decode.ts"
+import { decodeJson } from "../../src/domain/json/decode/Decode.ts"
 import type { Steps } from "../../src/domain/json/Json.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec, parseSteps } from "../../src/domain/spec/ParsedSpec.ts"

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import pg from "pg"
 import { plain } from "../../src/cli/terminal/Paint.ts"
-import { askPostgres, factLines, replication } from "../../src/cli/verbs/status/postgres.ts"
+import { askPostgres, factLines, replication } from "../../src/cli/verbs/computes/status/postgres.ts"
 import { startCluster, template, versions } from "./cluster.ts"
 
 describe.each(versions)("Postgres $major", (server) => {

@@ -19,8 +19,8 @@ import * as Stream from "effect/Stream"
 import type { ComputeStatus, TerminateMode } from "../../../src/domain/status/ComputeStatus.ts"
 import type { Event } from "../../../src/domain/status/Event.ts"
 import { External } from "../../../src/http/api/Api.ts"
-import type { Status } from "../../../src/http/api/StatusDetail.ts"
-import type { Configuration } from "../../../src/http/api/Wire.ts"
+import type { Status } from "../../../src/http/api/shapes/StatusDetail.ts"
+import type { Configuration } from "../../../src/http/api/shapes/Wire.ts"
 
 export type { ComputeStatus, Event, Status, TerminateMode }
 

@@ -4,11 +4,11 @@
 import type { PlanReport } from "../../../src/domain/catalog/plan/PlanReport.ts"
 import type { ApplyReport, PhaseReport } from "../../../src/domain/catalog/Report.ts"
 import type { Sample } from "../../../src/domain/observe/Samples.ts"
-import type { Activity as ActivitySchema } from "../../../src/http/api/Activity.ts"
 import type { OffloadState, PrewarmState } from "../../../src/http/api/lfc.ts"
 import type { HistoryReport, StartupMetrics } from "../../../src/http/api/lifecycle.ts"
 import type { Ready as ReadySchema } from "../../../src/http/api/probes.ts"
-import type { StatusDetail } from "../../../src/http/api/StatusDetail.ts"
+import type { Activity as ActivitySchema } from "../../../src/http/api/shapes/Activity.ts"
+import type { StatusDetail } from "../../../src/http/api/shapes/StatusDetail.ts"
 
 export type { PhaseReport, PlanReport, StatusDetail }
 export type Activity = typeof ActivitySchema.Type

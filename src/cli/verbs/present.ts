@@ -33,7 +33,7 @@ const first = (errors: ReadonlyArray<CliError.NonShowHelpErrors>): ReadonlyArray
 
 /** What stands below a verb's help and is too long to be loaded for the others. */
 const more: Readonly<Record<string, () => Promise<string>>> = {
-  emulate: async () => (await import("./emulate/help.ts")).help
+  emulate: async () => (await import("./local/emulate/help.ts")).help
 }
 
 const isVerbHelp = (path: ReadonlyArray<string>): path is readonly [string, string] => path.length > 1

@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/spec.rs` (`do_control_plane_request`, `get_config_from_control_plane`).
  */
 import * as Result from "effect/Result"
-import { decodeSteps } from "../json/Decode.ts"
+import { decodeSteps } from "../json/decode/Decode.ts"
 import type { Steps } from "../json/Json.ts"
 import { utf8Steps } from "../json/Utf8.ts"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "../spec/ComputeConfig.ts"

@@ -2,7 +2,7 @@
  * What a look into one database tells.
  */
 import * as Schema from "effect/Schema"
-import { decodeSteps } from "../json/Decode.ts"
+import { decodeSteps } from "../json/decode/Decode.ts"
 
 export const Inspection = Schema.Struct({
   oid: Schema.Number,

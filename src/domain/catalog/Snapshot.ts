@@ -5,7 +5,7 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { decodeSteps, type JsonRejected } from "../json/Decode.ts"
+import { decodeSteps, type JsonRejected } from "../json/decode/Decode.ts"
 import type { Steps } from "../json/Json.ts"
 import { flatMapSteps } from "../json/Steps.ts"
 import { parseControlFile } from "./ControlFile.ts"

@@ -3,7 +3,7 @@
  *
  * Source: `pgxn/neon/walproposer_pg.c` (the name it takes); PostgreSQL documentation, "Replication".
  */
-import { synchronousCommit } from "../postgres/SessionOptions.ts"
+import { synchronousCommit } from "../postgres/session/SessionOptions.ts"
 import { type ComputeSpec, findSetting } from "../spec/ComputeSpec.ts"
 import type { Fault } from "./Check.ts"
 import { libraries } from "./PreloadList.ts"

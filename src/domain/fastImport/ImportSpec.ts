@@ -9,9 +9,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeJson } from "../json/Decode.ts"
-import { invalidType, unknownVariant } from "../json/DecodeFaults.ts"
-import { optional, refused } from "../json/Shapes.ts"
+import { decodeJson } from "../json/decode/Decode.ts"
+import { invalidType, unknownVariant } from "../json/decode/DecodeFaults.ts"
+import { optional, refused } from "../json/decode/Shapes.ts"
 
 /** Standard alphabet; padding whole, in part or left out; unused bits are zero. */
 const bytesOf = (text: string): Result.Result<Uint8Array, string> => {

@@ -2,8 +2,9 @@
  * JSON text -> value, as a strict reader takes it: integers beyond 2^53 keep all their digits, a member given twice is
  * noticed, a fault has its place, and what stood before the fault is still known.
  */
-import { JsonReader } from "./JsonReader.ts"
+
 import type { JsonObject, JsonValue } from "./JsonValue.ts"
+import { JsonReader } from "./read/JsonReader.ts"
 
 export interface JsonFault {
   readonly message: string

@@ -7,9 +7,9 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { optional } from "../json/decode/Shapes.ts"
 import { excerpt } from "../json/Excerpt.ts"
 import { child, type JsonValue, kindOf } from "../json/JsonValue.ts"
-import { optional } from "../json/Shapes.ts"
 import { ComputeSpec, TlsConfig } from "./ComputeSpec.ts"
 import { Lsn } from "./Lsn.ts"
 

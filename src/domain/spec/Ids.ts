@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { refused } from "../json/decode/Shapes.ts"
 import { excerpt } from "../json/Excerpt.ts"
-import { refused } from "../json/Shapes.ts"
 
 export type TenantId = string & Brand.Brand<"TenantId">
 export type TimelineId = string & Brand.Brand<"TimelineId">

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { refused } from "../json/Shapes.ts"
+import { refused } from "../json/decode/Shapes.ts"
 
 export type Lsn = bigint & Brand.Brand<"Lsn">
 const brand = Brand.nominal<Lsn>()

@@ -7,8 +7,8 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { defaulted, optional, U8, U32, U64 } from "../json/decode/Shapes.ts"
 import { excerpt } from "../json/Excerpt.ts"
-import { defaulted, optional, U8, U32, U64 } from "../json/Shapes.ts"
 import { formatShardIndex, parseShardIndex } from "./Ids.ts"
 
 export const PageserverProtocol = Schema.Literals(["libpq", "grpc"])

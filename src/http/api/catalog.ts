@@ -11,10 +11,10 @@ import { Blocker } from "../../domain/catalog/Blocker.ts"
 import { PlanReport } from "../../domain/catalog/plan/PlanReport.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { Authorized, Inputs } from "./middleware.ts"
-import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./Refusal.ts"
-import { RefusedSetting } from "./StatusDetail.ts"
+import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./shapes/Refusal.ts"
+import { RefusedSetting } from "./shapes/StatusDetail.ts"
+import { Planning } from "./shapes/Wire.ts"
 import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
-import { Planning } from "./Wire.ts"
 
 const nullable = Schema.NullOr
 

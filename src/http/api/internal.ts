@@ -9,7 +9,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { FailpointConfig } from "../../domain/observe/Failpoints.ts"
 import { Inputs } from "./middleware.ts"
-import { Conflict, Failed, NotFound, ofBody, WrongStatus } from "./Refusal.ts"
+import { Conflict, Failed, NotFound, ofBody, WrongStatus } from "./shapes/Refusal.ts"
 
 export const ExtensionInstallRequest = Schema.Struct({
   extension: Schema.String,

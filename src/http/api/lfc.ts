@@ -8,7 +8,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Authorized, Inputs } from "./middleware.ts"
-import { BadRequest, OfQuery, UnderWay } from "./Refusal.ts"
+import { BadRequest, OfQuery, UnderWay } from "./shapes/Refusal.ts"
 import { OneOf, Wording } from "./traits.ts"
 
 const FailedOperation = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })

@@ -8,12 +8,12 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Event, Remembered } from "../../domain/status/Event.ts"
-import { Activity } from "./Activity.ts"
 import { Authorized, Inputs } from "./middleware.ts"
-import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, Unavailable, WrongStatus } from "./Refusal.ts"
-import { Status, StatusDetail } from "./StatusDetail.ts"
+import { Activity } from "./shapes/Activity.ts"
+import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, Unavailable, WrongStatus } from "./shapes/Refusal.ts"
+import { Status, StatusDetail } from "./shapes/StatusDetail.ts"
+import { Configuration, Promotion } from "./shapes/Wire.ts"
 import { Limit, OneOf, Scraped, SPEC_LIMIT, Wording } from "./traits.ts"
-import { Configuration, Promotion } from "./Wire.ts"
 
 /** What the start took. */
 export const StartupMetrics = Schema.Struct({

@@ -4,7 +4,7 @@
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { BadRequest, Failed, Forbidden, Unauthorized, Unavailable } from "./Refusal.ts"
+import { BadRequest, Failed, Forbidden, Unauthorized, Unavailable } from "./shapes/Refusal.ts"
 
 /** A token of this compute's, or the control plane's own. In lakebase mode the network in front of the port may decide. */
 export class Authorized extends HttpApiMiddleware.Service<Authorized>()("http/api/Authorized", {

@@ -14,8 +14,8 @@ import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import { External } from "../api/Api.ts"
 import { PlanRequest } from "../api/catalog.ts"
-import { BadRequest, Failed, NotFound, WrongStatus } from "../api/Refusal.ts"
-import { largeJson, orRefuse, refuse, requireRunning, withBody } from "../server/answers.ts"
+import { BadRequest, Failed, NotFound, WrongStatus } from "../api/shapes/Refusal.ts"
+import { largeJson, orRefuse, refuse, requireRunning, withBody } from "../server/answers/answers.ts"
 
 /** A session of ours in a database of a user is no use of it. */
 export const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) =>

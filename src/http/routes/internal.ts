@@ -11,8 +11,8 @@ import { Extensions } from "../../layers/extensions/Extensions.ts"
 import { requestRefresh } from "../../programs/run/refresh.ts"
 import { Internal } from "../api/Api.ts"
 import { ExtensionInstallRequest, FailpointsRequest, SetRoleGrantsRequest } from "../api/internal.ts"
-import { BadRequest, Conflict, Failed, NotFound, WrongStatus } from "../api/Refusal.ts"
-import { empty, orRefuse, refuse, requireRunning, withBody } from "../server/answers.ts"
+import { BadRequest, Conflict, Failed, NotFound, WrongStatus } from "../api/shapes/Refusal.ts"
+import { empty, orRefuse, refuse, requireRunning, withBody } from "../server/answers/answers.ts"
 import { unnoticed } from "./catalog.ts"
 
 /** No database has an empty name; a session would be of whatever is the default. */

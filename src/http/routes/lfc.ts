@@ -5,8 +5,8 @@ import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { Offloading } from "../../programs/run/background/offload.ts"
 import { Prewarming } from "../../programs/run/background/prewarm.ts"
 import { External } from "../api/Api.ts"
-import { BadRequest, UnderWay } from "../api/Refusal.ts"
-import { refuse } from "../server/answers.ts"
+import { BadRequest, UnderWay } from "../api/shapes/Refusal.ts"
+import { refuse } from "../server/answers/answers.ts"
 
 export const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>
   handlers.handleAll({

@@ -17,12 +17,12 @@ import { reasonsAgainstStopping } from "../../programs/run/idle.ts"
 import * as lakebase from "../../programs/start/lakebase.ts"
 import { type Terminated, terminate } from "../../programs/stop/terminate.ts"
 import { External } from "../api/Api.ts"
-import { BadRequest, Failed, InUse, WrongStatus } from "../api/Refusal.ts"
-import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers.ts"
-import { events } from "../server/events.ts"
-import { Request, type Sent } from "../server/Request.ts"
-import { statusBody } from "../server/statusBody.ts"
-import { statusDetail } from "../server/statusDetail.ts"
+import { BadRequest, Failed, InUse, WrongStatus } from "../api/shapes/Refusal.ts"
+import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers/answers.ts"
+import { events } from "../server/answers/events.ts"
+import { statusBody } from "../server/answers/statusBody.ts"
+import { statusDetail } from "../server/answers/statusDetail.ts"
+import { Request, type Sent } from "../server/incoming/Request.ts"
 
 const terminated = (result: Terminated): Effect.Effect<Response, never, Request> => {
   if (result._tag === "Unanswered") return brokenOff

@@ -7,8 +7,8 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Schema from "effect/Schema"
 import { assetText } from "../../layers/machine/asset.ts"
 import { External } from "../api/Api.ts"
-import { Failed } from "../api/Refusal.ts"
-import { plain, refuse } from "../server/answers.ts"
+import { Failed } from "../api/shapes/Refusal.ts"
+import { plain, refuse } from "../server/answers/answers.ts"
 
 const Page = Schema.fromJsonString(Schema.Struct({ html: Schema.String, policy: Schema.String }))
 

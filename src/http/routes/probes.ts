@@ -10,8 +10,8 @@ import { Metrics } from "../../layers/observe/Metrics.ts"
 import { Readiness } from "../../layers/postgres/Readiness.ts"
 import { External } from "../api/Api.ts"
 import { NotReady, NotStarted } from "../api/probes.ts"
-import { Failed } from "../api/Refusal.ts"
-import { orRefuse } from "../server/answers.ts"
+import { Failed } from "../api/shapes/Refusal.ts"
+import { orRefuse } from "../server/answers/answers.ts"
 
 /** A start that failed stays failed; a reconfiguration that failed leaves Postgres as it was. */
 const started = Effect.flatMap(ComputeState.current, ({ postgresRuns, status }) => {

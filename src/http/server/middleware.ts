@@ -8,9 +8,9 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { Authorization } from "../../layers/compute/authorization/Authorization.ts"
 import { Authorized, Inputs, Refusals } from "../api/middleware.ts"
-import { BadRequest, Forbidden, isRefusal, Unauthorized } from "../api/Refusal.ts"
-import { rejected } from "./answers.ts"
-import { paramsOf, queryOf } from "./query.ts"
+import { BadRequest, Forbidden, isRefusal, Unauthorized } from "../api/shapes/Refusal.ts"
+import { rejected } from "./answers/answers.ts"
+import { paramsOf, queryOf } from "./incoming/query.ts"
 
 const DENIED = { 400: BadRequest, 401: Unauthorized, 403: Forbidden } as const
 

@@ -29,11 +29,11 @@ import {
   lacksAddress,
   type PortInUse,
   type Serving
-} from "./listen.ts"
-import * as Requests from "./requests.ts"
+} from "./incoming/listen.ts"
+import * as Requests from "./incoming/requests.ts"
 import { endpointsOf, table } from "./table.ts"
 
-export { CannotListen, PortInUse } from "./listen.ts"
+export { CannotListen, PortInUse } from "./incoming/listen.ts"
 
 export interface Listening {
   readonly port: number

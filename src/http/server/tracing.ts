@@ -7,8 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 import { parseTraceParent } from "../../domain/observe/TraceContext.ts"
-import type { Response } from "./answers.ts"
-import type { Sent } from "./Request.ts"
+import type { Response } from "./answers/answers.ts"
+import type { Sent } from "./incoming/Request.ts"
 import type { Resource } from "./table.ts"
 
 const METHODS: ReadonlySet<string> = new Set([

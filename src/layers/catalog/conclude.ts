@@ -10,7 +10,7 @@ import type { Metrics } from "../observe/Metrics.ts"
 import type { DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
 import type { SqlFailed } from "../sql/errors.ts"
 import type { Applied } from "./apply/apply.ts"
-import { type Failure, failureOf, type Journal } from "./apply/journal.ts"
+import { type Failure, failureOf, type Journal } from "./apply/journal/journal.ts"
 import { ApplyFailed } from "./errors.ts"
 
 const QUERY_CANCELED = "57014"

@@ -13,8 +13,8 @@ import { SqlFailed } from "../sql/errors.ts"
 import type { SqlSession } from "../sql/Sql.ts"
 import { type Execution, execute, type Item, isLost, LOST } from "./apply/execute.ts"
 import { fails } from "./apply/failure.ts"
-import type { Failure } from "./apply/journal.ts"
-import type { MainSession } from "./apply/mainSession.ts"
+import type { Failure } from "./apply/journal/journal.ts"
+import type { MainSession } from "./apply/sessions/mainSession.ts"
 
 const PHASE: PhaseName = "drop roles"
 /** A session of a doomed role may make something new between the look and the drop. */

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import { decodeSteps } from "../../domain/json/Decode.ts"
+import { decodeSteps } from "../../domain/json/decode/Decode.ts"
 import { ComputeConfig } from "../../domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { resultInSlices } from "../compute/clock/Slices.ts"

@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { StopRequests } from "../compute/StopRequests.ts"
+import { StopRequests } from "../compute/stop/StopRequests.ts"
 
 export class Interrupts extends Context.Service<
   Interrupts,

@@ -4,7 +4,7 @@
 import { X509Certificate } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { SqlSession } from "../sql/SqlSession.ts"
+import type { SqlSession } from "../sql/session/SqlSession.ts"
 
 const Text = Schema.NullOr(Schema.String)
 const Bytes = Schema.NullOr(Schema.Finite)

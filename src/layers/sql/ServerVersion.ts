@@ -4,7 +4,7 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { NEWEST, older, parseServerVersion, type ServerVersion } from "../../domain/postgres/SessionOptions.ts"
+import { NEWEST, older, parseServerVersion, type ServerVersion } from "../../domain/postgres/session/SessionOptions.ts"
 
 export interface MetVersion {
   /** The one to choose the options for. */

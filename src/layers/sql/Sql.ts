@@ -7,8 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
-import { synchronousCommit } from "../../domain/postgres/SessionOptions.ts"
+import type { Purpose } from "../../domain/postgres/session/SessionLimits.ts"
+import { synchronousCommit } from "../../domain/postgres/session/SessionOptions.ts"
 import { ComputeState } from "../compute/ComputeState.ts"
 import { Options } from "../compute/Options.ts"
 import type { ClientConfig as Target } from "./connection.ts"
@@ -16,10 +16,10 @@ import type { SqlFailed } from "./errors.ts"
 import { makePlaces } from "./places.ts"
 import type { Server } from "./Server.ts"
 import { meetVersion } from "./ServerVersion.ts"
-import type { SessionOptions, SqlSession } from "./SqlSession.ts"
+import type { SessionOptions, SqlSession } from "./session/SqlSession.ts"
 
 export { SqlFailed } from "./errors.ts"
-export type { SessionOptions, SqlSession } from "./SqlSession.ts"
+export type { SessionOptions, SqlSession } from "./session/SqlSession.ts"
 
 export class Sql extends Context.Service<
   Sql,
@@ -63,5 +63,5 @@ export class Sql extends Context.Service<
   }
 }
 
-const loadSession = Effect.promise(() => import("./session.ts"))
+const loadSession = Effect.promise(() => import("./session/session.ts"))
 const loadConnection = Effect.promise(() => import("./connection.ts"))

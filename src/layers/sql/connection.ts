@@ -3,11 +3,11 @@
  */
 import * as Result from "effect/Result"
 import { parse } from "../../domain/postgres/ConnectionString.ts"
-import { limitOptions } from "../../domain/postgres/SessionLimits.ts"
-import { type Circumstances, sessionOptions } from "../../domain/postgres/SessionOptions.ts"
+import { limitOptions } from "../../domain/postgres/session/SessionLimits.ts"
+import { type Circumstances, sessionOptions } from "../../domain/postgres/session/SessionOptions.ts"
 import type { SqlFailed } from "./errors.ts"
 import { connectFailed } from "./failures.ts"
-import { purposeOf, type SessionOptions } from "./SqlSession.ts"
+import { purposeOf, type SessionOptions } from "./session/SqlSession.ts"
 
 /**
  * Password verifiers must not get into the log of Postgres, neither with a statement nor as its parameter, nor what we do

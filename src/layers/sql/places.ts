@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Purpose } from "../../domain/postgres/SessionLimits.ts"
+import type { Purpose } from "../../domain/postgres/session/SessionLimits.ts"
 
 /** As long as the server has connections for everybody. */
 const ROOMY = 8

@@ -8,7 +8,7 @@ import type { Lsn } from "../../domain/spec/Lsn.ts"
 import type { TerminateMode } from "../../domain/status/ComputeStatus.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { Options } from "../../layers/compute/Options.ts"
-import { StopRequests } from "../../layers/compute/StopRequests.ts"
+import { StopRequests } from "../../layers/compute/stop/StopRequests.ts"
 
 export type Terminated =
   /** `lsn` is null unless the compute was a primary. `repeated`: it had been terminated before. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { position, read, trailing } from "../../../src/domain/json/Json.ts"
-import { JsonReader } from "../../../src/domain/json/JsonReader.ts"
 import { child, JsonFloat } from "../../../src/domain/json/JsonValue.ts"
+import { JsonReader } from "../../../src/domain/json/read/JsonReader.ts"
 import { growth } from "../../rig/proportion.ts"
 
 const plain = (value: unknown): unknown =>

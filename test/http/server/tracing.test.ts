@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { json } from "../../../src/http/server/answers.ts"
+import { json } from "../../../src/http/server/answers/answers.ts"
 import * as rig from "../rig.ts"
 
 interface Made {

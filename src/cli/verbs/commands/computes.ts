@@ -4,8 +4,8 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import { addresses, fitToken, targetFlags, tokenFlags } from "../computes/target.ts"
 import { asJson, flag, misfit, number, text } from "../options.ts"
-import { addresses, fitToken, targetFlags, tokenFlags } from "../target.ts"
 import { does, explained } from "./verb.ts"
 
 const watch = flag("watch", "Look again every two seconds")
@@ -19,7 +19,7 @@ export const status = Command.make(
     json: asJson,
     watch
   },
-  does(async () => (await import("../status.ts")).status)
+  does(async () => (await import("../computes/status.ts")).status)
 ).pipe(
   Command.validate(fitToken),
   explained(
@@ -41,7 +41,7 @@ export const top = Command.make(
     json: asJson,
     watch
   },
-  does(async () => (await import("../top.ts")).top)
+  does(async () => (await import("../computes/top.ts")).top)
 ).pipe(
   Command.validate(
     Effect.fnUntraced(function* (given) {
@@ -61,7 +61,7 @@ export const top = Command.make(
 export const apply = Command.make(
   "apply",
   { ...targetFlags, json: asJson },
-  does(async () => (await import("../apply.ts")).apply)
+  does(async () => (await import("../computes/apply.ts")).apply)
 ).pipe(
   Command.validate(fitToken),
   explained(
@@ -74,7 +74,7 @@ export const apply = Command.make(
 export const activity = Command.make(
   "activity",
   { ...targetFlags, json: asJson },
-  does(async () => (await import("../activity.ts")).activity)
+  does(async () => (await import("../computes/activity.ts")).activity)
 ).pipe(
   Command.validate(fitToken),
   explained("activity", `Exit code: 0 in use, 3 not in use or not known, ${ASKED}.`, [
@@ -86,7 +86,7 @@ export const activity = Command.make(
 export const history = Command.make(
   "history",
   { ...targetFlags, json: asJson },
-  does(async () => (await import("../history.ts")).history)
+  does(async () => (await import("../computes/history.ts")).history)
 ).pipe(
   Command.validate(fitToken),
   explained("history", `The last hundred, oldest first. Exit code: 0 printed, ${ASKED}.`, [
@@ -107,7 +107,7 @@ export const report = Command.make(
     log: text("log", "FILE", "The compute's log, of which the last lines are to be in it"),
     lines: Flag.map(number("lines", "N", 100_000, "How many of them", "1000"), (given) => given ?? 1000)
   },
-  does(async () => (await import("../report.ts")).report)
+  does(async () => (await import("../computes/report.ts")).report)
 ).pipe(
   Command.validate(fitToken),
   explained(

@@ -4,9 +4,9 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import { documentFlags, fitDocument } from "../document.ts"
+import { address, fitToken, tokenFlags } from "../computes/target.ts"
+import { documentFlags, fitDocument } from "../documents/document.ts"
 import { asJson, misfit, privilegedRole, text } from "../options.ts"
-import { address, fitToken, tokenFlags } from "../target.ts"
 import { does, explained } from "./verb.ts"
 
 export const check = Command.make(
@@ -18,7 +18,7 @@ export const check = Command.make(
     }),
     json: asJson
   },
-  does(async () => (await import("../check.ts")).check)
+  does(async () => (await import("../documents/check.ts")).check)
 ).pipe(
   Command.validate(fitDocument),
   explained(
@@ -33,7 +33,7 @@ export const check = Command.make(
 export const conf = Command.make(
   "conf",
   documentFlags,
-  does(async () => (await import("../conf.ts")).conf)
+  does(async () => (await import("../documents/conf.ts")).conf)
 ).pipe(
   Command.validate(fitDocument),
   explained("conf", "Exit code: 0 printed, 1 the configuration could not be run, 2 wrong arguments.", [
@@ -63,7 +63,7 @@ export const plan = Command.make(
     ),
     json: asJson
   },
-  does(async () => (await import("../plan.ts")).plan)
+  does(async () => (await import("../documents/plan.ts")).plan)
 ).pipe(
   Command.validate(
     Effect.fnUntraced(function* (given) {
@@ -93,7 +93,7 @@ export const diff = Command.make(
     privilegedRole,
     json: asJson
   },
-  does(async () => (await import("../diff.ts")).diff)
+  does(async () => (await import("../documents/diff.ts")).diff)
 ).pipe(
   explained(
     "diff",

@@ -24,7 +24,7 @@ export const dev = Command.make(
       preset: "main"
     })
   },
-  does(async () => (await import("../dev.ts")).dev)
+  does(async () => (await import("../local/dev.ts")).dev)
 ).pipe(
   explained(
     "dev",
@@ -71,7 +71,7 @@ export const emulate = Command.make(
     authKey: text("auth-key", "X", "Storage asks for tokens of this Ed25519 key: the x of its JWK"),
     quiet: flag("quiet", "Do not log what is asked")
   },
-  does(async () => (await import("../emulate.ts")).emulate)
+  does(async () => (await import("../local/emulate.ts")).emulate)
 ).pipe(
   explained(
     "emulate",
@@ -122,7 +122,7 @@ export const doctor = Command.make(
     privilegedRole,
     json: asJson
   },
-  does(async () => (await import("../doctor.ts")).doctor)
+  does(async () => (await import("../local/doctor.ts")).doctor)
 ).pipe(
   explained(
     "doctor",

@@ -3,15 +3,15 @@
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import { SHELLS } from "../completions.ts"
 import { asJson } from "../options.ts"
+import { SHELLS } from "../program/completions.ts"
 import { does, explained } from "./verb.ts"
 
 export const openapi = Command.make(
   "openapi",
   {},
   does(async () => {
-    const { openapi } = await import("../openapi.ts")
+    const { openapi } = await import("../program/openapi.ts")
     return () => openapi
   })
 ).pipe(explained("openapi", "Both servers' APIs, as JSON.", ["> openapi.json", "for a generator of clients"]))
@@ -19,7 +19,7 @@ export const openapi = Command.make(
 export const version = Command.make(
   "version",
   { json: asJson },
-  does(async () => (await import("../version.ts")).version)
+  does(async () => (await import("../program/version.ts")).version)
 ).pipe(explained("version", "The build, and what it runs on.", ["", "the tag of the build"]))
 
 /** Completes these verbs. */
@@ -28,7 +28,7 @@ export const completionsOf = (verbs: Command.Command.Any) =>
     "completions",
     { shell: Argument.Literals("shell", SHELLS).pipe(Argument.withDescription("Whose script")) },
     does(async () => {
-      const { completions } = await import("../completions.ts")
+      const { completions } = await import("../program/completions.ts")
       return ({ shell }: { readonly shell: (typeof SHELLS)[number] }) => completions(verbs, shell)
     })
   ).pipe(

@@ -29,14 +29,14 @@ import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./creat
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
 import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
 import { fails } from "./failure.ts"
-import type { Failure, Journal } from "./journal.ts"
+import type { Failure, Journal } from "./journal/journal.ts"
 import { lookAgain } from "./lookAgain.ts"
-import { makeMainSession } from "./mainSession.ts"
-import { makeObstacles } from "./obstacles.ts"
-import { openOurs } from "./ourDatabase.ts"
+import { makeObstacles } from "./obstacles/obstacles.ts"
+import type { SizeLimit } from "./obstacles/sizeLimit.ts"
+import { makeMainSession } from "./sessions/mainSession.ts"
+import { openOurs } from "./sessions/ourDatabase.ts"
+import { freeSlots } from "./sessions/slots.ts"
 import type { Settled } from "./settled.ts"
-import type { SizeLimit } from "./sizeLimit.ts"
-import { freeSlots } from "./slots.ts"
 
 export interface ApplyParts {
   readonly sql: Sql["Service"]

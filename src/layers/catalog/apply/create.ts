@@ -10,7 +10,7 @@ import type { DatabaseWork } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
-import type { Failure } from "./journal.ts"
+import type { Failure } from "./journal/journal.ts"
 
 const SESSIONS = 4
 /** Another session costs about as much as creating a database. */

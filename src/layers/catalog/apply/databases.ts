@@ -12,7 +12,7 @@ import type { Sql, SqlSession } from "../../sql/Sql.ts"
 import { inspect } from "../look/read.ts"
 import { type Execution, execute, LOST } from "./execute.ts"
 import { fails } from "./failure.ts"
-import type { Failure } from "./journal.ts"
+import type { Failure } from "./journal/journal.ts"
 
 export interface DatabaseVisits {
   readonly open: (database: string) => ReturnType<typeof Sql.Service.session>

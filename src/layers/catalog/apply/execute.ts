@@ -8,8 +8,8 @@ import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
 import { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
 import { fails } from "./failure.ts"
-import type { Failure, Journal } from "./journal.ts"
-import type { Obstacles } from "./obstacles.ts"
+import type { Failure, Journal } from "./journal/journal.ts"
+import type { Obstacles } from "./obstacles/obstacles.ts"
 
 export interface Item {
   readonly phase: PhaseName

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { PhaseName } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../sql/errors.ts"
 import type { Execution, Item } from "./execute.ts"
-import type { Failure } from "./journal.ts"
+import type { Failure } from "./journal/journal.ts"
 
 export const LOCK_NOT_AVAILABLE = "55P03"
 /** A session, a slot, a prepared transaction or a subscription uses the database. */

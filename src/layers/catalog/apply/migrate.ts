@@ -13,7 +13,7 @@ import type { DataDirectoryFailed } from "../../postgres/dataDirectory/DataDirec
 import type { Sql, SqlFailed, SqlSession } from "../../sql/Sql.ts"
 import { MigrationFailed } from "../errors.ts"
 import { notOurs } from "../ours.ts"
-import type { SizeLimit } from "./sizeLimit.ts"
+import type { SizeLimit } from "./obstacles/sizeLimit.ts"
 
 const MEMORY = `SELECT pg_catalog.to_regnamespace('neon_migration') IS NOT NULL AS schema,
   pg_catalog.to_regclass('neon_migration.migration_id') IS NOT NULL AS table,

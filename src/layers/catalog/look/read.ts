@@ -20,7 +20,7 @@ import {
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { wantsStatements } from "../../../domain/catalog/plan/system.ts"
 import { faultsSteps, type Snapshot, snapshotSteps } from "../../../domain/catalog/Snapshot.ts"
-import type { JsonRejected } from "../../../domain/json/Decode.ts"
+import type { JsonRejected } from "../../../domain/json/decode/Decode.ts"
 import type { Steps } from "../../../domain/json/Json.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { resultInSlices } from "../../compute/clock/Slices.ts"

@@ -6,7 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { StopRequests } from "../../compute/StopRequests.ts"
+import { StopRequests } from "../../compute/stop/StopRequests.ts"
 import { endProcess } from "./EndOfProcess.ts"
 
 /** Of each process; one that throws in a loop must not fill the log as well. */

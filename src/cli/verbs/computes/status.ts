@@ -1,0 +1,80 @@
+/**
+ * `compute_ctl status`: what a running compute does and what it waits for, on one screen.
+ */
+import * as Effect from "effect/Effect"
+import type { ComputeStatus } from "../../../domain/status/ComputeStatus.ts"
+import type { Target } from "../../../http/client.ts"
+import { wallMillis } from "../../../layers/compute/clock/WallClock.ts"
+import { ANEW, columns, complain, isTerminal, print } from "../../output.ts"
+import { ofTerminal } from "../../terminal/Paint.ts"
+import { changes } from "./status/changes.ts"
+import { extras, none } from "./status/extras.ts"
+import { askPostgres } from "./status/postgres.ts"
+import { statusText } from "./status/screen.ts"
+import { explained, type TargetOptions, targetOf } from "./target.ts"
+
+const RUNNING = 0
+const FAILED = 1
+const OTHERWISE = 3
+
+/** Between two screens when nothing is told. */
+const PERIOD = "2 seconds"
+export const exitCodeOf = (status: ComputeStatus): number =>
+  status === "running" ? RUNNING : status === "failed" ? FAILED : OTHERWISE
+
+export interface StatusOptions extends TargetOptions {
+  readonly json: boolean
+  readonly watch: boolean
+  /** Of the compute's Postgres. */
+  readonly connstr: string | null
+}
+
+interface Wanted {
+  readonly target: Target
+  readonly json: boolean
+  readonly connstr: string | null
+}
+
+/** One look: what is to be printed, and the exit code. */
+const look = Effect.fnUntraced(function* ({ connstr, json, target }: Wanted) {
+  const client = yield* Effect.promise(() => import("../../../http/client.ts"))
+  const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
+  const code = exitCodeOf(status.status)
+  const facts = connstr === null ? null : yield* askPostgres(connstr)
+  if (json) {
+    const text = JSON.stringify(facts === null ? status : { ...status, postgres: facts }, null, 2)
+    return { code, status: status.status, text }
+  }
+  const more = status.status === "terminated" ? none : yield* extras(target)
+  const screen = { paint: ofTerminal(), room: columns() }
+  const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
+  return { code, status: status.status, text }
+})
+
+const once = (wanted: Wanted) =>
+  look(wanted).pipe(
+    Effect.tap(({ text }) => print(text)),
+    Effect.map(({ code }) => code),
+    Effect.catch((error) => Effect.as(complain(`Error: ${explained(error, wanted.target)}`), FAILED))
+  )
+
+/** As soon as something happens, until the compute has terminated; one that does not answer is asked again. */
+const forever = Effect.fnUntraced(function* (wanted: Wanted) {
+  const { json } = wanted
+  const next = yield* changes(wanted.target, PERIOD)
+  while (true) {
+    const seen = yield* Effect.catch(look(wanted), (error) =>
+      Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
+    )
+    if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
+    if (seen.status === "terminated") return seen.code
+    yield* next
+    if (!isTerminal() && !json) yield* print("")
+  }
+}, Effect.scoped)
+
+export const status = (given: StatusOptions) =>
+  Effect.flatMap(targetOf(given), (target) => {
+    const { connstr, json, watch } = given
+    return (watch ? forever : once)({ target, json, connstr })
+  })

@@ -1,0 +1,80 @@
+/**
+ * The answer of `/status/detail`.
+ */
+import * as Schema from "effect/Schema"
+import { ComputeStatus } from "../../../domain/status/ComputeStatus.ts"
+
+/** RFC 3339 with `Z`. Every time here is the compute's own clock, `now` included. */
+const Time = Schema.String
+const nullable = <A, I>(schema: Schema.Codec<A, I>) => Schema.NullOr(schema)
+
+/** A member that computes of an older build do not send. */
+const later = <A, I>(schema: Schema.Codec<A, I>) => Schema.optional(schema)
+
+export const Status = Schema.Struct({
+  start_time: Time,
+  tenant: nullable(Schema.String),
+  timeline: nullable(Schema.String),
+  status: ComputeStatus,
+  last_active: nullable(Time),
+  error: nullable(Schema.String)
+}).annotate({ identifier: "Status" })
+export type Status = typeof Status.Type
+
+export const RefusedSetting = Schema.Struct({
+  name: nullable(Schema.String),
+  value: nullable(Schema.String),
+  file: nullable(Schema.String),
+  line: nullable(Schema.Finite),
+  reason: Schema.String,
+  waits_for_restart: Schema.Boolean
+}).annotate({ identifier: "RefusedSetting" })
+
+export const StatusDetail = Schema.Struct({
+  ...Status.fields,
+  compute_id: Schema.String,
+  now: Time,
+  /** When `status` was entered. */
+  since: Time,
+  postgres_runs: Schema.Boolean,
+  /** Keys of the API, those the process was started with first. */
+  keys: Schema.Array(
+    Schema.Struct({
+      kid: Schema.String,
+      since: Time,
+      counts: Schema.Literals(["always", "newest", "until the next set"])
+    })
+  ),
+  waits: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      since: Time,
+      deadline: nullable(Time),
+      detail: later(nullable(Schema.String))
+    })
+  ),
+  services: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      state: Schema.Literals(["running", "backing off", "ended"]),
+      restarts: Schema.Finite,
+      last_error: nullable(Schema.String)
+    })
+  ),
+  /** In which databases the last apply could not do its work; the next one tries again. */
+  failed_databases: later(
+    Schema.Array(
+      Schema.Struct({
+        /** Null: an object of the whole cluster. */
+        database: nullable(Schema.String),
+        object: Schema.String,
+        error: Schema.String
+      })
+    )
+  ),
+  /** What of the configuration is not in force since the last reload: refused, or waiting for a restart. */
+  refused_settings: later(Schema.Array(RefusedSetting))
+}).annotate({ identifier: "StatusDetail" })
+export type StatusDetail = typeof StatusDetail.Type
+
+export const toIso = (millis: number): string => new Date(millis).toISOString()

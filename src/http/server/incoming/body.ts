@@ -1,0 +1,41 @@
+/**
+ * JSON bodies: media type, size, syntax, shape, in that order.
+ *
+ * Source: `compute_tools/src/http/extract/json.rs`; the texts are those of the library beneath it.
+ */
+import type * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { decodeSteps } from "../../../domain/json/decode/Decode.ts"
+import type { Steps } from "../../../domain/json/Json.ts"
+import { utf8Steps } from "../../../domain/json/Utf8.ts"
+import { resultInSlices } from "../../../layers/compute/clock/Slices.ts"
+import { Rejection } from "./Rejection.ts"
+import type { Sent } from "./Request.ts"
+
+/** `application/json` or `application/<x>+json`, with or without parameters. */
+const JSON_TYPE = /^\s*application\/(?:json|[^\s;,/]+\+json)\s*(?:;|$)/i
+
+const notJson = new Rejection({ status: 415, text: "Expected request with `Content-Type: application/json`" })
+const syntax = (reason: string) =>
+  new Rejection({ status: 400, text: `Failed to parse the request body as JSON: ${reason}` })
+const shape = (reason: string) =>
+  new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
+
+function* parse<B>(schema: Schema.Codec<B, unknown>, bytes: Uint8Array): Steps<Result.Result<B, Rejection>> {
+  const text = yield* utf8Steps(bytes)
+  if (text === undefined) return Result.fail(syntax("invalid unicode code point"))
+  return Result.mapError(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
+    kind === "syntax" ? syntax(message) : shape(message)
+  )
+}
+
+/** The body as a value of `schema`. Anything behind the JSON value is ignored. */
+export const decodeBody = <B>(
+  schema: Schema.Codec<B, unknown>,
+  limit: number,
+  request: Sent
+): Effect.Effect<B, Rejection> =>
+  JSON_TYPE.test(request.message.headers["content-type"] ?? "")
+    ? request.body(limit, (bytes) => resultInSlices(parse(schema, bytes)))
+    : notJson
