@@ -11,11 +11,11 @@ import { type Compute, runProgram, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
-import { scriptedPostgres } from "../rig/scriptedPostgres.ts"
+import { allow, scriptedPostgres } from "../rig/scriptedPostgres.ts"
 import { makeConfig, makeSpec, merge, setting } from "../rig/spec.ts"
 import { adminToken, jwks, makeKeys } from "../rig/tokens.ts"
+import { LIMIT, NET } from "../rig/waits.ts"
 
-const LIMIT = 60_000
 const plain = { skip_pg_catalog_updates: true }
 const serve = "while :; do sleep 0.1; done"
 const refresh = { method: "POST", path: "/refresh_configuration", server: "internal", token: null } as const
@@ -166,10 +166,7 @@ describe("numbers of 64 bits", () => {
           ])
         }
         const running = yield* run(text)
-        const started = Effect.suspend(() =>
-          running.log().includes("compute start finished") ? Effect.void : Effect.fail(running.log())
-        )
-        yield* Effect.retry(Effect.delay(started, "20 millis"), { times: 1000 })
+        yield* Effect.timeout(running.written("compute start finished"), NET)
         assert.include(
           fs.readFileSync(path.join(dir, "pgdata/postgresql.conf"), "utf8"),
           "my.big = 18446744073709551615\n"
@@ -246,7 +243,7 @@ describe("what is refused", () => {
     () =>
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
-        const pgbin = yield* scriptedPostgres(emulator, `trap 'exit 0' INT QUIT; sleep 1.5; ready; ${serve}`)
+        const pgbin = yield* scriptedPostgres(emulator, `trap 'exit 0' INT QUIT; await asked; ready; ${serve}`)
         const compute = yield* startCompute({ emulator, pgbin, spec: plain })
         yield* compute.waitFor("init")
         const starting = '{"error":"invalid compute status: init"}'
@@ -259,6 +256,7 @@ describe("what is refused", () => {
           const samples = [...body.matchAll(/^compute_ctl_up\{.*status="([^"]*)"\} 1$/gm)].map(([, status]) => status)
           assert.lengthOf(samples, 1)
           seen.add(samples[0] ?? "")
+          yield* allow(compute, "asked")
           yield* Effect.sleep("5 millis")
         }
         assert.deepStrictEqual([...seen], ["init", "running"])
@@ -357,20 +355,25 @@ describe("a client that goes away", () => {
         const emulator = yield* startFakeEmulator()
         const pgbin = yield* scriptedPostgres(
           emulator,
-          `trap 'sleep 1; exit 0' INT; trap 'exit 0' QUIT; sleep 1; ready; ${serve}`
+          `trap 'await gone; exit 0' INT; trap 'exit 0' QUIT; await left; ready; ${serve}`
         )
         const compute = yield* startCompute({ emulator, pgbin, spec: null })
         yield* compute.waitFor("empty")
-        const gone = { limit: 300 }
         const body = makeConfig({ ...compute.spec, ...plain })
-        yield* Effect.flip(compute.http({ method: "POST", path: "/configure", body, ...gone }))
+        const configuring = yield* Effect.forkChild(compute.http({ method: "POST", path: "/configure", body }))
+        yield* compute.waitFor("init")
+        yield* Fiber.interrupt(configuring)
+        yield* allow(compute, "left")
         yield* compute.waitFor("running")
-        yield* Effect.flip(compute.http({ method: "POST", path: "/terminate?mode=immediate", ...gone }))
+        const terminating = yield* Effect.forkChild(compute.http({ method: "POST", path: "/terminate?mode=immediate" }))
+        yield* compute.waitFor("termination_pending_immediate")
+        yield* Fiber.interrupt(terminating)
         const second = yield* compute.http({ method: "POST", path: "/terminate" })
         assert.deepStrictEqual(
           [second.status, second.body],
           [412, '{"error":"invalid compute status: termination-pending-immediate"}']
         )
+        yield* allow(compute, "gone")
         assert.strictEqual((yield* compute.ended).code, 0)
       }),
     LIMIT

@@ -3,12 +3,12 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { program, runProgram, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { makeSpec } from "../rig/spec.ts"
+import { LIMIT, NET, until } from "../rig/waits.ts"
 
 interface Recorded {
   readonly name: string
@@ -21,8 +21,8 @@ const recorded: ReadonlyArray<Recorded> = JSON.parse(
 )
 
 const PORT_FLAGS = ["--external-http-port", "--internal-http-port", "--http-port"]
-/** The control plane is asked three times before it is given up. */
-const PATIENCE = "4 seconds"
+/** It serves when both servers listen and an empty compute waits for a spec; who does not, ends before. */
+const SERVES = [/external HTTP server listening/, /internal HTTP server listening/, /no compute spec provided, waiting/]
 
 const outcome = ({ args }: Recorded) =>
   Effect.gen(function* () {
@@ -51,8 +51,12 @@ const outcome = ({ args }: Recorded) =>
     const namesPort = args.some((arg) => PORT_FLAGS.includes(arg)) || args.length === 0
     const ports = namesPort ? [] : ["--external-http-port", String(external), "--internal-http-port", String(internal)]
     const running = yield* runProgram([...filled, ...(args.includes("--help") || args.includes("-h") ? [] : ports)])
-    const ended = yield* Effect.timeoutOption(running.ended, PATIENCE)
-    return { code: Option.isSome(ended) ? ended.value.code : ("serves" as const), log: running.log() }
+    const serves = until("it to serve or to end", () => SERVES.every((line) => line.test(running.log())))
+    const code = yield* Effect.raceFirst(
+      Effect.map(running.ended, (ended) => ended.code),
+      Effect.as(serves, "serves" as const)
+    )
+    return { code, log: running.log() }
   }).pipe(Effect.scoped)
 
 describe("recorded command lines", () => {
@@ -65,7 +69,7 @@ describe("recorded command lines", () => {
           if (one.exit === "nonzero") assert.isTrue(typeof code === "number" && code > 0, `${code}: ${log}`)
           else assert.strictEqual(code, one.exit, log)
         }),
-      30_000
+      LIMIT
     )
   }
 })
@@ -101,7 +105,7 @@ describe("the program", () => {
         compute.signal("SIGTERM")
         assert.strictEqual((yield* compute.ended).code, 1)
       }),
-    60_000
+    LIMIT
   )
 
   it.live("runs under another name, without any environment", () =>
@@ -131,10 +135,7 @@ describe("the program", () => {
           ...["-S", specFile, "-b", emulator.addresses.pgbin],
           ...["--external-http-port", String(external), "--internal-http-port", String(internal)]
         ])
-        const seen = Effect.suspend(() =>
-          running.log().includes("compute start finished") ? Effect.void : Effect.fail("not yet")
-        )
-        yield* Effect.retry(Effect.delay(seen, "20 millis"), { times: 1000 })
+        yield* Effect.timeout(running.written("compute start finished"), NET)
         assert.match(running.log(), /compute_ctl_config\.jwks/)
         const answer = yield* Effect.promise(() =>
           fetch(`http://127.0.0.1:${external}/status`, { headers: { authorization: "Bearer x.y.z" } })
@@ -143,6 +144,6 @@ describe("the program", () => {
         running.signal("SIGTERM")
         assert.strictEqual((yield* running.ended).code, 1)
       }),
-    60_000
+    LIMIT
   )
 })

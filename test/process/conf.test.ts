@@ -14,8 +14,8 @@ import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { merge } from "../rig/spec.ts"
 import { jwks } from "../rig/tokens.ts"
+import { eventually, LIMIT, NET } from "../rig/waits.ts"
 
-const LIMIT = 120_000
 const folder = path.join(import.meta.dirname, "../golden/conf")
 const pairs = path.join(import.meta.dirname, "../fixtures/tls")
 
@@ -49,7 +49,7 @@ const appears = (file: string, log: () => string): Effect.Effect<string, Error> 
     fs.existsSync(file) ? Effect.succeed(fs.readFileSync(file, "utf8")) : Effect.delay(poll, 10)
   )
   return poll.pipe(
-    Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.fail(new Error(`no ${file}\n${log()}`)) })
+    Effect.timeoutOrElse({ duration: NET, orElse: () => Effect.fail(new Error(`no ${file}\n${log()}`)) })
   )
 }
 
@@ -132,7 +132,7 @@ describe("a setting", () => {
         const emulator = yield* startFakeEmulator()
         const jit = { cluster: { settings: [{ name: "jit", value: null, vartype: "bool" }] } }
         const empty = yield* startCompute({ emulator, spec: jit })
-        const failed = yield* empty.waitFor("failed", 10_000)
+        const failed = yield* empty.waitFor("failed")
         assert.strictEqual(failed["error"], 'setting "jit": there is no value')
         const broken = { cluster: { settings: [{ name: "fsync", value: "off\nport = 1", vartype: "bool" }] } }
         const smuggling = yield* startCompute({ emulator, spec: broken })
@@ -269,10 +269,11 @@ describe("a TLS key pair", () => {
         yield* compute.waitFor("running")
         // The signal is seen by the postmaster, which then takes the new pair for the next connection.
         const renewed = fixture("ec-renewed").fingerprint256
-        for (let tries = 0; (yield* presented(compute.ports.postgres)).fingerprint256 !== renewed; tries++) {
-          assert.isBelow(tries, 100)
-          yield* Effect.sleep("50 millis")
-        }
+        yield* eventually(
+          "the new certificate",
+          presented(compute.ports.postgres),
+          ({ fingerprint256 }) => fingerprint256 === renewed
+        )
         mount(dir, "ec-renewed")
         yield* Effect.sleep("1 second")
         assert.strictEqual(reconfigurations(compute), 1)

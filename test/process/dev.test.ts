@@ -17,7 +17,7 @@ const said = (running: Running, text: RegExp) =>
   Effect.suspend(() => {
     const found = text.exec(running.log())
     return found === null ? Effect.fail(`never said ${text}:\n${running.log().slice(-4000)}`) : Effect.succeed(found)
-  }).pipe(Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(2000)])))
+  }).pipe(Effect.retry(Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(4500)])))
 
 /** Its own, which is kept in nobody's checkout. */
 const dev = (cwd: string, ...flags: ReadonlyArray<string>) => runProgram(["dev", "--pgbin", pgbin, ...flags], { cwd })
@@ -93,7 +93,7 @@ describe("compute_ctl dev", () => {
             Effect.filterOrFail(({ stdout }) => !/last active +never/.test(stdout))
           )
           const { status: code, stdout } = yield* used.pipe(
-            Effect.retry(Schedule.max([Schedule.spaced("100 millis"), Schedule.recurs(100)])),
+            Effect.retry(Schedule.max([Schedule.spaced("100 millis"), Schedule.recurs(600)])),
             Effect.orDie
           )
           assert.strictEqual(code, 0)

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import { archive } from "../rig/archive.ts"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
+import { LIMIT, until } from "../rig/waits.ts"
 
 const remote_extensions = {
   public_extensions: ["geo", "bad"],
@@ -48,8 +49,6 @@ const store = Effect.gen(function* () {
 
 const post = (name: string, query = "") =>
   ({ method: "POST", path: `/extension_server/${name}${query}`, server: "internal", token: null }) as const
-
-const LIMIT = 60_000
 
 describe("POST /extension_server", () => {
   it.live(
@@ -163,7 +162,7 @@ describe("remote extensions on a real Postgres", () => {
         const connection = ["-h", "127.0.0.1", "-p", String(compute.ports.postgres), "-U", "cloud_admin", "postgres"]
         const bench = (args: ReadonlyArray<string>) =>
           Effect.callback<string, Error>((resume) => {
-            execFile(tool, [...args, ...connection], { timeout: 30_000 }, (error, stdout, stderr) =>
+            execFile(tool, [...args, ...connection], { timeout: 120_000 }, (error, stdout, stderr) =>
               resume(error === null ? Effect.succeed(stdout) : Effect.fail(new Error(stderr)))
             )
           })
@@ -177,7 +176,7 @@ describe("remote extensions on a real Postgres", () => {
         const ask = (name: string) => Effect.map(compute.http(post(name)), ({ status }) => status)
         gateway.answer = () => {}
         const hanging = yield* Effect.forkChild(ask("geo"))
-        yield* Effect.sleep("1 second")
+        yield* until("the store to hang", () => gateway.asked === 1)
         for (const bytes of [Buffer.from("garbage"), archive([{ name: "../evil", text: "x" }]), geo.subarray(0, 60)]) {
           gateway.answer = (response) => void response.end(bytes)
           assert.strictEqual(yield* ask("bad"), 500)

@@ -23,8 +23,8 @@ import { freePort } from "../rig/freePort.ts"
 import { startObjectStore } from "../rig/objectStore.ts"
 import { account } from "../rig/postgres.ts"
 import { processesOf } from "../rig/processes.ts"
+import { LIMIT } from "../rig/waits.ts"
 
-const LIMIT = 60_000
 const BIN = "/usr/lib/postgresql/15/bin"
 
 const query = (connectionString: string, text: string) =>

@@ -7,18 +7,13 @@ import type { Emulator } from "../../src/emulator/Emulator.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { pageservers } from "../rig/spec.ts"
-
-const LIMIT = 60_000
+import { LIMIT, until as within } from "../rig/waits.ts"
 
 const requests = (emulator: Emulator) =>
   emulator.world.asked.filter(({ text }) => text.startsWith("lease lsn") || text === "LeaseLsn")
 
-const until = (compute: Compute, what: string, isDone: () => boolean) => {
-  const poll: Effect.Effect<void> = Effect.suspend(() => (isDone() ? Effect.void : Effect.delay(poll, 20)))
-  return poll.pipe(
-    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(new Error(`${what}\n${compute.log()}`)) })
-  )
-}
+const until = (compute: Compute, what: string, isDone: () => boolean) =>
+  within(() => `${what}\n${compute.log()}`, isDone)
 
 const metric = (compute: Compute, line: string) =>
   Effect.map(compute.http({ path: "/metrics" }), ({ body }) =>

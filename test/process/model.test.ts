@@ -12,8 +12,7 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import type { Answer, HttpFailed } from "../rig/http.ts"
 import { makeConfig, type SpecJson } from "../rig/spec.ts"
-
-const LIMIT = 120_000
+import { LIMIT, NET } from "../rig/waits.ts"
 
 const CHANGES = [
   "configure",
@@ -53,7 +52,7 @@ const RENEWED = path.join(import.meta.dirname, "../fixtures/tls")
 /** Null for what nobody answers. */
 const act = (compute: Compute, what: Change | End): Effect.Effect<Answer | null, HttpFailed> => {
   const post = (where: string, body?: unknown) =>
-    compute.http({ method: "POST", path: where, ...(body !== undefined && { body }), limit: 60_000 })
+    compute.http({ method: "POST", path: where, ...(body !== undefined && { body }), limit: NET })
   const quietly = (effect: () => void) => Effect.as(Effect.sync(effect), null)
   const rewrite = (spec: SpecJson) => fs.writeFileSync(compute.configPath, JSON.stringify(makeConfig(spec)))
   const refresh = compute.http({ method: "POST", path: "/refresh_configuration", server: "internal" })
@@ -197,11 +196,11 @@ const check = (compute: Compute, scenario: Scenario) =>
     for (let tries = 0; tries < 50; tries++) {
       const ended = yield* Effect.timeoutOption(compute.ended, "200 millis")
       if (ended._tag === "Some") break
-      yield* Effect.ignore(compute.http({ method: "POST", path: "/terminate?mode=immediate", limit: 30_000 }))
+      yield* Effect.ignore(compute.http({ method: "POST", path: "/terminate?mode=immediate", limit: NET }))
       if (tries > 40) compute.signal("SIGTERM")
     }
     const { code } = yield* compute.ended.pipe(
-      Effect.timeoutOrElse({ duration: "45 seconds", orElse: () => Effect.fail(new Error("it does not end")) })
+      Effect.timeoutOrElse({ duration: NET, orElse: () => Effect.fail(new Error("it does not end")) })
     )
     assert.include([0, 1], code)
     const walk = transitions(compute.log())
@@ -226,7 +225,7 @@ const started = (real: boolean) =>
     for (const end of ["key", "crt"]) fs.copyFileSync(path.join(RENEWED, `ec.${end}`), path.join(dir, `tls.${end}`))
     const pair = { key_path: path.join(dir, "tls.key"), cert_path: path.join(dir, "tls.crt") }
     const compute = yield* startCompute({ emulator, spec, dir, config: { compute_ctl_config: { tls: pair } } })
-    yield* compute.waitFor("running", 60_000)
+    yield* compute.waitFor("running")
     return compute
   })
 

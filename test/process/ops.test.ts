@@ -10,11 +10,11 @@ import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.
 import { startEmulator } from "../rig/emulator.ts"
 import type { SpecJson } from "../rig/spec.ts"
 import { makeConfig, pageservers } from "../rig/spec.ts"
+import { LIMIT, NET } from "../rig/waits.ts"
 
 type Step = readonly [step: string, seen: string | number | boolean | ReadonlyArray<string | number>]
 
 const folder = path.join(import.meta.dirname, "../golden/ops")
-const LIMIT = 120_000
 
 interface Case {
   readonly options?: (emulator: Emulator) => Omit<ComputeOptions, "emulator">
@@ -85,8 +85,8 @@ const normal = (text: string, emulator: Emulator): string =>
 
 const settled = (body: string) => !/"status":"(prewarming|offloading|not_)/.test(body)
 
-/** Polls until the answer satisfies, for as long as the original was given. */
-const eventually = <A, E>(effect: Effect.Effect<A, E>, isWanted: (value: A) => boolean, limit = 15_000) => {
+/** Polls until the answer satisfies; the last one when it never does. */
+const eventually = <A, E>(effect: Effect.Effect<A, E>, isWanted: (value: A) => boolean, limit = NET) => {
   const end = Date.now() + limit
   const poll: Effect.Effect<A, E> = Effect.flatMap(effect, (value) =>
     isWanted(value) || Date.now() > end ? Effect.succeed(value) : Effect.delay(poll, 20)
@@ -94,10 +94,10 @@ const eventually = <A, E>(effect: Effect.Effect<A, E>, isWanted: (value: A) => b
   return poll
 }
 
-/** Never shorter; a busy machine adds to it. */
+/** Never shorter; a busy machine adds to it. `since`: before it was asked for. */
 const lasted = (since: number, millis: number): boolean => {
-  const took = Date.now() - since
-  return took > millis - 500 && took < millis + 10_000
+  const took = performance.now() - since
+  return took >= millis && took < millis + 20_000
 }
 
 const conf = (compute: Compute) => fs.readFileSync(path.join(compute.pgdata, "postgresql.conf"), "utf8")
@@ -130,9 +130,8 @@ const run = (name: string, { options, prepare, bodies }: Case) =>
         const server = where === "/refresh_configuration" ? "internal" : "external"
         const body = bodies?.(compute)[where]
         const token = name.startsWith("lakebase") ? null : undefined
-        const answer = yield* compute.http({ method, path: where, server, body, ...(token === null && { token }) })
-        if (where.startsWith("/terminate")) terminated = Date.now()
-        return answer
+        if (where.startsWith("/terminate") && terminated === 0) terminated = performance.now()
+        return yield* compute.http({ method, path: where, server, body, ...(token === null && { token }) })
       })
     const answer = (step: string, wanted: Step[1]) =>
       Effect.gen(function* () {
@@ -149,7 +148,7 @@ const run = (name: string, { options, prepare, bodies }: Case) =>
       Effect.gen(function* () {
         switch (step) {
           case "start": {
-            yield* compute.waitFor("running", 60_000)
+            yield* compute.waitFor("running")
             before = conf(compute)
             prepare?.(compute, emulator)
             return "running"

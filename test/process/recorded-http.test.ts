@@ -6,6 +6,7 @@ import { type ApiRequest, type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { fullPgbin, pgbin } from "../rig/postgres.ts"
 import { setting } from "../rig/spec.ts"
+import { eventually, LIMIT } from "../rig/waits.ts"
 
 interface Recorded {
   readonly request: Omit<ApiRequest, "body"> & {
@@ -99,13 +100,13 @@ describe("recorded answers", () => {
           settings: [setting("shared_preload_libraries", "pg_stat_statements")]
         })
         yield* compute.waitFor("running")
-        // Migrations end in the background and touch what some of the requests ask about.
-        yield* Effect.sleep("500 millis")
+        // They end in the background and touch what some of the requests ask about.
+        yield* compute.waitForLog("Finished migration id=12")
         for (const name of ["auth", "routing", "bodies", "running"]) {
           for (const recorded of cases(name)) yield* compare(compute, recorded)
         }
       }),
-    120_000
+    LIMIT
   )
 
   it.live(
@@ -117,7 +118,7 @@ describe("recorded answers", () => {
         yield* compute.waitFor("empty")
         for (const recorded of cases("empty")) yield* compare(compute, recorded)
       }),
-    120_000
+    LIMIT
   )
 
   it.live(
@@ -142,13 +143,17 @@ describe("recorded answers", () => {
           ({ kind, state, status }: Record<string, string>) => `${kind} ${state ?? status}`
         )
         assert.includeMembers(kinds, ["state init", "apply running", "apply done", "state running"])
-        yield* Effect.sleep("1 second")
-        const { body } = yield* compute.http({ path: "/metrics", token: null })
         const types = (text: string) => text.split("\n").filter((line) => line.startsWith("# TYPE"))
         const recordedTypes = types(fs.readFileSync(path.resolve("test/golden/http/metrics.txt"), "utf8"))
+        // Those of the extensions come when they have been looked at.
+        const { body } = yield* eventually(
+          "all recorded families",
+          compute.http({ path: "/metrics", token: null }),
+          (answer) => recordedTypes.every((type) => types(answer.body).includes(type))
+        )
         assert.deepStrictEqual(types(body).slice(0, recordedTypes.length), recordedTypes)
         assert.include(body, 'compute_ctl_up{build_tag="latest",status="running"} 1')
       }),
-    120_000
+    LIMIT
   )
 })

@@ -6,17 +6,10 @@ import * as Effect from "effect/Effect"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { setting } from "../rig/spec.ts"
+import { eventually, LIMIT } from "../rig/waits.ts"
 
-const LIMIT = 120_000
-
-const eventually = (compute: Compute, query: string, wanted: string) => {
-  const poll: Effect.Effect<string, Error> = Effect.flatMap(compute.sql(query), (seen) =>
-    seen === wanted ? Effect.succeed(seen) : Effect.delay(poll, 20)
-  )
-  return poll.pipe(
-    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.fail(new Error(`${query}: not ${wanted}`)) })
-  )
-}
+const untilSays = (compute: Compute, query: string, wanted: string) =>
+  eventually(`${query}: ${wanted}`, compute.sql(query), (seen) => seen === wanted)
 
 /** No WAL proposer confirms commits here. */
 const local = [setting("synchronous_commit", "local"), setting("wal_keep_size", "256MB")]
@@ -28,14 +21,14 @@ const pair = Effect.gen(function* () {
     endpoint_storage_token: "es-token"
   }
   const primary = yield* startCompute({ emulator, settings: local, spec: { ...cache, endpoint_id: "ep-primary" } })
-  yield* primary.waitFor("running", 60_000)
+  yield* primary.waitFor("running")
   const upstream = `host=127.0.0.1 port=${primary.ports.postgres} user=cloud_admin application_name=standby`
   const standby = yield* startCompute({
     emulator,
     settings: [...local, setting("primary_conninfo", upstream)],
     spec: { ...cache, endpoint_id: "ep-standby", mode: "Replica" }
   })
-  yield* standby.waitFor("running", 60_000)
+  yield* standby.waitFor("running")
   return { emulator, primary, standby }
 })
 
@@ -58,8 +51,8 @@ describe("a hot standby", () => {
       Effect.gen(function* () {
         const { primary, standby } = yield* pair
         yield* primary.sql("create table t (i int); insert into t values (1)")
-        yield* eventually(standby, "select count(*) from pg_class where relname = 't'", "1")
-        yield* eventually(standby, "select sum(i) from t", "1")
+        yield* untilSays(standby, "select count(*) from pg_class where relname = 't'", "1")
+        yield* untilSays(standby, "select sum(i) from t", "1")
         const refused = yield* Effect.flip(standby.sql("insert into t values (2)"))
         assert.include(refused.message, "read-only transaction")
 
@@ -92,7 +85,7 @@ describe("a hot standby", () => {
         const other = [...standby.spec["safekeeper_connstrings"]].reverse()
         const configured = yield* standby.configure({ ...spec, safekeeper_connstrings: other })
         assert.strictEqual(configured.status, 200, configured.body)
-        yield* eventually(standby, "show neon.safekeepers", other.join(","))
+        yield* untilSays(standby, "show neon.safekeepers", other.join(","))
 
         const last = yield* standby.http({ method: "POST", path: "/terminate?mode=immediate" })
         assert.strictEqual(last.body, '{"lsn":"0/1800000"}')
@@ -118,7 +111,7 @@ describe("a hot standby", () => {
             endpoint_storage_token: "t"
           }
         })
-        yield* standby.waitFor("running", 60_000)
+        yield* standby.waitFor("running")
         const body = { spec: { ...standby.spec, mode: "Primary" }, wal_flush_lsn: "0/1" }
         const first = yield* standby.http({ method: "POST", path: "/promote", body })
         assert.deepStrictEqual(json(first.body), { status: "failed", error: "compute NotPrewarmed" })

@@ -5,8 +5,7 @@ import * as Effect from "effect/Effect"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { setting } from "../rig/spec.ts"
-
-const LIMIT = 60_000
+import { LIMIT } from "../rig/waits.ts"
 
 describe("a start", () => {
   it.live(
@@ -156,7 +155,7 @@ describe("a start", () => {
         yield* compute.ended
         assert.deepStrictEqual(yield* compute.processes, [])
       }),
-    120_000
+    LIMIT
   )
 
   it.live(

@@ -4,8 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
-
-const LIMIT = 60_000
+import { LIMIT } from "../rig/waits.ts"
 
 const running = Effect.gen(function* () {
   const emulator = yield* startEmulator()
@@ -95,7 +94,7 @@ describe("a stop", () => {
       Effect.gen(function* () {
         const { emulator, compute } = yield* running
         emulator.world.faults = [{ peer: "safekeeper", action: { do: "refuse" } }]
-        const answer = yield* compute.http({ method: "POST", path: "/terminate?mode=immediate", limit: 50_000 })
+        const answer = yield* compute.http({ method: "POST", path: "/terminate?mode=immediate" })
         assert.deepStrictEqual([answer.status, answer.body], [200, '{"lsn":null}'])
         assert.strictEqual((yield* compute.ended).code, 0)
       }),

@@ -8,15 +8,23 @@ import type * as Scope from "effect/Scope"
 import type { Emulator } from "../../src/emulator/Emulator.ts"
 import { tempDir } from "./postgres.ts"
 
-/** Asked for a version or to sync, the emulator's server answers. `$data` is the data directory, `ready` tells that connections are accepted. */
+/**
+ * Asked for a version or to sync, the emulator's server answers. `$data` is the data directory, `ready` tells that
+ * connections are accepted, `await NAME` waits for `allow`.
+ */
 const head = (server: string) => `#!/bin/sh
 case "\${1-}" in --sync-safekeepers | --version | -V) exec '${server}' "$@" ;; esac
 while [ $# -gt 0 ]; do
   case "$1" in -D) data=$2 && shift ;; esac
   shift
 done
+await() { until [ -e "$data/../$1" ]; do sleep 0.05; done; }
 ready() { printf '%s\\n%s\\n0\\n5432\\n\\n127.0.0.1\\n\\nready   \\n' "$$" "$data" >"$data/postmaster.pid"; }
 `
+
+/** Ends an `await` of a script: what has to be done before has been done. */
+export const allow = (compute: { readonly dir: string }, name: string): Effect.Effect<void> =>
+  Effect.sync(() => fs.writeFileSync(path.join(compute.dir, name), ""))
 
 /** The path of the server. `programs`: scripts that stand beside it, by name. */
 export const scriptedPostgres = (
