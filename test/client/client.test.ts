@@ -1,6 +1,7 @@
 /**
  * The client of `packages/client`, by its examples, against the servers.
  */
+
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
@@ -24,6 +25,7 @@ import { statusBody } from "../../src/http/server/answers/statusBody.ts"
 import { serveApi } from "../../src/http/server/servers.ts"
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import * as rig from "../http/rig.ts"
+import { NET } from "../rig/waits.ts"
 
 const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
 
@@ -35,9 +37,7 @@ const serving = Effect.map(rig.serveAll(), ({ external }) => external.port)
 const become = (...steps: ReadonlyArray<Parameters<ComputeState["Service"]["transition"]>>) =>
   Effect.flatMap(ComputeState, ({ transition }) => Effect.forEach(steps, (step) => transition(...step)))
 const until = (status: string) =>
-  Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(
-    Effect.timeout("10 seconds")
-  )
+  Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(Effect.timeout(NET))
 
 const configuration = (more: object = {}) => ({ ...rig.configuration(), spec: { ...rig.spec, ...more } })
 
@@ -87,7 +87,7 @@ describe("an example", () => {
             Effect.sleep("5 millis"),
             Effect.suspend(() => (lines.length > 0 ? Effect.void : Effect.fail("not yet")))
           )
-        ).pipe(Effect.timeout("10 seconds"))
+        ).pipe(Effect.timeout(NET))
         const stopping = yield* Effect.forkChild(stop(target(port), 0))
         yield* until("termination_pending_fast")
         yield* become(["shut down", () => ({ terminateFlushLsn: Lsn.fromBigInt(0x16b9188n) })])

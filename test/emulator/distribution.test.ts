@@ -1,6 +1,7 @@
 /**
  * The Postgres that the emulator prepares: a vanilla server that behaves as a compute expects Neon's.
  */
+
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -17,6 +18,7 @@ import { freePort } from "../rig/freePort.ts"
 import { account, servers, tempDir } from "../rig/postgres.ts"
 import { killProcesses, processesOf } from "../rig/processes.ts"
 import { makeKeys } from "../rig/tokens.ts"
+import { NET } from "../rig/waits.ts"
 import { copied, exchange, message, startup } from "./rawPg.ts"
 
 const asAccount = account === null ? {} : { uid: account.uid, gid: account.gid }
@@ -53,7 +55,7 @@ const launch = (program: string, args: ReadonlyArray<string>, env: Record<string
 
 const run = (program: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
   Effect.flatMap(launch(program, args, env), ({ ended }) => Effect.promise(() => ended)).pipe(
-    Effect.timeout("20 seconds"),
+    Effect.timeout(NET),
     Effect.scoped
   )
 
@@ -77,13 +79,13 @@ const neon = (safekeepers: ReadonlyArray<string>) => [
 const until = (check: () => boolean) =>
   Effect.sync(check).pipe(
     Effect.repeat({ until: (done) => done, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeout("20 seconds")
+    Effect.timeout(NET)
   )
 
 const stop = (child: ChildProcess, ended: Promise<Result>, signal: NodeJS.Signals) =>
   Effect.gen(function* () {
     child.kill(signal)
-    return yield* Effect.promise(() => ended).pipe(Effect.timeout("20 seconds"))
+    return yield* Effect.promise(() => ended).pipe(Effect.timeout(NET))
   })
 
 /** A running server on the timeline's content, as it comes from the pageserver. */

@@ -10,6 +10,7 @@ import type { Addresses } from "../../src/emulator/Emulator.ts"
 import { runProgram } from "../rig/compute.ts"
 import { http } from "../rig/http.ts"
 import { tempDir } from "../rig/postgres.ts"
+import { NET } from "../rig/waits.ts"
 import { exchange, message, startup, texts } from "./rawPg.ts"
 
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1))
@@ -37,7 +38,7 @@ describe("compute_ctl emulate", () => {
       ])
       yield* Effect.sync(running.stdout).pipe(
         Effect.repeat({ until: (text) => text.endsWith("\n"), schedule: Schedule.spaced("10 millis") }),
-        Effect.timeout("20 seconds")
+        Effect.timeout(NET)
       )
       const addresses: Addresses = JSON.parse(running.stdout())
       assert.lengthOf(addresses.safekeepers, 4)
@@ -70,7 +71,7 @@ describe("compute_ctl emulate", () => {
           until: (log) => log.includes("control 0 request: GET"),
           schedule: Schedule.spaced("10 millis")
         }),
-        Effect.timeout("20 seconds")
+        Effect.timeout(NET)
       )
       assert.include(running.log(), "safekeeper 0 query: TIMELINE_STATUS")
       assert.include(running.log(), "control 0 request: GET /compute/api/v2/computes/any/spec")

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import { ComputeState } from "../../src/layers/compute/ComputeState.ts"
 import { History, tell } from "../../src/layers/compute/History.ts"
 import { Waits } from "../../src/layers/compute/Waits.ts"
+import { NET } from "../rig/waits.ts"
 import * as rig from "./rig.ts"
 
 const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
@@ -99,7 +100,7 @@ describe("/events", () => {
         assert.deepStrictEqual([refused.status, refused.body], [503, '{"error":"there are too many listeners"}'])
         listeners[0]?.destroy()
         yield* Effect.eventually(Effect.filterOrFail(open(external.port), ({ statusCode }) => statusCode === 200)).pipe(
-          Effect.timeout("10 seconds")
+          Effect.timeout(NET)
         )
       })
     )

@@ -12,13 +12,14 @@ import { Options } from "../../src/layers/compute/Options.ts"
 import { StopRequests } from "../../src/layers/compute/stop/StopRequests.ts"
 import { Waits } from "../../src/layers/compute/Waits.ts"
 import { Monitor } from "../../src/layers/observe/Monitor.ts"
+import { eventually, NET } from "../rig/waits.ts"
 import * as rig from "./rig.ts"
 
 const served = <A, E, R>(test: Effect.Effect<A, E, R>) => Effect.provide(test, rig.layerRig)
 const become = (...causes: ReadonlyArray<Parameters<ComputeState["Service"]["transition"]>>) =>
   Effect.flatMap(ComputeState, ({ transition }) => Effect.forEach(causes, (step) => transition(...step)))
 const until = (status: string) =>
-  Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(Effect.timeout("3 seconds"))
+  Effect.flatMap(ComputeState, (state) => state.await((now) => now.status === status)).pipe(Effect.timeout(NET))
 
 const requests = Effect.map(rig.serveAll(), ({ external }) => {
   const post = (path: string, body?: object) =>
@@ -85,7 +86,7 @@ describe("/configure", () => {
         const answer = yield* Effect.forkChild(configure())
         yield* until("configuration_pending")
         yield* become(["reconfiguration begins"], ["reconfiguration failed"], ["terminate fast"])
-        assert.strictEqual((yield* Fiber.join(answer).pipe(Effect.timeout("2 seconds"))).status, 500)
+        assert.strictEqual((yield* Fiber.join(answer).pipe(Effect.timeout(NET))).status, 500)
       })
     )
   )
@@ -94,7 +95,9 @@ describe("/configure", () => {
     served(
       Effect.gen(function* () {
         const { configure } = yield* requests
-        yield* Effect.timeoutOption(configure(), "100 millis")
+        const leaving = yield* Effect.forkChild(configure())
+        yield* until("configuration_pending")
+        yield* Fiber.interrupt(leaving)
         yield* become(["spec received"], ["started"])
       })
     )
@@ -169,7 +172,7 @@ it.live("/status/detail knows what is waited for and what runs beside Postgres",
       const waits = yield* Waits
       yield* Effect.forkScoped(waits.within("basebackup", "1 minute")(Effect.never))
       yield* Effect.forkScoped(waits.openEnded("a spec")(Effect.never))
-      yield* Effect.sleep("20 millis")
+      yield* eventually("both to wait", waits.current, (all) => all.length === 2)
       const detail = JSON.parse((yield* get("/status/detail")).body)
       assert.deepStrictEqual(
         detail.waits.map((wait: { name: string; since: string; deadline: string | null }) => [

@@ -4,6 +4,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import * as fs from "node:fs"
 import * as http from "node:http"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
@@ -169,19 +170,31 @@ const extra = ({ get = Effect.succeed(empty(404)), post = Effect.succeed(empty(4
   )
 
 /** A stream that goes on until nobody reads it any more. */
-export const endless = (stopped: () => void): Effect.Effect<Response> =>
+export const endless = (begun: () => void, stopped: () => void): Effect.Effect<Response> =>
   Effect.succeed(
     HttpServerResponse.stream(
-      Stream.fromEffectRepeat(Effect.as(Effect.sleep("5 millis"), new Uint8Array(100))).pipe(
-        Stream.ensuring(Effect.sync(stopped))
-      ),
+      Stream.fromEffectRepeat(
+        Effect.as(Effect.andThen(Effect.sync(begun), Effect.sleep("5 millis")), new Uint8Array(100))
+      ).pipe(Stream.ensuring(Effect.sync(stopped))),
       { contentType: "text/plain" }
     )
   )
 
-/** Works on its own time, whoever waits for it. */
-export const slow = (limit: number, done: () => void): Effect.Effect<Response> =>
-  Effect.as(Effect.tap(Effect.sleep(limit), Effect.sync(done)), json(200, "done"))
+/** Something that is done for a request: what has become of it, and when it may end. */
+export const work = Effect.map(Deferred.make<void>(), (free) => {
+  let state: "not begun" | "begun" | "done" | "interrupted" = "not begun"
+  const become = (next: typeof state) =>
+    Effect.sync(() => {
+      state = next
+    })
+  const answer: Effect.Effect<Response> = become("begun").pipe(
+    Effect.andThen(Deferred.await(free)),
+    Effect.andThen(become("done")),
+    Effect.onInterrupt(() => become("interrupted")),
+    Effect.as(json(200, "done"))
+  )
+  return { answer, state: () => state, free: Deferred.succeed(free, undefined) }
+})
 
 /** A spec is there and Postgres runs. */
 export const running = Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /**
  * A place of its own for each test, and processes that end with it.
  */
+
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { once } from "node:events"
 import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -13,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import { MachineConfig } from "../../src/layers/compute/Options.ts"
+import { NET } from "../rig/waits.ts"
 
 /** An account that daemons accept which refuse to run as root; null when we are an ordinary user. */
 export const nobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : null
@@ -54,13 +56,13 @@ export const ended = (child: ChildProcess) =>
   Effect.promise(async () => {
     if (isAlive(child)) await once(child, "exit")
     return child.signalCode ?? child.exitCode
-  }).pipe(Effect.timeout("10 seconds"))
+  }).pipe(Effect.timeout(NET))
 
-/** Polls until it holds; fails after ten seconds. */
+/** Polls until it holds. */
 export const eventually = (holds: () => boolean) =>
   Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))).pipe(
     Effect.retry(Schedule.spaced("20 millis")),
-    Effect.timeout("10 seconds")
+    Effect.timeout(NET)
   )
 
 export const installed = (...paths: ReadonlyArray<string>): string | undefined => paths.find(existsSync)

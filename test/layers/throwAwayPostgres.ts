@@ -57,7 +57,7 @@ export const throwAwayPostgres = (bin: string, settings: Readonly<Record<string,
       })
       const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
       for (let tries = 0; !accepts(() => logs); tries++) {
-        if (tries > 300 || child.exitCode !== null) throw new Error(`Postgres did not start: ${logs}`)
+        if (tries > 1800 || child.exitCode !== null) throw new Error(`Postgres did not start: ${logs}`)
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
       const pid = child.pid ?? 0

@@ -1,6 +1,7 @@
 /**
  * Applies on real clusters: hostile names and settings, repeated, interrupted and failing ones.
  */
+
 import { execFileSync } from "node:child_process"
 import { readFileSync, renameSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
@@ -16,6 +17,7 @@ import { stepsOf } from "../../src/domain/catalog/plan/Step.ts"
 import { dollar, ident, literal } from "../../src/domain/postgres/Quote.ts"
 import { Catalog } from "../../src/layers/catalog/Catalog.ts"
 import { Sql } from "../../src/layers/sql/Sql.ts"
+import { eventually } from "../rig/waits.ts"
 import {
   type Cluster,
   database,
@@ -384,9 +386,8 @@ for (const server of versions) {
         yield* blocker.script("begin; lock table pg_authid in access exclusive mode")
         const fiber = yield* Effect.forkChild(apply({ roles: [role("u")] }, "start"))
         yield* Effect.sleep("300 millis")
-        const begun = performance.now()
+        // The lock is held until afterwards.
         yield* Fiber.interrupt(fiber)
-        assert.ok(performance.now() - begun < 10_000)
         yield* blocker.script("rollback")
         const ours = "select count(*) from pg_stat_activity where application_name like 'compute_ctl:%'"
         assert.strictEqual(yield* cluster.sql("postgres", ours), "0")
@@ -522,9 +523,8 @@ for (const server of versions) {
         const roles = [...Array.from({ length: 20 }, (_, index) => role(`r${index}`)), role("pg_no")]
         yield* Effect.provide(Effect.flip(apply({ roles }, "start")), cluster.layer())
         yield* cluster.sql("postgres", "select 'seen'")
-        yield* Effect.sleep("300 millis")
-        const log = readFileSync(path.join(cluster.data, "log/all.log"), "utf8")
-        assert.include(log, "select 'seen'")
+        const read = Effect.sync(() => readFileSync(path.join(cluster.data, "log/all.log"), "utf8"))
+        const log = yield* eventually("the last line", read, (text) => text.includes("select 'seen'"))
         assert.include(log, 'role name "pg_no" is reserved')
         assert.notInclude(log, "SCRAM-SHA-256$")
       })

@@ -155,7 +155,7 @@ export const startCluster = (
     const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/postgres`
     yield* query(port)("postgres", "select 1").pipe(
       Effect.sandbox,
-      Effect.retry({ times: 400, schedule: pause }),
+      Effect.retry({ times: 4000, schedule: pause }),
       Effect.orDie
     )
     const pid = child.pid ?? 0

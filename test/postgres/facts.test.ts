@@ -24,7 +24,7 @@ describe.each(versions)("Postgres $major", (server) => {
       // The signal reaches the server, and its sessions after it, in their own time.
       const asked = yield* askPostgres(connstr).pipe(
         Effect.filterOrFail(({ found }) => found?.pendingRestart != null),
-        Effect.retry({ times: 200, schedule: Schedule.spaced("20 millis") }),
+        Effect.retry({ times: 4000, schedule: Schedule.spaced("20 millis") }),
         Effect.orDie
       )
       const { found } = asked

@@ -247,7 +247,7 @@ for (const server of versions) {
               return false
             }
           }
-          for (let tries = 0; isThere() && tries < 250; tries++) yield* Effect.sleep("20 millis")
+          for (let tries = 0; isThere() && tries < 3000; tries++) yield* Effect.sleep("20 millis")
           assert.isFalse(isThere())
         }).pipe(Effect.provide(cluster.layer({ pgbin: path.join(bin, "postgres") })))
       })

@@ -85,8 +85,8 @@ const quick: DownloadPolicy = {
   compressed: 1_000_000,
   unpacked: 1_900_000,
   entries: 100,
-  stall: 400,
-  deadline: 5_000,
+  stall: 1_500,
+  deadline: 60_000,
   retries: 1_200
 }
 
@@ -213,7 +213,7 @@ describe("Extensions.fetch", () => {
         assert.match(yield* counted("unknown"), / 1$/)
         // A body that is cut off or stalls is one of an answer all the same.
         assert.match(yield* counted("200 OK"), / 3$/)
-      }).pipe(served, Effect.provide(at(pgbin, url, { retries: 10_000, deadline: 20_000 })))
+      }).pipe(served, Effect.provide(at(pgbin, url, { retries: 60_000, deadline: 120_000 })))
       assert.include(readdirSync(join(prefix, "share/extension")), "e.control")
       assert.deepStrictEqual(leftovers(prefix), [])
     })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { httpRequestSeconds } from "../../../../src/domain/observe/MetricFamilies.ts"
 import { ComputeState } from "../../../../src/layers/compute/ComputeState.ts"
 import { Metrics } from "../../../../src/layers/observe/Metrics.ts"
+import { NET } from "../../../rig/waits.ts"
 import * as rig from "../../rig.ts"
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -131,9 +132,7 @@ describe("bodies", () => {
         yield* rig.running
         yield* Effect.flatMap(ComputeState, (state) => state.transition("terminate fast"))
         assert.strictEqual((yield* configure(padded(3_000_000))).status, 412)
-        const refused = yield* configure("{}", { "content-length": 64 * 1024 * 1024 + 1 }).pipe(
-          Effect.timeout("2 seconds")
-        )
+        const refused = yield* configure("{}", { "content-length": 64 * 1024 * 1024 + 1 }).pipe(Effect.timeout(NET))
         assert.strictEqual(refused.status, 413)
         assert.match(refused.body, /^\{"error":"failed to buffer the request body: /)
       })

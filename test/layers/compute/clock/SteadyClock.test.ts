@@ -38,10 +38,10 @@ describe("the clock of a process", () => {
           set(step)
           const after = yield* Clock.currentTimeMillis
           assert.isAtLeast(after, before)
-          assert.isBelow(after - before, 1000)
-          assert.closeTo(yield* wallMillis, real() + step, 1000)
+          assert.isBelow(after - before, HOUR / 2)
+          assert.closeTo(yield* wallMillis, real() + step, HOUR / 2)
           const clock = yield* Clock.Clock
-          assert.closeTo(toWallUnsafe(clock, before), before + step, 1000)
+          assert.closeTo(toWallUnsafe(clock, before), before + step, HOUR / 2)
         })
       ))
 
@@ -51,12 +51,12 @@ describe("the clock of a process", () => {
           let asked = 0
           const answer = yield* Effect.cachedWithTTL(
             Effect.sync(() => ++asked),
-            "50 millis"
+            "500 millis"
           )
           assert.strictEqual(yield* answer, 1)
           set(step)
           assert.strictEqual(yield* answer, 1)
-          yield* Effect.sleep("60 millis")
+          yield* Effect.sleep("600 millis")
           assert.strictEqual(yield* answer, 2)
           let tried = 0
           yield* Effect.sync(() => {
@@ -64,10 +64,10 @@ describe("the clock of a process", () => {
             if (tried === 2) set(0)
             return tried
           }).pipe(
-            Effect.repeat(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "200 millis" }))),
-            Effect.timeout("5 seconds")
+            Effect.repeat(Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "1 second" }))),
+            Effect.timeout("1 minute")
           )
-          assert.isAbove(tried, 3)
+          assert.isAbove(tried, 2)
         })
       ))
   }
@@ -104,7 +104,7 @@ describe("the clock of a process", () => {
         })
         const waited = yield* Effect.forkChild(Effect.timeoutOption(came, "100 millis"))
         yield* Effect.yieldNow
-        yield* Effect.sleep("1 millis")
+        yield* Effect.yieldNow
         const until = performance.now() + 1300
         while (performance.now() < until);
         const answer = yield* Fiber.join(waited)

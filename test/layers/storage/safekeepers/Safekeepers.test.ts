@@ -2,7 +2,6 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -17,7 +16,8 @@ import { Account } from "../../../../src/layers/machine/Account.ts"
 import { type ChildOptions, Children, type Ended, SpawnFailed } from "../../../../src/layers/machine/child/Children.ts"
 import { check } from "../../../../src/layers/storage/safekeepers/check.ts"
 import { Safekeepers } from "../../../../src/layers/storage/safekeepers/Safekeepers.ts"
-import { basics, fake, options, spec } from "../../../programs/fakes.ts"
+import { basics, fake, options, settle, spec } from "../../../programs/fakes.ts"
+import { until } from "../../../rig/waits.ts"
 import { LSN, storage, TENANT, TIMELINE } from "../../storageRig.ts"
 
 const safekeeper = (member: number, action: Fault.Action): Fault.Fault => ({ peer: "safekeeper", member, action })
@@ -53,10 +53,8 @@ describe("the fast check", () => {
     it.live(name, () =>
       Effect.gen(function* () {
         const { spec, asked } = yield* storage({ faults })
-        const began = performance.now()
         const lsn = yield* check(spec())
         assert.strictEqual(lsn, expected === null ? null : fromBigInt(expected))
-        assert.isBelow(performance.now() - began, 2000)
         for (const { detail } of asked("safekeeper", "startup")) assert.deepStrictEqual(detail, recordedStartup)
         assert.isTrue(asked("safekeeper", "query").every(({ text }) => text === "TIMELINE_STATUS"))
       })
@@ -74,22 +72,33 @@ describe("the fast check", () => {
     })
   )
 
-  it.live("is not held up by a silent member for its whole limit", () =>
+  /** So late by the clock of the check; however long a machine takes for the answers, they are in time. */
+  const checkedAt = (millis: number, parsed: ParsedSpec) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(check(parsed))
+      for (let at = 0; at < millis; at += 10) {
+        yield* settle
+        yield* TestClock.adjust(10)
+      }
+      return yield* Fiber.join(fiber)
+    })
+
+  it.effect("is not held up by a silent member for its whole limit", () =>
     Effect.gen(function* () {
       const { spec } = yield* storage({ faults: [safekeeper(1, { do: "silence" })] })
-      yield* check(spec())
-      // The quickest of several: a busy machine slows one down, a wait for the whole limit would slow all of them down.
-      const tries = yield* Effect.replicateEffect(Effect.timed(check(spec())), 8)
-      assert.isBelow(Math.min(...tries.map(([took]) => Duration.toMillis(took))), 90)
+      assert.strictEqual(yield* checkedAt(90, spec()), LSN)
     })
   )
 
-  it.live("hears a member that comes after the others have agreed, every time", () =>
+  it.effect("hears a member that comes after the others have agreed", () =>
     Effect.gen(function* () {
       const late: Fault.Fault = { peer: "safekeeper", member: 2, action: { do: "delay", ms: 20 } }
       const ahead = safekeeper(2, { do: "lsn", flush: "0/1800008", commit: "0/1800000" })
-      const { spec } = yield* storage({ faults: [late, ahead] })
-      for (let tries = 0; tries < 5; tries++) assert.isNull(yield* check(spec()))
+      const { asked, spec } = yield* storage({ faults: [late, ahead] })
+      const fiber = yield* Effect.forkChild(check(spec()))
+      yield* TestClock.withLive(until("all to be asked", () => asked("safekeeper", "query").length === 3))
+      yield* TestClock.adjust(20)
+      assert.isNull(yield* Fiber.join(fiber))
     })
   )
 
@@ -290,7 +299,7 @@ describe("the full sync", () => {
       const pid = yield* Effect.sync(() => Number(fs.readFileSync(pidFile, "utf8"))).pipe(
         Effect.catchDefect(() => Effect.fail("not yet")),
         Effect.filterOrFail((number) => number > 0),
-        Effect.retry({ times: 100, schedule: Schedule.spaced(20) }),
+        Effect.retry({ times: 3000, schedule: Schedule.spaced(20) }),
         Effect.orDie
       )
       yield* Fiber.interrupt(fiber)
