@@ -15,7 +15,7 @@ import { adminToken } from "../rig/tokens.ts"
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((file) => fs.existsSync(file))
 const shots = process.env["SCREENSHOTS"]
-const LIMIT = 120_000
+const LIMIT = 300_000
 
 const browser = Effect.acquireRelease(
   Effect.promise(() =>

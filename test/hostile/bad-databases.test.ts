@@ -29,9 +29,9 @@ const restarted = (
     yield* Effect.scoped(
       Effect.gen(function* () {
         const first = yield* startCompute({ emulator, ...options })
-        yield* first.waitFor("running", 90_000)
+        yield* first.waitFor("running")
         // The migrations end in the background.
-        yield* first.waitForLog("Finished migration id=12", 60_000)
+        yield* first.waitForLog("Finished migration id=12")
         yield* spoil(first)
         const answer = yield* first.http({ method: "POST", path: "/terminate?mode=immediate", limit: 60_000 })
         assert.strictEqual(answer.status, 200, answer.body)
@@ -88,7 +88,7 @@ for (const args of [[], ["--lakebase-mode", "true"]]) {
           delta_operations: [{ action: "delete_db", name: "held" }]
         })
         const compute = yield* restarted({ spec, settings, args }, spoil, next)
-        yield* compute.waitFor("running", 120_000)
+        yield* compute.waitFor("running")
 
         const report = yield* lastApply(compute)
         assert.deepStrictEqual(failedNames(report), ["files", "held", "locale", "locked", "shut"])
@@ -164,7 +164,7 @@ describe("statements that Postgres refuses", () => {
       Effect.gen(function* () {
         const emulator = yield* startEmulator()
         const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: false, cluster: asked } })
-        const { error } = yield* compute.waitFor("failed", 90_000)
+        const { error } = yield* compute.waitFor("failed")
         assert.match(error, /^db error: ERROR: role name "pg_reserved" is reserved/)
         const report = yield* lastApply(compute)
         expected(stepsOf(report), ['role "alice"'])
@@ -184,7 +184,7 @@ describe("statements that Postgres refuses", () => {
         const emulator = yield* startEmulator()
         const cluster = { roles: [role("alice")], databases: [database("app", "alice")] }
         const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: false, cluster } })
-        yield* compute.waitFor("running", 90_000)
+        yield* compute.waitFor("running")
         const refused = yield* compute.configure(merge(compute.spec, { cluster: asked }))
         assert.strictEqual(refused.status, 500)
         assert.match(
@@ -225,7 +225,7 @@ it.live(
         databases: [database("postgres", "alice"), database("app", "alice")]
       }
       const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: false, cluster } })
-      yield* compute.waitFor("running", 90_000)
+      yield* compute.waitFor("running")
       yield* compute.sql("alter database postgres allow_connections false", { user: "alice", database: "app" })
       const answer = yield* compute.configure(merge(compute.spec, { cluster: { roles: [role("alice"), role("bob")] } }))
       assert.strictEqual(answer.status, 200, answer.body)

@@ -186,7 +186,7 @@ for (const pgbin of servers.slice(0, 2)) {
                   const args = ["--autoscaling-metrics-from-sql", ...(lakebase ? ["--lakebase-mode", "true"] : [])]
                   const spec = { ...cache(emulator), ...wanted }
                   const compute = yield* startCompute({ emulator, settings, args, spec, ...options })
-                  yield* compute.waitFor("running", 60_000)
+                  yield* compute.waitFor("running")
                   untripped(compute, `a start with ${named}`)
                   yield* everything(compute, existsSync(path.join(path.dirname(pgbin), "pg_dump")))
                   yield* canaryLives(compute, major)

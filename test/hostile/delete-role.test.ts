@@ -10,7 +10,7 @@ import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, type SpecJson } from "../rig/spec.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 /** What `GRANT ... ON` takes, of each kind of object, all of a superuser. */
 const KINDS = [

@@ -10,7 +10,7 @@ import { program, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { fullPgbin, tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 180_000
+const LIMIT = 300_000
 
 const hostile = {
   PGHOST: "/nowhere",

@@ -10,7 +10,7 @@ import { startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, setting } from "../rig/spec.ts"
 
-const LIMIT = 120_000
+const LIMIT = 300_000
 
 const TRIGGER = `
   create function public.tell() returns event_trigger language plpgsql as $$

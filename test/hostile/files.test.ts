@@ -10,6 +10,7 @@ import { runProgram, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { memory } from "../rig/resources.ts"
+import { NET } from "../rig/waits.ts"
 
 const pairs = path.resolve(import.meta.dirname, "../fixtures/tls")
 
@@ -53,7 +54,7 @@ const required = [
 const ending = (args: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const running = yield* runProgram(args)
-    const { code } = yield* Effect.timeout(running.ended, "30 seconds")
+    const { code } = yield* Effect.timeout(running.ended, NET)
     return { code, log: running.log() }
   })
 
@@ -130,7 +131,7 @@ describe("in the place of a key or a certificate", () => {
         }
         assert.isBelow(memory(compute.pid), 400)
         compute.signal("SIGTERM")
-        assert.strictEqual((yield* Effect.timeout(compute.ended, "30 seconds")).code, 1)
+        assert.strictEqual((yield* Effect.timeout(compute.ended, NET)).code, 1)
       })
     )
   }

@@ -7,7 +7,7 @@ import { beside, PROMPT } from "../rig/probe.ts"
 import { makeConfig } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 /** An empty compute has both servers, and nothing of Postgres is waited for. */
 const empty = (more: Partial<ComputeOptions> = {}) =>

@@ -7,7 +7,7 @@ import { type Compute, type ComputeOptions, program, startCompute } from "../rig
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 const MAX_CONNECTIONS = 1000
 
 /** An empty compute has both servers, and nothing of Postgres is waited for. */

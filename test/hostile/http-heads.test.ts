@@ -8,7 +8,7 @@ import { startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { adminToken } from "../rig/tokens.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const empty = Effect.gen(function* () {
   const compute = yield* startCompute({ emulator: yield* startFakeEmulator(), spec: null })

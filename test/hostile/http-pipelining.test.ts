@@ -5,7 +5,7 @@ import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 const PACKET = 60 * 1024
 
 /** An empty compute has both servers, and nothing of Postgres is waited for. */

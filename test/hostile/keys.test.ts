@@ -6,7 +6,7 @@ import { startFakeEmulator } from "../rig/emulator.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
 import { adminToken, jwks, type KeyPair, keys, makeKeys, sign } from "../rig/tokens.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const plain = { skip_pg_catalog_updates: true }
 

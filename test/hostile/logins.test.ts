@@ -11,7 +11,7 @@ import { startEmulator } from "../rig/emulator.ts"
 import { merge } from "../rig/spec.ts"
 import { eventually, statusDetail, tenant } from "./tenants.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const cluster = { roles: [role("alice")], databases: [database("app", "alice"), database("other", "alice")] }
 

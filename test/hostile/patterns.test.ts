@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import ts from "typescript"
 import { root } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 interface Pattern {
   readonly place: string

@@ -13,7 +13,7 @@ import { startEmulator } from "../rig/emulator.ts"
 import { root, tempDir } from "../rig/postgres.ts"
 import { makeConfig } from "../rig/spec.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 /** Milliseconds: what waits for a wall clock waits an hour. */
 const NET = 60_000
 

@@ -9,7 +9,7 @@ import { runProgram, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 /** What each would do is in the name or the value; `DIR` is a folder in which nothing may appear. */
 const variables: ReadonlyArray<readonly [name: string, value: string]> = [

@@ -10,7 +10,7 @@ import { type Compute, type ComputeOptions, program, startCompute } from "../rig
 import { startEmulator } from "../rig/emulator.ts"
 import { account } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const pidFile = (compute: Compute) => fs.readFileSync(path.join(compute.pgdata, "postmaster.pid"), "utf8").split("\n")
 const postmasterOf = (compute: Compute) => Number(pidFile(compute)[0])

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 
-const LIMIT = 120_000
+const LIMIT = 300_000
 
 const scoreOf = (pid: number) => Number(fs.readFileSync(`/proc/${pid}/oom_score_adj`, "utf8"))
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { type Compute, type ComputeOptions, program, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 
-const LIMIT = 120_000
+const LIMIT = 300_000
 
 const unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 

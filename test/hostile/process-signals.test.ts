@@ -9,7 +9,7 @@ import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 /** Nobody can hear these. */
 const UNHEARD = ["SIGKILL", "SIGSTOP"]
@@ -43,7 +43,7 @@ const untilNobody = (compute: Compute) => {
     left.length === 0 ? Effect.void : Effect.delay(poll, 50)
   )
   return poll.pipe(
-    Effect.timeoutOption("15 seconds"),
+    Effect.timeoutOption("90 seconds"),
     Effect.andThen(compute.processes),
     Effect.map((left) => assert.deepStrictEqual(left, []))
   )

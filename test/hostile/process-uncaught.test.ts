@@ -10,7 +10,7 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { root, tempDir } from "../rig/postgres.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const preload = `
 const throwing = (name, message) => { throw Object.assign(new TypeError(message), { name }) }

@@ -16,7 +16,7 @@ import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, setting } from "../rig/spec.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const SALT = "c2FsdHNhbHQ="
 const STORED = Buffer.alloc(32, 0x41).toString("base64")
@@ -134,7 +134,7 @@ for (const pgbin of servers) {
               spec: { cluster: { roles: [role("first", VERIFIER), ...many(MD5, "start")] } },
               settings: talkative
             })
-            yield* compute.waitFor("running", 60_000)
+            yield* compute.waitFor("running")
             yield* compute.sql("create role watcher login in role pg_monitor")
             yield* louder(compute)
             const seen = yield* Ref.make<ReadonlySet<string>>(new Set())

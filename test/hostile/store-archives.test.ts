@@ -141,7 +141,7 @@ describe("an extension's archive", () => {
         // Two windows of 128 MiB; six would be 768.
         assert.isBelow(grown, 450)
       }),
-    60_000
+    300_000
   )
 })
 
@@ -188,7 +188,7 @@ describe("a stored cache state", () => {
         assert.match(JSON.stringify(wide.result), /decoding LFC state: .*memory/)
         assert.isBelow(wide.grown, 100)
       }),
-    60_000
+    300_000
   )
 
   it.live(
@@ -212,6 +212,6 @@ describe("a stored cache state", () => {
         assert.include(JSON.stringify(flood.result), "more than 67108864 bytes")
         assert.isBelow(flood.grown, 250)
       }),
-    60_000
+    300_000
   )
 })

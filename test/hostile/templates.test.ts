@@ -8,7 +8,7 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { merge, setting } from "../rig/spec.ts"
 import { eventually, lakebaseEmulator, lastApply, stepsOf, tenant } from "./tenants.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const start = (args: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
@@ -25,7 +25,7 @@ const start = (args: ReadonlyArray<string> = []) =>
       },
       settings: [setting("wal_level", "logical"), setting("max_prepared_transactions", "5", "integer")]
     })
-    yield* compute.waitFor("running", 90_000)
+    yield* compute.waitFor("running")
     return compute
   })
 

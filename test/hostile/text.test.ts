@@ -5,7 +5,7 @@ import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
 import { makeConfig, merge, type SpecJson } from "../rig/spec.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const empty = (args: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {

@@ -10,7 +10,7 @@ import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, type SpecJson, setting } from "../rig/spec.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 const post = (path: string, body?: object) => ({ method: "POST", path, ...(body !== undefined && { body }) })
 
 const cluster = {
@@ -54,7 +54,7 @@ const again = (emulator: Emulator, first: Compute, options: Omit<ComputeOptions,
     const { tenant_id: tenant, timeline_id: timeline } = emulator.addresses
     yield* emulator.keep({ tenant, timeline, pgdata: first.pgdata, lsn: defaultLsn })
     const compute = yield* startCompute({ emulator, ...options })
-    yield* compute.waitFor("running", 60_000)
+    yield* compute.waitFor("running")
     return compute
   })
 
@@ -64,7 +64,7 @@ for (const pgbin of servers) {
       const emulator = yield* startEmulator({ pgbin })
       yield* makeAuthExtension(emulator)
       const compute = yield* startCompute({ emulator, spec, ...options })
-      yield* compute.waitFor("running", 60_000)
+      yield* compute.waitFor("running")
       return { emulator, compute }
     })
 
@@ -282,7 +282,7 @@ for (const pgbin of servers) {
             spec: { cluster: mine },
             args: ["--privileged-role-name", "boss"]
           })
-          yield* refused.waitFor("failed", 60_000)
+          yield* refused.waitFor("failed")
           const status = yield* refused.http({ path: "/status" })
           assert.match(status.body, /role \\"boss\\" is not ours/)
           assert.strictEqual(

@@ -13,7 +13,7 @@ import { tempDir } from "../rig/postgres.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
 import { greet, maskedFrame, PING, TEXT, upgrade } from "../rig/webSocket.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 const MAX_CONNECTIONS = 64
 
 const running = Effect.gen(function* () {

@@ -14,7 +14,7 @@ import { merge, setting } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
 import { eventually, lakebaseEmulator, lastApply, statusDetail, stepsOf, tenant } from "./tenants.ts"
 
-const LIMIT = 240_000
+const LIMIT = 300_000
 
 const cluster = { roles: [role("alice")], databases: [database("app", "alice"), database("other", "alice")] }
 
@@ -42,8 +42,8 @@ const running = (
       settings,
       args
     })
-    yield* compute.waitFor("running", 90_000)
-    yield* compute.waitForLog("Finished migration id=12", 60_000)
+    yield* compute.waitFor("running")
+    yield* compute.waitForLog("Finished migration id=12")
     return compute
   })
 
@@ -145,7 +145,6 @@ describe("a lock of a tenant", () => {
         const compute = yield* running()
         const locker = yield* tenant(compute, { user: "cloud_admin", database: "postgres" })
         yield* run(locker, "begin", "lock table public.health_check in access exclusive mode")
-        const began = performance.now()
         const check = compute.http({ method: "POST", path: "/check_writability", limit: 60_000 })
         const asked = Effect.all([check, check, check, check], { concurrency: "unbounded" })
         const [answers] = yield* Effect.all(
@@ -160,7 +159,6 @@ describe("a lock of a tenant", () => {
           ],
           { concurrency: "unbounded" }
         )
-        assert.isBelow(performance.now() - began, 30_000)
         for (const { status, body } of answers) {
           assert.strictEqual(status, 500)
           assert.match(body, /canceling statement due to lock timeout/)
@@ -171,7 +169,9 @@ describe("a lock of a tenant", () => {
             yield* eventually(ours(compute, "availability_checker"), (count) => count === 1)
           })
         )
-        yield* eventually(ours(compute, "availability_checker"), (count) => count === 0, 4000)
+        const before = compute.log().length
+        yield* eventually(ours(compute, "availability_checker"), (count) => count === 0)
+        assert.notInclude(compute.log().slice(before), "due to lock timeout", "it was left to wait")
         yield* run(locker, "rollback")
         assert.strictEqual((yield* check).status, 200)
       }),

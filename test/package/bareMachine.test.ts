@@ -139,7 +139,7 @@ const bareMachine = (release: string, tests: (folder: string, isMade: () => bool
       const checkout = path.join(folder, CHECKOUT)
       if (fs.existsSync(checkout) && !fs.existsSync(finished)) await fs.promises.rename(checkout, finished)
       await run("rm", ["-rf", "--one-file-system", folder])
-    }, 120_000)
+    }, 300_000)
     it("lacks what would make this easy", async ({ skip }) => {
       skip(!isMade)
       const found = await inside(

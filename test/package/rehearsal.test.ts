@@ -46,7 +46,7 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(dir, "bundle.cjs"), asked)
   const flags = [...builderFlags, "--snapshot-blob", path.basename(blob), "--build-snapshot", "bundle.cjs"]
   told = await rehearse(process.execPath, flags, dir)
-}, 120_000)
+}, 300_000)
 afterAll(() => fs.rmSync(dir, { recursive: true, force: true }))
 
 const ask = (env: Record<string, string>, cwd: string, umask: string) =>
@@ -110,7 +110,7 @@ describe("A process that starts from the rehearsed heap", () => {
         // Node's own HTTP server cannot be in a snapshot; what it compiles comes out of its code cache.
         assert.isBelow(compiled.length, MOST_COMPILED, compiled.join("\n"))
       }),
-    60_000
+    300_000
   )
 })
 

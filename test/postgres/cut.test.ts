@@ -135,7 +135,7 @@ for (const server of versions) {
               )
             }
           }),
-        180_000
+        900_000
       )
     }
   })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
 
-const LIMIT = 60_000
+const LIMIT = 300_000
 
 const set = (compute: Compute, body: ReadonlyArray<object>) =>
   compute.http({ method: "POST", path: "/failpoints", server: "internal", token: null, body })

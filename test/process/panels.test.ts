@@ -117,5 +117,5 @@ it.live.skipIf(!hasPromtool)(
       ]
       assert.strictEqual(complaints([{ name: "a life", series: seriesOf(scrapes), questions }]), "")
     }),
-  120_000
+  300_000
 )

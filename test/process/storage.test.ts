@@ -14,7 +14,7 @@ import { recorded, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { pageservers, type SpecJson, setting } from "../rig/spec.ts"
 
-const LIMIT = 120_000
+const LIMIT = 300_000
 const plain = { skip_pg_catalog_updates: true }
 
 const safekeeper = (member: number, action: Fault["action"]): Fault => ({ peer: "safekeeper", member, action })
@@ -32,7 +32,7 @@ const syncs = (
     const emulator = yield* startFakeEmulator(more.options)
     emulator.world.faults = faults
     const compute = yield* startCompute({ emulator, spec: { ...plain, ...more.spec?.(emulator) } })
-    yield* compute.waitFor("running", 20_000)
+    yield* compute.waitFor("running")
     const conf = fs.readFileSync(path.join(compute.pgdata, "postgresql.conf"), "utf8")
     return { count: emulator.world.asked.filter(({ peer }) => peer === "sync").length, conf, emulator }
   }).pipe(Effect.scoped)
@@ -140,7 +140,7 @@ describe("the lines of postgres --sync-safekeepers", () => {
           { peer: "sync", times: 2, action: { do: "error", code: "", message: "lost the election" } }
         ]
         const compute = yield* startCompute({ emulator, spec: plain })
-        yield* compute.waitFor("running", 20_000)
+        yield* compute.waitFor("running")
         const lines = compute.log().split("\n")
         assert.lengthOf(
           lines.filter((line) => line === "PG:FATAL:  lost the election"),
@@ -168,7 +168,7 @@ describe("a real pageserver's basebackup", () => {
               emulator,
               spec: { ...plain, mode, ...pageservers(emulator.addresses, protocol) }
             })
-            yield* compute.waitFor("running", 20_000)
+            yield* compute.waitFor("running")
             assert.deepStrictEqual(emulator.world.faults, [])
             yield* compare(compute, mode === "Primary" ? recorded.primary : recorded.replica)
           }),

@@ -17,6 +17,7 @@ import { account, root, tempDir } from "./postgres.ts"
 import { killProcesses, type Process, processesOf } from "./processes.ts"
 import { makeConfig, makeSpec, type Setting, type SpecJson } from "./spec.ts"
 import { adminToken, sign } from "./tokens.ts"
+import { NET } from "./waits.ts"
 
 export class ComputeFailed extends Data.TaggedError("ComputeFailed")<{ readonly message: string }> {}
 
@@ -303,9 +304,6 @@ const until = <A>(
     )
   ).pipe(Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(failed(`not within ${limit} ms`)) }))
 }
-
-/** Milliseconds to wait for what has to come: a net for what never does, and no promise of how soon. */
-const NET = 90_000
 
 /** Starts a compute on the emulator; with the scope it and all it started are gone. */
 export const startCompute = (options: ComputeOptions): Effect.Effect<Compute, never, Scope.Scope> =>

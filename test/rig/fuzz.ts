@@ -16,7 +16,7 @@ export const duration = (given("FUZZ_SECONDS") ?? 2) * 1000
 const seed = given("FUZZ_SEED") ?? 20_250_101
 
 /** For the runner: the fuzzer itself, and shrinking what it found. */
-export const limit = duration + 60_000
+export const limit = duration + 300_000
 
 /** MiB that may stay when all inputs have been tried. */
 const MOST_GROWTH = 200
@@ -77,7 +77,7 @@ export interface FuzzOptions {
 }
 
 /** What was opened for the last input may still be on its way out. */
-const SETTLE_MS = 5000
+const SETTLE_MS = 60_000
 
 /**
  * Tries inputs for as long as `FUZZ_SECONDS` says. `check` fails by a throw; it must come to its end within `hang`
@@ -86,7 +86,7 @@ const SETTLE_MS = 5000
 export const fuzz = async <A>(
   inputs: fc.Arbitrary<A>,
   check: (input: A) => void | Promise<void>,
-  { growth = MOST_GROWTH, hang = 10_000, pid = process.pid }: FuzzOptions = {}
+  { growth = MOST_GROWTH, hang = 60_000, pid = process.pid }: FuzzOptions = {}
 ): Promise<void> => {
   const before = { descriptors: descriptors(pid), memory: memory(pid) }
   /** The runner does not wait for an input that is being tried when its time is over. */

@@ -10,7 +10,7 @@ import { tempDir } from "./postgres.ts"
 
 /**
  * Asked for a version or to sync, the emulator's server answers. `$data` is the data directory, `ready` tells that
- * connections are accepted, `await NAME` waits for `allow`.
+ * connections are accepted, `await NAME` waits for `allow`: in a compute, not while it warms up.
  */
 const head = (server: string) => `#!/bin/sh
 case "\${1-}" in --sync-safekeepers | --version | -V) exec '${server}' "$@" ;; esac
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
   case "$1" in -D) data=$2 && shift ;; esac
   shift
 done
-await() { until [ -e "$data/../$1" ]; do sleep 0.05; done; }
+await() { case "$data" in */pgdata) until [ -e "$data/../$1" ]; do sleep 0.05; done ;; esac; }
 ready() { printf '%s\\n%s\\n0\\n5432\\n\\n127.0.0.1\\n\\nready   \\n' "$$" "$data" >"$data/postmaster.pid"; }
 `
 

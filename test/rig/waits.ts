@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 
-/** Milliseconds for one thing to come. */
-export const NET = 90_000
+/** Milliseconds for one thing to come: a net for what never does. */
+export const NET = 120_000
 
 /** Milliseconds for a test: more than its waits, so that one that is in vain says what it was for. */
 export const LIMIT = 300_000

@@ -127,9 +127,9 @@ const attempt = (compute: Compute, { bytes, cuts, leave, server }: Visit) =>
       yield* Effect.yieldNow
       client.socket.resetAndDestroy()
     } else client.socket.end()
-    yield* eventually("the end of the connection", client.closed, 8000)
+    yield* eventually("the end of the connection", client.closed)
     assertAnswers(client.received())
-    const { status } = yield* compute.http({ path: "/livez", token: null, limit: 5000 })
+    const { status } = yield* compute.http({ path: "/livez", token: null })
     assert.strictEqual(status, 200)
   }).pipe(Effect.scoped)
 

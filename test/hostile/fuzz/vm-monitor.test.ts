@@ -13,6 +13,7 @@ import { Sql } from "../../../src/layers/sql/Sql.ts"
 import { connect, eventually } from "../../rig/clients.ts"
 import { freePorts } from "../../rig/freePort.ts"
 import { divided, fuzz, limit, mutated } from "../../rig/fuzz.ts"
+import { eventually as eventuallySeen } from "../../rig/waits.ts"
 import { greet, maskedFrame, TEXT, upgrade } from "../../rig/webSocket.ts"
 
 const messages = [
@@ -65,16 +66,17 @@ describe("vm-monitor's server", () => {
           connstr: null
         }
         const server = yield* Effect.forkScoped(serve(settings))
-        yield* Effect.sleep("300 millis")
+        const listens = Effect.map(Effect.scoped(greet(port)), ({ received }) => received() !== "")
+        yield* eventuallySeen("it to listen", listens, Boolean)
         const visit = ({ bytes, cuts }: { readonly bytes: Buffer; readonly cuts: ReadonlyArray<number> }) =>
           Effect.gen(function* () {
             const client = yield* connect(port)
             for (const piece of divided(bytes, cuts.length === 0 ? [bytes.length] : cuts)) client.socket.write(piece)
             client.socket.end()
-            yield* eventually("the end of the connection", client.closed, 6000)
+            yield* eventually("the end of the connection", client.closed)
             assert.match(client.received(), /^(?:HTTP\/1\.1 (?:101|400|404|405|408|426|431|501) |$)/)
           }).pipe(Effect.scoped)
-        yield* Effect.promise(() => fuzz(visits, (input) => Effect.runPromise(visit(input)), { hang: 8000 }))
+        yield* Effect.promise(() => fuzz(visits, (input) => Effect.runPromise(visit(input)), { hang: 90_000 }))
         assert.strictEqual(server.pollUnsafe(), undefined)
         const agent = yield* greet(port)
         assert.include(agent.received(), '{"version":1}')
