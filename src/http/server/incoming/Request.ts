@@ -10,6 +10,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Body } from "./bodies.ts"
 import type { Rejection } from "./Rejection.ts"
 
 export interface Sent {
@@ -27,7 +28,7 @@ export interface Sent {
    * Gives the whole body to `use`; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. Until
    * `use` is done, the body counts against what all bodies may take together.
    */
-  readonly body: <A, E>(limit: number, use: (bytes: Buffer) => Effect.Effect<A, E>) => Effect.Effect<A, E | Rejection>
+  readonly body: <A, E>(limit: number, use: (body: Body) => Effect.Effect<A, E>) => Effect.Effect<A, E | Rejection>
 }
 
 export class Request extends Context.Service<Request, Sent>()("http/Request") {}

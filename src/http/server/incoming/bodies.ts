@@ -7,7 +7,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
+import { giveBack } from "../../../layers/http/connections/memory.ts"
 import { Rejection } from "./Rejection.ts"
+
+/** In the order of its bytes. It can be gone through once: what has been gone through is given back. */
+export type Body = Iterable<Uint8Array>
 
 export interface Bodies {
   /** Reads the whole body and gives it to `use`; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. */
@@ -15,12 +19,12 @@ export interface Bodies {
     message: IncomingMessage,
     answer: ServerResponse,
     limit: number,
-    use: (bytes: Buffer) => Effect.Effect<A, E>
+    use: (body: Body) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | Rejection>
 }
 
 /** Bytes of all bodies that are not decoded yet; one at a time may exceed them. */
-const TOTAL = 16 * 1024 * 1024
+const TOTAL = 8 * 1024 * 1024
 /** A body of so much never waits. Of larger ones one at a time is decoded: what comes of it is many times larger. */
 const SMALL = 64 * 1024
 /** While others wait, a body has to bring `SMALL` bytes in this time. */
@@ -56,13 +60,17 @@ const collector = () => {
       }
       used += piece.copy(open, used)
     },
-    take: (): Buffer => {
+    take: function* (): Generator<Buffer> {
       flush()
-      const [first] = whole
-      const bytes = first !== undefined && whole.length === 1 ? first : Buffer.concat(whole)
-      // Who reads on may keep us until the body has been used: not the pieces beside it.
-      whole.length = 0
-      return bytes
+      for (let piece = whole.shift(); piece !== undefined; piece = whole.shift()) {
+        yield piece
+        giveBack(piece)
+      }
+    },
+    drop: () => {
+      for (const piece of whole.splice(0)) giveBack(piece)
+      open = Buffer.alloc(0)
+      used = 0
     }
   }
 }
@@ -139,8 +147,10 @@ export const make = (): Bodies => {
     }
   }
 
+  const isLarge = (reading: Reading | null) => reading !== null && reading.size > SMALL
+
   /** Calls `settle` once; what is returned ends it before. */
-  const receive = (message: IncomingMessage, limit: number, settle: (result: Buffer | Rejection) => void) => {
+  const receive = (message: IncomingMessage, limit: number, settle: (result: Body | Rejection) => void) => {
     const collected = collector()
     const reading: Reading = { message, giveUp: () => end(tooSlow), size: 0, recent: 0, state: "coming" }
     const onData = (piece: Buffer) => {
@@ -153,12 +163,14 @@ export const make = (): Bodies => {
       end(collected.take())
     }
     const onBroken = () => end(broken)
+    /** Of a body that is not whole nothing is needed any more. */
     const stop = () => {
+      if (reading.state !== "whole") collected.drop()
       message.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken)
       message.on("error", ignore)
       message.pause()
     }
-    const end = (result: Buffer | Rejection) => {
+    const end = (result: Body | Rejection) => {
       stop()
       settle(result)
     }
@@ -171,12 +183,12 @@ export const make = (): Bodies => {
     message: IncomingMessage,
     answer: ServerResponse,
     limit: number,
-    use: (bytes: Buffer) => Effect.Effect<A, E>
+    use: (body: Body) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | Rejection> => {
     if (Number(message.headers["content-length"] ?? 0) > limit) return tooLarge
     return Effect.suspend(() => {
       let begun: Reading | null = null
-      return Effect.callback<Buffer, Rejection>((resume) => {
+      return Effect.callback<Body, Rejection>((resume) => {
         const { reading, stop } = receive(message, limit, (result) =>
           resume(result instanceof Rejection ? result : Effect.succeed(result))
         )
@@ -184,7 +196,7 @@ export const make = (): Bodies => {
         if (expectsContinue(message)) answer.writeContinue()
         return Effect.sync(stop)
       }).pipe(
-        Effect.flatMap((bytes) => (bytes.length > SMALL ? oneAtATime.withPermits(1)(use(bytes)) : use(bytes))),
+        Effect.flatMap((body) => (isLarge(begun) ? oneAtATime.withPermits(1)(use(body)) : use(body))),
         Effect.ensuring(Effect.sync(() => release(begun)))
       )
     })

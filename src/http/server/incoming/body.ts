@@ -10,6 +10,7 @@ import { decodeSteps } from "../../../domain/json/decode/Decode.ts"
 import type { Steps } from "../../../domain/json/Json.ts"
 import { utf8Steps } from "../../../domain/json/Utf8.ts"
 import { resultInSlices } from "../../../layers/compute/clock/Slices.ts"
+import type { Body } from "./bodies.ts"
 import { Rejection } from "./Rejection.ts"
 import type { Sent } from "./Request.ts"
 
@@ -22,8 +23,8 @@ const syntax = (reason: string) =>
 const shape = (reason: string) =>
   new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
 
-function* parse<B>(schema: Schema.Codec<B, unknown>, bytes: Uint8Array): Steps<Result.Result<B, Rejection>> {
-  const text = yield* utf8Steps(bytes)
+function* parse<B>(schema: Schema.Codec<B, unknown>, body: Body): Steps<Result.Result<B, Rejection>> {
+  const text = yield* utf8Steps(body)
   if (text === undefined) return Result.fail(syntax("invalid unicode code point"))
   return Result.mapError(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
     kind === "syntax" ? syntax(message) : shape(message)
@@ -37,5 +38,5 @@ export const decodeBody = <B>(
   request: Sent
 ): Effect.Effect<B, Rejection> =>
   JSON_TYPE.test(request.message.headers["content-type"] ?? "")
-    ? request.body(limit, (bytes) => resultInSlices(parse(schema, bytes)))
+    ? request.body(limit, (body) => resultInSlices(parse(schema, body)))
     : notJson

@@ -10,6 +10,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { afterEmptyLine, bodyLength } from "./cut.ts"
+import { giveBack, join, snug } from "./memory.ts"
+import { readsOnDemand } from "./reading.ts"
 import type { Turns } from "./Turns.ts"
 
 /** Bytes of a body that nobody wanted are thrown away up to here, so that the client gets to read its answer. */
@@ -20,6 +22,8 @@ const DISCARDED_CHUNKED = 8 * 1024 * 1024
 const UNPARSED = 256 * 1024
 /** A body in chunks goes to the parser by so much: each byte of it may be a chunk, which costs microseconds. */
 const CHUNKED = 8 * 1024
+/** With so much at hand nothing more is read; with less, for the sake of noticing that the client has left. */
+const SEEN = 4 * 1024
 
 /** Why a connection is closed, or a request refused. */
 export type CloseReason = "limit" | "memory" | "descriptors" | "unread body" | "no request" | "busy"
@@ -64,6 +68,7 @@ interface Exchange {
 /** Steps between the socket and the parser that Node's server has attached to it. */
 export const attend = (socket: Socket, owner: Owner): Connection => {
   const parsers = socket.listeners("data")
+  const reading = readsOnDemand(socket)
   let since = performance.now()
   let current: Exchange | null = null
   /** The answer to `current` has left; what still comes of its body is thrown away. */
@@ -89,17 +94,18 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
       current !== null && !answered && !current.message.complete && current.message.readableFlowing === true,
     unread: () => current !== null && !answered && socket.writableLength > 0,
     since: () => since,
-    weight: () => (held === null ? 0 : held.length + socket.readableLength) + unparsed + unsent,
+    weight: () => (held === null ? 0 : held.buffer.byteLength + socket.readableLength) + unparsed + unsent,
     take: (message, answer, handle) => {
       const exchange = { message, answer, handle }
       if (current === null) begin(exchange)
       else found.push(exchange)
     },
     release: () => {
-      socket.off("data", onData).off("resume", onResume)
+      socket.off("data", onData).off("resume", onResume).off("close", onClose)
       if (held !== null) socket.unshift(held)
       held = null
       released = true
+      reading.goOn()
       // Who speaks it may have paused the socket.
       stopped = false
     }
@@ -115,11 +121,15 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
   const stop = () => {
     stopped = true
     socket.pause()
+    if (held === null) return
+    held = snug(held)
+    if (held.length > SEEN) reading.halt()
   }
 
   const go = () => {
     if (!stopped) return
     stopped = false
+    reading.goOn()
     socket.resume()
   }
 
@@ -175,6 +185,8 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
       if (tooMuch !== null) return owner.close(connection, tooMuch)
       const before = current
       parse(bytes)
+      // The parser has copied what it keeps. Of another protocol's bytes it may have handed on some.
+      if (held === null && !released) giveBack(bytes)
       if (current !== null && current === before && answered && answering()) end()
     }
     backlog = false
@@ -233,8 +245,8 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
   }
 
   const onData = (bytes: Buffer) => {
-    held = held === null ? bytes : Buffer.concat([held, bytes])
-    if (queued) socket.pause()
+    held = held === null ? bytes : join(held, bytes)
+    if (queued) stop()
     else advance(false)
     owner.changed(connection)
   }
@@ -246,8 +258,14 @@ export const attend = (socket: Socket, owner: Owner): Connection => {
     owner.changed(connection)
   }
 
+  const onClose = () => {
+    if (held !== null) giveBack(held)
+    held = null
+  }
+
   socket.removeAllListeners("data")
   socket.on("data", onData)
   socket.on("resume", onResume)
+  socket.on("close", onClose)
   return connection
 }
