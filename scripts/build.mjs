@@ -8,7 +8,7 @@ import { build } from "esbuild"
 import { blind } from "./blind.mjs"
 import { consolePage } from "./console.mjs"
 import { harmless, inSnapshot, lazyBuiltins } from "./lazyBuiltins.mjs"
-import { builderFlags, rehearse } from "./rehearsal/conductor.mjs"
+import { builderFlags, heapFlags, rehearse } from "./rehearsal/conductor.mjs"
 import { runtime } from "./runtime.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -85,15 +85,7 @@ fs.writeFileSync(
     execArgvExtension: "none",
     // SIGUSR1 would open a debugger's port to every local process; the configuration file of the machine's OpenSSL may
     // load code.
-    execArgv: [
-      "--no-warnings",
-      "--disable-sigusr1",
-      "--openssl-config=/dev/null",
-      "--max-semi-space-size=4",
-      // A flood of requests leaves garbage that outlives the young generation: by its own rule the heap would first double.
-      "--heap-growing-percent=50",
-      "--expose-gc"
-    ]
+    execArgv: ["--no-warnings", "--disable-sigusr1", "--openssl-config=/dev/null", ...heapFlags]
   })
 )
 await rehearse(node, [...builderFlags, "--build-sea", path.basename(config)], dist)

@@ -1,2 +1,3 @@
+export const heapFlags: ReadonlyArray<string>
 export const builderFlags: ReadonlyArray<string>
 export const rehearse: (node: string, args: ReadonlyArray<string>, cwd: string) => Promise<ReadonlyArray<string>>

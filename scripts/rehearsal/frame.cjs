@@ -3,7 +3,7 @@
 // While the heap snapshot is made, the program is evaluated three times. The first two live through the acts of a rehearsal,
 // are let go, and leave the bytecode of what has run; the last one, which has not run, is what the snapshot starts. So nothing
 // that a rehearsal has seen or kept is in a module of it: no key, no path, no serial number, no memory of a layer.
-const { startupSnapshot } = process.getBuiltinModule("node:v8")
+const { setFlagsFromString, startupSnapshot } = process.getBuiltinModule("node:v8")
 
 const write = (text) => process.getBuiltinModule("node:fs").writeSync(2, `${text}\n`)
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis))
@@ -72,6 +72,9 @@ const forget = () => {
 }
 
 const prepare = async () => {
+  // What has run stays compiled, however long ago that was. The flag is no part of the heap: V8 takes a cache of compiled
+  // code only under the flags that it was made under, and the process that starts has this one at its default.
+  setFlagsFromString("--no-flush-bytecode")
   const limit = setTimeout(() => {
     write("the rehearsal does not end")
     process.exit(1)
@@ -88,6 +91,7 @@ const prepare = async () => {
   await program.preload()
   program.seal()
   forget()
+  startupSnapshot.addSerializeCallback(() => setFlagsFromString("--flush-bytecode"))
   startupSnapshot.setDeserializeMainFunction(program.main)
 }
 

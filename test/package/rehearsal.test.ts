@@ -1,13 +1,13 @@
 /**
  * The heap that the executable starts from, made anew beside a rehearsal as the build makes it.
  */
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { builderFlags, rehearse } from "../../scripts/rehearsal/conductor.mjs"
+import { builderFlags, heapFlags, rehearse } from "../../scripts/rehearsal/conductor.mjs"
 import { startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { root } from "../rig/postgres.ts"
@@ -41,7 +41,8 @@ beforeAll(async () => {
   assert.include(bundle, MAIN)
   const asked = bundle.replace(
     MAIN,
-    `setDeserializeMainFunction(() => process.env.ASKED ? (${QUESTIONS})() : program.main())`
+    `setDeserializeMainFunction(() => process.env.LOADED ? process.getBuiltinModule(process.env.LOADED)
+      : process.env.ASKED ? (${QUESTIONS})() : program.main())`
   )
   fs.writeFileSync(path.join(dir, "bundle.cjs"), asked)
   const flags = [...builderFlags, "--snapshot-blob", path.basename(blob), "--build-snapshot", "bundle.cjs"]
@@ -89,6 +90,15 @@ describe("A process that starts from the rehearsed heap", () => {
       one.listeners.filter((name: string) => name.startsWith("SIG")),
       []
     )
+  })
+
+  it("finds the runtime's HTTP server compiled", () => {
+    const { stderr } = spawnSync(process.execPath, [...heapFlags, "--snapshot-blob", blob], {
+      encoding: "utf8",
+      env: { LOADED: "node:http", NODE_DEBUG_NATIVE: "CODE_CACHE" }
+    })
+    assert.match(stderr, /Code cache of _http_server .* is accepted/)
+    assert.notMatch(stderr, /is rejected/)
   })
 
   it.live(
