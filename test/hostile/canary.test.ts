@@ -2,7 +2,7 @@
  * Everything that the program does, on a cluster in which whatever a name could reach is a trap: with its own search path,
  * and once more with a path on which the traps come first, where only names with a schema are safe.
  */
-import { existsSync } from "node:fs"
+import { chmodSync, existsSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -11,9 +11,11 @@ import type { Emulator } from "../../src/emulator/Emulator.ts"
 import { versionOf } from "../../src/emulator/postgres/Distribution.ts"
 import { type Compute, type ComputeOptions, runProgram, startCompute } from "../rig/compute.ts"
 import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
-import { servers } from "../rig/postgres.ts"
+import { freePorts } from "../rig/freePort.ts"
+import { servers, tempDir } from "../rig/postgres.ts"
 import { merge, setting } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
+import { greet } from "../rig/webSocket.ts"
 import { asAdmin, poison, setTraps, wanted } from "./poisoned.ts"
 import { trips } from "./shadows.ts"
 
@@ -106,6 +108,25 @@ const everything = (compute: Compute, dumps: boolean) =>
     untripped(compute, "a reconfiguration")
   })
 
+/** The agent's greeting has the file cache read and resized. */
+const monitored = (compute: Compute, port: number) =>
+  Effect.gen(function* () {
+    yield* compute.waitForLog("vm-monitor listens on")
+    yield* greet(port)
+    yield* compute.waitForLog(/file cache resized from \d+ to \d+ bytes/)
+    untripped(compute, "vm-monitor")
+  }).pipe(Effect.scoped)
+
+/** A machine that is resized starts Postgres within a control group. */
+const resizable = Effect.gen(function* () {
+  const dir = yield* tempDir("cgexec-")
+  yield* Effect.sync(() => {
+    chmodSync(dir, 0o755)
+    writeFileSync(path.join(dir, "cgexec"), '#!/bin/sh\nshift 2\nexec "$@"\n', { mode: 0o755 })
+  })
+  return { AUTOSCALING: "1", PATH: `${dir}:${process.env["PATH"]}` }
+})
+
 /** What our statements were: without a schema, under the path that looked empty. */
 const canaryLives = (compute: Compute, major: number) =>
   Effect.gen(function* () {
@@ -176,18 +197,29 @@ for (const pgbin of servers.slice(0, 2)) {
           const settings = [
             setting("shared_preload_libraries", "pg_stat_statements"),
             setting("wal_level", "logical"),
-            setting("autovacuum", "off", "bool")
+            setting("autovacuum", "off", "bool"),
+            setting("neon.file_cache_size_limit", "64MB"),
+            setting("neon.max_file_cache_size", "128MB")
           ]
           for (const [named, options] of Object.entries(paths)) {
             yield* promoted(emulator, options)
             for (const lakebase of [false, true]) {
               yield* Effect.scoped(
                 Effect.gen(function* () {
-                  const args = ["--autoscaling-metrics-from-sql", ...(lakebase ? ["--lakebase-mode", "true"] : [])]
+                  const [agents = 0, external = 0, internal = 0, postgres = 0] = yield* freePorts(4)
+                  const connstr = `host=127.0.0.1 port=${postgres} user=cloud_admin dbname=postgres`
+                  const searched = options.sessionOptions?.replace(/[ '\\]/g, "\\$&")
+                  const args = [
+                    ...["--autoscaling-metrics-from-sql", "--vm-monitor-addr", `127.0.0.1:${agents}`, "--cgroup", ""],
+                    ...["--filecache-connstr", searched === undefined ? connstr : `${connstr} options=${searched}`],
+                    ...(lakebase ? ["--lakebase-mode", "true"] : [])
+                  ]
                   const spec = { ...cache(emulator), ...wanted }
-                  const compute = yield* startCompute({ emulator, settings, args, spec, ...options })
+                  const given = { emulator, settings, args, spec, ports: { external, internal, postgres }, ...options }
+                  const compute = yield* startCompute({ ...given, env: yield* resizable })
                   yield* compute.waitFor("running")
                   untripped(compute, `a start with ${named}`)
+                  yield* monitored(compute, agents)
                   yield* everything(compute, existsSync(path.join(path.dirname(pgbin), "pg_dump")))
                   yield* canaryLives(compute, major)
                 })

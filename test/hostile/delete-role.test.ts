@@ -4,11 +4,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { Sql } from "../../src/layers/sql/Sql.ts"
 import { database, role } from "../domain/catalog/parts.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
-import { merge, type SpecJson } from "../rig/spec.ts"
+import { merge, type Setting, type SpecJson, setting } from "../rig/spec.ts"
 
 const LIMIT = 300_000
 
@@ -79,13 +80,14 @@ const deleting = (spec: SpecJson, ...names: ReadonlyArray<string>) =>
   merge(spec, { delta_operations: names.map((name) => ({ action: "delete_role", name })) })
 
 for (const pgbin of servers) {
-  const started = (args: ReadonlyArray<string> = []) =>
+  const started = (args: ReadonlyArray<string> = [], settings: ReadonlyArray<Setting> = []) =>
     Effect.gen(function* () {
       const emulator = yield* startEmulator({ pgbin })
       yield* makeAuthExtension(emulator)
       const compute = yield* startCompute({
         emulator,
         args,
+        settings,
         spec: { cluster: { roles: [role("owner")], databases: [database("app", "owner"), database("more", "owner")] } }
       })
       yield* compute.waitFor("running")
@@ -199,22 +201,93 @@ for (const pgbin of servers) {
     )
 
     it.live(
-      "drops nothing that could not be passed on",
+      "passes on what superusers alone may own, and makes nobody one",
       () =>
         Effect.gen(function* () {
           const compute = yield* started()
           const app = { database: "app" }
-          yield* compute.sql("create table public.data as select 1 as id; alter table public.data owner to doomed", app)
-          // Only a superuser may own a wrapper, so the whole of REASSIGN OWNED fails.
-          yield* compute.sql("alter role doomed superuser", app)
-          yield* compute.sql("create foreign data wrapper theirs", { ...app, user: "doomed" })
-          yield* compute.sql("alter role doomed nosuperuser", app)
-          const refused = yield* compute.configure(deleting(compute.spec, "doomed"))
-          assert.strictEqual(refused.status, 500)
+          yield* compute.sql(
+            `alter role doomed superuser; set role doomed;
+             create foreign data wrapper theirs; create table public.data as select 1 as id;
+             create function public.tell() returns event_trigger language plpgsql as 'begin end';
+             create event trigger tell on ddl_command_start execute function public.tell();
+             create subscription s connection 'host=127.0.0.1 port=1 password=p' publication p with (connect = false);
+             reset role; alter role doomed nosuperuser`,
+            app
+          )
+          const answer = yield* compute.configure(deleting(compute.spec, "doomed"))
+          assert.strictEqual(answer.status, 200, answer.body)
+          const owners = `select evtowner::regrole from pg_event_trigger union all
+            select fdwowner::regrole from pg_foreign_data_wrapper where fdwname = 'theirs' union all
+            select subowner::regrole from pg_subscription union all
+            select relowner::regrole from pg_class where relname = 'data'`
+          assert.strictEqual(yield* compute.sql(owners, app), "owner\nowner\nneon_superuser\nowner")
+          assert.strictEqual(
+            yield* compute.sql("select bool_or(rolsuper) from pg_roles where rolname in ('owner', 'neon_superuser')"),
+            "f"
+          )
           assert.strictEqual(yield* compute.sql("select id from public.data", app), "1")
-          yield* compute.sql("drop foreign data wrapper theirs", app)
-          assert.strictEqual((yield* compute.configure(deleting(compute.spec, "doomed"))).status, 200)
-          assert.strictEqual(yield* compute.sql("select id from public.data", app), "1")
+        }),
+      LIMIT
+    )
+
+    it.live(
+      "ends where the giver is a superuser by now, and where there is more than the server has locks for",
+      () =>
+        Effect.gen(function* () {
+          const compute = yield* started([], [setting("max_connections", "20", "integer")])
+          const app = { database: "app" }
+          yield* compute.sql(
+            `create table public.t (id int); grant select on public.t to lender with grant option;
+             set role lender; grant select on public.t to doomed with grant option;
+             set role doomed; grant select on public.t to other, public; reset role; alter role lender superuser;
+             create role member in role neon_superuser; create table public.u (id int, c int);
+             grant select, insert (c) on public.u to member with grant option;
+             set role member; grant select, insert (c) on public.u to doomed with grant option;
+             set role doomed; grant select, insert (c) on public.u to other; reset role;
+             revoke grant option for select, insert (c) on public.u from member cascade`,
+            app
+          )
+          const many = (each: string) =>
+            compute.sql(
+              `do $$ begin for i in 1..3000 loop execute format('${each}', i); if i % 200 = 0 then commit; end if; end loop; end $$`,
+              app
+            )
+          yield* many("create table public.t%1$s (id int); alter table public.t%1$s owner to doomed")
+          const answer = yield* compute.configure(deleting(compute.spec, "doomed"))
+          assert.strictEqual(answer.status, 200, answer.body)
+          assert.strictEqual(yield* count(compute), "0")
+          const owned = "select count(*) from pg_class where relowner = 'owner'::regrole and relkind = 'r'"
+          assert.strictEqual(yield* compute.sql(owned, app), "3000")
+          assert.strictEqual(yield* compute.sql("select rolsuper from pg_roles where rolname = 'lender'"), "t")
+          const kept = "select has_table_privilege('other', 'public.t', 'select')"
+          assert.strictEqual(yield* compute.sql(kept, app), "f")
+        }),
+      LIMIT
+    )
+
+    it.live(
+      "ends in databases of every encoding, whatever the role is called",
+      () =>
+        Effect.gen(function* () {
+          const compute = yield* started()
+          const name = "doomed пётр"
+          yield* compute.sql(`create role "${name}"; grant create on database app to "${name}"`)
+          const encodings = ["LATIN1", "SQL_ASCII", "MULE_INTERNAL", "KOI8R"]
+          for (const encoding of encodings) {
+            yield* compute.sql(
+              `create database "in ${encoding}" owner owner encoding '${encoding}' template template0 lc_collate 'C' lc_ctype 'C'`
+            )
+            yield* Effect.scoped(
+              Effect.flatMap(
+                Effect.flatMap(Sql, (sql) => sql.session({ applicationName: "test", database: `in ${encoding}` })),
+                ({ script }) => script(`CREATE TABLE public.t (); ALTER TABLE public.t OWNER TO "${name}"`)
+              )
+            ).pipe(Effect.provide(Sql.layerTo(compute.connstr)))
+          }
+          const answer = yield* compute.configure(deleting(compute.spec, name))
+          assert.strictEqual(answer.status, 200, answer.body)
+          assert.strictEqual(yield* count(compute), "1")
         }),
       LIMIT
     )

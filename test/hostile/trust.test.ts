@@ -9,6 +9,7 @@ import { type Compute, type ComputeOptions, startCompute } from "../rig/compute.
 import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, type SpecJson, setting } from "../rig/spec.ts"
+import { tenant } from "./tenants.ts"
 
 const LIMIT = 300_000
 const post = (path: string, body?: object) => ({ method: "POST", path, ...(body !== undefined && { body }) })
@@ -140,6 +141,8 @@ for (const pgbin of servers) {
                 `drop ${kind === "materialized view" ? kind : drop.replace("partitioned ", "")} health_check; drop table if exists base; drop function if exists instead`
               )
             }
+            // Nothing of the name, either.
+            yield* writes(compute)
             assert.strictEqual((yield* compute.configure(compute.spec)).status, 200)
             yield* writes(compute)
             assert.strictEqual(
@@ -241,6 +244,44 @@ for (const pgbin of servers) {
             )
           }
           yield* still(compute, "renames")
+        }),
+      LIMIT
+    )
+
+    it.live(
+      "what a tenant has put where ours is to be made keeps no start from being up, nor lakebase from its extension",
+      () =>
+        Effect.gen(function* () {
+          const first = yield* started({ skip_pg_catalog_updates: true })
+          // As on clusters born on 14.
+          yield* first.compute.sql("create role mallory login; grant create on schema public to public")
+          yield* first.compute.sql(
+            `create type public.health_check as enum ();
+             create type public.pg_stat_statements as enum ();
+             create function public.pg_stat_statements_reset() returns void language sql as '';
+             create function public.pg_stat_statements_reset(oid, oid, bigint) returns void language sql as '';
+             create function public.pg_stat_statements_reset(oid, oid, bigint, bool) returns timestamptz language sql as 'select now()'`,
+            { user: "mallory" }
+          )
+          const compute = yield* again(first.emulator, first.compute, {
+            args: ["--lakebase-mode", "true", "--privileged-role-name", "neon_superuser"],
+            settings: [setting("shared_preload_libraries", "pg_stat_statements")],
+            spec: { cluster: { roles: [role("alice")], databases: [database("app", "alice")] } }
+          })
+          const { failed_databases } = JSON.parse((yield* compute.http({ path: "/apply" })).body)
+          const objects = failed_databases.map(({ object }: { object: string }) => object)
+          assert.includeMembers(objects, ['extension "pg_stat_statements"', 'table "public.health_check"'])
+          yield* writes(compute)
+          yield* compute.sql("drop type public.health_check; drop type public.pg_stat_statements cascade")
+          yield* compute.sql("drop owned by mallory")
+
+          const holder = yield* tenant(compute, { user: "mallory", database: "postgres" })
+          yield* Effect.promise(async () =>
+            holder?.query("create temp view mine as select * from public.databricks_auth_metrics")
+          )
+          const answer = yield* compute.configure(compute.spec)
+          assert.strictEqual(answer.status, 200, answer.body)
+          yield* writes(compute)
         }),
       LIMIT
     )

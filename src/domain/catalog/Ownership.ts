@@ -167,14 +167,29 @@ export const functionFault = (schema: string, name: string, origin: Origin): str
       AND NOT (o.rolsuper AND ${is("p.prokind", "'f'")} AND ${isFrom("pg_proc", "p.oid", origin)})
     LIMIT 1)`
 
-/** Whether somebody who is no superuser may rename a schema. */
-export const isMovable = (name: string): string => `COALESCE((
-    SELECT NOT (o.rolsuper OR (${is("o.rolname", "'pg_database_owner'")} AND k.rolsuper))
+/** Of a schema `n` with owner `o`, in the database of `k`. */
+const FOREIGN = `NOT (o.rolsuper OR (${is("o.rolname", "'pg_database_owner'")} AND k.rolsuper))`
+
+const ofSchema = (name: string, condition: string) => `COALESCE((
+    SELECT ${condition}
     FROM pg_catalog.pg_namespace AS n
       JOIN pg_catalog.pg_roles AS o ON ${is("o.oid", "n.nspowner")}
       JOIN pg_catalog.pg_database AS d ON ${is("d.datname", "pg_catalog.current_database()")}
       JOIN pg_catalog.pg_roles AS k ON ${is("k.oid", "d.datdba")}
     WHERE ${is("n.nspname", literal(name))}), false)`
+
+/** Whether somebody who is no superuser may rename a schema, and drop what is in it. */
+export const isMovable = (name: string): string => ofSchema(name, FOREIGN)
+
+/** Whether such a one may do that, or make something in it, and so have kept us from making ours. */
+export const isOpen = (name: string): string =>
+  ofSchema(
+    name,
+    `${FOREIGN} OR EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) AS x
+        LEFT JOIN pg_catalog.pg_roles AS g ON ${is("g.oid", "x.grantee")}
+        WHERE ${is("x.privilege_type", "'CREATE'")} AND x.grantee OPERATOR(pg_catalog.<>) n.nspowner
+          AND NOT COALESCE(g.rolsuper, false))`
+  )
 
 /**
  * The owner of a schema may rename it between our look and our statement, and put another one in its place. While its row

@@ -47,7 +47,7 @@ export const since = {
   accessListsOfParameters: 150_000,
   /** The schema `public` belongs to `pg_database_owner`, and not everybody creates in it. */
   closedPublicSchema: 150_000,
-  /** `pg_create_subscription` */
+  /** `pg_create_subscription`; who owns a subscription need be no superuser. */
   subscriptionRole: 160_000,
   /** `pg_log_standby_snapshot` */
   standbySnapshots: 160_000

@@ -6,7 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { clearRole, giveAway, type OwnedDatabase, type Reference } from "../../domain/catalog/doomedRoles.ts"
+import {
+  clearRole,
+  giveAway,
+  type OwnedDatabase,
+  passOnMuch,
+  type Reference
+} from "../../domain/catalog/doomedRoles.ts"
 import { stored } from "../../domain/catalog/Name.ts"
 import { named, type PhaseName, type Step, step } from "../../domain/catalog/plan/Step.ts"
 import { SqlFailed } from "../sql/errors.ts"
@@ -34,7 +40,8 @@ const OWNED = `SELECT r.rolname AS role, d.datname AS database, current_user AS 
  * What a role owned in a database of ours must not become a superuser's: its functions, index expressions and defaults
  * would run with a superuser's rights.
  */
-const REFERENCES = `SELECT DISTINCT r.rolname AS role, d.datname AS database, d.oid,
+const REFERENCES = `SELECT r.rolname AS role, d.datname AS database, d.oid,
+    pg_catalog.count(*) FILTER (WHERE s.deptype OPERATOR(pg_catalog.=) 'o')::pg_catalog.int4 AS owned,
     d.datallowconn AND d.datconnlimit OPERATOR(pg_catalog.<>) -2 AS enterable,
     CASE WHEN o.rolsuper AND NOT r.rolsuper OR o.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])
       THEN $2::pg_catalog.name ELSE o.rolname END AS heir
@@ -45,6 +52,7 @@ const REFERENCES = `SELECT DISTINCT r.rolname AS role, d.datname AS database, d.
         AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
     JOIN pg_catalog.pg_authid AS o ON o.oid OPERATOR(pg_catalog.=) d.datdba
   WHERE s.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass AND ${DROPPABLE}
+  GROUP BY r.oid, r.rolname, r.rolsuper, d.oid, d.datname, d.datallowconn, d.datconnlimit, o.oid, o.rolname, o.rolsuper
   ORDER BY d.oid, role`
 
 interface Asking {
@@ -112,7 +120,7 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
     const clear = (session: SqlSession) =>
       run(
         session,
-        found.map((reference) => clearRole(reference, version))
+        found.flatMap((reference) => [...passOnMuch(reference), clearRole(reference, version)])
       )
     return (database === system ? main.get : open(stored(database))).pipe(
       Effect.flatMap(clear),

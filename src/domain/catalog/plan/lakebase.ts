@@ -52,13 +52,18 @@ export const readerTimeouts = (draft: Draft): ReadonlyArray<Step> => {
   )
 }
 
-/** Made anew each time: the files of the image decide what it contains. */
+/**
+ * Made anew each time: the files of the image decide what it contains. What others have built upon it goes with it: any user
+ * may make a temporary view of it.
+ */
 export const authExtension = (draft: Draft): ReadonlyArray<Step> => {
   const object = named("extension", "databricks_auth")
   const found = draft.snapshot.extensions.find(({ name }) => name === "databricks_auth")
   if (found?.ours === false) return leaveAlone(draft, object, "a tenant has made it")
   return [
-    step(object, "made anew", "DROP EXTENSION IF EXISTS databricks_auth", { provides: [Outcome.freed(object)] }),
+    step(object, "made anew", "DROP EXTENSION IF EXISTS databricks_auth CASCADE", {
+      provides: [Outcome.freed(object)]
+    }),
     step(object, "made anew", "CREATE EXTENSION databricks_auth WITH SCHEMA public", {
       needs: [Outcome.freed(object)],
       provides: [object]

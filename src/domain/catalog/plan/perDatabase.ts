@@ -23,9 +23,13 @@ const ADMINS: ReadonlyArray<string> = ["cloud_admin", "zenith_admin"]
 
 const block = (tag: string, lines: ReadonlyArray<string>): string => `DO $${tag}$\n${lines.join("\n")}\n$${tag}$`
 
+/** Nobody listens in a folder that is not there, and to find that out takes no time. */
+const NOBODY = "host=/nonexistent port=1 password=none"
+
 /**
- * The publisher is never asked: it may be unreachable, and on a branch the slot belongs to the parent's subscriber.
- * The lock comes first, because the shared catalog is scanned while ALTER SUBSCRIPTION asks for the same lock: without it
+ * The publisher is never asked: it may be unreachable, or accept and say nothing for ever, and on a branch the slot belongs
+ * to the parent's subscriber. DROP SUBSCRIPTION would ask it for the slots of tables that are not in sync yet, unless it
+ * cannot be reached. The lock comes first, because the shared catalog is scanned while ALTER SUBSCRIPTION asks for the same lock: without it
  * databases worked on at once deadlock.
  */
 export const dropSubscriptions = (database: string): Step => {
@@ -36,15 +40,21 @@ export const dropSubscriptions = (database: string): Step => {
     block(outerTag, [
       "DECLARE",
       "  subscription pg_catalog.name;",
+      "  unsynced pg_catalog.bool;",
       "BEGIN",
       "  LOCK TABLE pg_catalog.pg_subscription IN ACCESS EXCLUSIVE MODE;",
-      "  FOR subscription IN",
-      "    SELECT s.subname FROM pg_catalog.pg_subscription AS s",
+      "  FOR subscription, unsynced IN",
+      "    SELECT s.subname, EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS r",
+      "        WHERE r.srsubid OPERATOR(pg_catalog.=) s.oid AND r.srsubstate OPERATOR(pg_catalog.<>) 'r')",
+      "      FROM pg_catalog.pg_subscription AS s",
       "      JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) s.subdbid",
       `      WHERE d.datname OPERATOR(pg_catalog.=) ${quoted}`,
       "  LOOP",
       "    EXECUTE pg_catalog.format('ALTER SUBSCRIPTION %I DISABLE', subscription);",
       "    EXECUTE pg_catalog.format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', subscription);",
+      "    IF unsynced THEN",
+      `      EXECUTE pg_catalog.format('ALTER SUBSCRIPTION %I CONNECTION %L', subscription, '${NOBODY}');`,
+      "    END IF;",
       "    EXECUTE pg_catalog.format('DROP SUBSCRIPTION %I', subscription);",
       "  END LOOP;",
       "END"

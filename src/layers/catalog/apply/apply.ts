@@ -152,7 +152,13 @@ export const runApply = Effect.fnUntraced(function* (
 
   yield* sizeLimit.lifted
   yield* Effect.flatMap(main.get, sizeLimit.seenBy)
-  const look = sql.session({ applicationName: APPLICATION, purpose: "probe", connectTimeout: "2 seconds" })
+  const look = (database?: string) =>
+    sql.session({
+      applicationName: APPLICATION,
+      purpose: "probe",
+      connectTimeout: "2 seconds",
+      ...(database !== undefined && { database })
+    })
   const obstacles = yield* makeObstacles(journal, look, parts.note)
   const execution: Execution = { journal, obstacles, system: found.system, shared: isShared(spec, found) }
   const births = yield* makeBirths(worksOf(whole, "databases"))

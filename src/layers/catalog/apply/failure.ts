@@ -16,15 +16,23 @@ export const OBJECT_IN_USE = "55006"
 const DEADLOCK_DETECTED = "40P01"
 const SERIALIZATION_FAILURE = "40001"
 
-/** What others hold at this moment. */
-const HELD: ReadonlySet<string | null> = new Set([
-  LOCK_NOT_AVAILABLE,
-  OBJECT_IN_USE,
-  DEADLOCK_DETECTED,
-  SERIALIZATION_FAILURE
-])
+/** Two transactions met, and one of them had to go. */
+export const met = ({ sqlstate, message }: SqlFailed): boolean =>
+  sqlstate === DEADLOCK_DETECTED ||
+  sqlstate === SERIALIZATION_FAILURE ||
+  (sqlstate === "XX000" && message.includes("tuple concurrently"))
 
-/** Their objects are in our own database, where its owner may have some of the same name. */
+/** Others have it at this moment. */
+const isHeld = (error: SqlFailed): boolean =>
+  error.sqlstate === LOCK_NOT_AVAILABLE || error.sqlstate === OBJECT_IN_USE || met(error)
+
+/** A schema, a relation, another object, a function of the name is there already. */
+const TAKEN: ReadonlySet<string | null> = new Set(["42P06", "42P07", "42710", "42723"])
+
+/**
+ * Their objects are in our own database, where others may have some of the same name: its owner, and on clusters born on 14
+ * everybody.
+ */
 const WITHIN: ReadonlySet<PhaseName> = new Set([
   "schema neon",
   "databases",
@@ -55,7 +63,8 @@ export const fails = (
       error,
       alone:
         (step.database !== null && step.database !== system) ||
-        HELD.has(error.sqlstate) ||
+        isHeld(error) ||
+        (WITHIN.has(phase) && TAKEN.has(error.sqlstate)) ||
         (shared && isAnswer(error) && (WITHIN.has(phase) || step.database === system))
     }
   ])

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { clearRole, giveAway } from "../../../domain/catalog/doomedRoles.ts"
+import { clearRole, giveAway, passOnMuch } from "../../../domain/catalog/doomedRoles.ts"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { planSteps } from "../../../domain/catalog/plan/plan.ts"
 import { named, type Plan } from "../../../domain/catalog/plan/Step.ts"
@@ -31,7 +31,7 @@ const withClearing = Effect.fnUntraced(function* (
   const asking = { session: yield* open, privilegedRole }
   const owned = yield* ownedDatabases(asking, doomed)
   const found = yield* references(asking, doomed)
-  const clearing = [...owned.map(giveAway), ...found.map((one) => clearRole(one, version))]
+  const clearing = [...owned.map(giveAway), ...found.flatMap((one) => [...passOnMuch(one), clearRole(one, version)])]
   return {
     ...whole,
     phases: whole.phases.map((phase) =>

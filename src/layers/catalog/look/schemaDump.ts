@@ -97,15 +97,16 @@ const spawn = (program: string, args: ReadonlyArray<string>, env: NodeJS.Process
     ({ process }) => stop(process)
   )
 
-const exists = (sql: Sql["Service"], database: string) =>
+/** The encoding of a database; null when there is none. */
+const encodingOf = (sql: Sql["Service"], database: string) =>
   sql.session({ applicationName: APPLICATION }).pipe(
     Effect.flatMap((session) =>
-      session.query<{ found: boolean }>(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1) AS found",
+      session.query<{ encoding: string }>(
+        "SELECT pg_catalog.pg_encoding_to_char(encoding) AS encoding FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1",
         [database]
       )
     ),
-    Effect.map(([row]) => row?.found === true),
+    Effect.map(([row]) => row?.encoding ?? null),
     Effect.scoped
   )
 
@@ -133,7 +134,7 @@ const isFull = ({ reason }: DumpFailed) =>
 const begin = Effect.fnUntraced(function* (
   sql: Sql["Service"],
   pgbin: string,
-  database: string,
+  { database, encoding }: { readonly database: string; readonly encoding: string },
   own: Scope.Closeable,
   reader: Scope.Scope
 ) {
@@ -150,6 +151,8 @@ const begin = Effect.fnUntraced(function* (
     childEnvironment(inherited(), {
       PGAPPNAME: APPLICATION,
       PGDATABASE: database,
+      // Its owner may have set another one, which does not have all of its names.
+      PGCLIENTENCODING: encoding,
       PGOPTIONS: options,
       PGCONNECT_TIMEOUT: "10",
       PGPASSWORD: password,
@@ -190,12 +193,13 @@ export const makeDumps = (sql: Sql["Service"], pgbin: string) =>
     return (database: string) =>
       Effect.gen(function* () {
         if (database === "") return yield* new DumpFailed({ reason: "no database is named" })
-        if (!(yield* exists(sql, database))) return yield* new DatabaseMissing({ database })
+        const encoding = yield* encodingOf(sql, database)
+        if (encoding === null) return yield* new DatabaseMissing({ database })
         yield* enterable(sql, database)
         const reader = yield* Effect.scope
         const attempt = Effect.gen(function* () {
           const own = yield* Scope.fork(reader)
-          return yield* Effect.andThen(number, begin(sql, pgbin, database, own, reader)).pipe(
+          return yield* Effect.andThen(number, begin(sql, pgbin, { database, encoding }, own, reader)).pipe(
             Scope.provide(own),
             Effect.onError(() => Scope.close(own, Exit.void))
           )

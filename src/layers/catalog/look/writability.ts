@@ -4,7 +4,7 @@
  * Source: `compute_tools/src/checker.rs` (`check_writability`).
  */
 import * as Effect from "effect/Effect"
-import { healthCheck, holdSchema, tableName, writeFault } from "../../../domain/catalog/Ownership.ts"
+import { healthCheck, holdSchema, isOpen, tableName, writeFault } from "../../../domain/catalog/Ownership.ts"
 import { named } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
@@ -19,6 +19,14 @@ const WRITE_NOWHERE = "ROLLBACK; SELECT pg_catalog.pg_logical_emit_message(true,
 
 /** Something other than a table or a view. */
 const WRONG_OBJECT_TYPE = "42809"
+const UNDEFINED_TABLE = "42P01"
+
+/** Where nobody but us could have it made and dropped, a table that is missing is our fault. */
+const missing = (session: SqlSession, error: SqlFailed): Effect.Effect<string, SqlFailed> =>
+  session.script("ROLLBACK").pipe(
+    Effect.andThen(session.query<{ open: boolean }>(`SELECT ${isOpen("public")} AS open`)),
+    Effect.flatMap(([row]) => (row?.open === true ? Effect.succeed("somebody has removed it, or has its name") : error))
+  )
 
 /**
  * Where the table is not ours, or has a trigger, it is not touched: whatever its owner has attached to it would run with
@@ -31,6 +39,10 @@ export const write = (session: SqlSession): Effect.Effect<void, SqlFailed> =>
       Effect.catchIf(
         (error) => error.sqlstate === WRONG_OBJECT_TYPE,
         () => Effect.succeed("it is no table")
+      ),
+      Effect.catchIf(
+        (error) => error.sqlstate === UNDEFINED_TABLE,
+        (error) => missing(session, error)
       )
     )
     if (fault === null) return yield* session.script(WRITE)

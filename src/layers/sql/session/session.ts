@@ -96,7 +96,8 @@ const openWith = (
       ["database", config.database],
       ["application_name", config.applicationName],
       ["options", config.options],
-      ["client_encoding", "UTF8"]
+      // No conversion: names of roles and databases are the same bytes in databases of every encoding.
+      ["client_encoding", "SQL_ASCII"]
     ],
     password: Redacted.make(config.password),
     connectTimeout: null,

@@ -8,11 +8,15 @@ import * as Semaphore from "effect/Semaphore"
 import type { Step } from "../../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../../sql/errors.ts"
 import type { SqlSession } from "../../../sql/Sql.ts"
-import { LOCK_NOT_AVAILABLE } from "../failure.ts"
+import { LOCK_NOT_AVAILABLE, met } from "../failure.ts"
 import type { Journal } from "../journal/journal.ts"
 import { makeBlockers } from "./blockers.ts"
+import { heard } from "./deaf.ts"
 import { namingHolders } from "./holders.ts"
 import { withTemplate } from "./template.ts"
+
+/** Opens a session beside the one at work, in our own database unless another is named. */
+export type Look = (database?: string) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
 
 export interface Obstacles {
   /** Runs the statement of some steps, with what can be done about its obstacles. */
@@ -23,9 +27,7 @@ export interface Obstacles {
   ) => Effect.Effect<void, SqlFailed>
 }
 
-/** Two transactions met, and one of them had to go. The other is through by the next try. */
-const met = ({ sqlstate, message }: SqlFailed): boolean =>
-  sqlstate === "40P01" || sqlstate === "40001" || (sqlstate === "XX000" && message.includes("tuple concurrently"))
+/** By then the other one is through. */
 const RETRIES = 2
 
 /**
@@ -53,11 +55,11 @@ const makePatience = () => {
 
 export const makeObstacles = (
   journal: Journal,
-  look: Effect.Effect<SqlSession, SqlFailed, Scope.Scope>,
+  look: Look,
   note: (text: string | null) => Effect.Effect<void>
 ): Effect.Effect<Obstacles, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const blockers = yield* makeBlockers(journal, look, note)
+    const blockers = yield* makeBlockers(journal, look(), note)
     const patience = makePatience()
     const turn = yield* Semaphore.make(1)
     return {
@@ -69,7 +71,7 @@ export const makeObstacles = (
         const [step] = steps
         if (step === undefined || steps.length > 1) return watched
         if (step.creates !== null) return withTemplate(look, session, step, watched)
-        if (step.drops !== null) return namingHolders(session, step.drops, watched)
+        if (step.drops !== null) return namingHolders(session, step.drops, heard(look, session, watched))
         return step.serial ? turn.withPermits(1)(watched) : watched
       }
     }
