@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { blind } from "./blind.mjs"
+import { trimCodeCache } from "./codeCache.mjs"
 import { consolePage } from "./console.mjs"
 import { harmless, inSnapshot, lazyBuiltins } from "./lazyBuiltins.mjs"
 import { builderFlags, heapFlags, rehearse } from "./rehearsal/conductor.mjs"
@@ -89,6 +90,7 @@ fs.writeFileSync(
   })
 )
 await rehearse(node, [...builderFlags, "--build-sea", path.basename(config)], dist)
+trimCodeCache(`${executable}.new`)
 blind(`${executable}.new`)
 // The builder writes the file in one piece, which the page cache then holds in huge folios: each process would map
 // 35 MB more of it than it uses. A copy in small pieces maps as any other binary.

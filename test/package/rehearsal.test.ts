@@ -7,6 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { trimCodeCache } from "../../scripts/codeCache.mjs"
 import { builderFlags, heapFlags, rehearse } from "../../scripts/rehearsal/conductor.mjs"
 import { startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
@@ -47,6 +48,7 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(dir, "bundle.cjs"), asked)
   const flags = [...builderFlags, "--snapshot-blob", path.basename(blob), "--build-snapshot", "bundle.cjs"]
   told = await rehearse(process.execPath, flags, dir)
+  trimCodeCache(blob)
 }, 300_000)
 afterAll(() => fs.rmSync(dir, { recursive: true, force: true }))
 
@@ -92,13 +94,26 @@ describe("A process that starts from the rehearsed heap", () => {
     )
   })
 
-  it("finds the runtime's HTTP server compiled", () => {
-    const { stderr } = spawnSync(process.execPath, [...heapFlags, "--snapshot-blob", blob], {
-      encoding: "utf8",
-      env: { LOADED: "node:http", NODE_DEBUG_NATIVE: "CODE_CACHE" }
-    })
-    assert.match(stderr, /Code cache of _http_server .* is accepted/)
-    assert.notMatch(stderr, /is rejected/)
+  it("finds the runtime's HTTP compiled, and nothing of the runtime that it has no use for", () => {
+    for (const [loaded, name] of [
+      ["node:http", "_http_server"],
+      ["node:https", "internal/tls/wrap"],
+      ["node:http2", "internal/http2/core"]
+    ]) {
+      const { stderr } = spawnSync(process.execPath, [...heapFlags, "--snapshot-blob", blob], {
+        encoding: "utf8",
+        env: { LOADED: loaded, NODE_DEBUG_NATIVE: "CODE_CACHE" }
+      })
+      assert.include(stderr, `Code cache of ${name} (BufferNotOwned) is accepted`)
+      assert.notMatch(stderr, /is rejected|without code cache/)
+      assert.isBelow(Number(/snapshot contains (\d+) code cache/.exec(stderr)?.[1]), 40)
+    }
+  })
+
+  it("is no other file's: without a list of compiled modules nothing is trimmed", () => {
+    const other = path.join(dir, "other")
+    fs.writeFileSync(other, Buffer.alloc(100_000, "internal/http"))
+    assert.throws(() => trimCodeCache(other), "0 lists of compiled modules")
   })
 
   it.live(

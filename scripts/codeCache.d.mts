@@ -1,0 +1,1 @@
+export const trimCodeCache: (file: string) => void
