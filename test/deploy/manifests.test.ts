@@ -27,7 +27,8 @@ const plain = (text: string) => text.replace(/\$\{[A-Z_]+:-([^}]*)\}/g, "$1").re
 const optionsOf = (args: ReadonlyArray<string>) => Result.getOrThrow(parseArguments(args.map(plain), {})).options
 
 const image = read("Dockerfile")
-const compose = read("deploy/compose.yaml")
+const real = read("deploy/compose.yaml")
+const compose = read("deploy/compose.remote.yaml")
 const dev = read("deploy/compose.dev.yaml")
 const pool = read("deploy/kubernetes/overlays/pool/pool.yaml")
 const deployment = read("deploy/kubernetes/base/compute.yaml")
@@ -78,12 +79,12 @@ describe("manifests", () => {
   })
 
   it("never publish the internal API", () => {
-    for (const text of [compose, dev, deployment, policy]) assert.notMatch(text, /3081/)
-    for (const text of [compose, dev]) assert.match(text, /"127\.0\.0\.1:3080:3080"/)
+    for (const text of [compose, dev, real, deployment, policy]) assert.notMatch(text, /3081/)
+    for (const text of [compose, dev, real]) assert.include(text, `"127.0.0.1:\${HTTP_PORT:-3080}:3080"`)
   })
 
   it("give a stop more time than its longest limits", () => {
-    for (const text of [compose, dev]) assert.isAtLeast(seconds(text, "stop_grace_period"), 45)
+    for (const text of [compose, dev, real]) assert.isAtLeast(seconds(text, "stop_grace_period"), 45)
     assert.isAtLeast(seconds(deployment, "terminationGracePeriodSeconds"), 45)
     assert.match(image, /^STOPSIGNAL SIGTERM$/m)
     assert.match(image, /^ENTRYPOINT \["\/usr\/bin\/tini", "--", /m)
@@ -129,8 +130,10 @@ describe("manifests", () => {
   })
 
   it("of compose take no folder for a configuration that is missing", () => {
+    // The long form of a mount, and never the short one of anything in this folder.
+    assert.strictEqual(real.match(/source: \.\//g)?.length, real.match(/create_host_path: false/g)?.length)
+    for (const text of [compose, dev, real]) assert.notMatch(text, /^\s+- \.\/\S+:/m)
     for (const text of [compose, dev]) {
-      assert.notMatch(text, /^\s+- \.\/\S+\.json:/m)
       assert.match(
         text,
         /target: \/var\/db\/postgres\/configs\/config\.json\n\s+read_only: true\n\s+bind: \{ create_host_path: false \}/

@@ -1,102 +1,90 @@
 /**
  * The image on the engine that this machine has: beside emulated storage, with a root that is read only, no capability and
- * 400 MB. Part of `npm run test:long`, as a build takes minutes and base images from a registry.
- *
- * IMAGE names one that was built already; ENGINE is how the engine is called, else podman or docker.
+ * 400 MB. Asked for by TEST_IMAGE, as a build takes minutes.
  */
-import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { built, dockerfile, ensureImage, image, isWanted, root } from "./built.ts"
+import { call, logs, succeeds, until } from "./engine.ts"
 
-const root = path.resolve(import.meta.dirname, "../..")
 const MEGABYTE = 1_000_000
-const BUDGET = 500 * MEGABYTE
+const MEBIBYTE = 1_048_576
+/** Uncompressed. */
+const IMAGE_BUDGET = 500 * MEGABYTE
+const EXECUTABLE_BUDGET = 130 * MEBIBYTE
 /** Longer than a stop may take: beyond it the engine would kill. */
 const GRACE = 45
 
-const answers = (program: string) => spawnSync(program, ["info"], { stdio: "ignore" }).status === 0
-const engine = process.env["ENGINE"]?.split(" ") ?? ["podman", "docker"].filter(answers).slice(0, 1)
-const isWanted = process.env["TEST_IMAGE"] !== undefined && engine.length > 0
-
-const call = (...args: ReadonlyArray<string>) => {
-  const [program = "", ...flags] = engine
-  return execFileSync(program, [...flags, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
+const sizes = (image: string) => {
+  const count = call("run", "--rm", "--network=none", "--entrypoint=/usr/bin/stat", image, "-c%s", PROGRAM)
+  const found = { image: Number(call("image", "inspect", "--format", "{{.Size}}", image)), executable: Number(count) }
+  process.stderr.write(
+    `${image}: ${Math.round(found.image / MEGABYTE)} MB of ${IMAGE_BUDGET / MEGABYTE}, executable ` +
+      `${(found.executable / MEBIBYTE).toFixed(1)} MiB of ${EXECUTABLE_BUDGET / MEBIBYTE}\n`
+  )
+  return found
 }
-const quietly = (...args: ReadonlyArray<string>) => {
-  const [program = "", ...flags] = engine
-  spawnSync(program, [...flags, ...args], { stdio: "ignore" })
-}
-
-const logs = (container: string) => {
-  const [program = "", ...flags] = engine
-  const { stderr, stdout } = spawnSync(program, [...flags, "logs", container], { encoding: "utf8" })
-  return `${stdout}${stderr}`
+const keepsToBudget = (image: string) => {
+  const found = sizes(image)
+  assert.isBelow(found.image, IMAGE_BUDGET)
+  assert.isBelow(found.executable, EXECUTABLE_BUDGET)
 }
 
+const PROGRAM = "/usr/local/bin/compute_ctl"
 const name = `compute-test-${process.pid}`
 const storage = `${name}-storage`
+const plain = `${name}-plain`
 const volumes = ["data", "sockets", "emulated"].map((what) => `${name}-${what}`)
 const [data = "", sockets = "", emulated = ""] = volumes
 const folder = fs.mkdtempSync(path.join(tmpdir(), "image-"))
-const image = process.env["IMAGE"] ?? "compute_ctl:test"
 
 // Both containers have the first one's loopback and nothing else: ports are nobody else's, no name has to be resolved.
 const hardened = [
   ...["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:mode=1777"],
   ...["--volume", `${emulated}:/neon/cache`]
 ]
-const program = "/usr/local/bin/compute_ctl"
 
-const inside = (script: string) => call("exec", name, "/bin/bash", "-c", script)
+const inside = (container: string, script: string) => call("exec", container, "/bin/bash", "-c", script)
 const sql = (text: string) =>
   call("exec", name, "psql", "-h", "localhost", "-U", "cloud_admin", "-Atc", text, "app").trim()
 
 /** The image's own health check, as the engine would run it. */
-const ready = (): boolean => {
-  const check: ReadonlyArray<string> = JSON.parse(
-    /^ +CMD (\[.*\])$/m.exec(fs.readFileSync(path.join(root, "Dockerfile"), "utf8"))?.[1] ?? "[]"
-  )
-  const [first = "", ...flags] = engine
-  return spawnSync(first, [...flags, "exec", name, ...check], { stdio: "ignore" }).status === 0
-}
-const untilReady = async () => {
-  for (let tries = 0; tries < 240; tries++) {
-    if (ready()) return
-    await new Promise((resolve) => setTimeout(resolve, 250))
-  }
-  assert.fail(logs(name))
-}
+const healthCheck: ReadonlyArray<string> = JSON.parse(/^ +CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? "[]")
+const isReady = () => succeeds("exec", name, ...healthCheck)
+const untilReady = () => until(isReady, () => logs(name))
+/** When the process of a container's argument list was started, in clock ticks. */
+const supervisor = () =>
+  inside(
+    name,
+    `for p in /proc/[0-9]*; do
+  if [ "$(readlink $p/exe)" = ${PROGRAM} ] && grep -qz -- --compute-id=compute $p/cmdline; then cut -d' ' -f22 $p/stat; fi
+done`
+  ).trim()
 
 describe.skipIf(!isWanted)("the image", () => {
   beforeAll(async () => {
-    if (process.env["IMAGE"] === undefined) call("build", "--tag", image, root)
+    await ensureImage()
     const config = JSON.parse(
       fs.readFileSync(path.join(root, "deploy/config.dev.json"), "utf8").replaceAll("storage:", "127.0.0.1:")
     )
     fs.chmodSync(folder, 0o755)
-    fs.writeFileSync(path.join(folder, "config.json"), JSON.stringify(config), { mode: 0o644 })
+    const write = (file: string, content: unknown) =>
+      fs.writeFileSync(path.join(folder, file), JSON.stringify(content), { mode: 0o644 })
+    write("config.json", config)
+    write("empty.json", { compute_ctl_config: config.compute_ctl_config })
     const { tenant_id, timeline_id } = config.spec
     call(
-      ...[
-        "run",
-        "--detach",
-        "--name",
-        storage,
-        ...hardened,
-        "--no-healthcheck",
-        "--network=none",
-        "--entrypoint",
-        program,
-        image,
-        "emulate"
-      ],
+      ...["run", "--detach", "--name", storage, ...hardened, "--no-healthcheck", "--network=none"],
+      ...["--entrypoint", PROGRAM, image, "emulate"],
       ...["--port-safekeepers=5454", "--port-pageservers=6400", "--dir=/neon/cache/emulated"],
       ...[`--tenant-id=${tenant_id}`, `--timeline-id=${timeline_id}`]
     )
-    for (let tries = 0; tries < 240 && !logs(storage).includes("pgbin"); tries++)
-      await new Promise((resolve) => setTimeout(resolve, 250))
+    await until(
+      () => logs(storage).includes("pgbin"),
+      () => logs(storage)
+    )
     call(
       ...["run", "--detach", "--name", name, ...hardened, "--no-healthcheck", `--network=container:${storage}`],
       ...["--memory=400m", "--volume", `${data}:/var/db/postgres/compute`, "--volume", `${sockets}:/run/postgresql`],
@@ -108,19 +96,17 @@ describe.skipIf(!isWanted)("the image", () => {
     await untilReady()
   }, 900_000)
   afterAll(() => {
-    quietly("rm", "--force", name)
-    quietly("rm", "--force", storage)
-    quietly("volume", "rm", "--force", ...volumes)
+    for (const container of [plain, name, storage]) succeeds("rm", "--force", container)
+    succeeds("volume", "rm", "--force", ...volumes)
     fs.rmSync(folder, { recursive: true, force: true })
   })
 
-  it("keeps to its budget", () => {
-    assert.isBelow(Number(call("image", "inspect", "--format", "{{.Size}}", image)), BUDGET)
-  })
+  it("keeps to its budget", () => keepsToBudget(image))
 
   it("runs as 999:999 without capabilities", () => {
-    assert.strictEqual(inside("echo $(id -u):$(id -g)").trim(), "999:999")
-    assert.match(inside("cat /proc/1/status"), /^CapEff:\s+0+$/m)
+    assert.strictEqual(call("image", "inspect", "--format", "{{.Config.User}}", image).trim(), "999:999")
+    assert.strictEqual(inside(name, "echo $(id -u):$(id -g)").trim(), "999:999")
+    assert.match(inside(name, "cat /proc/1/status"), /^CapEff:\s+0+$/m)
   })
 
   it("serves SQL, and does without JIT's library", () => {
@@ -129,20 +115,77 @@ describe.skipIf(!isWanted)("the image", () => {
   })
 
   it("holds the program's other name", () => {
-    assert.include(inside("fast_import --help"), "Usage: fast_import")
+    assert.include(inside(name, "fast_import --help"), "Usage: fast_import")
+  })
+
+  it("brings a health check, which fails where nothing answers", () => {
+    assert.include(call("image", "inspect", "--format", "{{json .}}", image), "/dev/tcp/127.0.0.1/3080")
+    assert.isTrue(isReady())
+    assert.isFalse(succeeds("exec", name, ...healthCheck.map((word) => word.replace("/3080", "/3079"))))
+  })
+
+  it("loses a backend that takes 2 GB of its 400 MB, and nothing else", async () => {
+    const before = supervisor()
+    assert.match(before, /^\d+$/)
+    const hungry = "SELECT count(a) FROM (SELECT array_agg(repeat('x', 2000)) AS a FROM generate_series(1, 1000000)) s"
+    assert.throws(() => sql(hungry), /terminat|server closed|recovery/)
+    await until(
+      () => succeeds("exec", name, "psql", "-h", "localhost", "-U", "cloud_admin", "-Atc", "SELECT 1", "app"),
+      () => logs(name)
+    )
+    assert.strictEqual(supervisor(), before)
+    assert.match(logs(name), /was terminated by signal 9/)
   })
 
   it("killed, starts again on the same volumes", async () => {
     call("kill", "--signal=KILL", name)
-    quietly("wait", name)
+    succeeds("wait", name)
     call("start", name)
     await untilReady()
     assert.strictEqual(sql("SELECT 1"), "1")
   })
 
   it("stops in order and in time", () => {
+    const before = Date.now()
     call("stop", "--time", String(GRACE), name)
+    assert.isBelow(Date.now() - before, GRACE * 1000)
     assert.strictEqual(call("inspect", "--format", "{{.State.ExitCode}}", name).trim(), "1")
     assert.match(logs(name), /database system is shut down/)
+  })
+
+  it("as process 1, on a root of its own and empty, leaves no orphan behind as a zombie", async () => {
+    call(
+      ...["run", "--detach", "--name", plain, "--no-healthcheck", "--network=none", "--entrypoint", PROGRAM],
+      ...["--volume", `${folder}/empty.json:/var/db/postgres/configs/config.json:ro`, image],
+      "--config=/var/db/postgres/configs/config.json",
+      ...["--pgdata=/var/db/postgres/compute/pgdata", "--connstr=postgresql://cloud_admin@localhost:5432/postgres"],
+      "--compute-id=compute"
+    )
+    const asked = healthCheck.map((word) => word.replace("/readyz", "/poolz"))
+    await until(
+      () => succeeds("exec", plain, ...asked),
+      () => logs(plain)
+    )
+    inside(plain, "for n in 1 2 3 4 5; do (sleep 0.2 &); done")
+    const states = () =>
+      inside(plain, "cat /proc/[0-9]*/status 2>/dev/null | grep -cE '^(Name:.sleep|State:.Z)' || true")
+    await until(
+      () => states().trim() === "0",
+      () => inside(plain, "cat /proc/[0-9]*/status | grep -E '^(Name|State|PPid)'")
+    )
+  })
+})
+
+describe.skipIf(!isWanted || process.env["TEST_FRESH"] === undefined)("the image of Debian 13", () => {
+  const other = "compute_ctl:test-13"
+  beforeAll(() => built(other, { DEBIAN: "13.1", POSTGRES_MAJOR: "17" }), 900_000)
+
+  it("keeps to its budget", () => keepsToBudget(other))
+
+  it("has Postgres 17, and an executable that starts", () => {
+    const run = (...args: ReadonlyArray<string>) =>
+      call("run", "--rm", "--network=none", "--entrypoint=/bin/bash", other, "-c", ...args)
+    assert.include(run("$POSTGRES_PATH --version"), "(PostgreSQL) 17.")
+    assert.match(run("compute_ctl version"), /\S/)
   })
 })
