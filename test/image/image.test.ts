@@ -1,5 +1,5 @@
 /**
- * The image on the engine that this machine has: beside emulated storage, with a root that is read only, no capability and
+ * The image on the engine that this machine has: the example configuration beside emulated storage, with a root that is read only, no capability and
  * 400 MB. Asked for by TEST_IMAGE, as a build takes minutes.
  */
 import * as fs from "node:fs"
@@ -66,9 +66,9 @@ done`
 describe.skipIf(!isWanted)("the image", () => {
   beforeAll(async () => {
     await ensureImage()
-    const config = JSON.parse(
-      fs.readFileSync(path.join(root, "deploy/config.dev.json"), "utf8").replaceAll("storage:", "127.0.0.1:")
-    )
+    const config = JSON.parse(fs.readFileSync(path.join(root, "deploy/config.example.json"), "utf8"))
+    config.spec.pageserver_connstring = "postgresql://no_user@127.0.0.1:6400"
+    config.spec.safekeeper_connstrings = [0, 1, 2].map((number) => `127.0.0.1:${5454 + number}`)
     fs.chmodSync(folder, 0o755)
     const write = (file: string, content: unknown) =>
       fs.writeFileSync(path.join(folder, file), JSON.stringify(content), { mode: 0o644 })
@@ -89,9 +89,9 @@ describe.skipIf(!isWanted)("the image", () => {
       ...["run", "--detach", "--name", name, ...hardened, "--no-healthcheck", `--network=container:${storage}`],
       ...["--memory=400m", "--volume", `${data}:/var/db/postgres/compute`, "--volume", `${sockets}:/run/postgresql`],
       ...["--volume", `${folder}/config.json:/var/db/postgres/configs/config.json:ro`, image],
-      ...["--pgbin=/neon/cache/emulated/bin/postgres", "--pgdata=/var/db/postgres/compute/pgdata"],
-      ...["--connstr=postgresql://cloud_admin@localhost:5432/postgres", "--compute-id=compute"],
-      "--config=/var/db/postgres/configs/config.json"
+      // The image's own Postgres, which has no neon.
+      ...["--pgdata=/var/db/postgres/compute/pgdata", "--connstr=postgresql://cloud_admin@localhost:5432/postgres"],
+      ...["--compute-id=compute", "--config=/var/db/postgres/configs/config.json"]
     )
     await untilReady()
   }, 900_000)

@@ -61,7 +61,7 @@ export function* planSteps(
     phase("schema neon", schemaNeon(state)),
     phase("databases", [], yield* databaseWork(spec, state, settled)),
     phase("other extensions", otherExtensions(spec, state)),
-    phase("neon extension", neonExtension(state)),
+    phase("neon extension", neonExtension(spec, state)),
     phase(
       "databricks auth extension",
       lakebase(() => authExtension(state))

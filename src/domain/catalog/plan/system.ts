@@ -7,6 +7,7 @@
  */
 
 import { isCompliance } from "../../conf/AuditConf.ts"
+import { libraries } from "../../conf/PreloadList.ts"
 import { ident } from "../../postgres/Quote.ts"
 import { type ComputeSpec, findSetting } from "../../spec/ComputeSpec.ts"
 import { stored } from "../Name.ts"
@@ -55,13 +56,23 @@ export const otherExtensions = (spec: ComputeSpec, draft: Draft): ReadonlyArray<
   return inPublic(draft, name, "its library is preloaded")
 }
 
+/** Settings as text may preload anything. */
+const preloadsNeon = ({ cluster }: ComputeSpec): boolean =>
+  libraries(findSetting(cluster.settings, "shared_preload_libraries") ?? "").includes("neon") ||
+  cluster.postgresql_conf?.includes("shared_preload_libraries") === true
+
 /** Installations of the first images are neither relocatable nor in schema `neon`. */
-export const neonExtension = (draft: Draft): ReadonlyArray<Step> => {
+export const neonExtension = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
   const object = named("extension", "neon")
   const found = installed(draft, "neon")
   if (found?.ours === false) return leaveAlone(draft, object, OF_A_TENANT)
   const fault = neonFault(draft)
   if (fault !== null) return leaveAlone(draft, object, fault)
+  if (found === undefined && draft.snapshot.neonAvailable === null && !preloadsNeon(spec)) {
+    // A Postgres without it, and a spec that does not count on it.
+    draft.warnings.push(`${object} is not made: this server does not have it, and the spec does not preload it`)
+    return []
+  }
   if (found === undefined) {
     return [
       step(object, "missing", "CREATE EXTENSION neon WITH SCHEMA neon", {

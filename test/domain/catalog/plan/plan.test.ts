@@ -295,6 +295,21 @@ describe("the system database", () => {
     )
   })
 
+  it("does without the neon extension on a server that has none, unless the spec counts on it", () => {
+    const without = planned({}, { neonAvailable: null })
+    assert.deepStrictEqual(of(without, "neon extension"), [])
+    assert.deepStrictEqual(without.warnings, [
+      'extension "neon" is not made: this server does not have it, and the spec does not preload it'
+    ])
+    for (const parts of [
+      { settings: [{ name: "shared_preload_libraries", value: "pg_stat_statements, neon", vartype: "string" }] },
+      { extra: { cluster: { roles: [], databases: [], postgresql_conf: "shared_preload_libraries = 'neon'" } } }
+    ])
+      assert.deepStrictEqual(of(planned(parts, { neonAvailable: null }), "neon extension"), [
+        "CREATE EXTENSION neon WITH SCHEMA neon"
+      ])
+  })
+
   it("has nothing to do when all is there", () => {
     const whole = planned(
       {},
