@@ -19,7 +19,7 @@ const folder = fs.mkdtempSync(path.join(tmpdir(), "storage-"))
 const config = path.join(folder, "config.json")
 
 describe.skipIf(!hasCurl)("storage/timeline.sh", () => {
-  const asked: Array<readonly [line: string, body: unknown]> = []
+  const asked: Array<readonly [string, unknown]> = []
   let refused = ""
   // What a pageserver has under these paths: `pageserver/src/http/routes.rs`.
   const pageserver = createServer((request, response) => {
@@ -77,12 +77,12 @@ describe.skipIf(!hasCurl)("storage/timeline.sh", () => {
     assert.match(spec.tenant_id, /^[0-9a-f]{32}$/)
     assert.match(spec.timeline_id, /^[0-9a-f]{32}$/)
     assert.notStrictEqual(spec.tenant_id, spec.timeline_id)
-    const requests = [
+    const requests: ReadonlyArray<readonly [string, unknown]> = [
       ["GET /v1/status", undefined],
       [`PUT /v1/tenant/${spec.tenant_id}/location_config`, { mode: "AttachedSingle", generation: 1, tenant_conf: {} }],
       [`POST /v1/tenant/${spec.tenant_id}/timeline/`, { new_timeline_id: spec.timeline_id, pg_version: 16 }]
     ]
-    assert.deepStrictEqual(asked, requests)
+    assert.deepStrictEqual<ReadonlyArray<readonly [string, unknown]>>(asked, requests)
     const { tenant_id: _, timeline_id: __, ...rest } = spec
     const { tenant_id: ___, timeline_id: ____, ...template } = JSON.parse(read("storage/config.json")).spec
     assert.deepStrictEqual(rest, template)
@@ -91,7 +91,7 @@ describe.skipIf(!hasCurl)("storage/timeline.sh", () => {
     const second = await run({ PG_VERSION: "16" })
     assert.strictEqual(second.code, 0, second.output)
     assert.deepStrictEqual(written(), spec)
-    assert.deepStrictEqual(asked, requests)
+    assert.deepStrictEqual<ReadonlyArray<readonly [string, unknown]>>(asked, requests)
   })
 
   it("takes ids that it is given", async () => {
