@@ -6,6 +6,7 @@ import type { Emulator } from "../src/emulator/Emulator.ts"
 import { type Compute, startCompute } from "../test/rig/compute.ts"
 import type { SpecJson } from "../test/rig/spec.ts"
 import { adminToken } from "../test/rig/tokens.ts"
+import { serveExporter } from "./exporter.ts"
 import { load } from "./load.ts"
 import { type Figures, quantile } from "./measure.ts"
 import { held, type Used, used } from "./processor.ts"
@@ -46,7 +47,7 @@ const settled = Effect.sleep("700 millis")
 
 const PHASES = ["sync_sk_check_ms", "basebackup_ms", "start_postgres_ms", "config_ms"]
 
-/** One request a second tells of a scraper what sixteen connections do not. */
+/** One request now and then tells of a scraper what sixteen connections do not. */
 const single = (figures: Figures, setup: Setup, compute: Compute, path: string) =>
   Effect.gen(function* () {
     for (let at = 0; at < 5; at++) {
@@ -67,6 +68,8 @@ const requests = (figures: Figures, setup: Setup, compute: Compute, millis: numb
       figures.note(name(path, "16 connections"), "/s", perSecond)
       figures.note(name(path, "p99"), "ms", quantile(taken, 0.99))
     }
+    yield* serveExporter(compute.pgdata)
+    yield* single(figures, setup, compute, "/autoscaling_metrics")
     yield* settled
     noteMemory(figures, `${setup.kind}: after the requests`, compute.pid)
   })

@@ -40,7 +40,7 @@ export const probes = HttpApiBuilder.group(External, "probes", (handlers) =>
     autoscaling_metrics: () =>
       Effect.flatMap(PostgresExporter, (exporter) => exporter.autoscaling).pipe(
         Effect.map(({ status, contentType, body }) =>
-          HttpServerResponse.stream(body, { status, ...(contentType !== null && { contentType }) })
+          HttpServerResponse.uint8Array(body, { status, ...(contentType !== null && { contentType }) })
         ),
         orRefuse(Failed)
       )

@@ -28,6 +28,8 @@ export class Sql extends Context.Service<
     readonly session: (options: SessionOptions) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
     /** A place among our sessions for one that somebody else opens; given back with the scope. */
     readonly place: (purpose: Purpose) => Effect.Effect<void, never, Scope.Scope>
+    /** The server had no connection for one of ours a short time ago: a session that is only kept is better given back. */
+    readonly isCrowded: () => boolean
     /** Where, as whom and with which options a session would be opened: for what speaks to the server itself. */
     readonly target: (options: SessionOptions) => Effect.Effect<Target, SqlFailed>
   }
@@ -55,6 +57,7 @@ export class Sql extends Context.Service<
     return Sql.of({
       session: (options) => Effect.flatMap(loadSession, ({ open }) => open(server, options)),
       place: server.places.place,
+      isCrowded: server.places.isCrowded,
       target: (options) =>
         Effect.flatMap(Effect.zip(loadConnection, server.commit), ([{ clientConfig }, commit]) =>
           Effect.fromResult(clientConfig(server.connstr, options, { version: server.met.expected(), commit }))

@@ -20,6 +20,8 @@ export interface Places {
   readonly place: (purpose: Purpose) => Effect.Effect<void, never, Scope.Scope>
   /** The server had no connection for us. */
   readonly refused: Effect.Effect<void>
+  /** Whether that was so a short time ago. */
+  readonly isCrowded: () => boolean
 }
 
 /** Those that come in numbers. The others are one each, and wait for nobody's answer. */
@@ -38,16 +40,18 @@ export const makePlaces = (now: () => number): Places => {
   const many = Semaphore.makeUnsafe(ROOMY)
   const one = Semaphore.makeUnsafe(1)
   let refusedAt = Number.NEGATIVE_INFINITY
+  const isCrowded = () => now() - refusedAt < MEMORY_MS
   return {
     place: (purpose) =>
       isCounted(purpose)
         ? Effect.andThen(
             held(many),
-            Effect.suspend(() => (now() - refusedAt < MEMORY_MS ? Effect.asVoid(held(one)) : Effect.void))
+            Effect.suspend(() => (isCrowded() ? Effect.asVoid(held(one)) : Effect.void))
           )
         : Effect.void,
     refused: Effect.sync(() => {
       refusedAt = now()
-    })
+    }),
+    isCrowded
   }
 }

@@ -2,7 +2,6 @@
  * An answer of Postgres' own exporter.
  */
 import * as Data from "effect/Data"
-import type * as Stream from "effect/Stream"
 
 /** `unreachable`: nobody listens. The message is the one clients know. */
 export class ExporterFailed extends Data.TaggedError("ExporterFailed")<{
@@ -13,5 +12,5 @@ export class ExporterFailed extends Data.TaggedError("ExporterFailed")<{
 export interface Exported {
   readonly status: number
   readonly contentType: string | null
-  readonly body: Stream.Stream<Uint8Array, ExporterFailed>
+  readonly body: Uint8Array
 }

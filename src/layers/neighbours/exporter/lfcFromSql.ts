@@ -5,11 +5,11 @@
  * Source: `pgxn/neon/neon--*.sql`, `compute/etc/sql_exporter`.
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { anyFault, functionFault, schemaFault, viewFault } from "../../../domain/catalog/Ownership.ts"
 import { render, type Sample } from "../../../domain/observe/Exposition.ts"
 import type { MetricFamily } from "../../../domain/observe/MetricFamilies.ts"
-import { Sql, type SqlSession } from "../../sql/Sql.ts"
+import type { Sql, SqlFailed, SqlSession } from "../../sql/Sql.ts"
+import type { Exported } from "./Exported.ts"
 
 const gauge = (name: string, help: string, labels: ReadonlyArray<string> = []): MetricFamily => ({
   name,
@@ -57,7 +57,8 @@ select pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size
     and ${anyFault(schemaFault("neon"), functionFault("neon", "approximate_working_set_size_seconds", ORIGIN))} is null
     as windows`
 
-const statistics = `select lfc_key as key, lfc_value::pg_catalog.text as value from neon.neon_lfc_stats`
+const statistics =
+  "select lfc_key::pg_catalog.text as key, lfc_value::pg_catalog.text as value from neon.neon_lfc_stats"
 
 const windows = `
 select seconds::pg_catalog.text as key, neon.approximate_working_set_size_seconds(seconds)::pg_catalog.text as value
@@ -68,41 +69,53 @@ interface Row {
   readonly value: string | null
 }
 
-const rowsIf = (session: SqlSession, wanted: boolean, text: string) =>
-  wanted ? session.query<Row>(text) : Effect.succeed<ReadonlyArray<Row>>([])
+/** No key of a statistic is a number. */
+const isWindow = ({ key }: Row) => /^\d+$/.test(key)
 
-const sample = (value: string, labels: Sample["labels"] = {}): ReadonlyArray<Sample> => [
-  { labels, value: Number(value) }
-]
+const sample = (value: string | null | undefined, labels: Sample["labels"] = {}): ReadonlyArray<Sample> =>
+  value == null ? [] : [{ labels, value: Number(value) }]
 
-const read = Effect.gen(function* () {
-  const sql = yield* Sql
-  const session = yield* sql.session({
-    applicationName: "compute_ctl:autoscaling_metrics",
-    connectTimeout: "2 seconds",
-    purpose: "probe"
-  })
-  const [present] = yield* session.query<Present>(probe)
-  const found = new Map(
-    (yield* rowsIf(session, present?.stats ?? false, statistics)).map(({ key, value }) => [key, value] as const)
-  )
-  const sizes = yield* rowsIf(session, present?.windows ?? false, windows)
+const exposition = (limit: string | null, rows: ReadonlyArray<Row>): string => {
+  const found = new Map(rows.map(({ key, value }) => [key, value]))
   const families: ReadonlyArray<readonly [MetricFamily, ReadonlyArray<Sample>]> = [
-    [sizeLimit, present?.limit == null ? [] : sample(present.limit)],
-    ...counters.map(([family, key]) => {
-      const value = found.get(key) ?? null
-      return [family, value === null ? [] : sample(value)] as const
-    }),
-    [workingSet, sizes.flatMap(({ key, value }) => (value === null ? [] : sample(value, { duration_seconds: key })))]
+    [sizeLimit, sample(limit)],
+    ...counters.map(([family, key]) => [family, sample(found.get(key))] as const),
+    [workingSet, rows.filter(isWindow).flatMap(({ key, value }) => sample(value, { duration_seconds: key }))]
   ]
   return families.map(([family, samples]) => render(family, samples)).join("")
-})
+}
 
-export const collect = Effect.scoped(read).pipe(
-  Effect.timeout("5 seconds"),
-  Effect.map((text) => ({
-    status: 200,
-    contentType: "application/text",
-    body: Stream.make(new TextEncoder().encode(text))
-  }))
-)
+/** Their text is parsed and planned once in a session; what they name is looked up anew when it has changed. */
+const prepared = (session: SqlSession) => {
+  const names = new Map<string, string>()
+  return <R extends object>(text: string): Effect.Effect<ReadonlyArray<R>, SqlFailed> => {
+    const known = names.get(text)
+    if (known !== undefined) return session.query<R>(`execute ${known}`)
+    const name = `lfc_${names.size}`
+    return session
+      .script(`prepare ${name} as ${text}`)
+      .pipe(
+        Effect.andThen(Effect.sync(() => names.set(text, name))),
+        Effect.andThen(session.query<R>(`execute ${name}`))
+      )
+  }
+}
+
+/** A session that is asked again and again, and what it asks. Closes with the scope. */
+export const open = (sql: Sql["Service"]) =>
+  Effect.gen(function* () {
+    const session = yield* sql.session({
+      applicationName: "compute_ctl:autoscaling_metrics",
+      connectTimeout: "2 seconds",
+      purpose: "probe"
+    })
+    const ask = prepared(session)
+    return Effect.gen(function* () {
+      // Each time: what is not ours may come and go while the session stays.
+      const [present] = yield* ask<Present>(probe)
+      const sources = [...(present?.stats ? [statistics] : []), ...(present?.windows ? [windows] : [])]
+      const rows = sources.length === 0 ? [] : yield* ask<Row>(sources.join(" union all "))
+      const body = new TextEncoder().encode(exposition(present?.limit ?? null, rows))
+      return { status: 200, contentType: "application/text", body } satisfies Exported
+    })
+  })

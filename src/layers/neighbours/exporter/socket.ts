@@ -10,16 +10,14 @@ import { join } from "node:path"
 import { getSystemErrorMap } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { messageOf } from "../../../domain/observe/ErrorChain.ts"
 import { type Exported, ExporterFailed } from "./Exported.ts"
 
 const SOCKET = "neon-communicator.socket"
 /** The kernel takes 108 bytes; Postgres itself binds by a relative path. */
 const PATH_LIMIT = 100
 const CONNECT_TIMEOUT = "2 seconds"
-const ANSWER_TIMEOUT = "5 seconds"
-const STALL_TIMEOUT = "10 seconds"
+/** Milliseconds without a byte. */
+const ANSWER_TIMEOUT = 5000
 /** Bytes of an answer; a real one has some thousand. */
 const LONGEST = 8 * 1024 * 1024
 
@@ -33,7 +31,9 @@ const osError = (error: NodeJS.ErrnoException): string => {
 const connectFailed = (reason: string) =>
   new ExporterFailed({ message: `connecting to communicator control socket: ${reason}`, unreachable: true })
 const fetchFailed = (reason: string) =>
-  new ExporterFailed({ message: `fetching metrics from Postgres metrics service: ${reason}`, unreachable: false })
+  Effect.fail(
+    new ExporterFailed({ message: `fetching metrics from Postgres metrics service: ${reason}`, unreachable: false })
+  )
 
 const connect = (path: string): Effect.Effect<net.Socket, ExporterFailed, Scope.Scope> =>
   Effect.acquireRelease(
@@ -65,39 +65,49 @@ const connectByLink = (path: string) =>
   )
 
 const ask = (socket: net.Socket, path: string) =>
-  Effect.callback<http.IncomingMessage, ExporterFailed>((resume) => {
+  Effect.callback<Exported, ExporterFailed>((resume) => {
     const request = http.request({ path, headers: { host: "localhost" }, createConnection: () => socket })
-    request.once("response", (response) => resume(Effect.succeed(response)))
-    request.on("error", (error) => resume(fetchFailed(error.message)))
+    const settle = (answer: Effect.Effect<Exported, ExporterFailed>) => {
+      clearTimeout(timer)
+      resume(answer)
+      request.destroy()
+    }
+    const timer = setTimeout(() => settle(fetchFailed("timed out")), ANSWER_TIMEOUT)
+    request.once("response", (response) => {
+      const pieces: Array<Uint8Array> = []
+      let size = 0
+      response.on("data", (piece: Uint8Array) => {
+        timer.refresh()
+        size += piece.length
+        pieces.push(piece)
+        if (size > LONGEST) settle(fetchFailed(`more than ${LONGEST} bytes`))
+      })
+      response.on("end", () =>
+        settle(
+          Effect.succeed({
+            status: response.statusCode ?? 502,
+            contentType: response.headers["content-type"] ?? null,
+            body: Buffer.concat(pieces)
+          })
+        )
+      )
+      response.on("error", (error) => settle(fetchFailed(error.message)))
+    })
+    request.on("error", (error) => settle(fetchFailed(error.message)))
     // All that comes of an answer that changes the protocol.
-    request.on("close", () => resume(fetchFailed("closed without an answer")))
+    request.on("close", () => settle(fetchFailed("closed without an answer")))
     request.end()
-    return Effect.sync(() => request.destroy())
-  }).pipe(Effect.timeoutOrElse({ duration: ANSWER_TIMEOUT, orElse: () => Effect.fail(fetchFailed("timed out")) }))
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      request.destroy()
+    })
+  })
 
-const within = (limit: number) => {
-  let size = 0
-  return (piece: Uint8Array): Effect.Effect<Uint8Array, ExporterFailed> => {
-    size += piece.length
-    return size > limit ? Effect.fail(fetchFailed(`more than ${limit} bytes`)) : Effect.succeed(piece)
-  }
-}
-
-/** The connection closes with the scope. */
-export const request = (pgdata: string, path: string): Effect.Effect<Exported, ExporterFailed, Scope.Scope> =>
+/** The whole answer: whoever asked for it gets it in one piece, and who asks meanwhile gets the same one. */
+export const request = (pgdata: string, path: string): Effect.Effect<Exported, ExporterFailed> =>
   Effect.gen(function* () {
     const socketPath = join(pgdata, SOCKET)
     const long = Buffer.byteLength(socketPath) >= PATH_LIMIT
     const socket = yield* long ? connectByLink(socketPath) : connect(socketPath)
-    const response = yield* ask(socket, path)
-    return {
-      status: response.statusCode ?? 502,
-      contentType: response.headers["content-type"] ?? null,
-      body: Stream.fromAsyncIterable<Uint8Array, ExporterFailed>(response, (error) =>
-        fetchFailed(messageOf(error))
-      ).pipe(
-        Stream.mapEffect(within(LONGEST)),
-        Stream.timeoutOrElse({ duration: STALL_TIMEOUT, orElse: () => Stream.fail(fetchFailed("stalled")) })
-      )
-    }
-  })
+    return yield* ask(socket, path)
+  }).pipe(Effect.scoped)

@@ -5,7 +5,6 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { Client } from "pg"
 import { type ComputeOptions, Options } from "../../../../src/layers/compute/Options.ts"
 import { PostgresExporter } from "../../../../src/layers/neighbours/exporter/PostgresExporter.ts"
@@ -44,6 +43,12 @@ const serve = (pgdata: string, listener: RequestListener) =>
       })
   )
 
+const layerOf = (sql: Layer.Layer<Sql>, pgdata: string, options: Partial<ComputeOptions>) =>
+  PostgresExporter.layer.pipe(
+    Layer.provide(sql),
+    Layer.provide(Layer.succeed(Options, { pgdata, ...options } as ComputeOptions))
+  )
+
 const ask = (
   pgdata: string,
   options: Partial<ComputeOptions> = {},
@@ -51,17 +56,8 @@ const ask = (
 ) =>
   Effect.gen(function* () {
     const { status, contentType, body } = yield* (yield* PostgresExporter).autoscaling
-    const chunks = yield* Stream.runCollect(body)
-    return { status, contentType, text: Buffer.concat([...chunks]).toString() }
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      PostgresExporter.layer.pipe(
-        Layer.provide(Sql.layerTo(connstr)),
-        Layer.provide(Layer.succeed(Options, { pgdata, ...options } as ComputeOptions))
-      )
-    )
-  )
+    return { status, contentType, text: Buffer.from(body).toString() }
+  }).pipe(Effect.scoped, Effect.provide(layerOf(Sql.layerTo(connstr), pgdata, options)))
 
 describe("PostgresExporter", () => {
   it.live("passes status, content type and body on", () =>
@@ -117,6 +113,55 @@ describe("PostgresExporter", () => {
     })
   )
 
+  it.live("asks once for all who ask at the same time", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      let asked = 0
+      yield* serve(pgdata, (_, response) => {
+        asked += 1
+        setTimeout(() => response.end(`${asked}`), 20)
+      })
+      yield* Effect.flatMap(PostgresExporter, ({ autoscaling }) =>
+        Effect.all(
+          Array.from({ length: 20 }, () => autoscaling),
+          { concurrency: "unbounded" }
+        )
+      ).pipe(Effect.provide(layerOf(Sql.layerTo("postgresql://nobody@127.0.0.1:1/postgres"), pgdata, {})))
+      assert.isAtMost(asked, 2)
+    })
+  )
+
+  it.live("keeps its session, unless the server has none for others of ours", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      let opened = 0
+      let open = 0
+      let isCrowded = false
+      const session = Effect.acquireRelease(
+        Effect.sync(() => {
+          opened += 1
+          open += 1
+          return { query: () => Effect.succeed([]), script: () => Effect.void, backend: null }
+        }),
+        () =>
+          Effect.sync(() => {
+            open -= 1
+          })
+      )
+      const sql = Layer.mock(Sql, { session: () => session, isCrowded: () => isCrowded })
+      yield* Effect.gen(function* () {
+        const { autoscaling } = yield* PostgresExporter
+        yield* Effect.all([autoscaling, autoscaling, autoscaling])
+        assert.deepStrictEqual([opened, open], [1, 1])
+        isCrowded = true
+        yield* autoscaling
+        assert.deepStrictEqual([opened, open], [1, 0])
+        yield* autoscaling
+        assert.deepStrictEqual([opened, open], [2, 0])
+      }).pipe(Effect.provide(layerOf(sql, pgdata, { autoscalingMetricsFromSql: true })))
+    })
+  )
+
   it.live("gives a server that never answers up, and notices one that breaks off", () =>
     Effect.gen(function* () {
       const { pgdata } = yield* directory()
@@ -168,6 +213,47 @@ describe.each(versions)("PostgresExporter on Postgres $version", ({ bin }) => {
         ["lfc_approximate_working_set_size_windows", 60, 2040]
       ])
       assert.match((yield* Effect.flip(ask(pgdata, {}, postgres.connstr))).message, /^connecting to communicator/)
+    })
+  )
+
+  it.live("asks by one session, which is another one when it has been ended, and looks anew for what there is", () =>
+    Effect.gen(function* () {
+      const { pgdata } = yield* directory()
+      const postgres = yield* throwAwayPostgres(bin)
+      const client = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const opened = new Client({ connectionString: postgres.connstr })
+          await opened.connect()
+          return opened
+        }),
+        (opened) => Effect.promise(() => opened.end())
+      )
+      const backends = Effect.promise(async () => {
+        const { rows } = await client.query<{ pid: number }>(
+          "select pid from pg_stat_activity where application_name = 'compute_ctl:autoscaling_metrics'"
+        )
+        return rows.map(({ pid }) => pid)
+      })
+      yield* Effect.gen(function* () {
+        const { autoscaling } = yield* PostgresExporter
+        const text = Effect.map(autoscaling, ({ body }) => Buffer.from(body).toString())
+        assert.strictEqual(yield* text, "")
+        const [first] = yield* backends
+        yield* Effect.promise(() =>
+          client.query(
+            "create schema neon; create view neon.neon_lfc_stats as select 'file_cache_hits' as lfc_key, 9 as lfc_value"
+          )
+        )
+        assert.match(yield* text, /^lfc_hits 9$/m)
+        assert.deepStrictEqual(yield* backends, [first])
+        yield* Effect.promise(() => client.query("select pg_terminate_backend($1)", [first]))
+        yield* Effect.promise(() =>
+          client.query(`drop schema neon cascade; create role tenant; create schema neon authorization tenant;
+            set role tenant; create view neon.neon_lfc_stats as select 'file_cache_hits' as lfc_key, 1/0 as lfc_value`)
+        )
+        assert.strictEqual(yield* text, "")
+        assert.notDeepEqual(yield* backends, [first])
+      }).pipe(Effect.provide(layerOf(Sql.layerTo(postgres.connstr), pgdata, { autoscalingMetricsFromSql: true })))
     })
   )
 })
