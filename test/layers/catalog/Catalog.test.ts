@@ -3,6 +3,7 @@
  */
 
 import { assert, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -16,7 +17,7 @@ import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Postmaster } from "../../../src/layers/postgres/Postmaster.ts"
 import { Sql, SqlFailed, type SqlSession } from "../../../src/layers/sql/Sql.ts"
-import { database, snapshotOf, specOf } from "../../domain/catalog/parts.ts"
+import { database, role, snapshotOf, specOf } from "../../domain/catalog/parts.ts"
 import { settle } from "../../programs/fakes.ts"
 
 const names = Array.from({ length: 1000 }, (_, index) => `db${index}`)
@@ -59,6 +60,7 @@ const failure = (message: string) => new SqlFailed({ message, sqlstate: "53400",
 const sessions = (counted: Counted, fails: (database: string) => boolean) =>
   Layer.succeed(Sql, {
     place: () => Effect.void,
+    isCrowded: () => false,
     target: () => Effect.die(new Error("not here")),
     session: ({ database: name = "postgres" }) =>
       Effect.acquireRelease(
@@ -130,6 +132,36 @@ it.live("reports the first failure in the order of the spec, and every other", (
     )
     assert.strictEqual(counted.scripts, 998)
     assert.strictEqual(counted.open, 0)
+  })
+)
+
+it.live("opens the session of the first database while it works in its own", () =>
+  Effect.gen(function* () {
+    const counted: Counted = { open: 0, most: 0, scripts: 0 }
+    const fast = yield* Effect.provide(
+      Sql,
+      sessions(counted, () => false)
+    )
+    const isOpened = yield* Deferred.make<void>()
+    // Nothing is changed before: who opened it only then would wait for ever.
+    const delaying = Layer.succeed(Sql, {
+      ...fast,
+      session: (options) =>
+        Effect.map(fast.session(options), (session) => {
+          if (options.database === "db0") Deferred.doneUnsafe(isOpened, Effect.void)
+          return {
+            ...session,
+            script: (text: string) => Effect.andThen(Deferred.await(isOpened), session.script(text))
+          }
+        })
+    })
+    const spec = specOf({ roles: [role("fresh")], dbs: [database("db0", "u")] })
+    const report = yield* Effect.flatMap(Catalog, (catalog) =>
+      catalog.apply(spec, { phase: "start", concurrency: 1 })
+    ).pipe(Effect.provide(Layer.provide(Catalog.layer, Layer.merge(around, delaying))), Effect.timeout("30 seconds"))
+    assert.strictEqual(report.databases_visited, 1)
+    assert.isAtLeast(counted.scripts, 2)
+    assert.deepStrictEqual([counted.open, counted.most], [0, 2])
   })
 )
 

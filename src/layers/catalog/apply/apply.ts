@@ -33,6 +33,7 @@ import type { Failure, Journal } from "./journal/journal.ts"
 import { lookAgain } from "./lookAgain.ts"
 import { makeObstacles } from "./obstacles/obstacles.ts"
 import type { SizeLimit } from "./obstacles/sizeLimit.ts"
+import { firstToVisit, openAhead } from "./sessions/ahead.ts"
 import { makeMainSession } from "./sessions/mainSession.ts"
 import { openOurs } from "./sessions/ourDatabase.ts"
 import { freeSlots } from "./sessions/slots.ts"
@@ -150,6 +151,12 @@ export const runApply = Effect.fnUntraced(function* (
   yield* Effect.forEach(whole.warnings, (warning) => Effect.logWarning(warning), { discard: true })
   if (isEmpty(whole)) return { failures: [], shut: whole.shut, subscriptionsPending: false }
 
+  const creates = itemsOf(whole, "create")
+  const isOverlapping = overlaps(whole, creates)
+  const unsubscribed = worksOf(whole, "drop subscriptions of databases to be deleted")
+  const isRoom = isOverlapping && !tight && unsubscribed.length === 0
+  const ahead = yield* openAhead(isRoom ? firstToVisit(worksOf(whole, "databases"), found) : null, open)
+
   yield* sizeLimit.lifted
   yield* Effect.flatMap(main.get, sizeLimit.seenBy)
   const look = (database?: string) =>
@@ -163,7 +170,7 @@ export const runApply = Effect.fnUntraced(function* (
   const execution: Execution = { journal, obstacles, system: found.system, shared: isShared(spec, found) }
   const births = yield* makeBirths(worksOf(whole, "databases"))
   const visits: DatabaseVisits = {
-    open,
+    open: ahead.open,
     execution,
     privilegedRole: settings.privilegedRole,
     born: births.of,
@@ -194,9 +201,7 @@ export const runApply = Effect.fnUntraced(function* (
     )
   }
   const system = (stage: StageName) => onMain(itemsOf(whole, stage))
-  const creates = itemsOf(whole, "create")
   const sessions = sessionsFor(creates, concurrency)
-  const isOverlapping = overlaps(whole, creates)
   const visitors = tight ? 1 : isOverlapping ? concurrency - sessions + 1 : concurrency
   const stages: Record<StageName, Stage> = {
     unsubscribe: visiting("drop subscriptions of databases to be deleted", concurrency, true),
@@ -207,7 +212,7 @@ export const runApply = Effect.fnUntraced(function* (
     ),
     grant: system("grant"),
     prepare: system("prepare"),
-    visit: visiting("databases", visitors),
+    visit: Effect.ensuring(visiting("databases", visitors), ahead.over),
     extend: system("extend"),
     drop: dropRoles(
       { main, pause, open, execution, concurrency, privilegedRole: settings.privilegedRole, version: found.version },
