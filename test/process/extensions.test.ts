@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import { archive } from "../rig/archive.ts"
 import { startCompute } from "../rig/compute.ts"
 import { startEmulator, startFakeEmulator } from "../rig/emulator.ts"
+import { tempDir } from "../rig/postgres.ts"
 import { LIMIT, until } from "../rig/waits.ts"
 
 const remote_extensions = {
@@ -214,18 +215,28 @@ describe("remote extensions on a real Postgres", () => {
   )
 
   it.live(
-    "count into the numbers of the start when a preload library needs them",
+    "count into the numbers of the start when a preload library needs them, and are there before the LSN is asked for",
     () =>
       Effect.gen(function* () {
-        const emulator = yield* startFakeEmulator()
         const gateway = yield* store
+        const pgdata = path.join(yield* tempDir("order-"), "pgdata")
+        const before: Array<readonly [number, boolean]> = []
+        const emulator = yield* startFakeEmulator({
+          log: ({ text }) => {
+            if (text !== "TIMELINE_STATUS") return
+            before.push([gateway.asked, fs.existsSync(path.join(pgdata, "postgresql.conf"))])
+          }
+        })
         const compute = yield* startCompute({
           emulator,
           spec: { remote_extensions, skip_pg_catalog_updates: true },
           settings: [{ name: "shared_preload_libraries", value: "neon,geo_lib", vartype: "string" }],
-          args: gateway.args
+          args: gateway.args,
+          dir: path.dirname(pgdata)
         })
         yield* compute.waitFor("running")
+        assert.isNotEmpty(before)
+        for (const found of before) assert.deepStrictEqual(found, [1, true])
         const metrics = JSON.parse((yield* compute.http({ path: "/metrics.json" })).body)
         assert.deepStrictEqual(
           [metrics.num_ext_downloaded, metrics.largest_ext_size, metrics.total_ext_download_size],

@@ -1,10 +1,12 @@
 /**
- * The data directory of a start: configuration, the LSN to start at, the basebackup. What does not depend on each other
- * runs together: the safekeepers are asked while the directory is made.
+ * The data directory of a start: configuration, the LSN to start at, the basebackup.
+ *
+ * Between the answer of the safekeepers and the election that Postgres begins with somebody else may write, and what he
+ * writes ends the start. So a primary asks them last, when all else that a start prepares is there, and only what cannot be
+ * without the LSN comes in between. Where no election follows nothing waits for anything.
  *
  * Source: `compute_tools/src/compute.rs` (`prepare_pgdata`).
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { type InvalidConf, withoutValue } from "../../domain/conf/PostgresConf.ts"
 import { format, type Lsn, zero } from "../../domain/spec/Lsn.ts"
@@ -16,20 +18,16 @@ import { connectForBasebackup } from "./basebackup.ts"
 import { asIs, step } from "./errors.ts"
 import { phase } from "./phase.ts"
 
-const synced = Effect.fnUntraced(function* (spec: ParsedSpec, confWritten: Effect.Effect<void>) {
+const synced = Effect.fnUntraced(function* (spec: ParsedSpec) {
   const safekeepers = yield* Safekeepers
   const state = yield* ComputeState
-  yield* confWritten
   const { lsn, tookMs } = yield* safekeepers.sync(spec)
   yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_safekeepers_ms: tookMs } }))
   return lsn
 })
 
 /** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
-const startLsn = (
-  spec: ParsedSpec,
-  confWritten: Effect.Effect<void>
-): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
+const startLsn = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
   Effect.gen(function* () {
     const mode = spec.spec.mode
     if (mode === "Replica") {
@@ -45,7 +43,7 @@ const startLsn = (
     const checked = yield* safekeepers.check(spec)
     // Before the rest is tried: what a failed start had measured is asked for.
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_sk_check_ms: checked.tookMs } }))
-    const lsn = checked.lsn ?? (yield* synced(spec, confWritten))
+    const lsn = checked.lsn ?? (yield* synced(spec))
     yield* Effect.logInfo(`safekeepers synced at LSN ${format(lsn)}`)
     return lsn
   })
@@ -54,21 +52,18 @@ const startLsn = (
 export const refuseUnreadable = ({ spec }: ParsedSpec): Effect.Effect<void, InvalidConf> =>
   Effect.suspend(() => withoutValue(spec) ?? Effect.void)
 
+/** `others`: waits for what a start prepares besides. */
 export const prepareDataDirectory = Effect.fnUntraced(
-  function* (spec: ParsedSpec) {
+  function* (spec: ParsedSpec, others: Effect.Effect<void>) {
     const directory = yield* DataDirectory
-    const confWritten = yield* Deferred.make<void>()
     const takeBasebackup = yield* connectForBasebackup(spec)
-    const write = directory.create.pipe(
+    yield* directory.create.pipe(
       Effect.andThen(directory.writeConf(spec)),
       Effect.andThen(refuseUnreadable(spec)),
-      Effect.andThen(Deferred.succeed(confWritten, undefined)),
       asIs
     )
-    const sync = phase("sync safekeepers")(startLsn(spec, Deferred.await(confWritten))).pipe(
-      step("failed to sync safekeepers")
-    )
-    const [lsn] = yield* Effect.all([sync, write], { concurrency: "unbounded" })
+    if (spec.spec.mode === "Primary") yield* others
+    const lsn = yield* phase("sync safekeepers")(startLsn(spec)).pipe(step("failed to sync safekeepers"))
     yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
     yield* asIs(directory.finish(spec))
   },

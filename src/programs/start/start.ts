@@ -4,6 +4,7 @@
  *
  * Source: `compute_tools/src/compute.rs` (`start_compute`).
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -102,10 +103,13 @@ const startPostgres = Effect.fnUntraced(function* (spec: ParsedSpec) {
 export const start = Effect.fnUntraced(function* (spec: ParsedSpec, listening: Effect.Effect<void>) {
   const state = yield* ComputeState
   yield* tellNeighbours(spec)
-  yield* Effect.all(
-    [prepareDataDirectory(spec), awaitCertificates, loadExtensions(spec), resizeHost(spec), shipLogs(spec), listening],
-    { concurrency: "unbounded", discard: true }
-  )
+  const together = { concurrency: "unbounded", discard: true } as const
+  const prepared = yield* Deferred.make<void>()
+  const others = Effect.all(
+    [awaitCertificates, loadExtensions(spec), resizeHost(spec), shipLogs(spec), listening],
+    together
+  ).pipe(Effect.andThen(Deferred.succeed(prepared, undefined)))
+  yield* Effect.all([prepareDataDirectory(spec, Deferred.await(prepared)), others], together)
   const postgres: RunningPostgres = yield* startPostgres(spec)
   yield* Effect.logInfo("PostgreSQL is now running, continuing to configure it").pipe(
     Effect.annotateLogs({ postmaster_pid: postgres.pid })

@@ -13,48 +13,62 @@ import { basics, fake, settle, spec } from "../fakes.ts"
 
 const LSN = fromBigInt(0x1800000n)
 
-const world = (log: Array<string>, written: Effect.Effect<void>, sync: Effect.Effect<Synced, SyncFailed>) =>
-  Layer.mergeAll(
+/** Each step leaves a word; the basebackup never comes. */
+const world = (log: Array<string>, written: Effect.Effect<void>, sync: Effect.Effect<Synced, SyncFailed>) => {
+  const note = (word: string) => Effect.sync(() => void log.push(word))
+  return Layer.mergeAll(
     fake(DataDirectory, {
       create: Effect.void,
-      writeConf: () => Effect.as(written, true),
+      writeConf: () => Effect.as(Effect.andThen(written, note("conf")), true),
       finish: () => Effect.void,
       unpack: () => Effect.succeed(3)
     }),
     fake(Safekeepers, {
-      check: () => Effect.succeed({ lsn: null, tookMs: 17 }),
-      sync: () =>
-        Effect.andThen(
-          Effect.sync(() => log.push("sync")),
-          sync
-        )
+      check: () => Effect.as(note("check"), { lsn: null, tookMs: 17 }),
+      sync: () => Effect.andThen(note("sync"), sync)
     }),
-    fake(Pageserver, { connectEarly: () => Effect.succeed(() => Effect.never) }),
+    fake(Pageserver, {
+      connectEarly: () => Effect.as(note("connected"), () => Effect.andThen(note("basebackup"), Effect.never))
+    }),
     basics
   )
+}
 
-const primary = spec({ mode: "Primary" })
 const measured = Effect.flatMap(ComputeState, ({ get }) => Effect.map(get, ({ metrics }) => metrics))
 
 describe("the LSN of a start", () => {
-  it.effect("is asked of a child only when there is a configuration for it to read, whose time alone is told", () => {
+  it.effect("is asked for last: with the configuration written and all else prepared", () => {
     const log: Array<string> = []
     const written = Deferred.makeUnsafe<void>()
+    const others = Deferred.makeUnsafe<void>()
     return Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(prepareDataDirectory(primary))
+      const fiber = yield* Effect.forkChild(prepareDataDirectory(spec({ mode: "Primary" }), Deferred.await(others)))
       yield* settle
-      assert.deepStrictEqual(log, [])
+      assert.deepStrictEqual(log, ["connected"])
       yield* Deferred.succeed(written, undefined)
       yield* settle
-      assert.deepStrictEqual(log, ["sync"])
+      assert.deepStrictEqual(log, ["connected", "conf"])
+      yield* Deferred.succeed(others, undefined)
+      yield* settle
+      assert.deepStrictEqual(log, ["connected", "conf", "check", "sync", "basebackup"])
       assert.deepInclude(yield* measured, { sync_sk_check_ms: 17, sync_safekeepers_ms: 40 })
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(world(log, Deferred.await(written), Effect.succeed({ lsn: LSN, tookMs: 40 }))))
   })
 
+  it.effect("is no reason to wait where no election follows", () => {
+    const log: Array<string> = []
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(prepareDataDirectory(spec({ mode: "Replica" }), Effect.never))
+      yield* settle
+      assert.deepStrictEqual(log, ["connected", "conf", "basebackup"])
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(world(log, Effect.void, Effect.never)))
+  })
+
   it.effect("leaves what the check took when they cannot be brought in sync", () =>
     Effect.gen(function* () {
-      yield* Effect.flip(prepareDataDirectory(primary))
+      yield* Effect.flip(prepareDataDirectory(spec({ mode: "Primary" }), Effect.void))
       assert.deepInclude(yield* measured, { sync_sk_check_ms: 17, sync_safekeepers_ms: 0 })
     }).pipe(Effect.provide(world([], Effect.void, Effect.fail(new SyncFailed({ message: "no quorum" })))))
   )
