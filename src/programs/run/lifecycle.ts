@@ -110,9 +110,7 @@ const untilEnded = (
   Effect.flatMap(untilAsked(postgres.ended), (left) =>
     left._tag === "Asked"
       ? stopPostgres(postgres, left.reason)
-      : left._tag === "Done"
-        ? Effect.succeed(left.value)
-        : postgres.ended
+      : Effect.andThen(stopNeighbours(null), left._tag === "Done" ? Effect.succeed(left.value) : postgres.ended)
   )
 
 const shown = (id: string | null): string => excerpt(id ?? "None")

@@ -36,10 +36,13 @@ const bounded = <A, R>(name: string, limit: Duration.Input, effect: Effect.Effec
     Effect.option
   )
 
-/** A pooler left alone would keep clients connected to a Postgres that is gone. In every ending, one without Postgres too. */
+/**
+ * A pooler left alone would keep clients connected to a Postgres that is gone. In every ending, one without Postgres too; on a
+ * developer's machine, where they are somebody else's, only when that is asked for.
+ */
 export const stopNeighbours = Effect.fnUntraced(function* (reason: StopReason | null) {
   const options = yield* Options
-  if (options.dev && reason?._tag === "Signal") return
+  if (options.dev && reason?._tag !== "Terminate") return
   const pgbouncer = yield* PgBouncer
   const localProxy = yield* LocalProxy
   yield* bounded(
