@@ -126,6 +126,41 @@ describe("/terminate", () => {
     )
   )
 
+  const runs = () => ({ postgresRuns: true })
+  type Way = ReadonlyArray<Parameters<ComputeState["Service"]["transition"]>>
+  const started: Way = [["spec at start"], ["started", runs]]
+  const ways: ReadonlyArray<readonly [where: string, way: Way, accepted: boolean]> = [
+    ["empty", [], true],
+    ["configuration-pending", [["configure"]], true],
+    ["init", [["spec at start"]], true],
+    ["failed", [["spec at start"], ["start failed"]], false],
+    ["running", started, true],
+    ["configuration", [...started, ["configure"], ["reconfiguration begins"]], true],
+    ["failed", [...started, ["configure"], ["reconfiguration begins"], ["reconfiguration failed"]], true],
+    ["refresh-configuration-pending", [...started, ["refresh requested"]], true],
+    ["refresh-configuration", [...started, ["refresh requested"], ["refresh begins"]], true],
+    ["termination-pending-fast", [...started, ["terminate fast"]], false],
+    ["termination-pending-immediate", [...started, ["terminate immediate"]], false]
+  ]
+  it.live.each(ways)("in %s, after %j: accepted is %s", ([where, way, accepted]) =>
+    served(
+      Effect.gen(function* () {
+        const { terminate } = yield* requests
+        yield* become(...way)
+        const asked = yield* Effect.forkChild(terminate())
+        if (accepted) {
+          yield* until("termination_pending_fast")
+          yield* become(["shut down"])
+        }
+        const { body, status } = yield* Fiber.join(asked)
+        assert.deepStrictEqual(
+          [status, body],
+          accepted ? [200, '{"lsn":null}'] : [412, `{"error":"invalid compute status: ${where}"}`]
+        )
+      })
+    )
+  )
+
   it.live("of an empty lakebase compute has no body", () =>
     served(
       Effect.gen(function* () {
