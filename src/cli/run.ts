@@ -147,6 +147,15 @@ const logOf = (options: ComputeOptions, env: Environment) =>
     logDirectory: options.lakebaseMode ? env.COMPUTE_CTL_LOG_DIRECTORY || null : null
   })
 
+/** Of those that `dev` starts; loaded for them alone. */
+const handleTether = (env: Environment) =>
+  env.COMPUTE_CTL_TETHER === "stdin"
+    ? Effect.flatMap(
+        Effect.promise(() => import("../layers/compute/stop/Tether.ts")),
+        (tether) => tether.handleTether
+      )
+    : Effect.void
+
 /** The drop-in form. Succeeds with the exit code. */
 export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> => {
   if (wantsHelp(argv)) return Effect.as(print(helpText()), 0)
@@ -160,6 +169,7 @@ export const run = (argv: ReadonlyArray<string>, env: Environment): Effect.Effec
   // Signals first: from here on nothing that was started is left behind by one.
   return handleSignals.pipe(
     Effect.tap(() => nameProcess),
+    Effect.andThen(handleTether(env)),
     Effect.andThen(compute(given)),
     Effect.scoped,
     Effect.provide(Uncaught.layer),

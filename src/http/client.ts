@@ -61,11 +61,15 @@ export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly url: s
   }
 }
 
+/** Ports of other protocols, as 6000 and 10080: a list of the Fetch standard. */
+const BLOCKED = "no HTTP client asks at this port, as browsers do not: give the compute another one"
+
 /** What went wrong beneath `fetch`, which itself only says that something did. */
 export const reasonOf = (error: unknown): string => {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   const inner = cause instanceof AggregateError ? cause.errors[0] : cause
-  return inner instanceof Error ? inner.message : "the connection failed"
+  if (!(inner instanceof Error)) return "the connection failed"
+  return inner.message === "bad port" ? BLOCKED : inner.message
 }
 
 const SHOWN = 500

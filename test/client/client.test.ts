@@ -125,6 +125,15 @@ describe("awaitStatus", () => {
     )
   )
 
+  it.live("tells of a port that fetch keeps away from, instead of asking again and again", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(wanted(6000, "running"))
+      assert.strictEqual(error._tag, "HttpClientError")
+      if (error._tag !== "HttpClientError" || error.reason._tag !== "TransportError") return
+      assert.instanceOf(error.reason.cause, Compute.BlockedPort)
+    })
+  )
+
   it.live("asks again when a server hangs up, or ends its events too early", () =>
     Effect.gen(function* () {
       const status = { start_time: "T", tenant: null, timeline: null, status: "empty", last_active: null, error: null }

@@ -74,7 +74,7 @@ describe("/events", () => {
         const state = { kind: "state", error: null }
         const wait = { kind: "wait", name: "a spec", deadline: null }
         assert.deepStrictEqual(parsed(text), [
-          { ...state, from: null, status: "running", cause: null },
+          { ...state, version: 1, from: null, status: "running", cause: null },
           { ...wait, state: "begun" },
           { ...wait, state: "ended" },
           { ...state, from: "running", status: "termination_pending_fast", cause: "terminate fast" },

@@ -3,43 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Validator } from "@seriousme/openapi-schema-validator"
-import { Ajv2020 } from "ajv/dist/2020.js"
 import { External, Internal } from "../../src/http/api/Api.ts"
-import { document } from "../../src/http/api/openapi.ts"
 import { endpointsOf } from "../../src/http/server/table.ts"
+import { faults, made, operations, text } from "../contract/openapi.ts"
 import * as rig from "./rig.ts"
-
-interface Media {
-  readonly schema: object
-  readonly example?: unknown
-}
-
-interface Operation {
-  readonly operationId: string
-  readonly servers?: ReadonlyArray<{ readonly url: string }>
-  readonly requestBody?: { readonly content: Readonly<Record<string, Media>> }
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>
-}
-
-interface Document {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, object>> }
-}
-
-const text = JSON.stringify(document("1"))
-const made: Document = JSON.parse(text)
-const operations = Object.entries(made.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation }))
-)
-
-const ajv = new Ajv2020({ strict: false, formats: { binary: true } })
-ajv.addSchema({ $id: "doc", components: made.components })
-
-/** Why a value is not of a schema of the document. */
-const faults = (schema: object, value: unknown): string => {
-  const local = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"doc#/'))
-  return ajv.validate(local, value) ? "" : ajv.errorsText()
-}
 
 describe("the OpenAPI document", () => {
   it("is valid", async () => {

@@ -125,8 +125,25 @@ describe("compute_ctl dev", () => {
     })
   )
 
-  it.live("says that the server it is given is none", () =>
+  it.live("leaves nobody behind when it is killed", () =>
     Effect.gen(function* () {
+      const running = yield* dev(yield* place)
+      const [, folder = ""] = yield* said(running, /((?:\/[\w.+-]+)+\/emulator-\w+)/)
+      yield* said(running, /psql postgresql:\/\/app@/)
+      running.signal("SIGKILL")
+      yield* running.ended
+      yield* Effect.filterOrFail(processesOf(folder), (left) => left.length === 0).pipe(
+        Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(1000)]))
+      )
+      fs.rmSync(folder, { recursive: true, force: true })
+    })
+  )
+
+  it.live("says that the server, or the branch, it is given is none", () =>
+    Effect.gen(function* () {
+      const branch = yield* runProgram(["dev", "--pgbin", pgbin, "--branch", ".x/y"], { cwd: yield* place })
+      assert.strictEqual((yield* branch.ended).code, 2)
+      assert.include(branch.log(), 'error: --branch ".x/y" cannot be a branch\n  tip: its name is at most 63 letters')
       const running = yield* runProgram(["dev", "--pgbin", "/nosuch"], { cwd: yield* place })
       assert.strictEqual((yield* running.ended).code, 2)
       assert.include(running.log(), "error: --pgbin: there is no program /nosuch that may be run\n  tip: ")

@@ -12,6 +12,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -65,9 +66,27 @@ const AGAIN = Schedule.spaced("500 millis")
 const isUnknown = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.response?.status === 404
 
+/** The Fetch standard keeps some ports for other protocols, as 6000 and 10080; Node says "bad port" of them, browsers nothing. */
+export class BlockedPort extends Error {
+  override readonly name = "BlockedPort"
+  override readonly message = "fetch asks nobody at this port: give the compute another one"
+}
+
+const isBlocked = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof Error && error.cause.message === "bad port"
+
+const saidClearly = Layer.succeed(FetchHttpClient.Fetch, (input, init) =>
+  fetch(input, init).catch((error: unknown) => {
+    throw isBlocked(error) ? new BlockedPort() : error
+  })
+)
+
 /** The server is not there yet, or no more, or has cut us off. */
 const isAbsent = (error: unknown): boolean =>
-  HttpClientError.isHttpClientError(error) && error.reason._tag !== "StatusCodeError" && !isUnknown(error)
+  HttpClientError.isHttpClientError(error) &&
+  error.reason._tag !== "StatusCodeError" &&
+  !(error.reason._tag === "TransportError" && error.reason.cause instanceof BlockedPort) &&
+  !isUnknown(error)
 
 /** All endpoints are there by their names (`api.plan()`, `api.lfc_prewarm(...)`); beside them what takes more than one request. */
 export const make = ({ token, url }: Target) =>
@@ -125,6 +144,6 @@ export const make = ({ token, url }: Target) =>
           query: { ...(mode !== undefined && { mode }), ...(ifIdle !== undefined && { if_idle: ifIdle }) }
         })
     }
-  }).pipe(Effect.provide(FetchHttpClient.layer))
+  }).pipe(Effect.provide(FetchHttpClient.layer.pipe(Layer.provide(saidClearly))))
 
 export type Compute = Effect.Success<ReturnType<typeof make>>

@@ -5,14 +5,14 @@ import * as Schema from "effect/Schema"
 
 export const Blocker = Schema.Struct({
   /** Of the backend; null for a prepared transaction. */
-  pid: Schema.NullOr(Schema.Number),
+  pid: Schema.NullOr(Schema.Finite),
   /** Its `application_name`, or the name of the prepared transaction. */
   application: Schema.String,
   user: Schema.NullOr(Schema.String),
   state: Schema.NullOr(Schema.String),
   /** RFC 3339: when its transaction began, or was prepared. */
   since: Schema.NullOr(Schema.String)
-})
+}).annotate({ identifier: "Blocker" })
 export type Blocker = typeof Blocker.Type
 
 /** Names come from users: quoted, and not longer than Postgres lets them be. */

@@ -9,13 +9,15 @@ const at = Schema.String
 
 /** The status has changed; the first that a listener gets says what it is, without a cause. */
 export const Transition = Schema.Struct({
+  /** Of all events: members are added, never changed. In the first that a listener gets. */
+  version: Schema.optionalKey(Schema.Literal(1)),
   kind: Schema.Literal("state"),
   at,
   from: Schema.NullOr(ComputeStatus),
   status: ComputeStatus,
   cause: text,
   error: text
-})
+}).annotate({ identifier: "StateEvent" })
 
 /** Something is waited for, until `deadline` if it has one. */
 export const Waiting = Schema.Struct({
@@ -24,7 +26,7 @@ export const Waiting = Schema.Struct({
   name: Schema.String,
   state: Schema.Literals(["begun", "ended", "expired"]),
   deadline: text
-})
+}).annotate({ identifier: "WaitEvent" })
 
 /** A step of an apply. */
 export const Stepped = Schema.Struct({
@@ -37,7 +39,7 @@ export const Stepped = Schema.Struct({
   state: Schema.Literals(["running", "done", "failed", "skipped"]),
   /** Why it failed, or was skipped. */
   reason: text
-})
+}).annotate({ identifier: "StepEvent" })
 
 /** An apply has begun or ended. */
 export const Applied = Schema.Struct({
@@ -47,7 +49,7 @@ export const Applied = Schema.Struct({
   state: Schema.Literals(["running", "done", "failed", "interrupted"]),
   duration_ms: Schema.NullOr(Schema.Finite),
   error: text
-})
+}).annotate({ identifier: "ApplyEvent" })
 
 /** The configuration was fetched again, since Postgres could not reach its pageservers. */
 export const Refreshed = Schema.Struct({
@@ -55,7 +57,7 @@ export const Refreshed = Schema.Struct({
   at,
   outcome: Schema.Literals(["unchanged", "reconfigured", "detached", "failed"]),
   error: text
-})
+}).annotate({ identifier: "RefreshEvent" })
 
 export const Remembered = Schema.Union([Transition, Applied, Refreshed])
 export type Remembered = typeof Remembered.Type

@@ -18,19 +18,23 @@ import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
 
 const nullable = Schema.NullOr
 
+const ListedRole = Schema.Struct({
+  name: Schema.String,
+  encrypted_password: nullable(Schema.String),
+  options: Schema.Null
+}).annotate({ identifier: "ListedRole" })
+
+const ListedDatabase = Schema.Struct({
+  name: Schema.String,
+  owner: Schema.String,
+  options: Schema.Null,
+  restrict_conn: Schema.Boolean,
+  invalid: Schema.Boolean
+}).annotate({ identifier: "ListedDatabase" })
+
 const Objects = Schema.Struct({
-  roles: Schema.Array(
-    Schema.Struct({ name: Schema.String, encrypted_password: nullable(Schema.String), options: Schema.Null })
-  ),
-  databases: Schema.Array(
-    Schema.Struct({
-      name: Schema.String,
-      owner: Schema.String,
-      options: Schema.Null,
-      restrict_conn: Schema.Boolean,
-      invalid: Schema.Boolean
-    })
-  )
+  roles: Schema.Array(ListedRole),
+  databases: Schema.Array(ListedDatabase)
 }).annotate({ identifier: "Objects" })
 
 const StepFailure = Schema.Struct({
@@ -38,7 +42,7 @@ const StepFailure = Schema.Struct({
   message: Schema.String,
   detail: nullable(Schema.String),
   hint: nullable(Schema.String)
-})
+}).annotate({ identifier: "StepFailure" })
 
 const Step = Schema.Struct({
   object: Schema.String,
@@ -51,7 +55,21 @@ const Step = Schema.Struct({
   error: nullable(StepFailure),
   because: nullable(Schema.String),
   blocked_by: Schema.Array(Blocker)
-})
+}).annotate({ identifier: "Step" })
+
+const Phase = Schema.Struct({
+  phase: Schema.String,
+  state: Schema.Literals(["pending", "running", "done", "failed", "skipped"]),
+  duration_ms: nullable(Schema.Finite),
+  steps: Schema.Array(Step)
+}).annotate({ identifier: "Phase" })
+
+const FailedWork = Schema.Struct({
+  database: nullable(Schema.String),
+  object: Schema.String,
+  phase: Schema.String,
+  error: StepFailure
+}).annotate({ identifier: "FailedWork" })
 
 const ReconfigurationReport = Schema.Struct({
   operation: nullable(Schema.String),
@@ -60,37 +78,21 @@ const ReconfigurationReport = Schema.Struct({
   pending_restart: Schema.Array(Schema.String),
   refused_settings: Schema.Array(RefusedSetting),
   error: nullable(Schema.String)
-})
+}).annotate({ identifier: "Reconfiguration" })
 
 /** Members of the apply are there only when there was one. */
 export const Apply = Schema.Struct({
+  /** Of this form: members are added, never changed. Computes of an older build do not send it. */
+  version: Schema.optionalKey(Schema.Literal(1)),
   trigger: Schema.optionalKey(Schema.Literals(["start", "reconfigure"])),
   state: Schema.optionalKey(Schema.Literals(["running", "done", "failed", "interrupted"])),
   started_at: Schema.optionalKey(Schema.String),
   duration_ms: Schema.optionalKey(nullable(Schema.Finite)),
   databases_settled: Schema.optionalKey(Schema.Finite),
   databases_visited: Schema.optionalKey(Schema.Finite),
-  failed_databases: Schema.optionalKey(
-    Schema.Array(
-      Schema.Struct({
-        database: nullable(Schema.String),
-        object: Schema.String,
-        phase: Schema.String,
-        error: StepFailure
-      })
-    )
-  ),
+  failed_databases: Schema.optionalKey(Schema.Array(FailedWork)),
   subscriptions_pending: Schema.optionalKey(Schema.Boolean),
-  phases: Schema.optionalKey(
-    Schema.Array(
-      Schema.Struct({
-        phase: Schema.String,
-        state: Schema.Literals(["pending", "running", "done", "failed", "skipped"]),
-        duration_ms: nullable(Schema.Finite),
-        steps: Schema.Array(Step)
-      })
-    )
-  ),
+  phases: Schema.optionalKey(Schema.Array(Phase)),
   warnings: Schema.optionalKey(Schema.Array(Schema.String)),
   error: Schema.optionalKey(nullable(Schema.String)),
   reconfiguration: nullable(ReconfigurationReport)

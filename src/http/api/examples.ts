@@ -46,6 +46,7 @@ const grants = { database: "postgres", schema: "public", privileges: ["USAGE"], 
 export const successes: Readonly<Record<string, unknown>> = {
   status,
   status_detail: {
+    version: 1,
     ...status,
     compute_id: "compute-1",
     now: "2026-03-02T08:01:05.000Z",
@@ -100,6 +101,7 @@ export const successes: Readonly<Record<string, unknown>> = {
   insights: '{"pg_stat_statements": []}',
   check_writability: true,
   last_apply: {
+    version: 1,
     trigger: "start",
     state: "done",
     started_at: BEGAN,

@@ -15,7 +15,7 @@ export const ExtensionInstallRequest = Schema.Struct({
   extension: Schema.String,
   database: Schema.String,
   version: Schema.String
-})
+}).annotate({ identifier: "ExtensionInstallation" })
 
 export const Privilege = Schema.Literals([
   ...(["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] as const),
@@ -27,7 +27,7 @@ export const SetRoleGrantsRequest = Schema.Struct({
   schema: Schema.String,
   privileges: Schema.Array(Privilege),
   role: Schema.String
-})
+}).annotate({ identifier: "RoleGrants" })
 
 export const FailpointsRequest = Schema.Array(FailpointConfig)
 

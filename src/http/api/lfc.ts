@@ -11,7 +11,9 @@ import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, OfQuery, UnderWay } from "./shapes/Refusal.ts"
 import { OneOf, Wording } from "./traits.ts"
 
-const FailedOperation = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })
+const FailedOperation = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String }).annotate({
+  identifier: "FailedOperation"
+})
 
 export const PrewarmState = Schema.Union([
   Schema.Struct({ status: Schema.Literals(["not_prewarmed", "prewarming", "skipped", "cancelled"]) }),

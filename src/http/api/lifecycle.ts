@@ -41,14 +41,16 @@ export const HistoryReport = Schema.Struct({
 /** Where the safekeepers are in sync; null when nobody knows. */
 const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) }).annotate({ identifier: "Terminated" })
 
-const FailedPromotion = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })
+const FailedPromotion = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String }).annotate({
+  identifier: "FailedPromotion"
+})
 
 export const Promoted = Schema.Struct({
   status: Schema.Literal("completed"),
   lsn_wait_time_ms: Schema.Finite,
   pg_promote_time_ms: Schema.Finite,
   reconfigure_time_ms: Schema.Finite
-})
+}).annotate({ identifier: "Promoted" })
 
 const status = HttpApiEndpoint.get("status", "/status", { success: Status }).annotate(
   OpenApi.Summary,

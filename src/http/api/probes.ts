@@ -36,21 +36,23 @@ export const Ready = Schema.Struct({
       behind_bytes: Schema.NullOr(Schema.Finite),
       /** Since the last transaction that was replayed; grows on an idle primary too. */
       behind_seconds: Schema.NullOr(Schema.Finite)
-    })
+    }).annotate({ identifier: "Standby" })
   )
-})
+}).annotate({ identifier: "Ready" })
 
-export const NotReady = Schema.Struct({ ready: Schema.Literal(false), reason: Schema.String }).pipe(
-  Schema.decodeTo(
-    Schema.Struct({ _tag: Schema.tag("NotReady"), reason: Schema.String }),
-    SchemaTransformation.transform({
-      decode: ({ reason }) => ({ _tag: "NotReady" as const, reason }),
-      encode: ({ reason }) => ({ ready: false as const, reason })
-    })
-  ),
-  HttpApiSchema.status(503),
-  Schema.annotate({ description: "Postgres does not accept connections, or its catalog does not match the spec yet" })
-)
+export const NotReady = Schema.Struct({ ready: Schema.Literal(false), reason: Schema.String })
+  .annotate({ identifier: "NotReady" })
+  .pipe(
+    Schema.decodeTo(
+      Schema.Struct({ _tag: Schema.tag("NotReady"), reason: Schema.String }),
+      SchemaTransformation.transform({
+        decode: ({ reason }) => ({ _tag: "NotReady" as const, reason }),
+        encode: ({ reason }) => ({ ready: false as const, reason })
+      })
+    ),
+    HttpApiSchema.status(503),
+    Schema.annotate({ description: "Postgres does not accept connections, or its catalog does not match the spec yet" })
+  )
 
 const livez = HttpApiEndpoint.get("livez", "/livez", { success: Word })
   .annotate(Quiet, true)

@@ -82,7 +82,7 @@ export const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
           const last = yield* Effect.flatMap(Reconfiguration, (reconfiguration) => reconfiguration.last)
           return yield* largeJson(
             200,
-            apply === null && last === null ? null : { ...apply, reconfiguration: shown(last) }
+            apply === null && last === null ? null : { version: 1, ...apply, reconfiguration: shown(last) }
           )
         }),
       plan: () => requireRunning.pipe(Effect.andThen(current), Effect.flatMap(planned))

@@ -10,7 +10,11 @@ import * as Effect from "effect/Effect"
 export type Server = { readonly path: string } | { readonly host: string; readonly port: number }
 
 /** No server there, or one that is starting up or shutting down. */
-export class NotAccepting extends Data.TaggedError("NotAccepting")<{ readonly message: string }> {}
+export class NotAccepting extends Data.TaggedError("NotAccepting")<{
+  readonly message: string
+  /** There is not even a socket to ask at. */
+  readonly isAbsent?: boolean
+}> {}
 
 /** Bytes of a refusal. */
 const LONGEST = 64 * 1024
@@ -84,7 +88,9 @@ export const ping = ({
       if (result !== null) settle(result)
       else if (received.length > LONGEST) settle(Effect.fail(new NotAccepting({ message: "the answer has no end" })))
     })
-    socket.on("error", (error) => settle(Effect.fail(new NotAccepting({ message: error.message }))))
+    socket.on("error", (error) =>
+      settle(Effect.fail(new NotAccepting({ message: error.message, isAbsent: error.message.includes("ENOENT") })))
+    )
     socket.on("close", () => settle(Effect.fail(new NotAccepting({ message: "the server closed the connection" }))))
     return Effect.sync(() => socket.destroy())
   }).pipe(

@@ -59,7 +59,10 @@ export const attachedGauge = Effect.gen(function* () {
 /** Postgres does not accept connections where its own tools look for it. */
 export class NotAlive extends Data.TaggedError("NotAlive")<{ readonly message: string }> {}
 
-/** What `pg_isready` with nothing but the port would say, without running it. */
+/**
+ * What `pg_isready` with nothing but the port would say, without running it. A Postgres that has its sockets elsewhere, or
+ * none, is asked at the port on loopback.
+ */
 export const livenessProbe = Effect.gen(function* () {
   const options = yield* Options
   const target = livenessTarget(options.connstr)
@@ -70,8 +73,12 @@ export const livenessProbe = Effect.gen(function* () {
   const { options: sessionOptions } = yield* Effect.flatMap(Sql, (sql) =>
     sql.target({ applicationName: "liveness" })
   ).pipe(Effect.mapError(({ message }) => new NotAlive({ message })))
-  yield* Effect.mapError(
-    ping({ ...target, options: sessionOptions, ...defaultServer(options.pgbin, target.port) }),
-    (error) => new NotAlive({ message: `could not run \`${command}\`: ${error.message}` })
+  const asked = { ...target, options: sessionOptions }
+  yield* ping({ ...asked, ...defaultServer(options.pgbin, target.port) }).pipe(
+    Effect.catchIf(
+      ({ isAbsent }) => isAbsent === true,
+      (absent) => Effect.mapError(ping({ ...asked, server: { host: "127.0.0.1", port: target.port } }), () => absent)
+    ),
+    Effect.mapError((error) => new NotAlive({ message: `could not run \`${command}\`: ${error.message}` }))
   )
 })

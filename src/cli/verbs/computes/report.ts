@@ -39,6 +39,8 @@ interface Part {
 /** Routes of the external server, in the order in which they are read. */
 const ROUTES = ["/status", "/status/detail", "/history", "/apply", "/activity", "/metrics.json", "/readyz", "/metrics"]
 
+const NOT_TO_BE_HAD = "not to be had: "
+
 const versions = (now: number): Part => ({
   title: "versions",
   text: [
@@ -53,7 +55,7 @@ const answered = (target: Target, path: string): Effect.Effect<Part & { readonly
     Effect.match({
       onFailure: (error) => ({
         title: path,
-        text: `not to be had: ${redact(error._tag === "Unreachable" ? explained(error, target) : error.message)}`,
+        text: `${NOT_TO_BE_HAD}${redact(error._tag === "Unreachable" ? explained(error, target) : error.message)}`,
         isAnswer: false
       }),
       onSuccess: (text) => ({ title: path, text: withoutSecrets(text), isAnswer: true })
@@ -105,14 +107,20 @@ export const report = Effect.fnUntraced(function* (given: ReportOptions) {
   const target = yield* targetOf(given)
   const now = yield* wallMillis
   const answers = yield* Effect.forEach(ROUTES, (path) => answered(target, path), { concurrency: 4 })
-  const parts = [versions(now), ...answers, ...(yield* configuration(given.config)), ...(yield* logOf(given))]
+  const isAnswered = answers.some(({ isAnswer }) => isAnswer)
+  const files = [...(yield* configuration(given.config)), ...(yield* logOf(given))]
+  if (!isAnswered && files.length === 0) {
+    yield* complain(`Error: there is nothing to report: ${answers[0]?.text.replace(NOT_TO_BE_HAD, "") ?? ""}`)
+    return UNANSWERED
+  }
+  const parts = [versions(now), ...answers, ...files]
   const file = given.output ?? `compute_ctl-report-${new Date(now).toISOString().slice(0, 19).replaceAll(":", "")}.txt`
   if (file === "-") yield* write(reportText(parts))
   else {
     yield* save(file, reportText(parts))
     yield* print(file)
   }
-  if (answers.some(({ isAnswer }) => isAnswer)) return WRITTEN
+  if (isAnswered) return WRITTEN
   yield* complain(`Error: ${target.url} has answered nothing; the report says why`)
   return UNANSWERED
 })

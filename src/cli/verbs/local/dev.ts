@@ -13,6 +13,8 @@ import * as Stream from "effect/Stream"
 import { SERVED } from "../../../domain/postgres/Majors.ts"
 import { start as startEmulator } from "../../../emulator/Emulator.ts"
 import * as Tokens from "../../../emulator/peers/Tokens.ts"
+import { isName } from "../../../emulator/postgres/Branches.ts"
+import { TETHER } from "../../../layers/compute/stop/Tether.ts"
 import { Account } from "../../../layers/machine/Account.ts"
 import { Children, exitCode } from "../../../layers/machine/child/Children.ts"
 import { Log } from "../../../layers/observe/log/Log.ts"
@@ -48,6 +50,10 @@ const FOLDER = ".compute"
 
 const choose = (given: DevOptions): Effect.Effect<Wanted, UsageError> =>
   Effect.gen(function* () {
+    if (given.branch !== null && !isName(given.branch)) {
+      const hint = 'its name is at most 63 letters, digits, "_", "-" and ".", of which the first is no "."'
+      return yield* new UsageError({ message: `--branch ${JSON.stringify(given.branch)} cannot be a branch`, hint })
+    }
     if (given.pgbin !== null && given.pgVersion !== null) {
       return yield* new UsageError({ message: "--pgbin cannot be used with --pg-version" })
     }
@@ -113,6 +119,9 @@ const runCompute = Effect.fnUntraced(function* (
   const children = yield* Children
   const child = yield* children.spawn(process.execPath, {
     args: [...ourselves(), ...commandLine(compute)],
+    // A `dev` that is killed leaves nobody behind.
+    env: { [TETHER]: "stdin" },
+    stdin: "pipe",
     stdout: "inherit",
     stderr: "pipe",
     detached: true,

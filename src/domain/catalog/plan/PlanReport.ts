@@ -10,10 +10,14 @@ const StepReport = Schema.Struct({
   /** Null: the system database. */
   database: Schema.NullOr(Schema.String),
   sql: Schema.String
+}).annotate({ identifier: "PlannedStep" })
+
+const PhaseReport = Schema.Struct({ phase: Schema.String, steps: Schema.Array(StepReport) }).annotate({
+  identifier: "PlannedPhase"
 })
 
 export const PlanReport = Schema.Struct({
-  phases: Schema.Array(Schema.Struct({ phase: Schema.String, steps: Schema.Array(StepReport) })),
+  phases: Schema.Array(PhaseReport),
   warnings: Schema.Array(Schema.String)
 })
 export type PlanReport = typeof PlanReport.Type

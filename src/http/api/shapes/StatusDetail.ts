@@ -30,7 +30,36 @@ export const RefusedSetting = Schema.Struct({
   waits_for_restart: Schema.Boolean
 }).annotate({ identifier: "RefusedSetting" })
 
+const Key = Schema.Struct({
+  kid: Schema.String,
+  since: Time,
+  counts: Schema.Literals(["always", "newest", "until the next set"])
+}).annotate({ identifier: "Key" })
+
+const Wait = Schema.Struct({
+  name: Schema.String,
+  since: Time,
+  deadline: nullable(Time),
+  detail: later(nullable(Schema.String))
+}).annotate({ identifier: "Wait" })
+
+const Service = Schema.Struct({
+  name: Schema.String,
+  state: Schema.Literals(["running", "backing off", "ended"]),
+  restarts: Schema.Finite,
+  last_error: nullable(Schema.String)
+}).annotate({ identifier: "Service" })
+
+const FailedDatabase = Schema.Struct({
+  /** Null: an object of the whole cluster. */
+  database: nullable(Schema.String),
+  object: Schema.String,
+  error: Schema.String
+}).annotate({ identifier: "FailedDatabase" })
+
 export const StatusDetail = Schema.Struct({
+  /** Of this form: members are added, never changed. */
+  version: Schema.optionalKey(Schema.Literal(1)),
   ...Status.fields,
   compute_id: Schema.String,
   now: Time,
@@ -38,40 +67,11 @@ export const StatusDetail = Schema.Struct({
   since: Time,
   postgres_runs: Schema.Boolean,
   /** Keys of the API, those the process was started with first. */
-  keys: Schema.Array(
-    Schema.Struct({
-      kid: Schema.String,
-      since: Time,
-      counts: Schema.Literals(["always", "newest", "until the next set"])
-    })
-  ),
-  waits: Schema.Array(
-    Schema.Struct({
-      name: Schema.String,
-      since: Time,
-      deadline: nullable(Time),
-      detail: later(nullable(Schema.String))
-    })
-  ),
-  services: Schema.Array(
-    Schema.Struct({
-      name: Schema.String,
-      state: Schema.Literals(["running", "backing off", "ended"]),
-      restarts: Schema.Finite,
-      last_error: nullable(Schema.String)
-    })
-  ),
+  keys: Schema.Array(Key),
+  waits: Schema.Array(Wait),
+  services: Schema.Array(Service),
   /** In which databases the last apply could not do its work; the next one tries again. */
-  failed_databases: later(
-    Schema.Array(
-      Schema.Struct({
-        /** Null: an object of the whole cluster. */
-        database: nullable(Schema.String),
-        object: Schema.String,
-        error: Schema.String
-      })
-    )
-  ),
+  failed_databases: later(Schema.Array(FailedDatabase)),
   /** What of the configuration is not in force since the last reload: refused, or waiting for a restart. */
   refused_settings: later(Schema.Array(RefusedSetting))
 }).annotate({ identifier: "StatusDetail" })

@@ -28,7 +28,8 @@ export const events = Effect.gen(function* () {
   const heard = yield* history.listen(yield* interruptOf)
   if (heard === null) return yield* refuse(Unavailable, "there are too many listeners")
   const { error, status } = yield* ComputeState.current
-  const present: Event = { kind: "state", at: toIso(wallMillisUnsafe(clock)), from: null, status, cause: null, error }
+  const at = toIso(wallMillisUnsafe(clock))
+  const present: Event = { version: 1, kind: "state", at, from: null, status, cause: null, error }
   const lines = Stream.concat(Stream.make(present), status === "terminated" ? Stream.empty : heard).pipe(
     Stream.map(line),
     Stream.merge(beat, { haltStrategy: "left" }),

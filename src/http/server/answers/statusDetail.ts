@@ -33,6 +33,7 @@ export const statusDetail: Effect.Effect<
   const reconfiguration = yield* Effect.serviceOption(Reconfiguration)
   const refused = Option.isSome(reconfiguration) ? yield* reconfiguration.value.refused : []
   return {
+    version: 1,
     ...statusBody(state),
     compute_id: options.computeId,
     now: toIso(wallMillisUnsafe(clock)),

@@ -28,7 +28,8 @@ export interface ChildOptions {
   /** It sees of the environment what `env` says and nothing else. */
   readonly bare?: boolean
   readonly cwd?: string
-  readonly stdin?: "ignore" | "inherit"
+  /** `pipe`: one that nothing is written to, and that closes when this process ends, however it does. */
+  readonly stdin?: "ignore" | "inherit" | "pipe"
   /** `log`: its lines go into our log as they are. An inherited pipe that nobody reads would stop the child. */
   readonly stdout?: "pipe" | "inherit" | "ignore" | "log"
   readonly stderr?: "pipe" | "inherit" | "ignore" | "log"

@@ -100,7 +100,6 @@ export const openKeep = ({
 }: KeepOptions): Effect.Effect<Keep | null, DistributionFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const name = branch ?? MAIN
-    if (!Branches.isName(name)) return yield* failed(`--branch ${name}: letters, digits, ".", "_" and "-" only`)
     if ((yield* usable(folder)) === null) return null
     yield* claim(folder, name)
     const major = yield* askMajor(pgbin)
