@@ -39,7 +39,8 @@ const separator = (list: ReadonlyArray<GenericOption> | null): string => (isPlai
 /** `CREATE ROLE ...` or `ALTER ROLE ...` with the role's options; its password, if it has one, is set separately. */
 export const roleStatement = (head: string, role: Role): string => {
   const login = role.encrypted_password === null ? "LOGIN PASSWORD NULL" : "LOGIN"
-  return `${joined(head, options(role.options))}${separator(role.options)}${login}`
+  // One text, and not the tree of its parts: there may be a hundred thousand.
+  return [joined(head, options(role.options)), login].join(separator(role.options))
 }
 
 export const databaseClause = (database: Database): string => {

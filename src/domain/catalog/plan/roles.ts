@@ -91,15 +91,11 @@ export const refusedRoles = (
  * `pg_stat_statements` and the server's log; and PASSWORD costs the server some milliseconds for every role, since it runs
  * the whole key derivation to find out whether the password is empty.
  */
-const withPassword = (
-  head: string,
-  role: Role,
-  password: Password
-): Pick<Step, "password"> & { readonly sql: string } => {
-  const sql = roleStatement(head, role)
-  if (password === null) return { sql, password }
+const withPassword = (statement: string, role: Role, password: Password): Pick<Step, "password" | "sql"> => {
+  if (password === null) return { sql: statement, password }
   const set = `UPDATE pg_catalog.pg_authid SET rolpassword = ${HIDDEN} WHERE rolname OPERATOR(pg_catalog.=) ${literal(stored(role.name))}`
-  return { sql: `${sql}; ${set}`, password: { role: stored(role.name), verifier: password } }
+  // One text, and not the tree of its parts: there may be a hundred thousand.
+  return { sql: [statement, set].join("; "), password: { role: stored(role.name), verifier: password } }
 }
 
 export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): Steps<ReadonlyArray<Step>> => {
@@ -128,8 +124,8 @@ export const createAndAlterRoles = (spec: ComputeSpec, draft: Draft): Steps<Read
     draft.roles.set(name, password.success)
     const written = (reason: string, head: string, outcomes: Pick<Step, "needs" | "provides">) => {
       const wanted = { ...role, encrypted_password: password.success }
-      const { sql, ...more } = withPassword(head, wanted, password.success)
       const statement = roleStatement(head, wanted)
+      const { sql, ...more } = withPassword(statement, wanted, password.success)
       const alone = !isPlain(role.options)
       return [step(named("role", role.name), reason, sql, { ...more, statement, alone, ...outcomes })]
     }
