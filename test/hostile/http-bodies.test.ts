@@ -111,6 +111,25 @@ describe("many bodies at once", () => {
   )
 })
 
+describe("bodies of 60 MB, as many and as fast as they are taken", () => {
+  it.live(
+    "cost one of them at a time, and no text beside its bytes",
+    () =>
+      Effect.gen(function* () {
+        const compute = yield* empty()
+        const grown = yield* growth(compute.pid)
+        for (const client of yield* connectMany(compute.ports.external, 40)) {
+          client.socket.write(`${head("/configure", JSON_TYPE, bearer(), "Content-Length: 60000000")}{`)
+          pour(client, Buffer.alloc(64 * 1024, " "))
+        }
+        const { longest } = yield* beside(compute, Effect.sleep("4 seconds"))
+        assert.isBelow(longest, PROMPT)
+        assert.isBelow(grown(), 170)
+      }),
+    LIMIT
+  )
+})
+
 describe("what is no request", () => {
   it.live(
     "is refused, and what comes behind it is not executed",

@@ -47,7 +47,7 @@ export function* interpret(
   if (code === 502) return refuse("control plane request failed with 502", true)
   if (code !== 200) return refuse(`unexpected control plane response status code: ${status}`, isPassing(code))
   const misread = (reason: string) => refuse(`could not deserialize control plane response: ${reason}`, true)
-  const text = yield* utf8Steps([body])
+  const text = yield* utf8Steps(body)
   if (text === undefined) return misread("invalid unicode code point")
   const decoded = yield* decodeSteps(ControlPlaneConfigResponse, text)
   if (Result.isFailure(decoded)) return misread(decoded.failure.message)

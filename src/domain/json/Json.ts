@@ -5,6 +5,7 @@
 
 import type { JsonObject, JsonValue } from "./JsonValue.ts"
 import { JsonReader } from "./read/JsonReader.ts"
+import { piecesOf, type Source } from "./read/Source.ts"
 
 export interface JsonFault {
   readonly message: string
@@ -70,8 +71,8 @@ export const run = <A>(steps: Steps<A>): A => {
 const STEP = 64 * 1024
 
 /** Reads one value; what follows it is not looked at. With `places` their offsets are noted on the way. */
-export function* readSteps(text: string, places?: JsonPlace): Steps<JsonRead> {
-  const reader = new JsonReader(text, places)
+export function* readSteps(source: Source, places?: JsonPlace): Steps<JsonRead> {
+  const reader = new JsonReader(source, places)
   while (!reader.step(STEP)) yield
   return {
     value: reader.root,
@@ -86,32 +87,41 @@ export function* readSteps(text: string, places?: JsonPlace): Steps<JsonRead> {
 
 export const read = (text: string): JsonRead => run(readSteps(text))
 
-/** Characters that are looked through for line breaks in a step. */
-const LINES_STEP = 1024 * 1024
+/** Line breaks that are counted in a step. */
+const LINES_STEP = 64 * 1024
 
 /** 1-based line and column. */
 export function* positionSteps(
-  text: string,
+  source: Source,
   offset: number
 ): Steps<{ readonly line: number; readonly column: number }> {
   let line = 1
   let start = 0
-  for (let at = 0; at < offset; at++) {
-    if (text.charCodeAt(at) === 0x0a) {
+  let begin = 0
+  for (const piece of piecesOf(source)) {
+    for (let at = piece.indexOf("\n"); at >= 0 && begin + at < offset; at = piece.indexOf("\n", at + 1)) {
       line++
-      start = at + 1
+      start = begin + at + 1
+      if (line % LINES_STEP === 0) yield
     }
-    if (at % LINES_STEP === LINES_STEP - 1) yield
+    begin += piece.length
+    if (begin >= offset) break
+    yield
   }
   return { line, column: offset - start + 1 }
 }
 
-export const position = (text: string, offset: number) => run(positionSteps(text, offset))
+export const position = (source: Source, offset: number) => run(positionSteps(source, offset))
 
 /** The first thing after the value that is not white space, as a fault: files have one value and nothing else. */
-export const trailing = (text: string, end: number): JsonFault | null => {
-  const rest = /[^ \t\r\n]/g
-  rest.lastIndex = end
-  const match = rest.exec(text)
-  return match === null ? null : { message: "trailing characters", offset: match.index }
+export const trailing = (source: Source, end: number): JsonFault | null => {
+  let begin = 0
+  for (const piece of piecesOf(source)) {
+    const rest = /[^ \t\r\n]/g
+    rest.lastIndex = Math.max(0, end - begin)
+    const match = rest.exec(piece)
+    if (match !== null) return { message: "trailing characters", offset: begin + match.index }
+    begin += piece.length
+  }
+  return null
 }

@@ -18,6 +18,7 @@ import {
   trailing
 } from "../Json.ts"
 import { nulFaults } from "../NulText.ts"
+import type { Source } from "../read/Source.ts"
 import type { ShapeFault } from "./DecodeFaults.ts"
 import { search } from "./DecodeSearch.ts"
 import { valueSteps } from "./DecodeValue.ts"
@@ -53,7 +54,7 @@ export const formatPath = (keys: Keys): string =>
     ""
   )
 
-function* rejected(text: string, found: Found): Steps<JsonRejected> {
+function* rejected(text: Source, found: Found): Steps<JsonRejected> {
   const path = formatPath(found.keys)
   const { line, column } = yield* positionSteps(text, found.offset)
   const reason = `${found.reason} at line ${line} column ${column}`
@@ -68,7 +69,7 @@ const placeOf = (root: JsonPlace, keys: Keys): JsonPlace =>
   }, root)
 
 /** Reads the text once more for the places of the faults: nothing is noted of a text that is right. */
-function* located(text: string, faults: ReadonlyArray<ShapeFault>): Steps<ReadonlyArray<Found>> {
+function* located(text: Source, faults: ReadonlyArray<ShapeFault>): Steps<ReadonlyArray<Found>> {
   if (faults.length === 0) return []
   const root = newPlace()
   const places = faults.map(({ keys }) => placeOf(root, keys))
@@ -84,7 +85,7 @@ function* located(text: string, faults: ReadonlyArray<ShapeFault>): Steps<Readon
 /** What is wrong with the text, in reading order, at most so many. */
 function* faultSteps(
   schema: Schema.Constraint,
-  text: string,
+  text: Source,
   json: JsonRead,
   options: DecodeOptions,
   most: number
@@ -106,7 +107,7 @@ const LISTED = 100
 /** The faults of the text with their paths, the first hundred; empty when there is none. */
 export const allFaults = <A, I>(
   schema: Schema.Codec<A, I>,
-  text: string,
+  text: Source,
   options: DecodeOptions = { trailing: "refuse" }
 ): ReadonlyArray<JsonRejected> =>
   run(faultSteps(schema, text, run(readSteps(text)), options, LISTED)).map((found) => run(rejected(text, found)))
@@ -114,7 +115,7 @@ export const allFaults = <A, I>(
 /** As `decodeJson`, step by step. */
 export function* decodeSteps<A, I>(
   schema: Schema.Codec<A, I>,
-  text: string,
+  text: Source,
   options: DecodeOptions = {}
 ): Steps<Result.Result<A, JsonRejected>> {
   const json = yield* readSteps(text)
@@ -141,6 +142,6 @@ export function* decodeSteps<A, I>(
 /** Decodes a text; the first fault in reading order when it is wrong. */
 export const decodeJson = <A, I>(
   schema: Schema.Codec<A, I>,
-  text: string,
+  text: Source,
   options: DecodeOptions = {}
 ): Result.Result<A, JsonRejected> => run(decodeSteps(schema, text, options))

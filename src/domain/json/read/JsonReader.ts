@@ -8,9 +8,15 @@ import { readNumber } from "./JsonNumber.ts"
 import { closing, hasControl, indexOf, malformed, unescaped } from "./JsonString.ts"
 import { MAX_CONTAINERS, MAX_DEPTH, MAX_DUPLICATES, MAX_KEY, MAX_MEMBERS, MAX_NULS, MAX_VALUES } from "./jsonLimits.ts"
 import { LongText, SHORT } from "./LongText.ts"
+import { type Source, Window } from "./Source.ts"
 
 /** From so many values on a container is not decoded in one go. */
 const MANY = 500
+
+/** What is read in one go ends within so many characters: a key, a number, a piece of a text. */
+const AHEAD = 2 * SHORT
+/** Up to so many characters a slice is a copy. A longer one would keep all that it was cut from. */
+const COPIED = 12
 
 const QUOTE = 0x22
 
@@ -42,7 +48,9 @@ export class JsonReader {
   private nextQuote = -1
   private nextBackslash = -1
   private long: LongText | undefined = undefined
-  private readonly text: string
+  private readonly window: Window
+  /** The window's, and `at` a place in it; offsets that are told are the whole text's. */
+  private text = ""
   private readonly frames: Array<Frame> = []
   private frame: Frame | undefined = undefined
   private place: JsonPlace | undefined
@@ -53,13 +61,13 @@ export class JsonReader {
   readonly large = new Set<JsonValue>()
 
   /** `places`: what to note the offsets of, by the keys that lead there. */
-  constructor(text: string, places?: JsonPlace) {
-    this.text = text
+  constructor(source: Source, places?: JsonPlace) {
+    this.window = new Window(source)
     this.place = places
   }
 
   get end(): number {
-    return this.at
+    return this.window.begin + this.at
   }
   get open(): ReadonlySet<JsonValue> {
     return new Set(this.frames.map(({ container }) => container))
@@ -67,14 +75,29 @@ export class JsonReader {
 
   /** Reads on for about so many characters; false when there is more. */
   step(characters: number): boolean {
+    this.slide(characters)
     const until = this.at + characters
     while (this.state !== "done" && this.fault === null) {
+      if (!this.seesAhead()) return false
       if (this.state === "text") this.longText()
       else this.space(until)
       if (this.at >= until) return false
       this.next()
     }
     return true
+  }
+
+  /** A text whose end is seen already is read in the window where it is. */
+  private seesAhead(): boolean {
+    return this.window.isLast || this.long?.isPlain === true || this.text.length - this.at >= AHEAD
+  }
+
+  private slide(characters: number): void {
+    if (this.long?.isPlain === true || !this.window.slide(this.at, AHEAD + characters)) return
+    this.text = this.window.text
+    this.at = 0
+    this.nextQuote = -1
+    this.nextBackslash = -1
   }
 
   private next(): undefined {
@@ -104,7 +127,7 @@ export class JsonReader {
   /** The machine stops with the first fault. */
   private fail(message: string, offset = this.at): undefined {
     const ended = offset >= this.text.length && !message.startsWith("EOF")
-    this.fault = { message: ended ? "EOF while parsing a value" : message, offset }
+    this.fault = { message: ended ? "EOF while parsing a value" : message, offset: this.window.begin + offset }
     for (const frame of this.frames) this.measure(frame)
   }
 
@@ -123,7 +146,7 @@ export class JsonReader {
   }
 
   private value(code: number): undefined {
-    if (this.place !== undefined) this.place.begin = this.at
+    if (this.place !== undefined) this.place.begin = this.end
     if (++this.values > MAX_VALUES) return this.fail(`more than ${MAX_VALUES} values`)
     switch (code) {
       case QUOTE:
@@ -177,7 +200,7 @@ export class JsonReader {
     this.at++
     const left = this.frames.pop()
     if (left !== undefined) this.measure(left)
-    if (left?.place !== undefined) left.place.end = this.at
+    if (left?.place !== undefined) left.place.end = this.end
     this.frame = this.frames.at(-1)
     this.state = this.frame === undefined ? "done" : "after"
   }
@@ -207,17 +230,17 @@ export class JsonReader {
     if (quote - this.at > MAX_KEY) return this.fail(`key of more than ${MAX_KEY} characters`)
     const key = quote >= text.length ? undefined : this.content(quote, plain)
     if (key === undefined) return this.badString(this.at + 1)
-    if (!plain) this.lookForNul(key, null, this.at)
-    if (Object.hasOwn(frame.object, key)) this.repeated(frame.object, key, this.at)
+    if (!plain) this.lookForNul(key, null, this.end)
+    if (Object.hasOwn(frame.object, key)) this.repeated(frame.object, key)
     this.key = key
     this.at = quote + 1
     this.place = frame.place?.below.get(key)
     this.state = "colon"
   }
 
-  private repeated(object: JsonObject, key: string, offset: number): undefined {
-    if (this.duplicates.push({ object, key, offset }) > MAX_DUPLICATES) {
-      this.fail(`more than ${MAX_DUPLICATES} members were given again`, offset)
+  private repeated(object: JsonObject, key: string): undefined {
+    if (this.duplicates.push({ object, key, offset: this.end }) > MAX_DUPLICATES) {
+      this.fail(`more than ${MAX_DUPLICATES} members were given again`)
     }
   }
 
@@ -255,7 +278,7 @@ export class JsonReader {
 
   private content(quote: number, plain: boolean): string | undefined {
     const content = this.text.slice(this.at + 1, quote)
-    return plain && !hasControl(content) ? content : unescaped(content)
+    return plain && content.length <= COPIED && !hasControl(content) ? content : unescaped(content)
   }
 
   private badString(from: number): undefined {
@@ -267,13 +290,13 @@ export class JsonReader {
     const { plain, quote } = this.extent(SHORT)
     if (quote - this.at > SHORT || quote >= this.text.length) {
       this.at++
-      this.long = new LongText(this.text, this.at, plain && quote < this.text.length ? quote : null)
+      this.long = new LongText(this.end, plain && quote < this.text.length ? quote : null)
       this.state = "text"
       return
     }
     const value = this.content(quote, plain)
     if (value === undefined) return this.badString(this.at + 1)
-    if (!plain) this.lookForNul(value, this.frame?.list?.length ?? this.key, this.at)
+    if (!plain) this.lookForNul(value, this.frame?.list?.length ?? this.key, this.end)
     this.at = quote + 1
     this.took(value)
   }
@@ -294,7 +317,7 @@ export class JsonReader {
   private longText(): undefined {
     const long = this.long
     if (long === undefined) return
-    this.at = long.read()
+    this.at = long.read(this.text, this.at)
     if (long.isMalformed) return this.badString(this.at)
     if (long.value === undefined) return
     this.long = undefined

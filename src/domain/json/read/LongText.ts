@@ -5,22 +5,18 @@ import { hasControl, piece } from "./JsonString.ts"
 export const SHORT = 64 * 1024
 
 export class LongText {
-  private at: number
   private readonly pieces: Array<string> = []
-  private readonly text: string
-  /** The quote at its end where that is known already, because it has no escapes. */
+  /** The quote at its end where that is seen already, because it has no escapes. */
   private readonly plainEnd: number | null
-  /** Its first character. */
+  /** Offset of its first character. */
   readonly begin: number
   /** Where `read` stopped is what no string may have. */
   isMalformed = false
   /** The whole content, once its end was read. */
   value: string | undefined = undefined
 
-  constructor(text: string, begin: number, plainEnd: number | null) {
-    this.text = text
+  constructor(begin: number, plainEnd: number | null) {
     this.begin = begin
-    this.at = begin
     this.plainEnd = plainEnd
   }
 
@@ -28,26 +24,27 @@ export class LongText {
     return this.plainEnd !== null
   }
 
-  /** One piece more; where the next one begins, behind the closing quote in the end. */
-  read(): number {
-    this.at = this.plainEnd === null ? this.escaped() : this.plain(this.plainEnd)
-    return this.at
+  /** One piece more, from `at` on; where the next one begins, behind the closing quote in the end. */
+  read(text: string, at: number): number {
+    return this.plainEnd === null ? this.escaped(text, at) : this.plain(text, at, this.plainEnd)
   }
 
-  private plain(quote: number): number {
-    const end = Math.min(this.at + SHORT, quote)
-    this.isMalformed = hasControl(this.text.slice(this.at, end))
-    if (this.isMalformed) return this.at
+  private plain(text: string, at: number, quote: number): number {
+    const end = Math.min(at + SHORT, quote)
+    const content = text.slice(at, end)
+    this.isMalformed = hasControl(content)
+    if (this.isMalformed) return at
+    this.pieces.push(content)
     if (end < quote) return end
-    this.value = this.text.slice(this.begin, end)
+    this.value = this.pieces.join("")
     return end + 1
   }
 
-  private escaped(): number {
-    const { end, isLast, value } = piece(this.text, this.at, SHORT)
+  private escaped(text: string, at: number): number {
+    const { end, isLast, value } = piece(text, at, SHORT)
     if (value === undefined) {
       this.isMalformed = true
-      return this.at
+      return at
     }
     this.pieces.push(value)
     if (isLast) this.value = this.pieces.join("")

@@ -10,8 +10,8 @@ import * as Semaphore from "effect/Semaphore"
 import { giveBack } from "../../../layers/http/connections/memory.ts"
 import { Rejection } from "./Rejection.ts"
 
-/** In the order of its bytes. It can be gone through once: what has been gone through is given back. */
-export type Body = Iterable<Uint8Array>
+/** In the order of its bytes. They are there until the body has been used. */
+export type Body = ReadonlyArray<Uint8Array>
 
 export interface Bodies {
   /** Reads the whole body and gives it to `use`; refused with 413 beyond `limit` bytes and with 400 when the transfer breaks off. */
@@ -24,7 +24,7 @@ export interface Bodies {
 }
 
 /** Bytes of all bodies that are not decoded yet; one at a time may exceed them. */
-const TOTAL = 8 * 1024 * 1024
+const TOTAL = 4 * 1024 * 1024
 /** A body of so much never waits. Of larger ones one at a time is decoded: what comes of it is many times larger. */
 const SMALL = 64 * 1024
 /** While others wait, a body has to bring `SMALL` bytes in this time. */
@@ -60,12 +60,9 @@ const collector = () => {
       }
       used += piece.copy(open, used)
     },
-    take: function* (): Generator<Buffer> {
+    all: (): Body => {
       flush()
-      for (let piece = whole.shift(); piece !== undefined; piece = whole.shift()) {
-        yield piece
-        giveBack(piece)
-      }
+      return whole
     },
     drop: () => {
       for (const piece of whole.splice(0)) giveBack(piece)
@@ -78,6 +75,8 @@ const collector = () => {
 interface Reading {
   readonly message: IncomingMessage
   readonly giveUp: () => void
+  /** Lets go of what has come. */
+  readonly drop: () => void
   size: number
   /** Bytes since the last look; infinite when it has been waiting since then. */
   recent: number
@@ -136,6 +135,7 @@ export const make = (): Bodies => {
 
   const release = (reading: Reading | null) => {
     if (reading === null || !readings.delete(reading)) return
+    reading.drop()
     total -= reading.size
     if (privileged === reading) privileged = null
     // The newest first: those before it may be there only to be waited for.
@@ -152,7 +152,14 @@ export const make = (): Bodies => {
   /** Calls `settle` once; what is returned ends it before. */
   const receive = (message: IncomingMessage, limit: number, settle: (result: Body | Rejection) => void) => {
     const collected = collector()
-    const reading: Reading = { message, giveUp: () => end(tooSlow), size: 0, recent: 0, state: "coming" }
+    const reading: Reading = {
+      message,
+      giveUp: () => end(tooSlow),
+      drop: collected.drop,
+      size: 0,
+      recent: 0,
+      state: "coming"
+    }
     const onData = (piece: Buffer) => {
       if (reading.size + piece.length > limit) return end(tooLarge)
       collected.add(piece)
@@ -160,12 +167,10 @@ export const make = (): Bodies => {
     }
     const onEnd = () => {
       reading.state = "whole"
-      end(collected.take())
+      end(collected.all())
     }
     const onBroken = () => end(broken)
-    /** Of a body that is not whole nothing is needed any more. */
     const stop = () => {
-      if (reading.state !== "whole") collected.drop()
       message.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken)
       message.on("error", ignore)
       message.pause()

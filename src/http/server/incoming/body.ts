@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { decodeSteps } from "../../../domain/json/decode/Decode.ts"
 import type { Steps } from "../../../domain/json/Json.ts"
-import { utf8Steps } from "../../../domain/json/Utf8.ts"
+import { Utf8Text } from "../../../domain/json/Utf8.ts"
 import { resultInSlices } from "../../../layers/compute/clock/Slices.ts"
 import type { Body } from "./bodies.ts"
 import { Rejection } from "./Rejection.ts"
@@ -24,11 +24,10 @@ const shape = (reason: string) =>
   new Rejection({ status: 422, text: `Failed to deserialize the JSON body into the target type: ${reason}` })
 
 function* parse<B>(schema: Schema.Codec<B, unknown>, body: Body): Steps<Result.Result<B, Rejection>> {
-  const text = yield* utf8Steps(body)
-  if (text === undefined) return Result.fail(syntax("invalid unicode code point"))
-  return Result.mapError(yield* decodeSteps(schema, text, { trailing: "ignore" }), ({ kind, message }) =>
-    kind === "syntax" ? syntax(message) : shape(message)
-  )
+  const text = new Utf8Text(body)
+  const decoded = yield* decodeSteps(schema, text, { trailing: "ignore" })
+  if (text.isBroken) return Result.fail(syntax("invalid unicode code point"))
+  return Result.mapError(decoded, ({ kind, message }) => (kind === "syntax" ? syntax(message) : shape(message)))
 }
 
 /** The body as a value of `schema`. Anything behind the JSON value is ignored. */
