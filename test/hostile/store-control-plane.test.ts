@@ -14,8 +14,8 @@ const head = (...lines: ReadonlyArray<string>) => base64(["HTTP/1.1 200 OK", ...
 const spaces = " ".repeat(64 * 1024)
 const refresh = { method: "POST", path: "/refresh_configuration", server: "internal", token: null } as const
 
-/** What the program had before, the answer once as bytes and once more, and room for the collector. */
-const MOST_MEMORY = 500
+/** Far more than the limit of an answer, twice, and far less than an answer without an end. */
+const MOST_MEMORY = 1000
 
 /** Each in three tries; a string of 545 MB cannot be made, and throws where nobody expects it. */
 const floods = [

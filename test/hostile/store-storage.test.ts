@@ -25,7 +25,7 @@ const zeros = gzipSync(Buffer.alloc(8 * 1024 * 1024))
 /** Two tries instead of eleven. */
 const env = { NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: "1" }
 const LIMIT = 300_000
-const MOST_MEMORY = 400
+const MOST_MEMORY = 600
 
 for (const [what, fault, reason] of [
   [

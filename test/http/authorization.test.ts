@@ -200,10 +200,14 @@ describe("a token that was signed with none of many keys", () => {
       const cost = (count: number) =>
         Effect.gen(function* () {
           const tokens = Array.from({ length: 20 }, (_, at) => bad(at))
-          yield* results(many(count), tokens)
-          const begin = process.cpuUsage()
-          assert.deepStrictEqual(new Set(yield* results(many(count), tokens)), new Set([401]))
-          return process.cpuUsage(begin).user
+          let least = Number.POSITIVE_INFINITY
+          // The first compiles, and what else the machine does makes some dearer.
+          for (let round = 0; round < 5; round++) {
+            const begin = process.cpuUsage()
+            assert.deepStrictEqual(new Set(yield* results(many(count), tokens)), new Set([401]))
+            least = Math.min(least, process.cpuUsage(begin).user)
+          }
+          return least
         })
       const few = yield* cost(16)
       // Where the clock of processor time is coarse a few may cost nothing.

@@ -53,16 +53,21 @@ export interface Cluster {
 
 const raw = { getTypeParser: () => (value: string | Buffer) => value }
 
-const query =
-  (port: number) =>
-  (database: string, text: string, user = "cloud_admin") =>
-    Effect.promise(async () => {
-      // Looking at what a test has set is not subject to it.
-      const options = "-c statement_timeout=0"
-      const client = new pg.Client({ host: "127.0.0.1", port, database, user, options, types: raw })
-      client.on("error", () => {})
-      await client.connect()
-      try {
+/** One session for all that is asked of a database: a connection costs more than what is asked. */
+const session = <A>(
+  port: number,
+  database: string,
+  user: string,
+  use: (ask: (text: string) => Promise<string>) => Promise<A>
+) =>
+  Effect.promise(async () => {
+    // Looking at what a test has set is not subject to it.
+    const options = "-c statement_timeout=0"
+    const client = new pg.Client({ host: "127.0.0.1", port, database, user, options, types: raw })
+    client.on("error", () => {})
+    await client.connect()
+    try {
+      return await use(async (text) => {
         const results = await client.query<Array<string | null>>({ text, rowMode: "array" })
         return [results]
           .flat()
@@ -72,10 +77,16 @@ const query =
               : [result.rowCount === null ? result.command : `${result.command} ${result.rowCount}`]
           )
           .join("\n")
-      } finally {
-        await client.end()
-      }
-    })
+      })
+    } finally {
+      await client.end()
+    }
+  })
+
+const query =
+  (port: number) =>
+  (database: string, text: string, user = "cloud_admin") =>
+    session(port, database, user, (ask) => ask(text))
 
 /** A data directory to copy: made once per file and version. */
 export const template = (server: Server) =>
@@ -93,7 +104,7 @@ export const template = (server: Server) =>
     yield* Effect.promise(() =>
       run(
         path.join(made.realBin, "initdb"),
-        ["-D", data, "-U", "cloud_admin", "-A", "trust", "--no-sync", "--locale=C.UTF-8"],
+        ["-D", data, "-U", "cloud_admin", "-A", "trust", "--no-sync", "--locale=C.UTF-8", "--wal-segsize=4"],
         { ...as, cwd: home }
       )
     )
@@ -103,6 +114,9 @@ export const template = (server: Server) =>
         "fsync = off",
         "wal_level = logical",
         "shared_buffers = 32MB",
+        // It is copied for each test: of WAL that is kept for later there is more than of all else.
+        "min_wal_size = 8MB",
+        "max_wal_size = 64MB",
         "max_connections = 60",
         "log_min_messages = fatal",
         `neon.timeline_id = '${TIMELINE}'`,
@@ -233,9 +247,9 @@ export const look = (cluster: Cluster) =>
   Effect.gen(function* () {
     const all: Record<string, unknown> = {}
     const asked = (database: string, texts: Readonly<Record<string, string>>) =>
-      Effect.gen(function* () {
+      session(cluster.port, database, "cloud_admin", async (ask) => {
         const answers: Record<string, string> = {}
-        for (const [name, text] of Object.entries(texts)) answers[name] = yield* cluster.sql(database, text)
+        for (const [name, text] of Object.entries(texts)) answers[name] = await ask(text)
         return answers
       })
     Object.assign(all, yield* asked("postgres", queries["cluster, in database postgres"]))

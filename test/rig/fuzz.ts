@@ -19,7 +19,7 @@ const seed = given("FUZZ_SEED") ?? 20_250_101
 export const limit = duration + 300_000
 
 /** MiB that may stay when all inputs have been tried. */
-const MOST_GROWTH = 200
+const MOST_GROWTH = 500
 
 /** Bytes as a peer might send them: at random, or sound ones with a few of them changed, left out, repeated or cut off. */
 export const mutated = (sound: ReadonlyArray<Uint8Array>): fc.Arbitrary<Buffer> =>

@@ -1,10 +1,13 @@
 /**
  * How the cost of a computation grows with its input, in processor time. Clocks of processor time are coarse on some
- * machines (ticks of 4 or 10 ms), so the small input is repeated until its cost is well above a tick.
+ * machines (ticks of 4 or 10 ms), so the small input is repeated until its cost is well above a tick. What a machine does
+ * besides can only make a round dearer: rounds are added until what grows in proportion has shown that it does.
  */
 
 const MICROS = 30_000
-const ROUNDS = 3
+/** Costs of an input ten times as large that are certainly not those of its square. */
+const PROPORTIONAL = 20
+const ROUNDS = 12
 
 const spent = (run: () => void) => {
   const begin = process.cpuUsage()
@@ -23,11 +26,13 @@ const each = (run: () => void) => {
   return cost / times
 }
 
-/** The cost of `large` over that of `small`; the best of some rounds of each. */
+/** The cost of `large`, which is ten times `small`, over that of `small`; the best of some rounds. */
 export const growth = <A>(run: (input: A) => unknown, small: A, large: A): number => {
   // Compiled before it counts.
   each(() => run(small))
-  const rounds = Array.from({ length: ROUNDS }, () => [each(() => run(small)), spent(() => run(large))] as const)
-  const [low, high] = [Math.min(...rounds.map(([cost]) => cost)), Math.min(...rounds.map(([, cost]) => cost))]
-  return high / low
+  let least = Number.POSITIVE_INFINITY
+  for (let round = 0; round < ROUNDS && least > PROPORTIONAL; round++) {
+    least = Math.min(least, spent(() => run(large)) / each(() => run(small)))
+  }
+  return least
 }

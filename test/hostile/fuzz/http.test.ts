@@ -150,7 +150,7 @@ describe("requests at random", () => {
           // It keeps a few descriptors for a shortage, and takes them a second after it began.
           yield* Effect.sleep("1500 millis")
           yield* Effect.promise(() =>
-            fuzz(visits, (input) => Effect.runPromise(attempt(compute, input)), { pid: compute.pid, growth: 120 })
+            fuzz(visits, (input) => Effect.runPromise(attempt(compute, input)), { pid: compute.pid, growth: 300 })
           )
           const { body } = yield* compute.http({ path: "/metrics" })
           assert.match(body, /^compute_ctl_uncaught_errors_total 0$/m)
