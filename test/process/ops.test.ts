@@ -250,7 +250,8 @@ const compare = (name: string, step: string, seen: Step[1], wanted: Step[1], com
   assert.deepStrictEqual(seen, right[`${name}: ${step}`] ?? wanted, `${step}\n${compute.log().slice(-3000)}`)
 }
 
-describe("recorded operations", () => {
+// Most of their time is the waits that were recorded: half a minute after a termination, twenty tries of a promotion.
+describe.concurrent("recorded operations", () => {
   const files = fs.readdirSync(folder).map((file) => file.replace(".json", ""))
 
   it("are all replayed", () => assert.deepStrictEqual(files.sort(), Object.keys(cases).sort()))
