@@ -9,6 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     minWorkers: 1,
     pool: "forks",
+    // Of the tests of a file that asks for it.
+    maxConcurrency: 3,
     // On a machine whose processors are shared, a test that fails once is asked again, and the report names it: what
     // fails twice is wrong, what fails once wants a sturdier test. At a desk nothing is asked twice.
     retry: process.env["CI"] === undefined ? 0 : 1
