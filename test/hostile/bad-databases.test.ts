@@ -216,7 +216,7 @@ describe("statements that Postgres refuses", () => {
 })
 
 it.live(
-  "our own database is opened again when the tenant it was given to has shut it",
+  "our own database is opened again when the tenant it was given to has shut it, and made anew when it is gone",
   () =>
     Effect.gen(function* () {
       const emulator = yield* startEmulator()
@@ -226,11 +226,40 @@ it.live(
       }
       const compute = yield* startCompute({ emulator, spec: { skip_pg_catalog_updates: false, cluster } })
       yield* compute.waitFor("running")
-      yield* compute.sql("alter database postgres allow_connections false", { user: "alice", database: "app" })
+      const shut = compute.sql("alter database postgres allow_connections false", { user: "alice", database: "app" })
+      for (const [method, path] of [
+        ["GET", "/dbs_and_roles"],
+        ["GET", "/insights"],
+        ["GET", "/plan"],
+        ["POST", "/check_writability"]
+      ] as const) {
+        yield* shut
+        const asked = yield* compute.http({ method, path })
+        assert.strictEqual(asked.status, 200, `${path}: ${asked.body}`)
+      }
+      yield* shut
       const answer = yield* compute.configure(merge(compute.spec, { cluster: { roles: [role("alice"), role("bob")] } }))
       assert.strictEqual(answer.status, 200, answer.body)
       assert.strictEqual(yield* compute.sql("select count(*) from pg_roles where rolname = 'bob'"), "1")
       yield* compute.waitForLog(/database "postgres" did not accept connections, and does again/)
+
+      // By somebody who stands for a moment in which no session of ours is there.
+      const beside = { database: "template1" }
+      for (const how of ["datconnlimit = -2", "datname = 'mine'"]) {
+        yield* compute.sql(`update pg_database set ${how} where datname = 'postgres'`, beside)
+        yield* compute.sql(
+          "select pg_terminate_backend(pid) from pg_stat_activity where datname in ('postgres', 'mine')",
+          beside
+        )
+        const made = yield* compute.configure(compute.spec)
+        assert.strictEqual(made.status, 200, `${how}: ${made.body}`)
+        assert.strictEqual(
+          yield* compute.sql("select datdba::regrole from pg_database where datname = 'postgres'"),
+          "alice"
+        )
+        assert.strictEqual((yield* compute.http({ method: "POST", path: "/check_writability" })).body, "true")
+      }
+      yield* compute.waitForLog(/database "postgres" was gone, and is made anew/)
     }),
   LIMIT
 )

@@ -10,6 +10,7 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { makeAuthExtension, startEmulator } from "../rig/emulator.ts"
 import { servers } from "../rig/postgres.ts"
 import { merge, type Setting, type SpecJson, setting } from "../rig/spec.ts"
+import { tenant } from "./tenants.ts"
 
 const LIMIT = 300_000
 
@@ -227,6 +228,25 @@ for (const pgbin of servers) {
             "f"
           )
           assert.strictEqual(yield* compute.sql("select id from public.data", app), "1")
+        }),
+      LIMIT
+    )
+
+    it.live(
+      "does not wait for the role's own sessions",
+      () =>
+        Effect.gen(function* () {
+          const compute = yield* started()
+          const app = { database: "app" }
+          yield* compute.sql("create table public.held (id int); alter table public.held owner to doomed", app)
+          const reader = yield* tenant(compute, { user: "doomed" })
+          yield* Effect.promise(async () => reader?.query("begin; lock table public.held in access share mode"))
+          const maker = yield* tenant(compute, { user: "doomed", database: "postgres" })
+          yield* Effect.promise(async () => maker?.query("begin; create role passing"))
+          const answer = yield* compute.configure(deleting(compute.spec, "doomed"))
+          assert.strictEqual(answer.status, 200, answer.body)
+          assert.strictEqual(yield* count(compute), "0")
+          assert.match(compute.log(), /ended 2 sessions of role "doomed", which is to be deleted/)
         }),
       LIMIT
     )

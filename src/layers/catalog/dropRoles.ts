@@ -55,6 +55,11 @@ const REFERENCES = `SELECT r.rolname AS role, d.datname AS database, d.oid,
   GROUP BY r.oid, r.rolname, r.rolsuper, d.oid, d.datname, d.datallowconn, d.datconnlimit, o.oid, o.rolname, o.rolsuper
   ORDER BY d.oid, role`
 
+/** Who is deleted does not stay, and what its transactions hold would keep the role. */
+const SESSIONS = `SELECT r.rolname AS role, pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))::pg_catalog.int4 AS ended
+  FROM pg_catalog.pg_stat_get_activity(NULL) AS a JOIN pg_catalog.pg_authid AS r ON r.oid OPERATOR(pg_catalog.=) a.usesysid
+  WHERE ${DROPPABLE} GROUP BY r.rolname`
+
 interface Asking {
   readonly session: SqlSession
   readonly privilegedRole: string
@@ -65,6 +70,16 @@ export const ownedDatabases = ({ session }: Asking, roles: ReadonlyArray<string>
 
 export const references = ({ session, privilegedRole }: Asking, roles: ReadonlyArray<string>) =>
   session.query<Reference>(REFERENCES, [roles, privilegedRole])
+
+const endSessions = ({ session }: Asking, roles: ReadonlyArray<string>) =>
+  Effect.flatMap(session.query<{ role: string; ended: number }>(SESSIONS, [roles]), (found) =>
+    Effect.forEach(
+      found,
+      ({ role, ended }) =>
+        Effect.logWarning(`catalog: ended ${ended} sessions of ${named("role", role)}, which is to be deleted`),
+      { discard: true }
+    )
+  )
 
 export interface RoleDrops {
   /** In its database objects of the whole cluster are cleared. */
@@ -132,6 +147,7 @@ export const dropRoles = (drops: RoleDrops, items: ReadonlyArray<Item>): Effect.
 
   const clear = (roles: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Failure>, SqlFailed> =>
     Effect.gen(function* () {
+      yield* Effect.flatMap(asking, (asked) => endSessions(asked, roles))
       const owned = yield* Effect.flatMap(asking, (asked) => ownedDatabases(asked, roles))
       const given = yield* run(yield* main.get, owned.map(giveAway))
       if (given.some(isLost)) return given

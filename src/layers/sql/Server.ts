@@ -7,6 +7,8 @@ import type { MetVersion } from "./ServerVersion.ts"
 
 export interface Server {
   readonly connstr: string
+  /** The one that we run. */
+  readonly isOurs: boolean
   readonly met: MetVersion
   /** What its configuration says about commits; null when nobody knows it. */
   readonly commit: Effect.Effect<string | null>

@@ -41,12 +41,12 @@ export class Sql extends Context.Service<
       const { connstr, pgdata } = yield* Options
       const state = yield* ComputeState
       const commit = Effect.map(state.get, ({ spec }) => (spec === null ? null : synchronousCommit(spec.spec)))
-      return Sql.to({ connstr, met: meetVersion(pgdata), commit })
+      return Sql.to({ connstr, isOurs: true, met: meetVersion(pgdata), commit })
     })
   )
 
   static readonly layerTo = (connstr: string) =>
-    Layer.sync(this, () => Sql.to({ connstr, met: meetVersion(null), commit: Effect.succeed(null) }))
+    Layer.sync(this, () => Sql.to({ connstr, isOurs: false, met: meetVersion(null), commit: Effect.succeed(null) }))
 
   private static readonly to = (given: Omit<Server, "places" | "lockedOut">) => {
     const server: Server = {

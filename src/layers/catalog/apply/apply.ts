@@ -35,7 +35,6 @@ import { makeObstacles } from "./obstacles/obstacles.ts"
 import type { SizeLimit } from "./obstacles/sizeLimit.ts"
 import { firstToVisit, openAhead } from "./sessions/ahead.ts"
 import { makeMainSession } from "./sessions/mainSession.ts"
-import { openOurs } from "./sessions/ourDatabase.ts"
 import { freeSlots } from "./sessions/slots.ts"
 import type { Settled } from "./settled.ts"
 
@@ -133,7 +132,7 @@ export const runApply = Effect.fnUntraced(function* (
         ...(moreOptions !== "" && { moreOptions })
       })
     )
-  const main = yield* makeMainSession(openOurs(sql, open))
+  const main = yield* makeMainSession(open())
   const first = yield* main.get
   const snapshot = yield* readSnapshot(first, spec, settings)
   const settled = yield* parts.settled.during(snapshot.started)

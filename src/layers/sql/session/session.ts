@@ -19,6 +19,7 @@ import { broken, type WireFailed } from "../wire/errors.ts"
 import * as Frames from "../wire/Frames.ts"
 import { openSocket } from "../wire/socket.ts"
 import { attended } from "./login.ts"
+import { restoring } from "./ourDatabase.ts"
 import { entering } from "./patience.ts"
 import { purposeOf, type SessionOptions, type SqlSession } from "./SqlSession.ts"
 
@@ -155,9 +156,29 @@ const connectTo = (server: Server, options: SessionOptions): Connect => {
 /** `cannot_connect_now`: over soon. */
 const isStarting = (error: SqlFailed) => error.sqlstate === "57P03"
 
+/** Beside the session that is asked for, and over soon: it takes no place among ours. */
+const inOurs = (server: Server, options: SessionOptions, opening: ReturnType<Connect>): ReturnType<Connect> => {
+  const { applicationName, connectTimeout, maintenance = false } = options
+  if (!server.isOurs || options.database !== undefined) return opening
+  return Effect.flatMap(
+    Effect.fromResult(clientConfig(server.connstr, options, { version: server.met.expected(), commit: null })),
+    ({ database }) => {
+      const beside = connectTo(server, {
+        ...{ applicationName, maintenance, database: "template1" },
+        ...(connectTimeout !== undefined && { connectTimeout }),
+        ...(maintenance ? {} : { purpose: "probe" })
+      })
+      return restoring({ database, beside: beside(), mayMake: maintenance })(opening)
+    }
+  )
+}
+
 export const open = (server: Server, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {
   const connect = connectTo(server, options)
-  if (options.maintenance !== true) return entering(server.places, purposeOf(options), connect())
-  const attempt = Effect.catchIf(connect(), lacksAdmin, () => Effect.andThen(createAdmin(connect), connect()))
-  return entering(server.places, purposeOf(options), attempt, isStarting)
+  const attempt =
+    options.maintenance === true
+      ? Effect.catchIf(connect(), lacksAdmin, () => Effect.andThen(createAdmin(connect), connect()))
+      : connect()
+  const passes = options.maintenance === true ? isStarting : undefined
+  return entering(server.places, purposeOf(options), inOurs(server, options, attempt), passes)
 }
