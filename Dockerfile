@@ -48,7 +48,7 @@ RUN apt-get update \
       libstdc++6=${LIBSTDCXX_VERSION} \
       postgresql-${POSTGRES_MAJOR}=${POSTGRES_VERSION} \
       tini=${TINI_VERSION} \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb \
  && install -d -o postgres -g postgres -m 0750 /var/db/postgres /var/db/postgres/compute /var/db/postgres/configs /var/db/postgres/pgbouncer \
  && install -d -o postgres -g postgres -m 0755 /etc/local_proxy /etc/rsyslog.d /neon/cache /usr/lib/postgresql/${POSTGRES_MAJOR}/download_extensions \
  && chown -R postgres:postgres /usr/share/postgresql/${POSTGRES_MAJOR}/extension /usr/lib/postgresql/${POSTGRES_MAJOR}/lib

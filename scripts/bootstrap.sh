@@ -98,6 +98,7 @@ case $job in
     exec dist/compute_ctl dev "$@"
     ;;
   build) rm -f dist/compute_ctl; build ;;
+  image) "$node" test/image/make.ts "$@" ;;
   release) "$node" scripts/release.mjs "${npm[@]}" ;;
   check) check ;;
   format) biome check --write src test bench scripts packages ;;

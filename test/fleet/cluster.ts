@@ -14,8 +14,9 @@ const root = path.resolve(import.meta.dirname, "../..")
 const IMAGE = process.env["IMAGE"] ?? "compute_ctl:dev"
 const command = process.env["KUBECTL"]?.split(" ") ?? ["kubectl"]
 
-export const isWanted = process.env["KUBECONFIG"] !== undefined
-if (!isWanted) console.warn("skipped: KUBECONFIG names no cluster, no manifest is applied")
+const isAsked = process.env["TEST_FLEET"] !== undefined
+export const isWanted = isAsked && process.env["KUBECONFIG"] !== undefined
+if (isAsked && !isWanted) console.warn("skipped: KUBECONFIG names no cluster, no manifest is applied")
 
 const start = (args: ReadonlyArray<string>): ChildProcess => {
   const [program = "", ...flags] = command
@@ -60,6 +61,8 @@ const pod = (name: string, args: ReadonlyArray<string>, probe?: object) => ({
   spec: {
     automountServiceAccountToken: false,
     terminationGracePeriodSeconds: 1,
+    // They stay when a suite takes the node away from others.
+    tolerations: [{ operator: "Exists" }],
     securityContext: security,
     containers: [
       {

@@ -4,6 +4,7 @@ import { adminToken, sign } from "../rig/tokens.ts"
 import { type Cluster, isWanted, makeCluster } from "./cluster.ts"
 
 const SIZE = 4
+const ENDPOINT = "endpoint=ep-calm-reef-11223344"
 const free = "app=compute,fleet=free"
 const taken = "app=compute,fleet=taken"
 
@@ -23,6 +24,15 @@ describe.skipIf(!isWanted)("a pool on Kubernetes (needs KUBECONFIG)", () => {
   }
   const untilFull = (size = SIZE) =>
     cluster.eventually(async () => (await ready()).length === size && (await offered()) === size, cluster.everything)
+  /** The label's change is what takes it: `deploy/README.md`. */
+  const take = (name: string) => {
+    const at = { path: "/metadata/labels/fleet" }
+    const patch = [
+      { op: "test", ...at, value: "free" },
+      { op: "replace", ...at, value: "taken" }
+    ]
+    return cluster.tried("patch", "pod", name, "--type=json", "--patch", JSON.stringify(patch))
+  }
   const configure = (ip: string, token: string) =>
     cluster.request(`${ip}:3080`, "POST /configure", { token, body: JSON.stringify(cluster.config) })
 
@@ -51,15 +61,19 @@ describe.skipIf(!isWanted)("a pool on Kubernetes (needs KUBECONFIG)", () => {
       metadata: { name: "endpoint" },
       spec: { selector: { endpoint: "ep-calm-reef-11223344" }, ports: [{ port: 5432 }] }
     })
+    // Two that try at once: one of them has it.
+    const tries = await Promise.all([take(member.name), take(member.name)])
+    assert.sameMembers(
+      tries.map(({ code }) => code === 0),
+      [true, false]
+    )
     const [answer, wrong] = await Promise.all([
       configure(member.ip, sign({ compute_id: member.name })),
       // The token of one is of no use at another.
       configure(other.ip, sign({ compute_id: member.name }))
     ])
     assert.deepStrictEqual([answer.status, wrong.status], [200, 403], `${answer.body}${wrong.body}`)
-    await cluster.kubectl(
-      ...["label", "pod", member.name, "fleet=taken", "endpoint=ep-calm-reef-11223344", "--overwrite"]
-    )
+    await cluster.kubectl("label", "pod", member.name, ENDPOINT)
     await untilFull()
     const service = await cluster.address("endpoint")
     await cluster.eventually(async () => (await cluster.psql(service, "SELECT 1")).code === 0, cluster.everything)
@@ -109,6 +123,35 @@ describe.skipIf(!isWanted)("a pool on Kubernetes (needs KUBECONFIG)", () => {
     assert.strictEqual(still?.uid, served?.uid)
     assert.strictEqual(await cluster.sql(await cluster.address("endpoint"), "SELECT 1"), "1")
   }, 400_000)
+
+  // Everything but the suite's own pods has to go, also what others have there.
+  it.skipIf(process.env["TEST_FLEET_NODE"] === undefined)(
+    "is full again, and without the one that was taken, when its node comes back (needs TEST_FLEET_NODE)",
+    async () => {
+      const before = await cluster.pods("app=compute")
+      const told = await cluster.kubectl("get", "nodes", "-o", "name")
+      const nodes = told.trim().replaceAll("node/", "").split("\n")
+      await cluster.kubectl("taint", "--overwrite", "nodes", ...nodes, "compute-test=lost:NoExecute")
+      try {
+        await cluster.eventually(async () => {
+          const left = (await cluster.pods("app=compute")).map(({ uid }) => uid)
+          return (await offered()) === 0 && before.every(({ uid }) => !left.includes(uid))
+        }, cluster.everything)
+      } finally {
+        await cluster.kubectl("taint", "nodes", ...nodes, "compute-test-")
+      }
+      await cluster.eventually(async () => (await ready()).length > 0, cluster.everything)
+      assert.isEmpty(await cluster.pods(taken))
+      const [member] = await ready()
+      assert.strictEqual((await take(member?.name ?? "")).code, 0)
+      const answer = await configure(member?.ip ?? "", adminToken())
+      assert.strictEqual(answer.status, 200, answer.body)
+      await cluster.kubectl("label", "pod", member?.name ?? "", ENDPOINT)
+      const service = await cluster.address("endpoint")
+      await cluster.eventually(async () => (await cluster.psql(service, "SELECT 1")).code === 0, cluster.everything)
+    },
+    300_000
+  )
 
   it("has a taken member back as an empty one after its end, which the control plane sees", async () => {
     const [member] = await cluster.pods(taken)

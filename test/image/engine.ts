@@ -6,15 +6,12 @@
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { tmpdir } from "node:os"
 import * as path from "node:path"
-import { afterAll } from "@effect/vitest"
 
 const has = (program: string) =>
   (process.env["PATH"] ?? "").split(":").some((at) => fs.existsSync(path.join(at, program)))
 
-const folder = fs.mkdtempSync(path.join(tmpdir(), "engine-"))
-afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
+const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache")
 
 const isRoot = process.getuid?.() === 0
 /** Version 2 alone has this file at its root. */
@@ -27,7 +24,8 @@ const configured = (): NodeJS.ProcessEnv => {
     const allowed = Math.min(Number(hard(what)) || most, most)
     return `${allowed}:${allowed}`
   }
-  const file = path.join(folder, "containers.conf")
+  const file = path.join(cache, "containers.conf")
+  fs.mkdirSync(cache, { recursive: true })
   fs.writeFileSync(
     file,
     [
