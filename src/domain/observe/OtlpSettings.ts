@@ -82,6 +82,7 @@ const urlOf = (env: Environment): { readonly url: string; readonly named: boolea
 
 /** Whose spans they are. */
 export interface Instance {
+  /** The compute's id: unique among the instances of a service, as the conventions want it, and known to logs and tokens. */
   readonly id: string
   readonly version: string
 }
