@@ -38,7 +38,7 @@ const settled = (compute: Compute, where: string) =>
     Effect.flatMap(compute.http({ path: where }), ({ body }) =>
       /"status":"(completed|skipped|failed)"/.test(body) ? Effect.succeed(body) : Effect.fail(body)
     ),
-    { times: 400, schedule: Schedule.spaced("50 millis") }
+    { times: 1800, schedule: Schedule.spaced("50 millis") }
   )
 
 /** By who asks Postgres itself from a terminal. */
@@ -145,7 +145,7 @@ const canaryLives = (compute: Compute, major: number) =>
       const tripped = Effect.suspend(() =>
         trips(compute.log()).length > before ? Effect.void : Effect.fail(`nothing tripped by ${text}`)
       )
-      yield* Effect.retry(tripped, { times: 200, schedule: Schedule.spaced("20 millis") })
+      yield* Effect.retry(tripped, { times: 4500, schedule: Schedule.spaced("20 millis") })
     }
   })
 

@@ -133,7 +133,7 @@ describe("compute_ctl dev", () => {
       running.signal("SIGKILL")
       yield* running.ended
       yield* Effect.filterOrFail(processesOf(folder), (left) => left.length === 0).pipe(
-        Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(1000)]))
+        Effect.retry(Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(1800)]))
       )
       fs.rmSync(folder, { recursive: true, force: true })
     })
