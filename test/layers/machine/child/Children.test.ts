@@ -52,7 +52,7 @@ it.live("output beyond a pipe's size never blocks a child whose output nobody re
   Effect.gen(function* () {
     const child = yield* spawn("/bin/sh", sh("head -c 1000000 /dev/zero | tr '\\0' 'x' | fold -w 100; exit 5"))
     assert.deepStrictEqual(yield* child.ended, { _tag: "Exited", code: 5 })
-  }).pipe(Effect.scoped, Effect.timeout("10 seconds"))
+  }).pipe(Effect.scoped, Effect.timeout("1 minute"))
 )
 
 it.live("both outputs are complete when the process has ended, and bytes that are not UTF-8 are replaced", () =>
@@ -69,7 +69,7 @@ it.live("a grandchild that keeps the pipes open does not keep the reader waiting
     const grandchild = Number(lines[0])
     process.kill(grandchild, "SIGKILL")
     assert.deepStrictEqual(yield* child.ended, { _tag: "Exited", code: 0 })
-  }).pipe(Effect.scoped, Effect.timeout("10 seconds"))
+  }).pipe(Effect.scoped, Effect.timeout("25 seconds"))
 )
 
 it.live("closing the scope stops a process that ignores the polite signal", () =>

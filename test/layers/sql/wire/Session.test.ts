@@ -54,7 +54,7 @@ const playback = (messages: ReadonlyArray<readonly [string, string]>) => {
 }
 
 const until = (met: () => boolean) =>
-  Effect.repeat(Effect.sleep(5), { until: met }).pipe(Effect.timeout("5 seconds"), Effect.asVoid)
+  Effect.repeat(Effect.sleep(5), { until: met }).pipe(Effect.timeout("1 minute"), Effect.asVoid)
 
 describe("Session", () => {
   it.live("sends its startup parameters in order, the query, and a farewell", () =>
