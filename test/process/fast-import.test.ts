@@ -93,24 +93,53 @@ describe("the command line", () => {
     })
   )
 
+  it.live("repeats nothing of a connection string that cannot be read", () =>
+    Effect.gen(function* () {
+      const running = yield* runImport({
+        bin: yield* pretended({ pg_dump: 'echo "$@"' }),
+        command: [
+          "dump-restore",
+          "--source-connection-string=postgresql://me:se%zzcret@h/db",
+          "--destination-connection-string=host=d"
+        ]
+      })
+      assert.strictEqual(yield* exitCode(running), 1)
+      assert.match(
+        running.log(),
+        /pg_dump failed\n\nCaused by:\n {4}the source connection string cannot be read: a value is/
+      )
+      assert.notMatch(running.log(), /cret|spawned/)
+    })
+  )
+
   it.live("gives a password to nobody who lists processes", () =>
     Effect.gen(function* () {
       const bin = yield* pretended({
-        pg_dump: 'case $1 in --help) exit ;; esac; echo "$@"; echo "it is $PGPASSWORD and $HOME"',
+        pg_dump: `case $1 in --help) exit ;; esac
+          echo "$@"; echo "it is $PGPASSWORD and $HOME"; tail -n 1 "$PGSERVICEFILE"
+          xargs -0 <"/proc/$PPID/cmdline" echo cmdline; stat -c 'mode %a' "$PGSERVICEFILE"`,
         pg_restore: "exit 1"
       })
       const running = yield* runImport({
         bin,
         command: [
           "dump-restore",
-          "--source-connection-string=postgresql://me:sec%20ret@h/db",
-          "--destination-connection-string=host=d"
+          "--source-connection-string=postgresql://me:sec%20ret@h/db?sslpassword=hush",
+          "--destination-connection-string",
+          "host=d password=hush"
         ]
       })
       yield* running.ended
       const dumped = running.messages().find((message) => message.startsWith("--no-owner")) ?? ""
       assert.match(dumped, /--format directory --jobs \d+ --verbose -f \S+\/dumpdir --no-sync postgresql:\/\/me@h\/db$/)
-      assert.include(running.messages(), "it is sec ret and ")
+      assert.includeMembers([...running.messages()], ["it is sec ret and ", "sslpassword=<redacted>", "mode 600"])
+      const seen = running.messages().find((message) => message.startsWith("cmdline")) ?? ""
+      assert.match(
+        seen,
+        /^cmdline fast_import --pg-bin-dir=.* dump-restore --source-connection-string=\*\*\* --destination-connection-string \*\*\* *$/
+      )
+      assert.notInclude(running.log(), "hush")
+      assert.deepStrictEqual(fs.readdirSync(running.workdir), [])
     })
   )
 })

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { logLine } from "../../domain/fastImport/logLine.ts"
+import { processTitle } from "../../domain/fastImport/processTitle.ts"
 import { parseFilter } from "../../domain/observe/LogFilter.ts"
 import { handleSignals } from "../../layers/compute/stop/Signals.ts"
 import { StopRequests } from "../../layers/compute/stop/StopRequests.ts"
@@ -33,6 +34,12 @@ const LAST_WORDS = 1000
 const nameOf = (argv0: string): string => {
   const name = path.basename(argv0)
   return name === "fast_import" ? name : "compute_ctl fast-import"
+}
+
+/** Connection strings of the command line are taken out of what every user of the machine sees of it. */
+const hideSecrets = (argv: ReadonlyArray<string>) => {
+  const title = processTitle(nameOf(process.argv0), argv)
+  if (title !== null) process.title = title
 }
 
 /** What is logged: `RUST_LOG` names this program; one that names only others leaves its errors. */
@@ -63,6 +70,7 @@ const follow = (wanted: Wanted, print: (text: string) => Effect.Effect<void>) =>
 /** Succeeds with the exit code. */
 export const fastImport = (argv: ReadonlyArray<string>, env: Environment): Effect.Effect<number> =>
   Effect.suspend(() => {
+    hideSecrets(argv)
     const stdout = openInherited(STDOUT)
     const print = (text: string) => Effect.sync(() => void stdout.write(text))
     return Effect.gen(function* () {

@@ -18,7 +18,7 @@ const userInfo = /(?<=[a-z0-9+.-])(:\/\/[^\s/:@"']*):[^\s/@"']*@/gi
  * text that was cut.
  */
 const keyed =
-  /((?:\b|_)(?:password|passwd|pgpassword|secret|token|jwt|api_?key)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s,;&"'{}[\])]+)/gis
+  /((?:\b|_)(?:(?:ssl)?password|passwd|pgpassword|secret|token|jwt|api_?key)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s,;&"'{}[\])]+)/gis
 /** `PASSWORD 'x'` of a role statement. */
 const statement = /(\bPASSWORD\s+)E?'(?:[^'\\]|''|\\.)*(?:'|\\?$)/gis
 const verifier = /\bSCRAM-SHA-256\$[^\s"',;)]+|\bmd5[0-9a-f]{32}\b/g

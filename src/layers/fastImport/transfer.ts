@@ -10,18 +10,16 @@ import type * as Scope from "effect/Scope"
 import { dump, NO_EVENT_TRIGGERS, restore, type Transfer } from "../../domain/fastImport/commandLines.ts"
 import { failing, type JobFailed } from "../../domain/fastImport/JobFailed.ts"
 import { isTableFinished, type Measure, tableOf } from "../../domain/fastImport/Progress.ts"
-import { withoutPassword } from "../../domain/fastImport/passwords.ts"
 import { read, type TableOfContents } from "../../domain/fastImport/tableOfContents.ts"
 import { Account } from "../machine/Account.ts"
 import { describeEnd, type Ended } from "../machine/child/Children.ts"
 import { watchOver } from "../postgres/watchdog.ts"
+import { connectionFor, type Phase } from "./connection.ts"
 import { ImportOptions } from "./ImportOptions.ts"
 import { isWell } from "./Installation.ts"
 import { Programs } from "./Programs.ts"
 import { ProgressReport } from "./ProgressReport.ts"
 import { attempt, makeDirectory } from "./WorkingDirectory.ts"
-
-type Phase = "dump" | "restore"
 
 /** As a process's status is usually written. */
 const statusText = (ended: Ended): string =>
@@ -44,19 +42,23 @@ const counting = (phase: Phase, tables: number | null) =>
     return { onLine, finish: Effect.suspend(() => report.finish({ phase, measure: counts() })) }
   })
 
-const run = (
-  phase: Phase,
-  args: ReadonlyArray<string>,
-  folder: string,
-  password: string | null,
-  tables: number | null
-) => {
+interface Run {
+  readonly phase: Phase
+  readonly args: ReadonlyArray<string>
+  readonly folder: string
+  /** The secrets of its connection. */
+  readonly env: Readonly<Record<string, string>>
+  /** Null where nobody knows how many there are. */
+  readonly tables: number | null
+}
+
+const run = ({ args, env, folder, phase, tables }: Run) => {
   const name = `pg_${phase}`
   return Effect.gen(function* () {
     const programs = yield* Programs
     const { finish, onLine } = yield* counting(phase, tables)
     const child = yield* programs
-      .start(name, args, { cwd: folder, onLine, ...(password !== null && { env: { PGPASSWORD: password } }) })
+      .start(name, args, { cwd: folder, onLine, env })
       .pipe(Effect.mapError(failing(`spawn ${name}`)))
     yield* Effect.annotateLogs(Effect.logInfo(`spawned ${name}`), { pid: child.pid })
     const ended = yield* child.ended
@@ -109,11 +111,12 @@ const dumpFolder = (dumpdir: string): Effect.Effect<void, JobFailed, Account | S
 
 export const transfer = Effect.fnUntraced(function* (source: string, destination: string) {
   const { jobs, workdir } = yield* ImportOptions
-  const dumpdir = path.join(path.resolve(workdir), "dumpdir")
+  const home = path.resolve(workdir)
+  const dumpdir = path.join(home, "dumpdir")
   yield* Effect.logInfo(`using ${jobs} jobs for dump/restore`)
+  const from = yield* connectionFor("dump", source, home)
+  const to = yield* connectionFor("restore", destination, home)
   yield* dumpFolder(dumpdir)
-  const from = withoutPassword(source)
-  const to = withoutPassword(destination)
   const transferOf = (connstr: string, leaves: boolean): Transfer => ({
     connstr,
     dumpdir,
@@ -122,7 +125,13 @@ export const transfer = Effect.fnUntraced(function* (source: string, destination
   })
   yield* Effect.logInfo("dump into the working directory")
   const dumpLeaves = yield* leavesEventTriggers("pg_dump")
-  yield* run("dump", dump(transferOf(from.connstr, dumpLeaves)), dumpdir, from.password, null)
+  yield* run({
+    phase: "dump",
+    args: dump(transferOf(from.connstr, dumpLeaves)),
+    folder: dumpdir,
+    env: from.env,
+    tables: null
+  })
   const restoreLeaves = yield* leavesEventTriggers("pg_restore")
   const contents = yield* contentsOf(dumpdir)
   const list = contents.hasEventTriggers && !restoreLeaves ? path.join(dumpdir, "restore.list") : null
@@ -130,5 +139,5 @@ export const transfer = Effect.fnUntraced(function* (source: string, destination
     yield* attempt("spawn pg_restore", () => fs.writeFileSync(list, contents.withoutEventTriggers))
   }
   const args = restore(transferOf(to.connstr, restoreLeaves), list)
-  yield* run("restore", args, dumpdir, to.password, contents.tables)
+  yield* run({ phase: "restore", args, folder: dumpdir, env: to.env, tables: contents.tables })
 }, Effect.scoped)

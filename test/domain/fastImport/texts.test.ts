@@ -4,11 +4,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { childVariables, dump, initdb, postgres, restore } from "../../../src/domain/fastImport/commandLines.ts"
+import { separate } from "../../../src/domain/fastImport/connectionString.ts"
 import { parse as parseSpec } from "../../../src/domain/fastImport/ImportSpec.ts"
 import { ended } from "../../../src/domain/fastImport/JobStatus.ts"
 import { logLine } from "../../../src/domain/fastImport/logLine.ts"
 import { isTableFinished, sentence, tableOf } from "../../../src/domain/fastImport/Progress.ts"
-import { withoutPassword } from "../../../src/domain/fastImport/passwords.ts"
+import { processTitle } from "../../../src/domain/fastImport/processTitle.ts"
 import { below, format, parse as parsePrefix } from "../../../src/domain/fastImport/S3Prefix.ts"
 import { read } from "../../../src/domain/fastImport/tableOfContents.ts"
 import { parseFilter } from "../../../src/domain/observe/LogFilter.ts"
@@ -156,21 +157,56 @@ describe("how programs are called", () => {
   })
 })
 
-describe("a password", () => {
-  const cases: ReadonlyArray<readonly [string, string, string | null]> = [
+describe("of a connection string", () => {
+  const cases: ReadonlyArray<readonly [string, string, string | null, ReadonlyArray<readonly [string, string]>?]> = [
     ["postgresql://u:p%40@h:1,h2/db?sslmode=require", "postgresql://u@h:1,h2/db?sslmode=require", "p@"],
     ["postgres://h/db?password=a&x=1", "postgres://h/db?x=1", "a"],
-    ["postgres://u:one@h/db?x=1&password=two", "postgres://u@h/db?x=1", "two"],
+    ["postgres://u:one@h/db?x=1&pass%77ord=two", "postgres://u@h/db?x=1", "two"],
+    ["postgres://u:a?b@h/db", "postgres://u@h/db", "a?b"],
+    ["postgres://u:a@b@h?options=c@d", "postgres://u@h?options=c@d", "a@b"],
+    ["postgres://u:a:b@[::1]:5/db", "postgres://u@[::1]:5/db", "a:b"],
+    ["POSTGRES://u:p@h", "POSTGRES://u@h", "p"],
     ["postgres://u@h/db", "postgres://u@h/db", null],
-    ["postgres://u:%ff@h/db", "postgres://u:%ff@h/db", null],
+    ["postgres:///db?host=/run&user=a@b", "postgres:///db?host=/run&user=a@b", null],
+    ["postgres://u@h?sslpassword=s%20p", "postgres://u@h", null, [["sslpassword", "s p"]]],
     ["host=h password='it\\'s' dbname = d", "host=h dbname = d", "it's"],
-    ["password=x", "", "x"],
-    ["host=h password='open", "host=h password='open", null],
+    ["password=it's host=h", "host=h", "it's"],
+    ["host='h'password='a b'dbname=d", "host='h' dbname=d", "a b"],
+    ["password=a\\ b password=\\'c", "", "'c"],
+    ["password= host=h", "", "host=h"],
+    ["password='' host=h", "host=h", ""],
+    ["sslpassword=x host=h", "host=h", null, [["sslpassword", "x"]]],
     ["db", "db", null]
   ]
-  for (const [text, connstr, password] of cases) {
-    it(`leaves ${text}`, () => assert.deepStrictEqual(withoutPassword(text), { connstr, password }))
+  for (const [text, connstr, password, others = []] of cases) {
+    it(`${text} everybody may see ${connstr}`, () => {
+      assert.deepStrictEqual(separate(text), Result.succeed({ connstr, password, others }))
+    })
   }
+
+  it.each([
+    "postgres://u:%ff@h/db",
+    "postgres://u:sec%zzret@h/db",
+    "postgres://u:sec%00ret@h/db",
+    "host=h password='secret",
+    "host=h password secret",
+    "postgress://u:secret@h/db",
+    "host=h service=s sslpassword=secret",
+    "host=h sslpassword='secret\n'"
+  ])("%s nothing is given away, since it cannot be read", (text) => {
+    const read = separate(text)
+    assert.isTrue(Result.isFailure(read))
+    assert.notMatch(String(Result.getOrElse(Result.flip(read), () => "")), /sec|ff/)
+  })
+})
+
+it("a command line is shown without connection strings", () => {
+  const source = "--source-connection-string"
+  assert.strictEqual(
+    processTitle("p", ["--jobs=1", "dump-restore", `${source}=host=h`, "--destination-connection-string", "host=d"]),
+    `p --jobs=1 dump-restore ${source}=*** --destination-connection-string ***`
+  )
+  assert.isNull(processTitle("p", ["pgdata", source]))
 })
 
 it("of a table of contents only event triggers are left out, with what is said of them", () => {

@@ -29,6 +29,7 @@ describe("Redaction", () => {
     `log.of.eyJhbGciOiJFZERTQSJ9.${SECRET}.${SECRET}.x`,
     `eyJhbGciOiJFZERTQSJ9.eyJ${SECRET}`,
     `password='${SECRET} never closed`,
+    `host=h sslpassword=${SECRET}`,
     `"token": "${SECRET} never closed`,
     `ALTER ROLE a PASSWORD '${SECRET} never closed`
   ]) {
