@@ -7,7 +7,6 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Suites start real servers; two workers is what a small machine carries.
     maxWorkers: 2,
-    minWorkers: 1,
     pool: "forks",
     // Of the tests of a file that asks for it.
     maxConcurrency: 3,

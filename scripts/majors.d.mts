@@ -1,0 +1,1 @@
+export function installedMajors(): ReadonlyArray<readonly [major: number, program: string]>
