@@ -61,7 +61,9 @@ const library = await build({
 })
 fs.writeFileSync(path.join(dist, "meta-aws.json"), JSON.stringify(library.metafile))
 
-fs.writeFileSync(page, JSON.stringify(await consolePage(root)))
+const made = await consolePage(root)
+fs.writeFileSync(page, JSON.stringify(made.page))
+fs.writeFileSync(path.join(dist, "meta-console.json"), JSON.stringify(made.metafile))
 const frame = ["standIns.cjs", "frame.cjs"].map((name) =>
   fs.readFileSync(path.join(root, "scripts", "rehearsal", name), "utf8")
 )

