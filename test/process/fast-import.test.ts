@@ -2,6 +2,7 @@
  * What whoever runs `fast_import` sees of it: objects, exit codes, and a machine on which nothing of it is left.
  */
 import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -203,6 +204,57 @@ describe("a job that is ended", () => {
   )
 })
 
+describe("a restore while the dump runs", () => {
+  const helped = 'case "$1 $2" in --help*) exit ;; "--list -f") : >"$3"; exit ;; esac'
+  const command = ["dump-restore", "--source-connection-string=host=s", "--destination-connection-string=host=d"]
+  const run = (pg_dump: string, pg_restore: string) =>
+    Effect.gen(function* () {
+      const bin = yield* pretended({ pg_dump: `${helped}\n${pg_dump}`, pg_restore: `${helped}\n${pg_restore}` })
+      const running = yield* runImport({ bin, options: ["--at-once"], command })
+      const code = yield* exitCode(running)
+      yield* nobodyIn(running.workdir)
+      assert.deepStrictEqual(fs.readdirSync(running.workdir), [])
+      return { code, running }
+    }).pipe(Effect.scoped)
+
+  it.live("fails when the dump does, which the restore never takes for its end", () =>
+    Effect.gen(function* () {
+      const { code, running } = yield* run(
+        "head -c 300000 /dev/zero; echo the cause >&2; exit 1",
+        "cat >/dev/null; echo took it for the end"
+      )
+      assert.strictEqual(code, 1)
+      assert.match(running.log(), /^Error: pg_dump failed\n\nCaused by:\n {4}pg_dump ended with code 1: the cause$/m)
+      assert.notInclude(running.messages(), "took it for the end")
+    })
+  )
+
+  it.live("fails when the restore does, and ends the dump", () =>
+    Effect.gen(function* () {
+      const { code, running } = yield* run(
+        "exec cat /dev/zero",
+        "head -c 200000 >/dev/null; echo the cause >&2; exit 1"
+      )
+      assert.strictEqual(code, 1)
+      assert.match(
+        running.log(),
+        /^Error: pg_restore failed\n\nCaused by:\n {4}pg_restore ended with code 1: the cause$/m
+      )
+    })
+  )
+
+  it.live("is done when both are, also where the restore needs no more, and carries every byte", () =>
+    Effect.gen(function* () {
+      const little = yield* run("head -c 3000000 /dev/zero", "head -c 10 >/dev/null")
+      assert.strictEqual(little.code, 0, little.running.log())
+      const all = yield* run("seq 300000", "md5sum")
+      assert.strictEqual(all.code, 0, all.running.log())
+      const whole = Array.from({ length: 300_000 }, (_, at) => `${at + 1}\n`).join("")
+      assert.include(all.running.messages(), `${createHash("md5").update(whole).digest("hex")}  -`)
+    })
+  )
+})
+
 describe("a job that fails", () => {
   const failing = (prepare: (store: Effect.Success<typeof startObjectStore>) => void, command: ReadonlyArray<string>) =>
     Effect.gen(function* () {
@@ -325,12 +377,13 @@ describe.skipIf(!hasTools)("pgdata", () => {
   )
 
   it.live(
-    "leaves its server running while somebody looks, and ends in order with Ctrl-C",
+    "restores while it dumps, leaves its server running while somebody looks, and ends in order with Ctrl-C",
     () =>
       Effect.gen(function* () {
         const source = yield* filledSource
         const port = yield* freePort
         const running = yield* runImport({
+          options: ["--at-once"],
           command: [
             "pgdata",
             `--pg-port=${port}`,
@@ -344,6 +397,7 @@ describe.skipIf(!hasTools)("pgdata", () => {
         const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/neondb`
         assert.deepStrictEqual(yield* query(connstr, COUNT), [[1000, 0]])
         assert.deepStrictEqual(yield* query(connstr, "SHOW shared_buffers"), [["30MB"]])
+        assert.include(running.messages(), "dump and restore at once")
         assert.isFalse(fs.existsSync(path.join(running.workdir, "dumpdir")))
         running.signal("SIGINT")
         assert.strictEqual(yield* exitCode(running), 0, running.log())

@@ -43,6 +43,10 @@ const jobs = option(
   "Connections of pg_dump and of pg_restore",
   "the processors of the machine"
 )
+const atOnce: Option = {
+  name: "at-once",
+  help: "Restore while dumping, by one connection each and without a copy on disk; not with --jobs"
+}
 const timeout = option("timeout", "SECONDS", "NEON_IMPORTER_TIMEOUT", "For the whole job", "as long as it takes")
 const statusDetail: Option = { name: "status-detail", help: "Say the causes of a failure in status/fast_import too" }
 const resume: Option = {
@@ -67,7 +71,7 @@ const cpus = option(
 )
 const memory = option("memory-mb", "MEMORY_MB", "NEON_IMPORTER_MEMORY_MB", "Memory of Postgres", "256")
 
-const everywhere = [workdir, prefix, binDir, libDir, jobs, timeout, resume, statusDetail, help]
+const everywhere = [workdir, prefix, binDir, libDir, jobs, atOnce, timeout, resume, statusDetail, help]
 
 interface Command {
   readonly about: string
@@ -226,6 +230,9 @@ export const parseArguments = (
     const [directory = "", bin = "", lib = ""] = yield* needed(given, [workdir, binDir, libDir])
     const most = yield* wholeNumber(given, jobs, LARGEST)
     if (most === 0) return yield* usage(`invalid value '0' for '--${jobs.name} <${jobs.value}>': at least one`)
+    if (most !== null && given.has(atOnce.name)) {
+      return yield* usage(`the argument '--${jobs.name} <${jobs.value}>' cannot be used with '--${atOnce.name}'`)
+    }
     return {
       _tag: "Run",
       settings: {
@@ -235,6 +242,7 @@ export const parseArguments = (
         binDir: bin,
         libDir: lib,
         jobs: most ?? machineCpus,
+        atOnce: given.has(atOnce.name),
         resume: given.has(resume.name),
         statusDetail: given.has(statusDetail.name),
         timeout: yield* wholeNumber(given, timeout, LARGEST_SECONDS),

@@ -65,10 +65,36 @@ export interface Transfer {
   readonly leavesEventTriggers: boolean
 }
 
-const common = ({ jobs, leavesEventTriggers }: Transfer): ReadonlyArray<string> => [
+const leftOut = (leavesEventTriggers: boolean): ReadonlyArray<string> => [
   ...["--no-owner", "--no-privileges", "--no-publications", "--no-security-labels", "--no-subscriptions"],
-  ...["--no-tablespaces", ...(leavesEventTriggers ? [NO_EVENT_TRIGGERS] : [])],
+  ...["--no-tablespaces", ...(leavesEventTriggers ? [NO_EVENT_TRIGGERS] : [])]
+]
+
+const common = ({ jobs, leavesEventTriggers }: Transfer): ReadonlyArray<string> => [
+  ...leftOut(leavesEventTriggers),
   ...["--format", "directory", "--jobs", String(jobs), "--verbose"]
+]
+
+/** An archive that is read from its beginning to its end, by one connection on each side. */
+const ARCHIVE = ["--format", "custom", "--verbose"]
+
+/** To standard output. Nobody keeps it, so nothing is compressed. */
+export const dumpArchive = (connstr: string, leavesEventTriggers: boolean): ReadonlyArray<string> => [
+  ...leftOut(leavesEventTriggers),
+  ...ARCHIVE,
+  ...["--compress", "0", connstr]
+]
+
+/** From standard input. `list`: a file that names what is to be restored; null for all. */
+export const restoreArchive = (
+  connstr: string,
+  leavesEventTriggers: boolean,
+  list: string | null
+): ReadonlyArray<string> => [
+  ...leftOut(leavesEventTriggers),
+  ...ARCHIVE,
+  ...(list === null ? [] : ["-L", list]),
+  ...["-d", connstr]
 ]
 
 export const dump = (transfer: Transfer): ReadonlyArray<string> => [

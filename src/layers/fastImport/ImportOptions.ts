@@ -29,6 +29,8 @@ export interface ImportSettings {
   readonly libDir: string
   /** Of dump and restore; of the machine where nobody says so. */
   readonly jobs: number
+  /** Restores while it dumps, by one connection each: nothing of the source is laid on the disk in between. */
+  readonly atOnce: boolean
   /** Goes on with the upload of a data directory that is complete. */
   readonly resume: boolean
   /** The status object says the causes too. */

@@ -28,6 +28,7 @@ export interface Relayed {
   readonly ended: Effect.Effect<Ended>
   /** The end of what it wrote to standard error. */
   readonly lastWords: () => string
+  readonly raw: Child["raw"]
 }
 
 export interface RelayOptions {
@@ -35,6 +36,8 @@ export interface RelayOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly ladder?: ReadonlyArray<readonly [NodeJS.Signals, Duration.Input]>
   readonly onLine?: (line: string) => Effect.Effect<void>
+  /** Its input or output is bytes for somebody else. */
+  readonly raw?: "stdin" | "stdout"
 }
 
 export interface Answer {
@@ -83,7 +86,8 @@ const make = Effect.gen(function* () {
       // A Ctrl-C at the terminal is ours to pass on.
       detached: true,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
-      ...(options.ladder !== undefined && { ladder: options.ladder })
+      ...(options.ladder !== undefined && { ladder: options.ladder }),
+      ...(options.raw !== undefined && { [options.raw]: "raw" })
     })
     const relay = (fd: "stdout" | "stderr", lines: Stream.Stream<string>) =>
       Stream.runForEach(lines, (line) => {
@@ -94,7 +98,7 @@ const make = Effect.gen(function* () {
       Effect.all([relay("stdout", child.stdout), relay("stderr", child.stderr)], { concurrency: 2 })
     )
     const ended = Effect.tap(child.ended, () => Fiber.await(relays))
-    return { pid: child.pid, stop: child.stop, ended, lastWords: () => words.join("\n") }
+    return { pid: child.pid, stop: child.stop, ended, lastWords: () => words.join("\n"), raw: child.raw }
   })
 
   return Programs.of({

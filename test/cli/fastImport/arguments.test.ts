@@ -29,7 +29,7 @@ describe("the command line of fast_import", () => {
     ])
     assert.deepStrictEqual(others, {
       ...{ workdir: "/w", prefix: { bucket: "b", key: "k" }, binDir: "/b", libDir: "/l", jobs: 3 },
-      ...{ resume: false, statusDetail: false, timeout: null }
+      ...{ atOnce: false, resume: false, statusDetail: false, timeout: null }
     })
     assert.deepStrictEqual(command, {
       ...{ name: "pgdata", source: Redacted.make("host=h"), interactive: true, port: 1, cpus: 2, memoryMb: 1000 }
@@ -70,6 +70,7 @@ describe("the command line of fast_import", () => {
       [...common, "--version"],
       [...common, "--s3-prefix=http://b/k", "pgdata"],
       [...common, "--jobs=0", "pgdata"],
+      [...common, "--jobs=1", "--at-once", "pgdata"],
       ["help", "other"]
     ]
     for (const argv of refused) assert.isTrue(Result.isFailure(parse(argv)), argv.join(" "))

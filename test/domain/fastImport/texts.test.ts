@@ -3,7 +3,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { childVariables, dump, initdb, postgres, restore } from "../../../src/domain/fastImport/commandLines.ts"
+import {
+  childVariables,
+  dump,
+  dumpArchive,
+  initdb,
+  postgres,
+  restore,
+  restoreArchive
+} from "../../../src/domain/fastImport/commandLines.ts"
 import { separate } from "../../../src/domain/fastImport/connectionString.ts"
 import { parse as parseSpec } from "../../../src/domain/fastImport/ImportSpec.ts"
 import { ended } from "../../../src/domain/fastImport/JobStatus.ts"
@@ -145,6 +153,19 @@ describe("how programs are called", () => {
     assert.deepStrictEqual(restore({ ...transfer, leavesEventTriggers: false }, "/l").slice(-6), [
       ...["--verbose", "-L", "/l", "-d", "host=h", "/w/dumpdir"]
     ])
+  })
+
+  it("an archive goes by standard output and input", () => {
+    const kinds =
+      "--no-owner --no-privileges --no-publications --no-security-labels --no-subscriptions --no-tablespaces"
+    assert.strictEqual(
+      dumpArchive("host=h", true).join(" "),
+      `${kinds} --no-event-triggers --format custom --verbose --compress 0 host=h`
+    )
+    assert.strictEqual(
+      restoreArchive("host=h", false, "/l").join(" "),
+      `${kinds} --format custom --verbose -L /l -d host=h`
+    )
   })
 
   it("children see four variables", () => {

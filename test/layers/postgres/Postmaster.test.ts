@@ -35,6 +35,7 @@ const stopped = (mode: "fast" | "immediate" | "scope") =>
               ladders.push(given)
               return Effect.andThen(end, Deferred.await(ended))
             },
+            raw: { stdin: null, stdout: null },
             stdout: Stream.empty,
             stderr: Stream.empty
           }

@@ -1,6 +1,7 @@
 /**
  * A running process, and how to ask for one.
  */
+import type { Readable, Writable } from "node:stream"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -19,6 +20,8 @@ export interface Child {
   /** Lines as they come; empty when it is not piped. Bytes that are not UTF-8 are replaced. */
   readonly stdout: Stream.Stream<string>
   readonly stderr: Stream.Stream<string>
+  /** What was asked for as `raw`: for whoever moves bytes from one to another. */
+  readonly raw: { readonly stdin: Writable | null; readonly stdout: Readable | null }
 }
 
 export interface ChildOptions {
@@ -28,10 +31,10 @@ export interface ChildOptions {
   /** It sees of the environment what `env` says and nothing else. */
   readonly bare?: boolean
   readonly cwd?: string
-  /** `pipe`: one that nothing is written to, and that closes when this process ends, however it does. */
-  readonly stdin?: "ignore" | "inherit" | "pipe"
+  /** `pipe`: one that nothing is written to, and that closes when this process ends, however it does. `raw`: for us to write. */
+  readonly stdin?: "ignore" | "inherit" | "pipe" | "raw"
   /** `log`: its lines go into our log as they are. An inherited pipe that nobody reads would stop the child. */
-  readonly stdout?: "pipe" | "inherit" | "ignore" | "log"
+  readonly stdout?: "pipe" | "inherit" | "ignore" | "log" | "raw"
   readonly stderr?: "pipe" | "inherit" | "ignore" | "log"
   /** A process group of its own: a Ctrl-C at the terminal does not reach it. */
   readonly detached?: boolean

@@ -48,7 +48,7 @@ const toLines = (readable: Readable | null, mode: ChildOptions["stdout"]) => {
   return { lines: backlog.lines, finish } as const
 }
 
-const stdio = (mode: ChildOptions["stdout"]) => (mode === "log" ? "pipe" : (mode ?? "pipe"))
+const stdio = (mode: ChildOptions["stdout"]) => (mode === "log" || mode === "raw" ? "pipe" : (mode ?? "pipe"))
 
 const started = (process: childProcess.ChildProcess, program: string) =>
   Effect.callback<number, SpawnFailed>((resume) => {
@@ -63,7 +63,11 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
       const process = yield* Effect.try({
         try: () =>
           childProcess.spawn(program, [...(options.args ?? [])], {
-            stdio: [options.stdin ?? "ignore", stdio(options.stdout), stdio(options.stderr)],
+            stdio: [
+              options.stdin === "raw" ? "pipe" : (options.stdin ?? "ignore"),
+              stdio(options.stdout),
+              stdio(options.stderr)
+            ],
             env: options.bare === true ? { ...options.env } : childEnvironment(inherited(), options.env),
             detached: options.detached ?? false,
             cwd: options.cwd ?? workingDirectory(options.account),
@@ -71,7 +75,11 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
           }),
         catch: (error) => new SpawnFailed({ program, reason: messageOf(error) })
       })
-      const stdout = toLines(process.stdout, options.stdout)
+      const isRaw = options.stdout === "raw"
+      const raw = { stdin: options.stdin === "raw" ? process.stdin : null, stdout: isRaw ? process.stdout : null }
+      // What it is told after its end is nobody's fault here: its exit says more.
+      raw.stdin?.on("error", () => undefined)
+      const stdout = toLines(isRaw ? null : process.stdout, options.stdout)
       const stderr = toLines(process.stderr, options.stderr)
       process.once("exit", (code, signal) => {
         const how: Ended = signal === null ? { _tag: "Exited", code: code ?? 1 } : { _tag: "Killed", signal }
@@ -79,7 +87,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
         const drain = setTimeout(() => {
           stdout.finish()
           stderr.finish()
-          process.stdout?.destroy()
+          if (!isRaw) process.stdout?.destroy()
           process.stderr?.destroy()
         }, DRAIN_MILLIS)
         process.once("close", () => clearTimeout(drain))
@@ -98,7 +106,7 @@ export const spawn = (program: string, options: ChildOptions = {}): Effect.Effec
           }
           return yield* awaitEnd
         })
-      return { pid, ended: awaitEnd, signal, stop, stdout: stdout.lines, stderr: stderr.lines } satisfies Child
+      return { pid, ended: awaitEnd, signal, stop, stdout: stdout.lines, stderr: stderr.lines, raw } satisfies Child
     }),
     (child) => child.stop(options.ladder ?? DEFAULT_LADDER)
   )

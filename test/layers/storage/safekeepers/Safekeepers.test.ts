@@ -161,6 +161,7 @@ const scripted = (runs: Array<Run>, ends: ReadonlyArray<End | "missing">) =>
           ended: Effect.succeed(ended),
           signal: () => Effect.void,
           stop: () => Effect.succeed(ended),
+          raw: { stdin: null, stdout: null },
           stdout: Stream.fromIterable(stdout.split("\n").filter((line) => line !== "")),
           stderr: stderr === undefined ? Stream.empty : Stream.make(stderr)
         })
