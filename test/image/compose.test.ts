@@ -1,5 +1,5 @@
 /**
- * The compose files under podman-compose or docker's compose, where one is installed (pip, or the package `podman-compose`).
+ * The compose files under podman-compose or docker's compose, where one is installed (pip; Debian 12's own knows no `config`).
  * The images of `compose.yaml` are not pulled: it is read and filled in alone.
  */
 import { spawnSync } from "node:child_process"
@@ -25,10 +25,10 @@ const compose = (file: string, ...args: ReadonlyArray<string>) => {
     timeout: 300_000
   })
 }
-const hasCompose = isWanted && compose("", "--version").error === undefined
-if (isWanted && !hasCompose) console.warn("skipped: neither podman-compose nor docker compose, no compose file is run")
-
 const dev = path.join(root, "deploy/compose.dev.yaml")
+const hasCompose = isWanted && compose(dev, "config").status === 0
+if (isWanted && !hasCompose) console.warn("skipped: no podman-compose 1.1 or docker compose, no compose file is run")
+
 const found = (service: string) =>
   call("ps", "--all", "--quiet", "--filter", `name=${project}[-_]${service}`).trim().split("\n")[0] ?? ""
 
