@@ -99,20 +99,6 @@ export const node = async (tag: string): Promise<string> => {
   return image
 }
 
-/** A machine with Node 20 or newer, npm and nothing else, and an account `dev`: where the README begins. */
-export const fresh = async (): Promise<string> => {
-  const image = "localhost/fresh"
-  if (isThere(image)) return image
-  const from = await debian("12.11-slim")
-  await inFolder(async (folder) => {
-    runtime(folder, process.env["npm_node_execpath"] ?? process.execPath, npm)
-    const lines = [`FROM ${from}`, "COPY root/ /", "RUN useradd --create-home dev && node --version && npm --version"]
-    fs.writeFileSync(path.join(folder, "Dockerfile"), `${lines.join("\n")}\n`)
-    await build(image, folder)
-  })
-  return image
-}
-
 /** Those that a Dockerfile names, its arguments having these values. */
 export const basesOf = async (dockerfile: string, values: Readonly<Record<string, string>>): Promise<void> => {
   for (const [, name = "", tag = ""] of dockerfile.matchAll(/^FROM (\w+):(\S+)/gm)) {
