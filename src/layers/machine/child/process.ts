@@ -53,7 +53,8 @@ const stdio = (mode: ChildOptions["stdout"]) => (mode === "log" || mode === "raw
 const started = (process: childProcess.ChildProcess, program: string) =>
   Effect.callback<number, SpawnFailed>((resume) => {
     process.once("spawn", () => resume(Effect.succeed(process.pid ?? -1)))
-    process.once("error", (error) => resume(Effect.fail(new SpawnFailed({ program, reason: error.message }))))
+    // Once it runs there may be more of them: one for each signal to a program that has become another user's.
+    process.on("error", (error) => resume(Effect.fail(new SpawnFailed({ program, reason: error.message }))))
   })
 
 export const spawn = (program: string, options: ChildOptions = {}): Effect.Effect<Child, SpawnFailed, Scope.Scope> =>

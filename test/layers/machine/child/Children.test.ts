@@ -1,3 +1,4 @@
+import { ChildProcess } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -6,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { vi } from "vitest"
 import { run, spawn } from "../../../../src/layers/machine/child/process.ts"
 import { account, tempDir } from "../../../rig/postgres.ts"
 
@@ -23,6 +25,19 @@ it.live("an exit is data: the code, or the signal", () =>
   Effect.gen(function* () {
     assert.deepStrictEqual((yield* run("/bin/sh", sh("exit 3"))).ended, { _tag: "Exited", code: 3 })
     assert.deepStrictEqual((yield* run("/bin/sh", sh("kill -9 $$"))).ended, { _tag: "Killed", signal: "SIGKILL" })
+  })
+)
+
+it.live("signals that the system refuses, to a program that has become another user's, end nothing of ours", () =>
+  Effect.gen(function* () {
+    const refused = vi.spyOn(ChildProcess.prototype, "kill").mockImplementation(function (this: ChildProcess) {
+      return this.emit("error", Object.assign(new Error("kill EPERM"), { code: "EPERM", syscall: "kill" }))
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(() => refused.mockRestore()))
+    const child = yield* spawn("/bin/sh", sh("sleep 60"))
+    for (const name of ["SIGTERM", "SIGHUP", "SIGKILL"] as const) yield* child.signal(name)
+    assert.strictEqual(refused.mock.calls.length, 3)
+    refused.mockRestore()
   })
 )
 
