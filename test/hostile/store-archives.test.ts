@@ -115,7 +115,7 @@ describe("an extension's archive", () => {
       )
       assert.isBelow(grown, 150)
       // Eight are kept to spare, from the first second on.
-      if (isKnown) assert.isAtMost(descriptors(compute.pid).length, before + 3 + 8)
+      if (isKnown) assert.isAtMost(descriptors(compute.pid).length, before + 7 + 8)
       assert.deepStrictEqual(fs.readdirSync(path.join(emulator.addresses.dir, "download_extensions")), [])
     })
   )
