@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // Suites start real servers; two workers is what a small machine carries.
-    maxWorkers: 2,
+    // Suites start real servers and wait for them, half of the time: a machine of two processors carries three of them.
+    maxWorkers: 3,
     pool: "forks",
     // Of the tests of a file that asks for it.
     maxConcurrency: 3,
