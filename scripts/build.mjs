@@ -9,6 +9,7 @@ import { blind } from "./blind.mjs"
 import { trimCodeCache } from "./codeCache.mjs"
 import { consolePage } from "./console.mjs"
 import { harmless, inSnapshot, lazyBuiltins } from "./lazyBuiltins.mjs"
+import { apart, buildParts, partNames } from "./parts.mjs"
 import { builderFlags, heapFlags, rehearse } from "./rehearsal/conductor.mjs"
 import { runtime } from "./runtime.mjs"
 
@@ -16,8 +17,6 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, "dist")
 const bundle = path.join(dist, "compute_ctl.cjs")
 const executable = path.join(dist, "compute_ctl")
-// What only an import of a database needs, as an asset of the executable: the bundle is memory of every compute.
-const aws = path.join(dist, "aws.cjs")
 // Read by a browser only.
 const page = path.join(dist, "console.json")
 const node = runtime(root)
@@ -33,33 +32,18 @@ const { metafile, outputFiles } = await build({
   target: "node26",
   format: "cjs",
   // A dynamic import stays lazy: the module is wrapped and evaluated at the first call.
-  plugins: [lazyBuiltins],
-  // Optional natives of the web socket; the pure JavaScript paths are used.
-  external: ["bufferutil", "utf-8-validate"],
+  plugins: [apart, lazyBuiltins],
   define: {
     "import.meta.url": "undefined",
     COMPUTE_CTL_BUILD_TAG: JSON.stringify(process.env.BUILD_TAG || "latest"),
-    COMPUTE_CTL_AWS: JSON.stringify(path.basename(aws))
+    COMPUTE_CTL_AWS: JSON.stringify("aws.cjs")
   },
   logOverride: { "empty-import-meta": "silent" },
   logLevel: "warning",
   legalComments: "none",
   metafile: true
 })
-fs.writeFileSync(path.join(dist, "meta.json"), JSON.stringify(metafile))
-const library = await build({
-  entryPoints: [path.join(root, "src", "layers", "fastImport", "aws", "library.ts")],
-  outfile: aws,
-  bundle: true,
-  minify: true,
-  platform: "node",
-  target: "node26",
-  format: "cjs",
-  logLevel: "warning",
-  legalComments: "none",
-  metafile: true
-})
-fs.writeFileSync(path.join(dist, "meta-aws.json"), JSON.stringify(library.metafile))
+fs.writeFileSync(path.join(dist, "meta.json"), JSON.stringify([metafile, ...(await buildParts(dist))]))
 
 const made = await consolePage(root)
 fs.writeFileSync(page, JSON.stringify(made.page))
@@ -83,7 +67,7 @@ fs.writeFileSync(
     output: path.basename(`${executable}.new`),
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
-    assets: { [path.basename(aws)]: aws, [path.basename(page)]: page },
+    assets: Object.fromEntries([...partNames, path.basename(page)].map((name) => [name, path.join(dist, name)])),
     // The program's behaviour is its own: variables meant for other Node programs do not reach it.
     execArgvExtension: "none",
     // SIGUSR1 would open a debugger's port to every local process; the configuration file of the machine's OpenSSL may

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { partNames } from "./parts.mjs"
 import { billOf, insideOf, licenceOf } from "./release/bill.mjs"
 import { difference } from "./release/difference.mjs"
 
@@ -22,7 +23,7 @@ const build = () => {
 
 /** What the executable is made of. */
 const parts = () =>
-  ["compute_ctl.cjs", "aws.cjs", "console.json"].map((file) => sha256(fs.readFileSync(path.join(dist, file))))
+  ["compute_ctl.cjs", ...partNames, "console.json"].map((file) => sha256(fs.readFileSync(path.join(dist, file))))
 
 // Of the last commit: twice the same sources have the same.
 const seconds =
@@ -46,12 +47,11 @@ fs.copyFileSync(path.join(dist, "compute_ctl"), path.join(place, "compute_ctl"))
 fs.linkSync(path.join(place, "compute_ctl"), path.join(place, "fast_import"))
 fs.copyFileSync(path.join(root, "LICENSE"), path.join(place, "LICENSE"))
 
-const inside = insideOf(
-  ["meta.json", "meta-aws.json", "meta-console.json"].map((file) =>
-    JSON.parse(fs.readFileSync(path.join(dist, file), "utf8"))
-  ),
-  `node-${machine}`
-).map((home) => ({ home, ...JSON.parse(read(path.join(home, "package.json"))) }))
+const metafile = (file) => JSON.parse(fs.readFileSync(path.join(dist, file), "utf8"))
+const inside = insideOf([...metafile("meta.json"), metafile("meta-console.json")], `node-${machine}`).map((home) => ({
+  home,
+  ...JSON.parse(read(path.join(home, "package.json")))
+}))
 const bill = JSON.parse(
   execFileSync(npm, [npmCli, "sbom", "--package-lock-only", "--sbom-format", "cyclonedx"].filter(Boolean), {
     cwd: root,

@@ -50,8 +50,7 @@ export const preload = () =>
     import("./http/server/servers.ts"),
     import("./layers/controlPlane/controlPlane.ts"),
     import("./layers/observe/trace/RecordedSpan.ts"),
-    import("./layers/observe/trace/exporter.ts"),
-    import("./layers/storage/pageserver/grpc.ts")
+    import("./layers/observe/trace/exporter.ts")
   ])
 
 /** Lives a whole life while the snapshot is made: V8 keeps the bytecode of what has run. */

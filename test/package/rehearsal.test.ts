@@ -140,6 +140,12 @@ describe("A process that starts from the rehearsed heap", () => {
 })
 
 describe("The heap", () => {
+  it("holds no library that a plain start does not need", () => {
+    const heap = fs.readFileSync(blob, "latin1")
+    // Words of the gRPC client, of the web socket's, of AWS'.
+    for (const text of ["outlier_detection", "permessage-deflate", "x-amz-"]) assert.isFalse(heap.includes(text), text)
+  })
+
   it("holds nothing that the rehearsed program was told", () => {
     const heap = fs.readFileSync(blob)
     assert.isAbove(told.length, 6)
