@@ -141,10 +141,28 @@ const Terminate = ({ api }: { readonly api: Api }) => {
   )
 }
 
+/** On this server there is no such route: who reaches it from far has no business with it. */
+const Refresh = () => (
+  <details>
+    <summary>Refresh</summary>
+    <p>
+      The compute fetches its spec again from where it came, the file or the control plane, and reconfigures itself
+      where that says something else; sessions stay. A refresh that fails is tried again by itself.
+    </p>
+    <p>
+      Only processes of its own machine can ask for it, at the internal port (3081, or what{" "}
+      <kbd>--internal-http-port</kbd> says). There:
+    </p>
+    <code>curl -X POST 127.0.0.1:3081/refresh_configuration</code>
+    <p>What comes of it is seen here.</p>
+  </details>
+)
+
 export const Actions = ({ api }: { readonly api: Api }) => (
   <section aria-labelledby="actions">
     <h2 id="actions">Actions</h2>
     <Reconfigure api={api} />
+    <Refresh />
     <Confirmed label="Prewarm" act={() => api.post("/lfc/prewarm").then(() => "begun")}>
       <p>The pages that the stored state of the cache names are read from the pageserver, beside the work of others.</p>
     </Confirmed>

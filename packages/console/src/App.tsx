@@ -2,6 +2,7 @@
  * The page: a token once, then all that is to be seen.
  */
 import { useEffect, useMemo, useState } from "preact/hooks"
+import type { ComputeStatus } from "../../../src/domain/status/ComputeStatus.ts"
 import { Actions } from "./Actions.tsx"
 import { makeApi } from "./Api.ts"
 import { Apply } from "./Apply.tsx"
@@ -13,6 +14,12 @@ import { useWatched } from "./watching.ts"
 import { spoken } from "./words.ts"
 
 const KEPT_AS = "compute token"
+
+/** Beside the colour, for who does not see it. */
+const MARKS = { good: "\u2713", bad: "\u2717", moving: "\u2026" } as const
+
+const toneOf = (status: ComputeStatus): keyof typeof MARKS =>
+  status === "running" || status === "empty" ? "good" : status === "failed" ? "bad" : "moving"
 
 const Login = ({ enter, refused }: { readonly enter: (token: string) => void; readonly refused: string | null }) => {
   const [text, setText] = useState("")
@@ -66,7 +73,9 @@ const Console = ({ leave, token }: { readonly token: string; readonly leave: (re
     <>
       <header>
         <h1>{known?.detail.compute_id ?? "Compute"}</h1>
-        <p aria-live="polite">{known === null ? "asking" : spoken(known.detail.status)}</p>
+        <p aria-live="polite" class={`badge ${known === null ? "" : toneOf(known.detail.status)}`}>
+          {known === null ? "asking" : `${MARKS[toneOf(known.detail.status)]} ${spoken(known.detail.status)}`}
+        </p>
         <button type="button" onClick={() => leave(null)}>
           Forget the token
         </button>
@@ -78,15 +87,19 @@ const Console = ({ leave, token }: { readonly token: string; readonly leave: (re
       )}
       {known !== null && (
         <div class="rooms">
-          <Now known={known} now={now} />
-          <Start known={known} />
-          <Apply report={known.apply} detail={known.detail} />
-          <InUse activity={known.activity} now={now} />
-          <Settings apply={known.apply} detail={known.detail} />
-          <Storage known={known} />
-          <Cache known={known} />
-          <Charts points={points} />
-          <Actions api={api} />
+          <div>
+            <Now known={known} now={now} />
+            <Apply report={known.apply} detail={known.detail} />
+            <Actions api={api} />
+          </div>
+          <div>
+            <Start known={known} />
+            <InUse activity={known.activity} now={now} />
+            <Settings apply={known.apply} detail={known.detail} />
+            <Storage known={known} />
+            <Cache known={known} />
+            <Charts points={points} />
+          </div>
         </div>
       )}
     </>

@@ -2,7 +2,7 @@
  * What the last apply did to the catalog, object by object.
  */
 import type { PhaseReport, PlanReport, Apply as Report, StatusDetail } from "./shapes.ts"
-import { lasting } from "./words.ts"
+import { counted, lasting } from "./words.ts"
 
 const MARKS: Record<string, string> = {
   done: "\u2713",
@@ -53,8 +53,8 @@ export const Apply = ({ detail, report }: { readonly report: Report | null; read
       <>
         <p>
           Apply of a {report.trigger}: {report.state}
-          {typeof report.duration_ms === "number" && `, ${lasting(report.duration_ms)}`}; {report.databases_visited}{" "}
-          databases visited, {report.databases_settled} as they should be.
+          {typeof report.duration_ms === "number" && `, ${lasting(report.duration_ms)}`};{" "}
+          {counted(report.databases_visited ?? 0, "database")} visited, {report.databases_settled} as they should be.
         </p>
         {report.error && <p class="fault">{report.error}</p>}
         {report.phases.map((phase) => (
@@ -78,7 +78,7 @@ export const Plan = ({ plan }: { readonly plan: PlanReport }) => {
   const count = plan.phases.reduce((sum, { steps }) => sum + steps.length, 0)
   return (
     <div class="plan">
-      <p>{count === 0 ? "No role and no database would be changed." : `${count} steps would be taken:`}</p>
+      <p>{count === 0 ? "No role and no database would be changed." : `${counted(count, "step")} would be taken:`}</p>
       {plan.phases.map(({ phase, steps }) => (
         <details open key={phase}>
           <summary>{phase}</summary>

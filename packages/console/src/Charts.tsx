@@ -46,14 +46,18 @@ const Chart = ({
   const known = values.filter((value) => value !== null)
   const last = known.at(-1)
   if (last === undefined) return null
-  const most = Math.max(1, ...known)
-  const points = values.flatMap((value, index) =>
-    value === null ? [] : [`${(index / Math.max(1, values.length - 1)) * 200},${38 - (value / most) * 34}`]
+  const most = Math.max(...known)
+  const scale = Math.max(1, most)
+  // One value is a line, too.
+  const drawn = values.length === 1 ? [last, last] : values
+  const points = drawn.flatMap((value, index) =>
+    value === null ? [] : [`${(index / (drawn.length - 1)) * 200},${38 - (value / scale) * 34}`]
   )
   return (
     <figure>
       <figcaption>
         {name}: <strong>{shown(last)}</strong>
+        {most > last && `, most ${shown(most)}`}
       </figcaption>
       <svg
         viewBox="0 0 200 40"
@@ -61,6 +65,7 @@ const Chart = ({
         role="img"
         aria-label={`${name}: ${shown(last)}, most ${shown(most)}`}
       >
+        <path class="ground" d="M0 38H200" />
         <polyline points={points.join(" ")} />
       </svg>
     </figure>

@@ -94,7 +94,9 @@ export const Storage = ({ known: { detail, ready, startup } }: { readonly known:
           </dd>
           <dt>Basebackup</dt>
           <dd>
-            {size(startup.basebackup_bytes)} in {lasting(startup.basebackup_ms)}
+            {startup.basebackup_bytes === 0
+              ? "none yet"
+              : `${size(startup.basebackup_bytes)} in ${lasting(startup.basebackup_ms)}`}
           </dd>
         </>
       )}

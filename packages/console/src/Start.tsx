@@ -48,20 +48,53 @@ const Waterfall = ({ startup }: { readonly startup: Startup }) => {
   )
 }
 
+/** How long the last applies of a new spec took, the newest first. */
+const Reconfigurations = ({ history }: { readonly history: Known["history"] }) => {
+  const all = (history?.events ?? [])
+    .flatMap((event) =>
+      event.kind === "apply" && event.trigger === "reconfigure" && event.state !== "running" ? [event] : []
+    )
+    .slice(-5)
+    .toReversed()
+  if (all.length === 0) return null
+  const longest = Math.max(1, ...all.map(({ duration_ms }) => duration_ms ?? 0))
+  return (
+    <table class="waterfall">
+      <caption>Applies of the last reconfigurations</caption>
+      <tbody>
+        {all.map(({ at, duration_ms, state }) => (
+          <tr key={at}>
+            <th scope="row">
+              {clock(at)}, {state}
+            </th>
+            <td>{duration_ms === null ? "" : lasting(duration_ms)}</td>
+            <td class="bar">
+              <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+                <rect x="0" y="0" width={Math.max(0.5, ((duration_ms ?? 0) / longest) * 100)} height="8" />
+              </svg>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
 const told = (entry: Readonly<Record<string, unknown>>): string =>
   Object.entries(entry)
     .filter(([name, value]) => !["at", "kind"].includes(name) && value !== null)
     .map(([name, value]) => `${spoken(name)}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
     .join(", ")
 
-export const Start = ({ known: { history, startup } }: { readonly known: Known }) => (
+export const Start = ({ known: { detail, history, startup } }: { readonly known: Known }) => (
   <section aria-labelledby="start">
     <h2 id="start">Start</h2>
     {startup === null || startup.total_startup_ms === 0 ? (
-      <p>It has not started yet.</p>
+      <p>{detail.status === "failed" ? "It has failed before it was running." : "It has not started yet."}</p>
     ) : (
       <Waterfall startup={startup} />
     )}
+    <Reconfigurations history={history} />
     {history !== null && history.events.length > 0 && (
       <details>
         <summary>What happened since</summary>

@@ -19,6 +19,9 @@ export const size = (bytes: number): string => {
   return `${value < 10 && at > 0 ? value.toFixed(1) : Math.round(value)} ${units[at]}`
 }
 
+/** `1 step`, `2 steps`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
 export const clock = (iso: string): string => new Date(iso).toLocaleTimeString()
 
 export const spoken = (name: string): string => name.replaceAll("_", " ")
