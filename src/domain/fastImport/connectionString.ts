@@ -82,7 +82,7 @@ const ofUri = (scheme: string, rest: string): Read<Separated> =>
 
 /** White space of libpq's. */
 const PAIR =
-  /[ \t-\r]*([^=\s]*)[ \t-\r]*=[ \t-\r]*(?:'((?:[^'\\]|\\.)*)'|((?:[^ \t-\r'\\]|\\.)(?:[^ \t-\r\\]|\\.)*\\?|\\?))/gsy
+  /[ \t-\r]*(?:([^=\s]+)[ \t-\r]*)?=[ \t-\r]*(?:'((?:[^'\\]|\\.)*)'|((?:[^ \t-\r'\\]|\\.)(?:[^ \t-\r\\]|\\.)*\\?|\\?))/gsy
 
 const ofKeywords = (connstr: string): Read<Separated> => {
   const kept: Array<string> = []
@@ -104,7 +104,8 @@ const ofKeywords = (connstr: string): Read<Separated> => {
 export const separate = (connstr: string): Result.Result<Separated, string> => {
   const scheme = SCHEME.exec(connstr)?.[0]
   if (scheme !== undefined) return ofUri(scheme, connstr.slice(scheme.length))
-  if (/^\w+:\/*[^=\s]*@/.test(connstr)) return Result.fail("its scheme is not postgresql://")
+  const [head = ""] = connstr.split(/[=\s]/, 1)
+  if (/^\w+:/.test(head) && head.includes("@")) return Result.fail("its scheme is not postgresql://")
   // Anything else without one is the name of a database.
   return connstr.includes("=") ? ofKeywords(connstr) : Result.succeed({ connstr, password: null, others: [] })
 }
