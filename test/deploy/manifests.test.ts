@@ -11,6 +11,7 @@ import { parseArguments } from "../../src/cli/arguments.ts"
 import { check } from "../../src/domain/conf/Check.ts"
 import { Authorized } from "../../src/http/api/middleware.ts"
 import { Probes } from "../../src/http/api/probes.ts"
+import { confContext } from "../rig/confContext.ts"
 
 const read = (file: string) => fs.readFileSync(path.resolve(import.meta.dirname, "../..", file), "utf8")
 
@@ -96,15 +97,8 @@ describe("manifests", () => {
   })
 
   it("come with a configuration that could be run", () => {
-    const context = {
-      internalHttpPort: 3081,
-      tls: false,
-      strictOvercommit: false,
-      privilegedRole: "neon_superuser",
-      lakebase: null
-    }
     for (const file of ["deploy/config.example.json", "deploy/config.dev.json"]) {
-      const checked = Result.getOrThrow(check("config", read(file), context))
+      const checked = Result.getOrThrow(check("config", read(file), confContext))
       // Without a key nobody could call the API; what the image's Postgres does not have keeps it from starting.
       assert.isNotEmpty(checked.config.compute_ctl_config.jwks.keys, file)
       const names = checked.spec?.spec.cluster.settings?.map(({ name }) => name)

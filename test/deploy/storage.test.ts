@@ -9,6 +9,7 @@ import { afterAll, assert, beforeAll, beforeEach, describe, it } from "@effect/v
 import * as Result from "effect/Result"
 import { parse } from "yaml"
 import { check } from "../../src/domain/conf/Check.ts"
+import { confContext } from "../rig/confContext.ts"
 
 const deploy = path.resolve(import.meta.dirname, "../../deploy")
 const read = (file: string) => fs.readFileSync(path.join(deploy, file), "utf8")
@@ -119,16 +120,9 @@ describe.skipIf(!hasCurl)("storage/timeline.sh", () => {
 describe("compose beside storage", () => {
   const { services, volumes } = parse(read("compose.yaml"), { merge: true })
   const storage = parse(read("compose.yaml"), { merge: true })["x-neon"]
-  const context = {
-    internalHttpPort: 3081,
-    tls: false,
-    strictOvercommit: false,
-    privilegedRole: "neon_superuser",
-    lakebase: null
-  }
 
   it("has a configuration for a Postgres with neon that asks the services under their names", () => {
-    const { spec } = Result.getOrThrow(check("config", read("storage/config.json"), context))
+    const { spec } = Result.getOrThrow(check("config", read("storage/config.json"), confContext))
     const { pageserver_connstring, safekeeper_connstrings } = JSON.parse(read("storage/config.json")).spec
     const settings = new Map(spec?.spec.cluster.settings?.map(({ name, value }) => [name, value]))
     assert.include(settings.get("shared_preload_libraries"), "neon")

@@ -16,6 +16,26 @@ const phases = (startup: Startup): ReadonlyArray<readonly [name: string, millis:
   ["configuring", startup.config_ms]
 ]
 
+interface RowProps {
+  readonly name: string
+  readonly took: number | null
+  /** Percent of the longest line. */
+  readonly left: number
+  readonly share: number
+}
+
+const Row = ({ left, name, share, took }: RowProps) => (
+  <tr>
+    <th scope="row">{name}</th>
+    <td>{took === null ? "" : lasting(took)}</td>
+    <td class="bar">
+      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+        <rect x={left} y="0" width={Math.max(0.5, share)} height="8" />
+      </svg>
+    </td>
+  </tr>
+)
+
 const Waterfall = ({ startup }: { readonly startup: Startup }) => {
   const all = phases(startup)
   const whole = Math.max(
@@ -31,17 +51,7 @@ const Waterfall = ({ startup }: { readonly startup: Startup }) => {
         {all.map(([name, millis]) => {
           const left = (begin / whole) * 100
           begin += millis
-          return (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{lasting(millis)}</td>
-              <td class="bar">
-                <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-                  <rect x={left} y="0" width={Math.max(0.5, (millis / whole) * 100)} height="8" />
-                </svg>
-              </td>
-            </tr>
-          )
+          return <Row key={name} name={name} took={millis} left={left} share={(millis / whole) * 100} />
         })}
       </tbody>
     </table>
@@ -63,17 +73,13 @@ const Reconfigurations = ({ history }: { readonly history: Known["history"] }) =
       <caption>Applies of the last reconfigurations</caption>
       <tbody>
         {all.map(({ at, duration_ms, state }) => (
-          <tr key={at}>
-            <th scope="row">
-              {clock(at)}, {state}
-            </th>
-            <td>{duration_ms === null ? "" : lasting(duration_ms)}</td>
-            <td class="bar">
-              <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-                <rect x="0" y="0" width={Math.max(0.5, ((duration_ms ?? 0) / longest) * 100)} height="8" />
-              </svg>
-            </td>
-          </tr>
+          <Row
+            key={at}
+            name={`${clock(at)}, ${state}`}
+            took={duration_ms}
+            left={0}
+            share={((duration_ms ?? 0) / longest) * 100}
+          />
         ))}
       </tbody>
     </table>

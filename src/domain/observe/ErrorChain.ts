@@ -5,6 +5,10 @@
 /** What something thrown says of itself. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 
+/** The code of an error of the operating system, as `ENOENT`; null when it has none. */
+export const codeOf = (thrown: unknown): string | null =>
+  thrown instanceof Error && "code" in thrown ? String(thrown.code) : null
+
 /** The messages of an error and its causes. */
 export const messages = (error: Error): ReadonlyArray<string> => {
   const all: Array<string> = []

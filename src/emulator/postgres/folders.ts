@@ -7,8 +7,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { codeOf } from "../../domain/observe/ErrorChain.ts"
 import type { Account } from "./Distribution.ts"
-
 import { attempt, type DistributionFailed } from "./Distribution.ts"
 
 /** Others may pass: Postgres' account has to. */
@@ -32,7 +32,7 @@ export const scratchFolder = (account: Account | null): Effect.Effect<string, Di
     (dir) => Effect.sync(() => fs.rmSync(dir, { recursive: true, force: true }))
   )
 
-const isThere = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EEXIST"
+const isThere = (error: unknown): boolean => codeOf(error) === "EEXIST"
 
 /** A folder in a place where others may make some too: made, or there already and nobody's but ours. */
 const ownFolder = (dir: string): string => {

@@ -5,6 +5,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { excerpt } from "../../domain/json/Excerpt.ts"
+import { codeOf } from "../../domain/observe/ErrorChain.ts"
 import { BadArchive } from "./BadArchive.ts"
 import { resolveLink, safePath } from "./links.ts"
 import type { TarEntry, TarLink, TarSink } from "./TarReader.ts"
@@ -156,7 +157,7 @@ export class Extraction implements TarSink {
     try {
       return fs.openSync(file, flags, 0o600)
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
+      if (codeOf(error) !== "EEXIST") throw error
       fs.unlinkSync(file)
       return fs.openSync(file, flags, 0o600)
     }

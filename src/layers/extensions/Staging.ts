@@ -5,6 +5,7 @@
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { excerpt } from "../../domain/json/Excerpt.ts"
+import { codeOf } from "../../domain/observe/ErrorChain.ts"
 import { BadArchive } from "../archive/BadArchive.ts"
 import { Extraction } from "../archive/Extraction.ts"
 import { resolveLink, safePath } from "../archive/links.ts"
@@ -66,9 +67,6 @@ export class Staging implements TarSink {
   }
 }
 
-const isCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && "code" in error && error.code === code
-
 let serial = 0
 
 /** Puts a file in place in one step, by way of a name beside it. */
@@ -88,7 +86,7 @@ const moveFile = async (from: string, to: string) => {
   try {
     await rename(from, to)
   } catch (error) {
-    if (!isCode(error, "EXDEV")) throw error
+    if (codeOf(error) !== "EXDEV") throw error
     await replace(to, (beside) => copyFile(from, beside, constants.COPYFILE_EXCL))
   }
 }
@@ -97,7 +95,7 @@ const makeDirectory = async (path: string) => {
   try {
     await mkdir(path, { mode: 0o755 })
   } catch (error) {
-    if (!isCode(error, "EEXIST") || !(await lstat(path)).isDirectory()) throw error
+    if (codeOf(error) !== "EEXIST" || !(await lstat(path)).isDirectory()) throw error
   }
 }
 
@@ -118,7 +116,7 @@ const moveLink = async (from: string, path: string, to: string, places: Places) 
 const moveTree = async (staged: string, path: string, to: string, places: Places) => {
   const from = join(staged, path)
   const entries = await readdir(from, { withFileTypes: true }).catch((error: unknown) => {
-    if (isCode(error, "ENOENT")) return []
+    if (codeOf(error) === "ENOENT") return []
     throw error
   })
   // Postgres offers an extension as soon as its control file is there.

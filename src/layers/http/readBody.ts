@@ -13,7 +13,7 @@ export class BodyTooLong extends Data.TaggedError("BodyTooLong")<{ readonly limi
 }
 
 /** One buffer that grows: a chunk of one byte, kept for itself, takes a hundred. */
-const collector = (limit: number) => {
+export const collector = (limit: number) => {
   let bytes = Buffer.alloc(0)
   let size = 0
   return {

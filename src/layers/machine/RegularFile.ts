@@ -10,7 +10,7 @@ import { constants, type Stats } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { messageOf } from "../../domain/observe/ErrorChain.ts"
+import { codeOf, messageOf } from "../../domain/observe/ErrorChain.ts"
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
@@ -100,7 +100,7 @@ const unreadable = (path: string, error: unknown) =>
   new FileUnreadable({
     path,
     reason: fileReason(error),
-    code: error instanceof Error && "code" in error ? String(error.code) : null
+    code: codeOf(error)
   })
 
 export const readBytes = (path: string, limit: number): Effect.Effect<Buffer, FileUnreadable> =>

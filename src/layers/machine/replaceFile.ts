@@ -5,7 +5,7 @@ import { chmod, chown, open, rename, rm, stat, writeFile } from "node:fs/promise
 import { basename, dirname, join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { messageOf } from "../../domain/observe/ErrorChain.ts"
+import { codeOf, messageOf } from "../../domain/observe/ErrorChain.ts"
 import { limits, readTextIfAny } from "./RegularFile.ts"
 
 export class FileNotWritten extends Data.TaggedError("FileNotWritten")<{
@@ -17,7 +17,6 @@ export class FileNotWritten extends Data.TaggedError("FileNotWritten")<{
   }
 }
 
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "")
 /** The text of a file; null when there is none. */
 export const readText = (path: string): Effect.Effect<string | null, FileNotWritten> =>
   Effect.mapError(readTextIfAny(path, limits.settings), ({ reason }) => new FileNotWritten({ path, reason }))
@@ -66,7 +65,7 @@ export const replaceFile = (path: string, text: string, mode?: number): Effect.E
       try {
         await renameInto(path, text, was, mode)
       } catch (error) {
-        if (was === null || !NO_RENAME.includes(codeOf(error))) throw error
+        if (was === null || !NO_RENAME.includes(codeOf(error) ?? "")) throw error
         await writeFile(path, text)
       }
     },

@@ -6,6 +6,7 @@
 import * as net from "node:net"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { codeOf } from "../../domain/observe/ErrorChain.ts"
 
 export type Server = { readonly path: string } | { readonly host: string; readonly port: number }
 
@@ -89,7 +90,7 @@ export const ping = ({
       else if (received.length > LONGEST) settle(Effect.fail(new NotAccepting({ message: "the answer has no end" })))
     })
     socket.on("error", (error) =>
-      settle(Effect.fail(new NotAccepting({ message: error.message, isAbsent: error.message.includes("ENOENT") })))
+      settle(Effect.fail(new NotAccepting({ message: error.message, isAbsent: codeOf(error) === "ENOENT" })))
     )
     socket.on("close", () => settle(Effect.fail(new NotAccepting({ message: "the server closed the connection" }))))
     return Effect.sync(() => socket.destroy())

@@ -4,14 +4,8 @@ import { check } from "../../../src/domain/conf/Check.ts"
 import { difference, isEmpty, type Side } from "../../../src/domain/conf/Difference.ts"
 import { render } from "../../../src/domain/conf/PostgresConf.ts"
 import { settingsOf, takenBy } from "../../../src/domain/conf/RestartSettings.ts"
+import { confContext } from "../../rig/confContext.ts"
 
-const context = {
-  internalHttpPort: 3081,
-  tls: false,
-  strictOvercommit: false,
-  privilegedRole: "neon_superuser",
-  lakebase: null
-}
 const setting = (name: string, value: string) => ({ name, value, vartype: "string" })
 
 const side = (more: object = {}, cluster: object = {}): Side => {
@@ -31,12 +25,12 @@ const side = (more: object = {}, cluster: object = {}): Side => {
     ...more
   }
   const text = JSON.stringify({ spec, compute_ctl_config: { jwks: { keys: [] } } })
-  const checked = Result.getOrThrow(check("config", text, context))
+  const checked = Result.getOrThrow(check("config", text, confContext))
   if (checked.spec === null) throw new Error("no spec")
   return {
     config: checked.config,
     spec: checked.spec.spec,
-    conf: Result.getOrThrow(render(checked.spec.spec, context))
+    conf: Result.getOrThrow(render(checked.spec.spec, confContext))
   }
 }
 

@@ -7,6 +7,7 @@ import { type ConfContext, optionLine, optionLines, render } from "../../../src/
 import { withLibraries } from "../../../src/domain/conf/PreloadList.ts"
 import { ComputeSpec } from "../../../src/domain/spec/ComputeSpec.ts"
 import { maxConnections, startConcurrency } from "../../../src/domain/spec/Concurrency.ts"
+import { confContext } from "../../rig/confContext.ts"
 
 const folder = path.join(import.meta.dirname, "../../golden/conf")
 const decode = Schema.decodeUnknownSync(ComputeSpec)
@@ -17,15 +18,8 @@ const minimal = {
   tenant_id: "1f7e3c2a9b0d4e5f8a6b7c8d9e0f1a2b",
   timeline_id: "8c5d2e1f0a9b4c3d7e6f5a4b3c2d1e0f"
 }
-const plain: ConfContext = {
-  internalHttpPort: 3081,
-  tls: false,
-  strictOvercommit: false,
-  privilegedRole: "neon_superuser",
-  lakebase: null
-}
 const lines = (spec: object, context: Partial<ConfContext> = {}): ReadonlyArray<string> =>
-  Result.getOrThrow(render(decode({ ...minimal, ...spec }), { ...plain, ...context })).split("\n")
+  Result.getOrThrow(render(decode({ ...minimal, ...spec }), { ...confContext, ...context })).split("\n")
 
 interface Case {
   readonly spec: object
@@ -40,7 +34,7 @@ describe("postgresql.conf as recorded", () => {
       const { spec: json, args = [], tls = false } = recorded.case
       const spec = decode(json)
       const context: ConfContext = {
-        ...plain,
+        ...confContext,
         internalHttpPort: 4242,
         tls: tls && spec.features.includes("tls_experimental"),
         privilegedRole: args.includes("--privileged-role-name") ? args.at(-1)! : "neon_superuser",
@@ -73,7 +67,7 @@ describe("postgresql.conf", () => {
       ...minimal,
       pageserver_connection_info: { shard_count: 2, shards: { "0002": { pageservers: [{ libpq_url: "a" }] } } }
     })
-    expect(render(spec, plain)).toMatchObject({
+    expect(render(spec, confContext)).toMatchObject({
       failure: { message: "shard 0102 missing from pageserver_connection_info shard map" }
     })
   })

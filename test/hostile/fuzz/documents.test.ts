@@ -8,10 +8,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { check, summary, unreadable } from "../../../src/domain/conf/Check.ts"
-import type { ConfContext } from "../../../src/domain/conf/PostgresConf.ts"
 import { allFaults, decodeJson } from "../../../src/domain/json/decode/Decode.ts"
 import { ComputeConfig, ConfigurationRequest, PromoteConfig } from "../../../src/domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../../src/domain/spec/ComputeSpec.ts"
+import { confContext } from "../../rig/confContext.ts"
 import { fuzz, limit, mutated } from "../../rig/fuzz.ts"
 import { root } from "../../rig/postgres.ts"
 
@@ -76,14 +76,6 @@ const documents = (sound: ReadonlyArray<Json>): fc.Arbitrary<string> => {
   )
 }
 
-const context: ConfContext = {
-  internalHttpPort: 3081,
-  tls: false,
-  strictOvercommit: false,
-  privilegedRole: "neon_superuser",
-  lakebase: null
-}
-
 /** Characters of a text that tells what is wrong. */
 const SHORT = 1000
 
@@ -129,7 +121,7 @@ describe("documents", () => {
       await fuzz(
         fc.tuple(documents(configs), fc.boolean()),
         ([text, lakebase]) => {
-          const checked = check("config", text, { ...context, lakebase: lakebase ? { port: 5432 } : null })
+          const checked = check("config", text, { ...confContext, lakebase: lakebase ? { port: 5432 } : null })
           if (Result.isFailure(checked)) {
             assert.isNotEmpty(checked.failure)
             return assertShort(checked.failure)

@@ -19,6 +19,7 @@ const OTHERWISE = 3
 
 /** Between two screens when nothing is told. */
 const PERIOD = "2 seconds"
+
 export const exitCodeOf = (status: ComputeStatus): number =>
   status === "running" ? RUNNING : status === "failed" ? FAILED : OTHERWISE
 

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { getSystemErrorMap } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { collector } from "../../http/readBody.ts"
 import { type Exported, ExporterFailed } from "./Exported.ts"
 
 const SOCKET = "neon-communicator.socket"
@@ -74,20 +75,17 @@ const ask = (socket: net.Socket, path: string) =>
     }
     const timer = setTimeout(() => settle(fetchFailed("timed out")), ANSWER_TIMEOUT)
     request.once("response", (response) => {
-      const pieces: Array<Uint8Array> = []
-      let size = 0
+      const body = collector(LONGEST)
       response.on("data", (piece: Uint8Array) => {
         timer.refresh()
-        size += piece.length
-        pieces.push(piece)
-        if (size > LONGEST) settle(fetchFailed(`more than ${LONGEST} bytes`))
+        if (!body.push(piece)) settle(fetchFailed(`more than ${LONGEST} bytes`))
       })
       response.on("end", () =>
         settle(
           Effect.succeed({
             status: response.statusCode ?? 502,
             contentType: response.headers["content-type"] ?? null,
-            body: Buffer.concat(pieces)
+            body: body.all()
           })
         )
       )

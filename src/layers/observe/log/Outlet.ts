@@ -4,6 +4,7 @@
  * what a full disk did not take.
  */
 import { write, writeSync } from "node:fs"
+import { codeOf } from "../../../domain/observe/ErrorChain.ts"
 
 /** Characters that wait for a reader that stalls; what is more is dropped. */
 const MOST_PENDING = 4 * 1024 * 1024
@@ -33,8 +34,6 @@ export interface OutletOptions {
   /** The line that stands for so many dropped ones. */
   readonly notice: (lines: number) => string
 }
-
-const code = (error: unknown) => (error instanceof Error && "code" in error ? error.code : undefined)
 
 const countLines = (bytes: Uint8Array): number => {
   let lines = 0
@@ -132,7 +131,7 @@ export const openOutlet = (descriptor: number, { kind, notice }: OutletOptions):
   }
 
   const failed = (error: unknown) => {
-    if (code(error) === "EAGAIN") later()
+    if (codeOf(error) === "EAGAIN") later()
     else giveUp()
   }
 

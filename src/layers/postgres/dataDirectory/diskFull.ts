@@ -3,6 +3,7 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { codeOf } from "../../../domain/observe/ErrorChain.ts"
 import { DataDirectoryFailed } from "./errors.ts"
 
 /** Without room, without quota, beyond what a file or this process's files may have, or not to be written at all. */
@@ -23,8 +24,7 @@ const room = (directory: string): string => {
 
 /** The error for a file that could not be written; it tells how much room there is when that is why. */
 export const notWritten = (file: string, error: unknown, reason: string): DataDirectoryFailed => {
-  const full = error instanceof Error && "code" in error && CODES.has(error.code)
-  return full
+  return CODES.has(codeOf(error))
     ? new DataDirectoryFailed({ path: file, reason: `${reason}${room(path.dirname(file))}`, permanent: true })
     : new DataDirectoryFailed({ path: file, reason })
 }

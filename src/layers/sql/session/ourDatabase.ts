@@ -41,7 +41,7 @@ const restore = Effect.fnUntraced(function* (beside: SqlSession, database: strin
 })
 
 interface Ways {
-  readonly database: string
+  readonly name: Effect.Effect<string, SqlFailed>
   /** A session in a database that is always there. */
   readonly beside: Opening
   /** Whether the database may be made, too. */
@@ -49,19 +49,21 @@ interface Ways {
 }
 
 export const restoring =
-  ({ beside, database, mayMake }: Ways) =>
+  ({ beside, mayMake, name }: Ways) =>
   (opening: Opening): Opening =>
     Effect.catchIf(
       opening,
       ({ sqlstate }) => sqlstate === IS_SHUT || (mayMake && sqlstate === IS_GONE),
       (refused) =>
-        beside.pipe(
-          Effect.flatMap((session) => restore(session, database, mayMake)),
-          Effect.scoped,
-          Effect.mapError(() => refused),
-          Effect.flatMap((done) =>
-            done === null ? refused : Effect.logWarning(`our own database ${JSON.stringify(database)} ${done}`)
-          ),
-          Effect.andThen(opening)
-        )
+        Effect.gen(function* () {
+          const database = yield* name
+          const done = yield* beside.pipe(
+            Effect.flatMap((session) => restore(session, database, mayMake)),
+            Effect.scoped,
+            Effect.mapError(() => refused)
+          )
+          if (done === null) return yield* refused
+          yield* Effect.logWarning(`our own database ${JSON.stringify(database)} ${done}`)
+          return yield* opening
+        })
     )

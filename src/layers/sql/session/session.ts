@@ -160,17 +160,17 @@ const isStarting = (error: SqlFailed) => error.sqlstate === "57P03"
 const inOurs = (server: Server, options: SessionOptions, opening: ReturnType<Connect>): ReturnType<Connect> => {
   const { applicationName, connectTimeout, maintenance = false } = options
   if (!server.isOurs || options.database !== undefined) return opening
-  return Effect.flatMap(
-    Effect.fromResult(clientConfig(server.connstr, options, { version: server.met.expected(), commit: null })),
-    ({ database }) => {
-      const beside = connectTo(server, {
-        ...{ applicationName, maintenance, database: "template1" },
-        ...(connectTimeout !== undefined && { connectTimeout }),
-        ...(maintenance ? {} : { purpose: "probe" })
-      })
-      return restoring({ database, beside: beside(), mayMake: maintenance })(opening)
-    }
-  )
+  const beside = connectTo(server, {
+    applicationName,
+    maintenance,
+    database: "template1",
+    ...(connectTimeout !== undefined && { connectTimeout }),
+    ...(!maintenance && { purpose: "probe" })
+  })
+  const name = Effect.suspend(() =>
+    Effect.fromResult(clientConfig(server.connstr, options, { version: server.met.expected(), commit: null }))
+  ).pipe(Effect.map(({ database }) => database))
+  return restoring({ name, beside: beside(), mayMake: maintenance })(opening)
 }
 
 export const open = (server: Server, options: SessionOptions): Effect.Effect<SqlSession, SqlFailed, Scope.Scope> => {

@@ -2,6 +2,7 @@
  * Errors of the operating system in the words of the original, which are those of Rust's `std::io::Error`.
  */
 import { getSystemErrorMap } from "node:util"
+import { codeOf } from "../../../domain/observe/ErrorChain.ts"
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: "Connection refused",
@@ -16,15 +17,12 @@ const words: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "Cannot assign requested address"
 }
 
-const codeOf = (error: Error): string | null => {
-  const direct = "code" in error && typeof error.code === "string" ? error.code : null
-  if (direct !== null) return direct
-  const inner: unknown = error instanceof AggregateError ? error.errors.at(-1) : undefined
-  return inner instanceof Error ? codeOf(inner) : null
-}
+/** Of several addresses that were tried, the last one's. */
+const innermost = (error: unknown): string | null =>
+  codeOf(error) ?? (error instanceof AggregateError ? innermost(error.errors.at(-1)) : null)
 
 export const osText = (error: Error): string => {
-  const code = codeOf(error)
+  const code = innermost(error)
   const known = code === null ? undefined : words[code]
   if (known === undefined) return error.message
   const number = [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0]

@@ -6,15 +6,9 @@ import * as Result from "effect/Result"
 import { check, summary } from "../../../../src/domain/conf/Check.ts"
 import { versions } from "../../../layers/throwAwayPostgres.ts"
 import { runProgram } from "../../../rig/compute.ts"
+import { confContext } from "../../../rig/confContext.ts"
 import { tempDir } from "../../../rig/postgres.ts"
 
-const context = {
-  internalHttpPort: 3081,
-  tls: false,
-  strictOvercommit: false,
-  privilegedRole: "neon_superuser",
-  lakebase: null
-}
 const spec = {
   format_version: 1,
   suspend_timeout_seconds: -1,
@@ -43,7 +37,7 @@ describe("check", () => {
       spec: { ...spec, mode: "X", cluster: { roles: [{}], databases: [] } },
       compute_ctl_config: {}
     })
-    const paths = Result.getOrThrow(Result.flip(check("config", text, context))).map(({ path }) => path)
+    const paths = Result.getOrThrow(Result.flip(check("config", text, confContext))).map(({ path }) => path)
     assert.includeMembers(paths, ["spec.mode", "spec.cluster.roles[0]", "compute_ctl_config"])
   })
 
@@ -53,7 +47,7 @@ describe("check", () => {
       ...spec.cluster,
       roles: roles.map((encrypted_password, index) => ({ name: `r${index}`, encrypted_password }))
     }
-    const faults = Result.getOrThrow(Result.flip(check("config", config({ cluster }), context)))
+    const faults = Result.getOrThrow(Result.flip(check("config", config({ cluster }), confContext)))
     assert.deepStrictEqual(
       faults.map(({ path }) => path),
       ["spec.cluster.roles[1].encrypted_password", "spec.cluster.roles[3].encrypted_password"]
@@ -63,7 +57,7 @@ describe("check", () => {
   })
 
   it("shows what would run, without a secret", () => {
-    const lines = summary(Result.getOrThrow(check("config", config(), context)))
+    const lines = summary(Result.getOrThrow(check("config", config(), confContext)))
       .map((line) => line.join(" "))
       .join("\n")
     assert.match(lines, /mode primary/)

@@ -17,21 +17,14 @@ import { doctorText } from "../../../../src/cli/verbs/local/doctor.ts"
 import { check } from "../../../../src/domain/conf/Check.ts"
 import * as Tokens from "../../../../src/emulator/peers/Tokens.ts"
 import { runProgram } from "../../../rig/compute.ts"
+import { confContext } from "../../../rig/confContext.ts"
 import { startFakeEmulator } from "../../../rig/emulator.ts"
 import { pgbin, tempDir } from "../../../rig/postgres.ts"
 import { makeSpec } from "../../../rig/spec.ts"
 
-const context = {
-  internalHttpPort: 3081,
-  tls: false,
-  strictOvercommit: false,
-  privilegedRole: "neon_superuser",
-  lakebase: null
-}
-
 const checkedOf = (spec: object) => {
   const text = JSON.stringify({ spec, compute_ctl_config: { jwks: { keys: [] } } })
-  return Result.getOrThrow(check("config", text, context))
+  return Result.getOrThrow(check("config", text, confContext))
 }
 
 const states = (found: ReadonlyArray<{ readonly name: string; readonly state: string }>) =>
@@ -84,7 +77,7 @@ describe("the server", () => {
         fs.writeFileSync(file, `#!/bin/sh\n${line}\n`, { mode: 0o755 })
         return file
       }
-      const first = (file: string) => Effect.map(server(file, null, context), ([found]) => found)
+      const first = (file: string) => Effect.map(server(file, null, confContext), ([found]) => found)
       assert.strictEqual((yield* first(pgbin))?.state, "ok")
       assert.include((yield* first(path.join(dir, "nosuch")))?.says, "there is no program")
       assert.include(

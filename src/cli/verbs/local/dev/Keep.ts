@@ -6,7 +6,7 @@ import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { messageOf } from "../../../../domain/observe/ErrorChain.ts"
+import { codeOf, messageOf } from "../../../../domain/observe/ErrorChain.ts"
 import { shutdownPosition } from "../../../../domain/postgres/ClusterControl.ts"
 import { majorOf } from "../../../../domain/postgres/Majors.ts"
 import { TimelineId } from "../../../../domain/spec/Ids.ts"
@@ -43,7 +43,7 @@ const isAlive = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"
+    return codeOf(error) === "EPERM"
   }
 }
 

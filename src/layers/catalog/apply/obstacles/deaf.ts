@@ -20,15 +20,18 @@ const EVERY = Duration.seconds(2)
 /** For all of it. Whom it waits for then is not to be seen. */
 const LONGEST = Duration.minutes(1)
 
-/** `$1`: our backend. No rows while it waits for something else. */
+/** `$1`: our backend, which waits for all others. */
+const WAITS = `EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) AS w
+      WHERE w.wait_event OPERATOR(pg_catalog.=) 'ProcSignalBarrier')`
+
+/** No rows while it waits for something else. */
 const DEAF = `SELECT a.pid, coalesce(a.application_name, '') AS application,
     coalesce(a.query_start, a.backend_start)::pg_catalog.text AS since
   FROM pg_catalog.pg_stat_get_activity(NULL) AS a
   WHERE a.wait_event_type OPERATOR(pg_catalog.=) 'Client'
     AND a.wait_event OPERATOR(pg_catalog.=) ANY (ARRAY['ClientRead', 'ClientWrite'])
     AND (a.state IS NULL OR pg_catalog.starts_with(a.state, 'active') OR pg_catalog.starts_with(a.state, 'fastpath'))
-    AND EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) AS w
-      WHERE w.wait_event OPERATOR(pg_catalog.=) 'ProcSignalBarrier')`
+    AND ${WAITS}`
 
 interface Row {
   readonly pid: number
@@ -39,9 +42,6 @@ interface Row {
 const END = "SELECT pg_catalog.pg_terminate_backend($1::pg_catalog.int4)"
 
 const keyOf = ({ pid, since }: Row) => `${pid} ${since}`
-
-const isWaiting = `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) AS w
-  WHERE w.wait_event OPERATOR(pg_catalog.=) 'ProcSignalBarrier') AS waiting`
 
 const inVain = new SqlFailed({
   message: "db error: ERROR: the database is not dropped: a session of the server does not close its files",
@@ -75,7 +75,7 @@ const watch = (look: Look, backend: number): Effect.Effect<never, SqlFailed> =>
       yield* Effect.sleep(EVERY)
     }
     const waits = look().pipe(
-      Effect.flatMap((session) => session.query<{ waiting: boolean }>(isWaiting, [backend])),
+      Effect.flatMap((session) => session.query<{ waiting: boolean }>(`SELECT ${WAITS} AS waiting`, [backend])),
       Effect.scoped,
       Effect.map(([row]) => row?.waiting === true),
       Effect.orElseSucceed(() => false)
