@@ -1,8 +1,9 @@
 /**
  * Pageservers that speak gRPC, but say too much.
  */
-import { createServer, type ServerHttp2Stream } from "node:http2"
-import type { AddressInfo } from "node:net"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -89,37 +90,15 @@ describe("a lease by gRPC", () => {
 })
 
 describe("metadata", () => {
-  const answering = (answer: (stream: ServerHttp2Stream) => void) =>
+  const answering = (headers: object) =>
     Effect.acquireRelease(
-      Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
-        const server = createServer({ settings: { maxHeaderListSize: 16 * 1024 * 1024 } })
-        const open = new Set<{ destroy: () => void }>()
-        server.on("session", (session) => {
-          open.add(session)
-          session.on("error", () => {})
+      Effect.sync(() =>
+        spawn(process.execPath, [path.join(import.meta.dirname, "metadataServer.mjs"), JSON.stringify(headers)], {
+          stdio: ["ignore", "pipe", "inherit"]
         })
-        server.on("stream", (stream: ServerHttp2Stream) => {
-          stream.on("error", () => {})
-          try {
-            answer(stream)
-          } catch {
-            stream.destroy()
-          }
-        })
-        server.listen(0, "127.0.0.1", () =>
-          resume(
-            Effect.succeed({
-              port: (server.address() as AddressInfo).port,
-              close: () => {
-                for (const session of open) session.destroy()
-                server.close()
-              }
-            })
-          )
-        )
-      }),
-      ({ close }) => Effect.sync(close)
-    )
+      ),
+      (server) => Effect.sync(() => server.kill("SIGKILL"))
+    ).pipe(Effect.flatMap((server) => Effect.promise(async () => Number((await once(server.stdout, "data"))[0]))))
 
   const grpc = { ":status": 200, "content-type": "application/grpc" }
   for (const [what, headers] of [
@@ -131,7 +110,7 @@ describe("metadata", () => {
   ] as const) {
     it.live(`${what} fails the call and is not shown whole`, () =>
       Effect.gen(function* () {
-        const { port } = yield* answering((stream) => stream.respond(headers, { endStream: true }))
+        const port = yield* answering(headers)
         const client = yield* openClient(`grpc://127.0.0.1:${port}`, {}, LIMIT)
         const error = yield* Effect.flip(client.unary("/x/Y", new Uint8Array(0), LIMIT))
         assert.isBelow(error.message.length, 5_000)
