@@ -1,6 +1,6 @@
 /**
  * The files that run the program elsewhere name what the program has: options, paths, ports, probes; and one another.
- * What Kubernetes itself would say of a member's name is not looked at.
+ * What Kubernetes itself would say of them is in `rendered.test.ts`.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
