@@ -100,7 +100,7 @@ const run = Effect.fnUntraced(function* (compute: Compute, all: ReadonlyArray<Se
   for (const [index, sent] of all.entries()) {
     const answer = yield* ask(compute, sent)
     // What it begins is over before the next request: each run goes the same way.
-    if (sent.described.operation.operationId === "refresh_configuration") yield* compute.waitFor(["running", "empty"])
+    if (/^refresh/.test(sent.described.operation.operationId)) yield* compute.waitFor(["running", "empty"])
     const wrong = complaint(sent, answer, known)
     const { body, status, type } = answer
     assert.strictEqual(

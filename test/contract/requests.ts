@@ -83,7 +83,7 @@ const bodyOf = (
 const types = fc.oneof({ weight: 12, arbitrary: fc.constant("application/json") }, fc.constantFrom("text/plain", ""))
 
 /** Seldom asked: a look at the use of a compute takes its time, and between two refreshes are seconds. */
-const WEIGHTS: Readonly<Record<string, number>> = { terminate: 4, refresh_configuration: 1 }
+const WEIGHTS: Readonly<Record<string, number>> = { terminate: 4, refresh_configuration: 1, refresh: 1 }
 const USUAL = 20
 
 const request = (described: Described, sound: Readonly<Record<string, fc.Arbitrary<unknown>>>): fc.Arbitrary<Sent> =>

@@ -37,6 +37,32 @@ const requests = Effect.map(rig.serveAll(), ({ external }) => {
   }
 })
 
+describe("/refresh", () => {
+  it.live("is for the control plane's own token, while Postgres runs", () =>
+    served(
+      Effect.gen(function* () {
+        const { external } = yield* rig.serveAll()
+        const refresh = (claims: object) =>
+          rig.ask({ port: external.port, method: "POST", path: "/refresh", headers: rig.bearer(claims) })
+        const early = yield* refresh(rig.admin)
+        assert.deepStrictEqual([early.status, early.body], [412, '{"error":"invalid compute status: empty"}'])
+        yield* rig.running
+        const refused = yield* refresh({ compute_id: rig.COMPUTE })
+        assert.deepStrictEqual(
+          [refused.status, refused.body],
+          [403, '{"error":"missing scope compute_ctl:admin in authorization token claims"}']
+        )
+        assert.strictEqual((yield* ComputeState.current).status, "running")
+        assert.strictEqual((yield* refresh(rig.admin)).status, 202)
+        assert.strictEqual((yield* ComputeState.current).status, "refresh_configuration_pending")
+        // No server has asked for it: what is counted for alerts is left alone.
+        const { body } = yield* rig.ask({ port: external.port, path: "/metrics" })
+        assert.include(body, "pg_cctl_pagestream_request_errors_total 0")
+      })
+    )
+  )
+})
+
 describe("/configure", () => {
   it.live("of an empty compute answers when it runs", () =>
     served(

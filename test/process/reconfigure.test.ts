@@ -35,9 +35,13 @@ describe("a reconfiguration", () => {
     () =>
       Effect.gen(function* () {
         const { compute } = yield* running
-        const answer = yield* compute.configure(
-          withSettings(compute.spec, setting("work_mem", "9MB"), setting("max_connections", "50", "integer"))
-        )
+        const next = withSettings(compute.spec, setting("work_mem", "9MB"), setting("max_connections", "50", "integer"))
+        const plan = yield* compute.http({ method: "POST", path: "/plan", body: { spec: next } })
+        assert.deepStrictEqual(JSON.parse(plan.body).settings, [
+          { name: "max_connections", from: "100", to: "50", taken_by: "restart" },
+          { name: "work_mem", from: null, to: "9MB", taken_by: "reload" }
+        ])
+        const answer = yield* compute.configure(next)
         assert.strictEqual(answer.status, 200, answer.body)
         assert.strictEqual(yield* compute.sql("show work_mem"), "9MB")
         assert.strictEqual(yield* compute.sql("show max_connections"), "100")

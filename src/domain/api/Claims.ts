@@ -142,6 +142,8 @@ export const notVerified: Denied = { status: 401, text: "failed to verify author
 
 const because = (status: 401 | 403, what: string): Denied => ({ status, text: `${what} in authorization token claims` })
 
+export const notAdmin: Denied = because(403, `missing scope ${ADMIN}`)
+
 /** Whether the claims of a verified token open the compute of that id; null when they do. */
 export const denial = ({ audience, computeId, scope }: Claims, ownId: string): Denied | null => {
   if (scope === ADMIN) {

@@ -14,8 +14,12 @@ export interface Change {
   readonly to: string | null
 }
 
+export interface SettingChange extends Change {
+  readonly taken_by: TakenBy
+}
+
 export interface Difference {
-  readonly settings: ReadonlyArray<Change & { readonly taken_by: TakenBy }>
+  readonly settings: ReadonlyArray<SettingChange>
   readonly roles: ReadonlyArray<Change>
   readonly databases: ReadonlyArray<Change>
   /** `delta_operations` of the new one: renamings and removals, which nothing else brings about. */
@@ -61,7 +65,8 @@ const change = (what: string, from: unknown, to: unknown): ReadonlyArray<Change>
   return [{ what, from: before, to: before !== null && before === after ? `${after}, another` : after }]
 }
 
-const settings = (a: string, b: string): Difference["settings"] => {
+/** What is another setting in one `postgresql.conf` than in another. */
+export const settingChanges = (a: string, b: string): ReadonlyArray<SettingChange> => {
   const [before, after] = [settingsOf(a), settingsOf(b)]
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
     const hide = (value: string | undefined) =>
@@ -124,7 +129,7 @@ const APART: ReadonlyArray<string> = [...PEERS, "cluster", "delta_operations", "
 const isApart = (name: string): boolean => APART.includes(name)
 
 export const difference = (a: Side, b: Side): Difference => ({
-  settings: settings(a.conf, b.conf),
+  settings: settingChanges(a.conf, b.conf),
   roles: roles(a.spec.cluster.roles, b.spec.cluster.roles),
   databases: databases(a.spec.cluster.databases, b.spec.cluster.databases),
   operations: (b.spec.delta_operations ?? []).map(

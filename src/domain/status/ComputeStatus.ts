@@ -5,7 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 
-export const ComputeStatus = Schema.Literals([
+// Pure: the console, which takes the table alone, leaves it out.
+export const ComputeStatus = /* @__PURE__ */ Schema.Literals([
   "empty",
   "configuration_pending",
   "init",

@@ -146,7 +146,7 @@ const planFor = HttpApiEndpoint.post("plan_for", "/plan", {
 })
   .annotate(Limit, SPEC_LIMIT)
   .annotate(OnDisconnect, "cancel")
-  .annotate(OpenApi.Summary, "What applying this spec would change; changes nothing")
+  .annotate(OpenApi.Summary, "What applying this spec would change, settings included; changes nothing")
 
 export class CatalogApi extends HttpApiGroup.make("catalog", { topLevel: true })
   .add(dbsAndRoles, databaseSchema, insights, checkWritability, lastApply, plan, planFor)

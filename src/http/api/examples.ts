@@ -116,7 +116,7 @@ export const successes: Readonly<Record<string, unknown>> = {
     reconfiguration: null
   },
   plan,
-  plan_for: plan,
+  plan_for: { ...plan, settings: [{ name: "shared_buffers", from: "128MB", to: "1GB", taken_by: "restart" }] },
   lfc_prewarm_state: { status: "not_prewarmed" },
   lfc_offload_state: { status: "not_offloaded" },
   install_extension: { extension: "pgcrypto", version: "1.3" },

@@ -119,6 +119,19 @@ const terminate = HttpApiEndpoint.post("terminate", "/terminate", {
     "201 when it was stopped before. An empty compute in lakebase mode answers without a body."
   )
 
+const refresh = HttpApiEndpoint.post("refresh", "/refresh", {
+  success: HttpApiSchema.Accepted,
+  error: WrongStatus
+})
+  .annotate(
+    OpenApi.Summary,
+    "Has the compute fetch its configuration again, and follow it if its pageservers are others"
+  )
+  .annotate(
+    OpenApi.Description,
+    "For a token with the scope `compute_ctl:admin`. `/events` and `/history` tell what came of it."
+  )
+
 const promote = HttpApiEndpoint.post("promote", "/promote", {
   payload: Promotion,
   success: Promoted,
@@ -136,6 +149,7 @@ const livenessProbe = HttpApiEndpoint.get("hadron_liveness_probe", "/hadron_live
   .annotate(OpenApi.Summary, "Whether Postgres accepts connections on its local socket")
 
 export class Lifecycle extends HttpApiGroup.make("lifecycle", { topLevel: true })
-  .add(status, statusDetail, activity, history, events, metricsJson, configure, terminate, promote, livenessProbe)
+  .add(status, statusDetail, activity, history, events, metricsJson, configure, refresh, terminate, promote)
+  .add(livenessProbe)
   .middleware(Authorized)
   .annotate(OpenApi.Description, "What the compute is and does, for the control plane, port 3080") {}

@@ -11,6 +11,7 @@ import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
+import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reconfigure.ts"
 import { External } from "../api/Api.ts"
 import { PlanRequest } from "../api/catalog.ts"
@@ -22,10 +23,13 @@ export const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Monitor, ({ disregard }) => disregard(work))
 
 const planned = (spec: ParsedSpec) =>
-  unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.plan(spec))).pipe(
-    Effect.flatMap((plan) => largeJson(200, planReport(plan))),
-    orRefuse(Failed)
-  )
+  unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.plan(spec))).pipe(Effect.map(planReport), orRefuse(Failed))
+
+const plannedFor = Effect.fnUntraced(function* (spec: ParsedSpec) {
+  const report = yield* planned(spec)
+  const changes = yield* orRefuse(Failed)(Effect.flatMap(DataDirectory, (directory) => directory.confChanges(spec)))
+  return { ...report, settings: changes.map(({ what, ...change }) => ({ name: what, ...change })) }
+})
 
 const parsed = (spec: ComputeSpec) =>
   Effect.catchTag(resultInSlices(parseSteps(spec)), "InvalidSpec", ({ message }) => refuse(BadRequest, message))
@@ -85,11 +89,20 @@ export const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
             apply === null && last === null ? null : { version: 1, ...apply, reconfiguration: shown(last) }
           )
         }),
-      plan: () => requireRunning.pipe(Effect.andThen(current), Effect.flatMap(planned))
+      plan: () =>
+        requireRunning.pipe(
+          Effect.andThen(current),
+          Effect.flatMap(planned),
+          Effect.flatMap((report) => largeJson(200, report))
+        )
     })
     .handleRaw("plan_for", ({ endpoint }) =>
       withBody(PlanRequest, endpoint, (body) =>
-        requireRunning.pipe(Effect.andThen(parsed(body.spec)), Effect.flatMap(planned))
+        requireRunning.pipe(
+          Effect.andThen(parsed(body.spec)),
+          Effect.flatMap(plannedFor),
+          Effect.flatMap((report) => largeJson(200, report))
+        )
       )
     )
 )

@@ -14,10 +14,11 @@ import { Monitor } from "../../layers/observe/Monitor.ts"
 import { Promotion } from "../../programs/run/background/promote.ts"
 import { configure } from "../../programs/run/configure.ts"
 import { reasonsAgainstStopping } from "../../programs/run/idle.ts"
+import { askForRefresh } from "../../programs/run/refresh.ts"
 import * as lakebase from "../../programs/start/lakebase.ts"
 import { type Terminated, terminate } from "../../programs/stop/terminate.ts"
 import { External } from "../api/Api.ts"
-import { BadRequest, Failed, InUse, WrongStatus } from "../api/shapes/Refusal.ts"
+import { BadRequest, Failed, Forbidden, InUse, WrongStatus } from "../api/shapes/Refusal.ts"
 import { empty, json, orRefuse, type Response, refuse, withBody } from "../server/answers/answers.ts"
 import { events } from "../server/answers/events.ts"
 import { statusBody } from "../server/answers/statusBody.ts"
@@ -49,6 +50,13 @@ const unlessUsed = (seconds: number) =>
       : Effect.fail(InUse.make({ error: `the compute is in use: ${reasons.join(", ")}`, reasons, activity }))
   )
 
+/** Whoever holds a token for this compute alone has been let in, and goes no further. */
+const requireAdmin = Effect.gen(function* () {
+  const { message } = yield* Request
+  const { checkAdmin } = yield* Authorization
+  yield* orRefuse(Forbidden)(checkAdmin(message.headers.authorization))
+})
+
 /** Keys can so be renewed while a compute runs. */
 const adoptKeys = ({ message }: Sent, jwks: JwkSet) =>
   Effect.flatMap(Authorization, ({ adopt }) => adopt(message.headers.authorization, jwks))
@@ -77,6 +85,7 @@ export const lifecycle = HttpApiBuilder.group(External, "lifecycle", (handlers) 
         ),
       events: () => events,
       metrics_json: () => Effect.map(ComputeState.current, ({ metrics }) => metrics),
+      refresh: () => requireAdmin.pipe(Effect.andThen(Effect.asVoid(orRefuse(WrongStatus)(askForRefresh)))),
       terminate: ({ query: { if_idle, mode } }) =>
         (if_idle === undefined ? Effect.void : unlessUsed(if_idle)).pipe(
           Effect.andThen(terminate(mode ?? "fast")),

@@ -13,7 +13,7 @@ import { pagestreamErrors } from "../../domain/observe/MetricFamilies.ts"
 import { equivalence } from "../../domain/spec/PageserverConnectionInfo.ts"
 import { parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { type ComputeStatus, camel } from "../../domain/status/ComputeStatus.ts"
-import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
 import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { tell } from "../../layers/compute/History.ts"
 import { StopRequests } from "../../layers/compute/stop/StopRequests.ts"
@@ -41,6 +41,14 @@ export const requestRefresh = Effect.gen(function* () {
   const { status } = yield* state.get
   if (status === "init") return
   yield* Effect.mapError(state.transition("refresh requested"), (error) => new RefreshRefused({ status: error.status }))
+})
+
+/** Somebody wants to know now: unlike a nudge of Postgres', it is refused where nobody would look at it. */
+export const askForRefresh = Effect.gen(function* () {
+  const state = yield* ComputeState
+  const { postgresRuns, status } = yield* state.get
+  if (!postgresRuns) return yield* new InvalidStatus({ status })
+  yield* state.transition("refresh requested")
 })
 
 export type Refreshed = "unchanged" | "reconfigured" | "detached"

@@ -16,9 +16,20 @@ const PhaseReport = Schema.Struct({ phase: Schema.String, steps: Schema.Array(St
   identifier: "PlannedPhase"
 })
 
+const SettingReport = Schema.Struct({
+  name: Schema.String,
+  /** Null: Postgres' own default. Secrets are hidden. */
+  from: Schema.NullOr(Schema.String),
+  to: Schema.NullOr(Schema.String),
+  /** `extension`: one of an extension that is not known here, which may want a restart. */
+  taken_by: Schema.Literals(["reload", "restart", "extension"])
+}).annotate({ identifier: "PlannedSetting" })
+
 export const PlanReport = Schema.Struct({
   phases: Schema.Array(PhaseReport),
-  warnings: Schema.Array(Schema.String)
+  warnings: Schema.Array(Schema.String),
+  /** What its `postgresql.conf` would have otherwise; where another spec than the present one is asked about. */
+  settings: Schema.optionalKey(Schema.Array(SettingReport))
 })
 export type PlanReport = typeof PlanReport.Type
 

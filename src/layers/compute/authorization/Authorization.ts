@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { type Claims, denial, isAdmin, isExpired, notVerified } from "../../../domain/api/Claims.ts"
+import { type Claims, denial, isAdmin, isExpired, notAdmin, notVerified } from "../../../domain/api/Claims.ts"
 import { brought, type HeldKey, heldKeys, type KeyRing, keyName, setsOf, started } from "../../../domain/api/KeyRing.ts"
 import type { JwkSet } from "../../../domain/spec/ComputeConfig.ts"
 import { wallMillisUnsafe } from "../clock/WallClock.ts"
@@ -30,6 +30,8 @@ export class Authorization extends Context.Service<
   {
     /** Succeeds when the `Authorization` header opens this compute; the claims are null where none are asked for. */
     readonly check: (header: string | undefined) => Effect.Effect<Claims | null, Unauthorized>
+    /** As `check`, and the token must be the control plane's own. */
+    readonly checkAdmin: (header: string | undefined) => Effect.Effect<void, Unauthorized>
     /**
      * Takes the keys that a holder of the control plane's own token brings; `header` is that of his request. A token for
      * one compute brings none: it would outlive its expiry as a key.
@@ -88,6 +90,7 @@ const make = Effect.fnUntraced(function* ({ computeId, jwks, open }: Settings) {
   if (open) {
     return Authorization.of({
       check: () => Effect.succeed(null),
+      checkAdmin: () => Effect.void,
       adopt: () => Effect.void,
       keys: Effect.succeed([])
     })
@@ -111,6 +114,9 @@ const make = Effect.fnUntraced(function* ({ computeId, jwks, open }: Settings) {
       ? Effect.flatMap(lock.load, (verifier) => checkWith(verifier, header))
       : checkWith(lock.loaded, header)
 
+  const checkAdmin = (header: string | undefined) =>
+    Effect.flatMap(check(header), (claims) => (isAdmin(claims) ? Effect.void : Effect.fail(new Unauthorized(notAdmin))))
+
   const adopt = Effect.fnUntraced(function* (header: string | undefined, set: JwkSet) {
     if (brought(ring, set, 0) === null) return
     const claims = yield* Effect.option(check(header))
@@ -126,5 +132,5 @@ const make = Effect.fnUntraced(function* ({ computeId, jwks, open }: Settings) {
     yield* Effect.logInfo(`keys of the API from now on: ${namesOf(set)}; those before them count until the next set`)
   })
 
-  return Authorization.of({ check, adopt, keys: Effect.sync(() => heldKeys(ring)) })
+  return Authorization.of({ check, checkAdmin, adopt, keys: Effect.sync(() => heldKeys(ring)) })
 })

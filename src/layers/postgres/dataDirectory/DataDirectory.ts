@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
+import type { SettingChange } from "../../../domain/conf/Difference.ts"
 import { OVERRIDE_FILE } from "../../../domain/conf/PostgresConf.ts"
 import { effectiveTls, type ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import type { BadBasebackup } from "../../archive/errors.ts"
@@ -36,6 +37,8 @@ export class DataDirectory extends Context.Service<
      * whether anything changed.
      */
     readonly writeConf: (spec: ParsedSpec, lastLine?: string) => Effect.Effect<boolean, DataDirectoryFailed>
+    /** What of the settings on the disk `writeConf` would change; an empty list where there are none yet. */
+    readonly confChanges: (spec: ParsedSpec) => Effect.Effect<ReadonlyArray<SettingChange>, DataDirectoryFailed>
     /** Unpacks gzip + tar to the end of the stream; empties what an earlier try left first. Succeeds with the compressed size. */
     readonly unpack: <E>(
       bytes: Stream.Stream<Uint8Array, E>
@@ -91,6 +94,10 @@ const make = Effect.gen(function* () {
       pairFor(spec).pipe(
         Effect.flatMap((pair) => confLock.withPermits(1)(writeConf(options, account, spec, pair, lastLine))),
         Effect.withSpan("write postgresql.conf")
+      ),
+    confChanges: (spec) =>
+      Effect.promise(() => import("./confChanges.ts")).pipe(
+        Effect.flatMap(({ confChanges }) => confChanges(options, spec, effectiveTls(spec.spec, machine.tls) !== null))
       ),
     unpack: (bytes) =>
       Effect.promise(() => import("../../archive/unpack.ts")).pipe(

@@ -18,6 +18,8 @@ import type { KeyPair } from "../../neighbours/keyPair.ts"
 import { DataDirectoryFailed } from "./errors.ts"
 import { attempt, has, readText, writeAtomic } from "./files.ts"
 
+export const confFile = (directory: string): string => path.join(directory, "postgresql.conf")
+
 /** 2: the kernel hands out no more memory than it has, which is how a machine with swap is set up. */
 export const strictOvercommit = (): boolean => {
   try {
@@ -50,6 +52,12 @@ const writePair = Effect.fnUntraced(function* (directory: string, account: Postg
   return true
 })
 
+export const rendered = (options: ComputeOptions, spec: ParsedSpec, tls: boolean) =>
+  Effect.mapError(
+    resultInSlices(renderSteps(spec.spec, contextOf(options, tls))),
+    (fault) => new DataDirectoryFailed({ path: confFile(options.pgdata), reason: fault.message })
+  )
+
 /** Writes what differs; succeeds with whether anything did. */
 export const writeConf = (
   options: ComputeOptions,
@@ -59,12 +67,9 @@ export const writeConf = (
   lastLine?: string
 ): Effect.Effect<boolean, DataDirectoryFailed> =>
   Effect.gen(function* () {
-    const file = path.join(options.pgdata, "postgresql.conf")
-    const rendered = yield* Effect.mapError(
-      resultInSlices(renderSteps(spec.spec, contextOf(options, pair !== null))),
-      (fault) => new DataDirectoryFailed({ path: file, reason: fault.message })
-    )
-    const text = lastLine === undefined ? rendered : (withLine(rendered, lastLine) ?? rendered)
+    const file = confFile(options.pgdata)
+    const own = yield* rendered(options, spec, pair !== null)
+    const text = lastLine === undefined ? own : (withLine(own, lastLine) ?? own)
     // The pair first: a configuration must not name files that are not there.
     const newPair = pair === null ? false : yield* writePair(options.pgdata, account, pair)
     const newText = !(yield* has(file, Buffer.from(text)))
@@ -78,7 +83,7 @@ export const ensureConfLine = (
   account: PostgresAccount | null,
   line: string
 ): Effect.Effect<boolean, DataDirectoryFailed> => {
-  const file = path.join(directory, "postgresql.conf")
+  const file = confFile(directory)
   return Effect.gen(function* () {
     const changed = withLine((yield* readText(file)) ?? "", line)
     if (changed === null) return false

@@ -250,6 +250,21 @@ describe("writeConf", () => {
     )
   )
 
+  it.effect("can be asked beforehand what it would change, and writes nothing then", () =>
+    within({}, (directory) =>
+      Effect.gen(function* () {
+        yield* directory.create
+        expect(yield* directory.confChanges(spec({ project_id: "p" }))).toEqual([])
+        yield* directory.writeConf(spec())
+        expect(yield* directory.confChanges(spec())).toEqual([])
+        expect(yield* directory.confChanges(spec({ project_id: "p" }))).toEqual([
+          { what: "neon.project_id", from: null, to: "p", taken_by: "restart" }
+        ])
+        expect(yield* directory.writeConf(spec())).toBe(false)
+      })
+    )
+  )
+
   it.effect("takes the port of our own connection string in lakebase mode", () =>
     within({ options: { lakebaseMode: true } }, (directory) =>
       Effect.gen(function* () {

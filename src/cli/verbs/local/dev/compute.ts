@@ -129,7 +129,8 @@ export const prepare = (wanted: Wanted): Effect.Effect<DevCompute> =>
     // What `POST /configure` may be given to try it out.
     const configure = { ...config, spec: specOf(wanted, postgres) }
     fs.writeFileSync(path.join(dir, "configure.json"), JSON.stringify(configure, null, 2), { mode: 0o600 })
-    const token = Tokens.issue(wanted.keys.privateKey, { compute_id: COMPUTE_ID })
+    // Such as a control plane holds: everything may be tried with it.
+    const token = Tokens.issue(wanted.keys.privateKey, { scope: "compute_ctl:admin", aud: ["compute"] })
     const tokenFile = path.join(dir, "token")
     fs.writeFileSync(tokenFile, token, { mode: 0o600 })
     const { emulator, empty, kept } = wanted
