@@ -19,12 +19,12 @@ import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { ExtensionRequest, SchemaGrant } from "../../src/domain/catalog/Requests.ts"
 import { decodeJson } from "../../src/domain/json/decode/Decode.ts"
 import type { JwkSet } from "../../src/domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
 import { External, Internal } from "../../src/http/api/Api.ts"
-import { ExtensionInstallRequest, SetRoleGrantsRequest } from "../../src/http/api/internal.ts"
 import { lifecycle } from "../../src/http/routes/lifecycle.ts"
 import { pages } from "../../src/http/routes/pages.ts"
 import { probes } from "../../src/http/routes/probes.ts"
@@ -141,9 +141,9 @@ const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>
 const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
   handlers
     .handleRaw("install_extension", ({ endpoint }) =>
-      withBody(ExtensionInstallRequest, endpoint, (body) => Effect.succeed(json(201, body)))
+      withBody(ExtensionRequest, endpoint, (body) => Effect.succeed(json(201, body)))
     )
-    .handleRaw("set_role_grants", ({ endpoint }) => withBody(SetRoleGrantsRequest, endpoint, Effect.succeed))
+    .handleRaw("set_role_grants", ({ endpoint }) => withBody(SchemaGrant, endpoint, Effect.succeed))
     .handle("extension_server", ({ params, query }) =>
       Effect.succeed(json(200, { ...params, is_library: query.is_library ?? false }))
     )

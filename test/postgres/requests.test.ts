@@ -8,7 +8,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { Catalog, type Privilege } from "../../src/layers/catalog/Catalog.ts"
+import type { SchemaGrant } from "../../src/domain/catalog/Requests.ts"
+import { Catalog } from "../../src/layers/catalog/Catalog.ts"
 import { layerFailpoints } from "../../src/layers/compute/Failpoints.ts"
 import { Metrics } from "../../src/layers/observe/Metrics.ts"
 import { Sql, SqlFailed } from "../../src/layers/sql/Sql.ts"
@@ -20,7 +21,7 @@ class From extends Context.Service<From, Template>()("test/Template") {}
 const parts = { roles: [role("u")], dbs: [database("app", "u")] }
 const applied = Effect.flatMap(Catalog, (catalog) => catalog.apply(specOf(parts), { phase: "start", concurrency: 4 }))
 
-const grant = (role: string, privileges: ReadonlyArray<Privilege>, schema = "s") =>
+const grant = (role: string, privileges: SchemaGrant["privileges"], schema = "s") =>
   Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants({ database: "app", schema, privileges, role }))
 const install = (extension: string, version: string, name = "app") =>
   Effect.flatMap(Catalog, (catalog) => catalog.installExtension({ database: name, extension, version }))

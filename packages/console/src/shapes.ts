@@ -4,19 +4,19 @@
 import type { PlanReport } from "../../../src/domain/catalog/plan/PlanReport.ts"
 import type { ApplyReport, PhaseReport } from "../../../src/domain/catalog/Report.ts"
 import type { Sample } from "../../../src/domain/observe/Samples.ts"
-import type { OffloadState, PrewarmState } from "../../../src/http/api/lfc.ts"
-import type { HistoryReport, StartupMetrics } from "../../../src/http/api/lifecycle.ts"
-import type { Ready as ReadySchema } from "../../../src/http/api/probes.ts"
-import type { Activity as ActivitySchema } from "../../../src/http/api/shapes/Activity.ts"
+import type { ActivityReport } from "../../../src/domain/status/Activity.ts"
+import type { OffloadState, PrewarmState } from "../../../src/domain/status/Operations.ts"
+import type { Ready } from "../../../src/domain/status/Ready.ts"
+import type { StartupMetrics } from "../../../src/domain/status/StartupMetrics.ts"
+import type { HistoryReport } from "../../../src/http/api/lifecycle.ts"
 import type { StatusDetail } from "../../../src/http/api/shapes/StatusDetail.ts"
 
-export type { PhaseReport, PlanReport, StatusDetail }
-export type Activity = typeof ActivitySchema.Type
+export type { PhaseReport, PlanReport, Ready, StatusDetail }
+export type Activity = ActivityReport
 export type History = typeof HistoryReport.Type
-export type Startup = typeof StartupMetrics.Type
-export type Prewarm = typeof PrewarmState.Type
-export type Offload = typeof OffloadState.Type
-export type Ready = typeof ReadySchema.Type
+export type Startup = StartupMetrics
+export type Prewarm = PrewarmState
+export type Offload = OffloadState
 
 export interface Reconfiguration {
   readonly operation: string | null

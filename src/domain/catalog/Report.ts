@@ -1,61 +1,71 @@
 /**
  * What an apply did, object by object: the answer of `GET /apply`.
  */
-import type { Blocker } from "./Blocker.ts"
+import * as Schema from "effect/Schema"
+import { Blocker } from "./Blocker.ts"
 
-export interface StepFailure {
-  readonly sqlstate: string | null
-  readonly message: string
-  readonly detail: string | null
-  readonly hint: string | null
-}
+const text = Schema.NullOr(Schema.String)
+const millis = Schema.NullOr(Schema.Finite)
 
-export interface StepReport {
-  readonly object: string
-  readonly reason: string
-  readonly database: string | null
+export const StepFailure = Schema.Struct({
+  sqlstate: text,
+  message: Schema.String,
+  detail: text,
+  hint: text
+}).annotate({ identifier: "StepFailure" })
+export type StepFailure = typeof StepFailure.Type
+
+export const StepReport = Schema.Struct({
+  object: Schema.String,
+  reason: Schema.String,
+  /** Null: the system database. */
+  database: text,
   /** Without secrets. */
-  readonly sql: string
-  readonly state: "pending" | "done" | "failed" | "skipped"
+  sql: Schema.String,
+  state: Schema.Literals(["pending", "done", "failed", "skipped"]),
   /** Statements that shared a transaction share its duration. */
-  readonly duration_ms: number | null
-  readonly error: StepFailure | null
+  duration_ms: millis,
+  error: Schema.NullOr(StepFailure),
   /** Why it was skipped; null in any other state. */
-  readonly because: string | null
+  because: text,
   /** Who holds the lock that it waits for, or failed to get. */
-  readonly blocked_by: ReadonlyArray<Blocker>
-}
+  blocked_by: Schema.Array(Blocker)
+}).annotate({ identifier: "Step" })
+export type StepReport = typeof StepReport.Type
 
-export interface PhaseReport {
-  readonly phase: string
-  readonly state: "pending" | "running" | "done" | "failed" | "skipped"
-  readonly duration_ms: number | null
-  readonly steps: ReadonlyArray<StepReport>
-}
+export const PhaseReport = Schema.Struct({
+  phase: Schema.String,
+  state: Schema.Literals(["pending", "running", "done", "failed", "skipped"]),
+  duration_ms: millis,
+  steps: Schema.Array(StepReport)
+}).annotate({ identifier: "Phase" })
+export type PhaseReport = typeof PhaseReport.Type
 
 /** Work inside one database, or on what a tenant holds, that could not be done; the next apply tries it again. */
-export interface FailedDatabase {
+export const FailedDatabase = Schema.Struct({
   /** Null: an object of the whole cluster. */
-  readonly database: string | null
-  readonly object: string
-  readonly phase: string
-  readonly error: StepFailure
-}
+  database: text,
+  object: Schema.String,
+  phase: Schema.String,
+  error: StepFailure
+}).annotate({ identifier: "FailedWork" })
+export type FailedDatabase = typeof FailedDatabase.Type
 
-export interface ApplyReport {
-  readonly trigger: "start" | "reconfigure"
+export const ApplyReport = Schema.Struct({
+  trigger: Schema.Literals(["start", "reconfigure"]),
   /** `failed` also when all that failed is `failed_databases`, which does not stop a start. */
-  readonly state: "running" | "done" | "failed" | "interrupted"
+  state: Schema.Literals(["running", "done", "failed", "interrupted"]),
   /** RFC 3339. */
-  readonly started_at: string
-  readonly duration_ms: number | null
+  started_at: Schema.String,
+  duration_ms: millis,
   /** Databases that this process had left right since the server started, and that a look found so still. */
-  readonly databases_settled: number
-  readonly databases_visited: number
-  readonly failed_databases: ReadonlyArray<FailedDatabase>
+  databases_settled: Schema.Finite,
+  databases_visited: Schema.Finite,
+  failed_databases: Schema.Array(FailedDatabase),
   /** Inherited subscriptions are still to be dropped in some database. */
-  readonly subscriptions_pending: boolean
-  readonly phases: ReadonlyArray<PhaseReport>
-  readonly warnings: ReadonlyArray<string>
-  readonly error: string | null
-}
+  subscriptions_pending: Schema.Boolean,
+  phases: Schema.Array(PhaseReport),
+  warnings: Schema.Array(Schema.String),
+  error: text
+})
+export type ApplyReport = typeof ApplyReport.Type

@@ -3,20 +3,22 @@
  *
  * Source: PostgreSQL `src/backend/utils/misc/guc.c` (`ProcessConfigFileInternal`), view `pg_file_settings`.
  */
+import * as Schema from "effect/Schema"
 import { excerpt, shortened } from "../json/Excerpt.ts"
 import { isSecretName, redact } from "../observe/Redaction.ts"
 
-export interface RefusedSetting {
+export const RefusedSetting = Schema.Struct({
   /** Null where a line could not be read at all. */
-  readonly name: string | null
+  name: Schema.NullOr(Schema.String),
   /** As it stands in the file, shortened and without secrets; null where there is none. */
-  readonly value: string | null
-  readonly file: string | null
-  readonly line: number | null
-  readonly reason: string
+  value: Schema.NullOr(Schema.String),
+  file: Schema.NullOr(Schema.String),
+  line: Schema.NullOr(Schema.Finite),
+  reason: Schema.String,
   /** Postgres took note of it, and uses it from its next start on. */
-  readonly waits_for_restart: boolean
-}
+  waits_for_restart: Schema.Boolean
+}).annotate({ identifier: "RefusedSetting" })
+export type RefusedSetting = typeof RefusedSetting.Type
 
 /** A row of `pg_file_settings` with an error. */
 export interface FileFault {

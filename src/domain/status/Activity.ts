@@ -4,6 +4,8 @@
  *
  * Source: `compute_tools/src/monitor.rs`.
  */
+import * as Schema from "effect/Schema"
+
 export type Micros = bigint
 
 /** What the monitor's statement returns: one row for each thing that may keep a compute awake, and the server's clock. */
@@ -18,14 +20,11 @@ export interface SignalRow {
   readonly latest: string | null
 }
 
-export type ReasonKind =
-  | "query"
-  | "transaction"
-  | "session"
-  | "walsender"
-  | "subscription"
-  | "autovacuum"
-  | "statistics"
+export const ReasonKind = Schema.Literals([
+  ...(["query", "transaction", "session", "walsender", "subscription"] as const),
+  ...(["autovacuum", "statistics"] as const)
+])
+export type ReasonKind = typeof ReasonKind.Type
 
 export interface Reason {
   readonly kind: ReasonKind
@@ -147,21 +146,24 @@ export const rfc3339 = (time: Micros): string => {
   return `${seconds}${fraction}+00:00`
 }
 
-/** `GET /activity`. Times are RFC 3339. */
-export interface ActivityReport {
+/** `GET /activity`: why the compute counts as in use. Times are RFC 3339. Not in the original. */
+export const ActivityReport = Schema.Struct({
   /** Null while it is not known: before the first look, or while Postgres does not answer. */
-  readonly active: boolean | null
-  readonly active_since: string | null
-  readonly last_active: string | null
-  readonly checked_at: string | null
-  readonly monitor: "waiting" | "watching" | "down"
-  readonly reasons: ReadonlyArray<{
-    readonly kind: ReasonKind
-    readonly count: number
-    readonly since: string | null
-    readonly detail: string | null
-  }>
-}
+  active: Schema.NullOr(Schema.Boolean),
+  active_since: Schema.NullOr(Schema.String),
+  last_active: Schema.NullOr(Schema.String),
+  checked_at: Schema.NullOr(Schema.String),
+  monitor: Schema.Literals(["waiting", "watching", "down"]),
+  reasons: Schema.Array(
+    Schema.Struct({
+      kind: ReasonKind,
+      count: Schema.Finite,
+      since: Schema.NullOr(Schema.String),
+      detail: Schema.NullOr(Schema.String)
+    }).annotate({ identifier: "ActivityReason" })
+  )
+}).annotate({ identifier: "Activity" })
+export type ActivityReport = typeof ActivityReport.Type
 
 const text = (time: Micros | null) => (time === null ? null : rfc3339(time))
 

@@ -8,7 +8,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { excerpt } from "../json/Excerpt.ts"
 import type { ParsedSpec } from "../spec/ParsedSpec.ts"
-import type { LfcPrewarmState } from "./Operations.ts"
+import type { PrewarmState } from "./Operations.ts"
 
 export interface LfcStateObject {
   readonly address: string
@@ -39,5 +39,5 @@ export const lfcStateObject = (spec: ParsedSpec | null, from: string | null): Re
 }
 
 /** A cache that is half warm must not replace the state of a warm one. */
-export const mayOffload = (prewarm: LfcPrewarmState): boolean =>
+export const mayOffload = (prewarm: PrewarmState): boolean =>
   prewarm.status === "completed" || prewarm.status === "not_prewarmed" || prewarm.status === "skipped"

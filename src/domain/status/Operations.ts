@@ -3,36 +3,46 @@
  *
  * Source: `libs/compute_api/src/responses.rs`.
  */
-export type LfcPrewarmState =
-  | { readonly status: "not_prewarmed" | "prewarming" | "skipped" | "cancelled" }
-  | {
-      readonly status: "completed"
-      /** Pages. */
-      readonly total: number
-      readonly prewarmed: number
-      readonly skipped: number
-      readonly state_download_time_ms: number
-      readonly uncompress_time_ms: number
-      readonly prewarm_time_ms: number
-    }
-  | { readonly status: "failed"; readonly error: string }
+import * as Schema from "effect/Schema"
 
-export type LfcOffloadState =
-  | { readonly status: "not_offloaded" | "offloading" | "skipped" }
-  | {
-      readonly status: "completed"
-      readonly state_query_time_ms: number
-      readonly compress_time_ms: number
-      readonly state_upload_time_ms: number
-    }
-  | { readonly status: "failed"; readonly error: string }
+const failed = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String })
+const FailedOperation = failed.annotate({ identifier: "FailedOperation" })
 
-export type PromoteState =
-  | { readonly status: "not_promoted" }
-  | {
-      readonly status: "completed"
-      readonly lsn_wait_time_ms: number
-      readonly pg_promote_time_ms: number
-      readonly reconfigure_time_ms: number
-    }
-  | { readonly status: "failed"; readonly error: string }
+export const PrewarmState = Schema.Union([
+  Schema.Struct({ status: Schema.Literals(["not_prewarmed", "prewarming", "skipped", "cancelled"]) }),
+  Schema.Struct({
+    status: Schema.Literal("completed"),
+    /** Pages. */
+    total: Schema.Finite,
+    prewarmed: Schema.Finite,
+    skipped: Schema.Finite,
+    state_download_time_ms: Schema.Finite,
+    uncompress_time_ms: Schema.Finite,
+    prewarm_time_ms: Schema.Finite
+  }),
+  FailedOperation
+]).annotate({ identifier: "PrewarmState" })
+export type PrewarmState = typeof PrewarmState.Type
+
+export const OffloadState = Schema.Union([
+  Schema.Struct({ status: Schema.Literals(["not_offloaded", "offloading", "skipped"]) }),
+  Schema.Struct({
+    status: Schema.Literal("completed"),
+    state_query_time_ms: Schema.Finite,
+    compress_time_ms: Schema.Finite,
+    state_upload_time_ms: Schema.Finite
+  }),
+  FailedOperation
+]).annotate({ identifier: "OffloadState" })
+export type OffloadState = typeof OffloadState.Type
+
+export const Promoted = Schema.Struct({
+  status: Schema.Literal("completed"),
+  lsn_wait_time_ms: Schema.Finite,
+  pg_promote_time_ms: Schema.Finite,
+  reconfigure_time_ms: Schema.Finite
+}).annotate({ identifier: "Promoted" })
+
+export const FailedPromotion = failed.annotate({ identifier: "FailedPromotion" })
+
+export type PromoteState = { readonly status: "not_promoted" } | typeof Promoted.Type | typeof FailedPromotion.Type

@@ -4,13 +4,13 @@
  * Source: `compute_tools/src/compute_promote.rs`.
  */
 import { type ComputeSpec, modeName } from "../spec/ComputeSpec.ts"
-import type { LfcPrewarmState } from "./Operations.ts"
+import type { PrewarmState } from "./Operations.ts"
 
 /** How often the replay position is asked for, one second apart. */
 export const REPLAY_POLLS = 21
 
 /** Why the compute cannot be promoted now; null when it can. */
-export const refusal = (own: ComputeSpec, prewarm: LfcPrewarmState, wanted: ComputeSpec): string | null => {
+export const refusal = (own: ComputeSpec, prewarm: PrewarmState, wanted: ComputeSpec): string | null => {
   if (own.mode !== "Replica") return `compute mode "${modeName(own.mode)}" is not replica`
   const later = laterRefusal(wanted)
   if (later !== null) return later

@@ -7,69 +7,18 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { Blocker } from "../../domain/catalog/Blocker.ts"
+import * as Struct from "effect/Struct"
 import { PlanReport } from "../../domain/catalog/plan/PlanReport.ts"
+import { ApplyReport } from "../../domain/catalog/Report.ts"
+import { CatalogObjects } from "../../domain/catalog/Requests.ts"
+import { RefusedSetting } from "../../domain/postgres/RefusedSetting.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./shapes/Refusal.ts"
-import { RefusedSetting } from "./shapes/StatusDetail.ts"
 import { Planning } from "./shapes/Wire.ts"
 import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
 
 const nullable = Schema.NullOr
-
-const ListedRole = Schema.Struct({
-  name: Schema.String,
-  encrypted_password: nullable(Schema.String),
-  options: Schema.Null
-}).annotate({ identifier: "ListedRole" })
-
-const ListedDatabase = Schema.Struct({
-  name: Schema.String,
-  owner: Schema.String,
-  options: Schema.Null,
-  restrict_conn: Schema.Boolean,
-  invalid: Schema.Boolean
-}).annotate({ identifier: "ListedDatabase" })
-
-const Objects = Schema.Struct({
-  roles: Schema.Array(ListedRole),
-  databases: Schema.Array(ListedDatabase)
-}).annotate({ identifier: "Objects" })
-
-const StepFailure = Schema.Struct({
-  sqlstate: nullable(Schema.String),
-  message: Schema.String,
-  detail: nullable(Schema.String),
-  hint: nullable(Schema.String)
-}).annotate({ identifier: "StepFailure" })
-
-const Step = Schema.Struct({
-  object: Schema.String,
-  reason: Schema.String,
-  /** Null: the system database. */
-  database: nullable(Schema.String),
-  sql: Schema.String,
-  state: Schema.Literals(["pending", "done", "failed", "skipped"]),
-  duration_ms: nullable(Schema.Finite),
-  error: nullable(StepFailure),
-  because: nullable(Schema.String),
-  blocked_by: Schema.Array(Blocker)
-}).annotate({ identifier: "Step" })
-
-const Phase = Schema.Struct({
-  phase: Schema.String,
-  state: Schema.Literals(["pending", "running", "done", "failed", "skipped"]),
-  duration_ms: nullable(Schema.Finite),
-  steps: Schema.Array(Step)
-}).annotate({ identifier: "Phase" })
-
-const FailedWork = Schema.Struct({
-  database: nullable(Schema.String),
-  object: Schema.String,
-  phase: Schema.String,
-  error: StepFailure
-}).annotate({ identifier: "FailedWork" })
 
 const ReconfigurationReport = Schema.Struct({
   operation: nullable(Schema.String),
@@ -84,24 +33,14 @@ const ReconfigurationReport = Schema.Struct({
 export const Apply = Schema.Struct({
   /** Of this form: members are added, never changed. Computes of an older build do not send it. */
   version: Schema.optionalKey(Schema.Literal(1)),
-  trigger: Schema.optionalKey(Schema.Literals(["start", "reconfigure"])),
-  state: Schema.optionalKey(Schema.Literals(["running", "done", "failed", "interrupted"])),
-  started_at: Schema.optionalKey(Schema.String),
-  duration_ms: Schema.optionalKey(nullable(Schema.Finite)),
-  databases_settled: Schema.optionalKey(Schema.Finite),
-  databases_visited: Schema.optionalKey(Schema.Finite),
-  failed_databases: Schema.optionalKey(Schema.Array(FailedWork)),
-  subscriptions_pending: Schema.optionalKey(Schema.Boolean),
-  phases: Schema.optionalKey(Schema.Array(Phase)),
-  warnings: Schema.optionalKey(Schema.Array(Schema.String)),
-  error: Schema.optionalKey(nullable(Schema.String)),
+  ...ApplyReport.mapFields(Struct.map(Schema.optionalKey)).fields,
   reconfiguration: nullable(ReconfigurationReport)
 }).annotate({ identifier: "Apply" })
 
 const Plan = PlanReport.annotate({ identifier: "Plan" })
 
 const dbsAndRoles = HttpApiEndpoint.get("dbs_and_roles", "/dbs_and_roles", {
-  success: Objects,
+  success: CatalogObjects,
   error: Failed
 }).annotate(OpenApi.Summary, "Databases and roles")
 

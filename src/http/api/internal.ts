@@ -7,41 +7,24 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { ExtensionRequest, SchemaGrant } from "../../domain/catalog/Requests.ts"
 import { FailpointConfig } from "../../domain/observe/Failpoints.ts"
 import { Inputs } from "./middleware.ts"
 import { Conflict, Failed, NotFound, ofBody, WrongStatus } from "./shapes/Refusal.ts"
-
-export const ExtensionInstallRequest = Schema.Struct({
-  extension: Schema.String,
-  database: Schema.String,
-  version: Schema.String
-}).annotate({ identifier: "ExtensionInstallation" })
-
-export const Privilege = Schema.Literals([
-  ...(["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] as const),
-  ...(["USAGE", "CREATE", "CONNECT", "TEMPORARY", "EXECUTE"] as const)
-])
-
-export const SetRoleGrantsRequest = Schema.Struct({
-  database: Schema.String,
-  schema: Schema.String,
-  privileges: Schema.Array(Privilege),
-  role: Schema.String
-}).annotate({ identifier: "RoleGrants" })
 
 export const FailpointsRequest = Schema.Array(FailpointConfig)
 
 const created = HttpApiSchema.status(201)
 
 const installExtension = HttpApiEndpoint.post("install_extension", "/extensions", {
-  payload: ExtensionInstallRequest,
+  payload: ExtensionRequest,
   success: Schema.Struct({ extension: Schema.String, version: Schema.String }).pipe(created),
   error: [...ofBody, WrongStatus, Failed]
 }).annotate(OpenApi.Summary, "Brings an extension of a database to a version")
 
 const setRoleGrants = HttpApiEndpoint.post("set_role_grants", "/grants", {
-  payload: SetRoleGrantsRequest,
-  success: SetRoleGrantsRequest.pipe(created),
+  payload: SchemaGrant,
+  success: SchemaGrant.pipe(created),
   error: [...ofBody, WrongStatus, Failed]
 }).annotate(OpenApi.Summary, "Grants a role the privileges on a schema that it lacks")
 

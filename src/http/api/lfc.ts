@@ -7,39 +7,10 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { OffloadState, PrewarmState } from "../../domain/status/Operations.ts"
 import { Authorized, Inputs } from "./middleware.ts"
 import { BadRequest, OfQuery, UnderWay } from "./shapes/Refusal.ts"
 import { OneOf, Wording } from "./traits.ts"
-
-const FailedOperation = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String }).annotate({
-  identifier: "FailedOperation"
-})
-
-export const PrewarmState = Schema.Union([
-  Schema.Struct({ status: Schema.Literals(["not_prewarmed", "prewarming", "skipped", "cancelled"]) }),
-  Schema.Struct({
-    status: Schema.Literal("completed"),
-    /** Pages. */
-    total: Schema.Finite,
-    prewarmed: Schema.Finite,
-    skipped: Schema.Finite,
-    state_download_time_ms: Schema.Finite,
-    uncompress_time_ms: Schema.Finite,
-    prewarm_time_ms: Schema.Finite
-  }),
-  FailedOperation
-]).annotate({ identifier: "PrewarmState" })
-
-export const OffloadState = Schema.Union([
-  Schema.Struct({ status: Schema.Literals(["not_offloaded", "offloading", "skipped"]) }),
-  Schema.Struct({
-    status: Schema.Literal("completed"),
-    state_query_time_ms: Schema.Finite,
-    compress_time_ms: Schema.Finite,
-    state_upload_time_ms: Schema.Finite
-  }),
-  FailedOperation
-]).annotate({ identifier: "OffloadState" })
 
 const prewarmState = HttpApiEndpoint.get("lfc_prewarm_state", "/lfc/prewarm", { success: PrewarmState }).annotate(
   OpenApi.Summary,

@@ -7,30 +7,15 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { ActivityReport } from "../../domain/status/Activity.ts"
 import { Event, Remembered } from "../../domain/status/Event.ts"
+import { FailedPromotion, Promoted } from "../../domain/status/Operations.ts"
+import { StartupMetrics } from "../../domain/status/StartupMetrics.ts"
 import { Authorized, Inputs } from "./middleware.ts"
-import { Activity } from "./shapes/Activity.ts"
 import { BadRequest, Failed, InUse, OfQuery, ofBody, ofBodyAsText, Unavailable, WrongStatus } from "./shapes/Refusal.ts"
 import { Status, StatusDetail } from "./shapes/StatusDetail.ts"
 import { Configuration, Promotion } from "./shapes/Wire.ts"
 import { Limit, OneOf, Scraped, SPEC_LIMIT, Wording } from "./traits.ts"
-
-/** What the start took. */
-export const StartupMetrics = Schema.Struct({
-  wait_for_spec_ms: Schema.Finite,
-  sync_sk_check_ms: Schema.Finite,
-  sync_safekeepers_ms: Schema.Finite,
-  pageserver_connect_micros: Schema.Finite,
-  basebackup_ms: Schema.Finite,
-  basebackup_bytes: Schema.Finite,
-  start_postgres_ms: Schema.Finite,
-  config_ms: Schema.Finite,
-  total_startup_ms: Schema.Finite,
-  load_ext_ms: Schema.Finite,
-  num_ext_downloaded: Schema.Finite,
-  largest_ext_size: Schema.Finite,
-  total_ext_download_size: Schema.Finite
-}).annotate({ identifier: "StartupMetrics" })
 
 export const HistoryReport = Schema.Struct({
   /** Of this form: members are added, never changed. */
@@ -40,17 +25,6 @@ export const HistoryReport = Schema.Struct({
 
 /** Where the safekeepers are in sync; null when nobody knows. */
 const Terminated = Schema.Struct({ lsn: Schema.NullOr(Schema.String) }).annotate({ identifier: "Terminated" })
-
-const FailedPromotion = Schema.Struct({ status: Schema.Literal("failed"), error: Schema.String }).annotate({
-  identifier: "FailedPromotion"
-})
-
-export const Promoted = Schema.Struct({
-  status: Schema.Literal("completed"),
-  lsn_wait_time_ms: Schema.Finite,
-  pg_promote_time_ms: Schema.Finite,
-  reconfigure_time_ms: Schema.Finite
-}).annotate({ identifier: "Promoted" })
 
 const status = HttpApiEndpoint.get("status", "/status", { success: Status }).annotate(
   OpenApi.Summary,
@@ -62,7 +36,7 @@ const statusDetail = HttpApiEndpoint.get("status_detail", "/status/detail", { su
   "Since when, what is being waited for and until when, the services and their last errors"
 )
 
-const activity = HttpApiEndpoint.get("activity", "/activity", { success: Activity }).annotate(
+const activity = HttpApiEndpoint.get("activity", "/activity", { success: ActivityReport }).annotate(
   OpenApi.Summary,
   "Whether the compute is in use, by whom or what, and since when"
 )

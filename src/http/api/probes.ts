@@ -8,6 +8,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Ready } from "../../domain/status/Ready.ts"
 import { Failed } from "./shapes/Refusal.ts"
 import { Quiet, Scraped } from "./traits.ts"
 
@@ -25,20 +26,6 @@ export const NotStarted = Schema.String.pipe(
   HttpApiSchema.status(503),
   Schema.annotate({ description: "The start is under way, or has failed" })
 )
-
-/** `standby` is null on a primary; a value in it is null as long as Postgres does not know it. */
-export const Ready = Schema.Struct({
-  ready: Schema.Literal(true),
-  standby: Schema.NullOr(
-    Schema.Struct({
-      received_lsn: Schema.NullOr(Schema.String),
-      replayed_lsn: Schema.NullOr(Schema.String),
-      behind_bytes: Schema.NullOr(Schema.Finite),
-      /** Since the last transaction that was replayed; grows on an idle primary too. */
-      behind_seconds: Schema.NullOr(Schema.Finite)
-    }).annotate({ identifier: "Standby" })
-  )
-}).annotate({ identifier: "Ready" })
 
 export const NotReady = Schema.Struct({ ready: Schema.Literal(false), reason: Schema.String })
   .annotate({ identifier: "NotReady" })

@@ -5,12 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { ExtensionRequest, SchemaGrant } from "../../domain/catalog/Requests.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { Failpoints } from "../../layers/compute/Failpoints.ts"
 import { Extensions } from "../../layers/extensions/Extensions.ts"
 import { requestRefresh } from "../../programs/run/refresh.ts"
 import { Internal } from "../api/Api.ts"
-import { ExtensionInstallRequest, FailpointsRequest, SetRoleGrantsRequest } from "../api/internal.ts"
+import { FailpointsRequest } from "../api/internal.ts"
 import { BadRequest, Conflict, Failed, NotFound, WrongStatus } from "../api/shapes/Refusal.ts"
 import { empty, orRefuse, refuse, requireRunning, withBody } from "../server/answers/answers.ts"
 import { unnoticed } from "./catalog.ts"
@@ -21,7 +22,7 @@ const requireName = (database: string) => (database === "" ? refuse(BadRequest, 
 export const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
   handlers
     .handleRaw("install_extension", ({ endpoint }) =>
-      withBody(ExtensionInstallRequest, endpoint, (body) =>
+      withBody(ExtensionRequest, endpoint, (body) =>
         requireName(body.database).pipe(
           Effect.andThen(requireRunning),
           Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.installExtension(body)))),
@@ -31,7 +32,7 @@ export const internal = HttpApiBuilder.group(Internal, "internal", (handlers) =>
       )
     )
     .handleRaw("set_role_grants", ({ endpoint }) =>
-      withBody(SetRoleGrantsRequest, endpoint, (body) =>
+      withBody(SchemaGrant, endpoint, (body) =>
         requireName(body.database).pipe(
           Effect.andThen(requireRunning),
           Effect.andThen(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.setRoleGrants(body)))),

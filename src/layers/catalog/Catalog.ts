@@ -12,6 +12,7 @@ import type * as Stream from "effect/Stream"
 import type { UnplannableSpec } from "../../domain/catalog/plan/Draft.ts"
 import type { Plan } from "../../domain/catalog/plan/Step.ts"
 import type { ApplyReport, FailedDatabase } from "../../domain/catalog/Report.ts"
+import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../../domain/catalog/Requests.ts"
 import { failedDatabases } from "../../domain/observe/MetricFamilies.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import type { Options } from "../compute/Options.ts"
@@ -39,48 +40,12 @@ export interface ApplyOptions {
   readonly forgiving?: boolean
 }
 
-/** Every role and database, in the form of `/dbs_and_roles`. */
-export interface CatalogObjects {
-  readonly roles: ReadonlyArray<{
-    readonly name: string
-    readonly encrypted_password: string | null
-    readonly options: null
-  }>
-  readonly databases: ReadonlyArray<{
-    readonly name: string
-    readonly owner: string
-    readonly options: null
-    readonly restrict_conn: boolean
-    readonly invalid: boolean
-  }>
-}
-
 export interface InstalledExtension {
   readonly extname: string
   readonly version: string
   readonly n_databases: number
   /** "1" when the bootstrap superuser owns it. */
   readonly owned_by_superuser: "0" | "1"
-}
-
-/** What a schema's grant may name; the server refuses the ones that schemas do not have. */
-export const privileges = [
-  ...(["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] as const),
-  ...(["USAGE", "CREATE", "CONNECT", "TEMPORARY", "EXECUTE"] as const)
-] as const
-export type Privilege = (typeof privileges)[number]
-
-export interface SchemaGrant {
-  readonly database: string
-  readonly schema: string
-  readonly privileges: ReadonlyArray<Privilege>
-  readonly role: string
-}
-
-export interface ExtensionRequest {
-  readonly extension: string
-  readonly database: string
-  readonly version: string
 }
 
 export class Catalog extends Context.Service<

@@ -11,7 +11,7 @@ import { statusChanges } from "../../domain/observe/MetricFamilies.ts"
 import type { Lsn } from "../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { type Cause, type ComputeStatus, kebab, next } from "../../domain/status/ComputeStatus.ts"
-import type { LfcOffloadState, LfcPrewarmState } from "../../domain/status/Operations.ts"
+import type { OffloadState, PrewarmState } from "../../domain/status/Operations.ts"
 import { type StartupMetrics, zero } from "../../domain/status/StartupMetrics.ts"
 import { Metrics } from "../observe/Metrics.ts"
 import { wallMillisUnsafe } from "./clock/WallClock.ts"
@@ -38,8 +38,8 @@ export interface State {
   /** Whether a postmaster of ours is up. */
   readonly postgresRuns: boolean
   readonly metrics: StartupMetrics
-  readonly prewarm: LfcPrewarmState
-  readonly offload: LfcOffloadState
+  readonly prewarm: PrewarmState
+  readonly offload: OffloadState
   /** Where the safekeepers were in sync when Postgres had ended; the answer of `/terminate`. */
   readonly terminateFlushLsn: Lsn | null
   /** This process ends without having learnt that: null would mean that there is none. */

@@ -6,21 +6,10 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { kebab } from "../../domain/status/ComputeStatus.ts"
+import type { Ready } from "../../domain/status/Ready.ts"
 import { ComputeState } from "../compute/ComputeState.ts"
 import { disconnect } from "../compute/disconnect.ts"
 import { Sql } from "../sql/Sql.ts"
-
-/** `standby` is null on a primary; a value in it is null as long as Postgres does not know it. */
-export interface Ready {
-  readonly ready: true
-  readonly standby: {
-    readonly received_lsn: string | null
-    readonly replayed_lsn: string | null
-    readonly behind_bytes: number | null
-    /** Since the last transaction that was replayed; grows on an idle primary too. */
-    readonly behind_seconds: number | null
-  } | null
-}
 
 export class NotReady extends Data.TaggedError("NotReady")<{ readonly message: string }> {}
 

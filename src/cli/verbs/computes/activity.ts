@@ -2,8 +2,7 @@
  * `compute_ctl activity`: why a compute counts as used.
  */
 import * as Effect from "effect/Effect"
-import { describeReason } from "../../../domain/status/Activity.ts"
-import { Activity } from "../../../http/api/shapes/Activity.ts"
+import { ActivityReport, describeReason } from "../../../domain/status/Activity.ts"
 import { print } from "../../output.ts"
 import { ofTerminal } from "../../terminal/Paint.ts"
 import { row } from "../../terminal/sections.ts"
@@ -13,7 +12,7 @@ import { type AskOptions, asking } from "./asking.ts"
 const ACTIVE = 0
 const IDLE = 3
 
-const activityText = (found: typeof Activity.Type): string => {
+const activityText = (found: ActivityReport): string => {
   const paint = ofTerminal()
   const active = found.active === null ? paint.warn("not known") : found.active ? paint.good("yes") : paint.dim("no")
   return [
@@ -27,7 +26,7 @@ const activityText = (found: typeof Activity.Type): string => {
 export const activity = (given: AskOptions) =>
   asking(given, (target) =>
     Effect.gen(function* () {
-      const found = yield* askFor(Activity, target, "/activity")
+      const found = yield* askFor(ActivityReport, target, "/activity")
       yield* print(given.json ? JSON.stringify(found, null, 2) : activityText(found))
       return found.active === true ? ACTIVE : IDLE
     })

@@ -6,7 +6,7 @@
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { Activity } from "./Activity.ts"
+import { ActivityReport } from "../../../domain/status/Activity.ts"
 
 const ErrorBody = Schema.Struct({ error: Schema.String }).annotate({ identifier: "Error" })
 
@@ -66,19 +66,12 @@ export const ofBodyAsText = [
 
 export const OfQuery = textRefusal("BadRequest", 400, "The query is not valid")
 
+const inUse = { error: Schema.String, reasons: Schema.Array(Schema.String), activity: ActivityReport }
+
 /** Who or what uses a compute that was to stop only when idle. */
-export const InUse = Schema.Struct({
-  error: Schema.String,
-  reasons: Schema.Array(Schema.String),
-  activity: Activity
-}).pipe(
+export const InUse = Schema.Struct(inUse).pipe(
   Schema.decodeTo(
-    Schema.Struct({
-      _tag: Schema.tag("InUse"),
-      error: Schema.String,
-      reasons: Schema.Array(Schema.String),
-      activity: Schema.toType(Activity)
-    }),
+    Schema.Struct({ _tag: Schema.tag("InUse"), ...inUse }),
     SchemaTransformation.transform({
       decode: (members) => ({ _tag: "InUse" as const, ...members }),
       encode: ({ _tag, ...members }) => members

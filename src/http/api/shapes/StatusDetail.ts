@@ -2,6 +2,7 @@
  * The answer of `/status/detail`.
  */
 import * as Schema from "effect/Schema"
+import { RefusedSetting } from "../../../domain/postgres/RefusedSetting.ts"
 import { ComputeStatus } from "../../../domain/status/ComputeStatus.ts"
 
 /** RFC 3339 with `Z`. Every time here is the compute's own clock, `now` included. */
@@ -20,15 +21,6 @@ export const Status = Schema.Struct({
   error: nullable(Schema.String)
 }).annotate({ identifier: "Status" })
 export type Status = typeof Status.Type
-
-export const RefusedSetting = Schema.Struct({
-  name: nullable(Schema.String),
-  value: nullable(Schema.String),
-  file: nullable(Schema.String),
-  line: nullable(Schema.Finite),
-  reason: Schema.String,
-  waits_for_restart: Schema.Boolean
-}).annotate({ identifier: "RefusedSetting" })
 
 const Key = Schema.Struct({
   kid: Schema.String,

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { lfcOffloadErrors, lfcOffloads } from "../../../domain/observe/MetricFamilies.ts"
 import { lfcStateObject, mayOffload } from "../../../domain/status/LfcState.ts"
-import type { LfcOffloadState } from "../../../domain/status/Operations.ts"
+import type { OffloadState } from "../../../domain/status/Operations.ts"
 import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState, type State } from "../../../layers/compute/ComputeState.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
@@ -100,7 +100,7 @@ const make = Effect.gen(function* () {
   )
 
   return Offloading.of({
-    begin: slot.begin<LfcOffloadState, never>({
+    begin: slot.begin<OffloadState, never>({
       entered: Effect.andThen(
         state.update(() => ({ offload: { status: "offloading" } })),
         metrics.increment(lfcOffloads)

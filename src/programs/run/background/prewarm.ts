@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { lfcPrewarmErrors, lfcPrewarms } from "../../../domain/observe/MetricFamilies.ts"
 import { lfcStateObject } from "../../../domain/status/LfcState.ts"
-import type { LfcPrewarmState } from "../../../domain/status/Operations.ts"
+import type { PrewarmState } from "../../../domain/status/Operations.ts"
 import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
@@ -88,7 +88,7 @@ const load = Effect.fnUntraced(function* (bytes: Uint8Array) {
 
 const prewarm = (
   from: string | null
-): Effect.Effect<LfcPrewarmState, Error, ComputeState | EndpointStorage | Sql | Waits> =>
+): Effect.Effect<PrewarmState, Error, ComputeState | EndpointStorage | Sql | Waits> =>
   Effect.gen(function* () {
     const waits = yield* Waits
     const state = yield* waits.within("LFC state to be downloaded", DOWNLOAD_LIMIT)(download(from))
@@ -133,7 +133,7 @@ const make = Effect.gen(function* () {
     prewarm(from).pipe(
       asState(lfcPrewarmErrors, "prewarming LFC failed"),
       Effect.raceFirst(Effect.as(cancelled, { status: "cancelled" } as const)),
-      Effect.tap((result: LfcPrewarmState) => Effect.logInfo(`LFC prewarm: ${result.status}`)),
+      Effect.tap((result: PrewarmState) => Effect.logInfo(`LFC prewarm: ${result.status}`)),
       Effect.withSpan("prewarm LFC"),
       Effect.provide(context)
     )

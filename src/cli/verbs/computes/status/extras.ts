@@ -7,9 +7,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { decodeJson } from "../../../../domain/json/decode/Decode.ts"
 import { samplesOf, total } from "../../../../domain/observe/Samples.ts"
-import { describeReason } from "../../../../domain/status/Activity.ts"
-import { Ready } from "../../../../http/api/probes.ts"
-import { Activity } from "../../../../http/api/shapes/Activity.ts"
+import { ActivityReport, describeReason } from "../../../../domain/status/Activity.ts"
+import { Ready } from "../../../../domain/status/Ready.ts"
 import type { Target } from "../../../../http/client.ts"
 import { ask } from "../ask.ts"
 
@@ -18,14 +17,14 @@ export interface Extras {
   /** Milliseconds for which Postgres has not answered; null while it answers. */
   readonly downtime: number | null
   /** Null on a primary. */
-  readonly standby: (typeof Ready.Type)["standby"]
+  readonly standby: Ready["standby"]
   /** Why it counts as used, or that it does not. */
   readonly activity: string | null
 }
 
 export const none: Extras = { build: null, downtime: null, standby: null, activity: null }
 
-export const describeActivity = ({ active, active_since, reasons }: typeof Activity.Type): string => {
+export const describeActivity = ({ active, active_since, reasons }: ActivityReport): string => {
   if (active === null) return "not known"
   if (!active) return "no"
   return `since ${active_since ?? "now"}: ${reasons.map(describeReason).join("; ")}`
@@ -52,7 +51,7 @@ export const extras = (target: Target): Effect.Effect<Extras> =>
       activity: Option.match(activity, {
         onNone: () => null,
         onSome: (json) =>
-          Result.match(decodeJson(Activity, json), { onFailure: () => null, onSuccess: describeActivity })
+          Result.match(decodeJson(ActivityReport, json), { onFailure: () => null, onSuccess: describeActivity })
       })
     }
   })
