@@ -43,17 +43,22 @@ const freePort = () =>
 
 const setting = (name, value, vartype = "string") => ({ name, value, vartype })
 
+const role = (name, encrypted_password) => ({ name, encrypted_password, options: null })
+
+/** Several, so that a step of several is seen; one has a password, as most have. */
+const ROLES = [role("rehearsed_owner", "md5c4f6d6ef8a4f0ac79cb1fa7e6a9bd0d1"), role("rehearsed_reader", null)]
+const DATABASES = ["rehearsed_one", "rehearsed_two"].map((name) => ({ name, owner: "rehearsed_owner", options: null }))
+
 const specOf = ({ addresses }, port) => ({
   format_version: 1,
   suspend_timeout_seconds: -1,
-  skip_pg_catalog_updates: true,
   tenant_id: addresses.tenant_id,
   timeline_id: addresses.timeline_id,
   safekeeper_connstrings: addresses.safekeepers,
   pageserver_connstring: addresses.pageservers[0],
   cluster: {
-    roles: [],
-    databases: [],
+    roles: ROLES,
+    databases: DATABASES,
     settings: [
       setting("port", String(port), "integer"),
       setting("listen_addresses", "127.0.0.1"),
@@ -107,7 +112,14 @@ const makeAct = async (emulator, postgres, { empty, env }) => {
       request.on("error", reject)
       request.end(text)
     })
-  return { act: { argv, env }, ask, configuration: { spec, compute_ctl_config }, told: [dir, token, keys.jwk.x] }
+  const names = [...ROLES, ...DATABASES].map(({ name }) => name)
+  const told = [dir, token, keys.jwk.x, ROLES[0].encrypted_password, ...names]
+  return { act: { argv, env }, ask, configuration: { spec, compute_ctl_config }, told }
+}
+
+const withRole = ({ spec, ...rest }) => {
+  const roles = [...spec.cluster.roles, role("rehearsed_writer", null)]
+  return { ...rest, spec: { ...spec, cluster: { ...spec.cluster, roles } } }
 }
 
 const QUESTIONS = ["/livez", "/startupz", "/status", "/status/detail", "/metrics", "/metrics.json"]
@@ -123,7 +135,8 @@ const QUESTIONS = ["/livez", "/startupz", "/status", "/status/detail", "/metrics
 export const rehearse = async (node, args, cwd) => {
   const scope = Effect.runSync(Scope.make())
   const emulator = await Effect.runPromise(Scope.provide(start({ account: null, pgbin: null }), scope))
-  const server = await Server.listen()
+  // Both find nothing and make it all.
+  const servers = [await Server.listen(), await Server.listen()]
   let log = ""
   const waiting = new Set()
   let child
@@ -141,8 +154,11 @@ export const rehearse = async (node, args, cwd) => {
       look()
     })
   try {
-    const pooled = await makeAct(emulator, server.port, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
-    const started = await makeAct(emulator, server.port, { empty: false, env: { OTEL_TRACES_SAMPLER: "always_off" } })
+    const pooled = await makeAct(emulator, servers[0].port, { empty: true, env: { OTEL_SDK_DISABLED: "true" } })
+    const started = await makeAct(emulator, servers[1].port, {
+      empty: false,
+      env: { OTEL_TRACES_SAMPLER: "always_off" }
+    })
     child = spawn(node, args, {
       cwd,
       stdio: ["ignore", "ignore", "pipe"],
@@ -163,7 +179,9 @@ export const rehearse = async (node, args, cwd) => {
       for (const question of ["/livez", "/status", "/metrics"]) await pooled.ask("GET", question)
       await pooled.ask("POST", "/configure", pooled.configuration)
       for (const question of QUESTIONS) await pooled.ask("GET", question)
-      await pooled.ask("POST", "/configure", pooled.configuration)
+      // Nothing is new but a role: every database is looked into.
+      await pooled.ask("POST", "/configure", withRole(pooled.configuration))
+      await pooled.ask("POST", "/configure", withRole(pooled.configuration))
       child.kill("SIGTERM")
       await written("rehearsed: ")
       await written("compute start finished", 2)
@@ -178,7 +196,7 @@ export const rehearse = async (node, args, cwd) => {
     child?.kill("SIGKILL")
     throw new Error(`no heap snapshot: ${error.message}\nThe program wrote meanwhile:\n${log}`, { cause: error })
   } finally {
-    server.close()
+    for (const server of servers) server.close()
     await Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }

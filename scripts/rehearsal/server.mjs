@@ -1,6 +1,7 @@
-// A Postgres that lets everybody in and has nothing: each statement succeeds without a row, but that a reload is done at once. What the program does with sessions
-// is rehearsed against it; that it gets no answers is no failure of a start.
+// A Postgres that lets everybody in and knows what an apply asks for. What the program does with sessions is rehearsed
+// against it.
 import * as net from "node:net"
+import * as Catalog from "./catalog.mjs"
 
 const message = (type, body = Buffer.alloc(0)) => {
   const head = Buffer.alloc(5)
@@ -9,6 +10,16 @@ const message = (type, body = Buffer.alloc(0)) => {
   return Buffer.concat([head, body])
 }
 const texts = (...all) => Buffer.from(all.map((text) => `${text}\0`).join(""))
+const int16 = (value) => {
+  const bytes = Buffer.alloc(2)
+  bytes.writeInt16BE(value)
+  return bytes
+}
+const int32 = (value) => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
 
 const PARAMETERS = [
   ["server_version", "17.0"],
@@ -19,60 +30,80 @@ const PARAMETERS = [
   ["TimeZone", "UTC"]
 ]
 const ready = message("Z", Buffer.from("I"))
-const done = message("C", texts("SELECT 0"))
 const welcome = Buffer.concat([
   message("R", Buffer.alloc(4)),
   ...PARAMETERS.map((pair) => message("S", texts(...pair))),
-  message("K", Buffer.alloc(8)),
+  message("K", Buffer.concat([int32(1), int32(1)])),
   ready
 ])
-/** By the client's message; what is not here has no answer. */
-const answers = {
-  Q: Buffer.concat([done, ready]),
-  P: message("1"),
-  B: message("2"),
-  C: message("3"),
-  D: message("n"),
-  E: done,
-  S: ready
-}
+/** What is said to a message of the extended protocol whatever the statement is. */
+const parts = { P: message("1"), B: message("2"), C: message("3"), S: ready }
 
-/** One row of one column, a boolean by its object id. */
-const column = Buffer.concat([
-  texts("loaded"),
-  Buffer.alloc(6),
-  Buffer.from([0, 0, 0, 16, 0, 1, 255, 255, 255, 255, 0, 0])
-])
-const yes = {
-  D: message("T", Buffer.concat([Buffer.from([0, 1]), column])),
-  E: Buffer.concat([message("D", Buffer.from([0, 1, 0, 0, 0, 1, 0x74])), message("C", texts("SELECT 1"))])
+const ANY_LENGTH = Buffer.concat([int16(-1), int32(-1), int16(0)])
+const description = ({ columns }) =>
+  message(
+    "T",
+    Buffer.concat([
+      int16(columns.length),
+      ...columns.map(([name, type]) => Buffer.concat([texts(name), int32(0), int16(0), int32(type), ANY_LENGTH]))
+    ])
+  )
+const valueOf = (value) => {
+  if (value === null) return int32(-1)
+  const bytes = Buffer.from(value)
+  return Buffer.concat([int32(bytes.length), bytes])
 }
-const RELOADED = "pg_conf_load_time"
+const data = (found) => {
+  const { columns = [], rows = [] } = found ?? {}
+  return Buffer.concat([
+    ...rows.map((row) => message("D", Buffer.concat([int16(columns.length), ...row.map(valueOf)]))),
+    message("C", texts(`SELECT ${rows.length}`))
+  ])
+}
 
 const STARTUP = 3
 
-const attend = (socket) => {
+const attend = (socket, catalog) => {
   let held = Buffer.alloc(0)
-  let isOpen = false
-  let reload = false
+  let database = null
+  let statement = ""
+  let found = null
+  const answers = {
+    Q: (body) => {
+      found = catalog.ask(body.toString("utf8"), database, "")
+      return Buffer.concat([...(found === null ? [] : [description(found)]), data(found), ready])
+    },
+    P: (body) => {
+      statement = body.toString("utf8")
+      return parts.P
+    },
+    B: (body) => {
+      found = catalog.ask(statement, database, body.toString("utf8"))
+      return parts.B
+    },
+    D: () => (found === null ? message("n") : description(found)),
+    E: () => data(found),
+    C: () => parts.C,
+    S: () => parts.S
+  }
   socket.on("error", () => {})
   socket.on("data", (bytes) => {
     held = Buffer.concat([held, bytes])
     for (;;) {
-      const head = isOpen ? 1 : 0
+      const head = database === null ? 0 : 1
       if (held.length < head + 4) return
       const length = head + held.readInt32BE(head)
       if (held.length < length) return
       const one = held.subarray(0, length)
       held = held.subarray(length)
-      if (isOpen) {
+      if (database !== null) {
         const type = one.toString("latin1", 0, 1)
         if (type === "X") return socket.end()
-        if (type === "P") reload = one.includes(RELOADED)
-        const answer = (reload && yes[type]) || answers[type]
+        const answer = answers[type]?.(one.subarray(head + 4))
         if (answer !== undefined) socket.write(answer)
       } else if (one.readInt16BE(4) === STARTUP) {
-        isOpen = true
+        const pairs = one.toString("utf8", 8).split("\0")
+        database = pairs[pairs.indexOf("database") + 1] ?? ""
         socket.write(welcome)
       } else {
         // No encryption.
@@ -86,10 +117,11 @@ const attend = (socket) => {
 export const listen = () =>
   new Promise((resolve, reject) => {
     const sockets = new Set()
+    const catalog = Catalog.make()
     const server = net.createServer((socket) => {
       sockets.add(socket)
       socket.on("close", () => sockets.delete(socket))
-      attend(socket)
+      attend(socket, catalog)
     })
     server.once("error", reject)
     server.listen(0, "127.0.0.1", () =>
