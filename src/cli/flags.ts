@@ -4,6 +4,7 @@
  */
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
+import { near } from "../domain/json/decode/near.ts"
 
 export interface Flag {
   readonly name: string
@@ -26,8 +27,12 @@ export type Given = ReadonlyMap<string, string>
 
 const label = (flag: Flag): string => `--${flag.name}${flag.value === undefined ? "" : ` <${flag.value}>`}`
 
-const closest = (flags: ReadonlyArray<Flag>, name: string): string | undefined =>
-  flags.find((flag) => flag.name.startsWith(name) || name.startsWith(flag.name))?.name
+const closest = (flags: ReadonlyArray<Flag>, name: string): string | null =>
+  flags.find((flag) => flag.name.startsWith(name) || name.startsWith(flag.name))?.name ??
+  near(
+    name,
+    flags.map((flag) => flag.name)
+  )
 
 interface Token {
   readonly flag: Flag
@@ -40,8 +45,8 @@ const recognize = (flags: ReadonlyArray<Flag>, arg: string): Result.Result<Token
     const flag = flags.find((candidate) => candidate.name === name)
     if (flag !== undefined) return Result.succeed({ flag, inline: rest.length === 0 ? undefined : rest.join("=") })
     const similar = closest(flags, name)
-    const meant = name === "version" ? "compute_ctl version" : similar && `--${similar}`
-    return usage(`unexpected argument '--${name}' found`, meant && `did you mean '${meant}'?`)
+    const meant = name === "version" ? "compute_ctl version" : similar === null ? null : `--${similar}`
+    return usage(`unexpected argument '--${name}' found`, meant === null ? undefined : `did you mean '${meant}'?`)
   }
   if (arg.startsWith("-") && arg.length > 1) {
     const flag = flags.find((candidate) => candidate.short === arg[1])

@@ -68,7 +68,18 @@ export const columns = (): number | null => (isTerminal() ? process.stdout.colum
 export const hasColours = (): boolean => isTerminal() && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"
 
 /** The cursor goes home and what was below is gone. */
-export const ANEW = "\x1b[H\x1b[J"
+const ANEW = "\x1b[H\x1b[J"
+
+/** As many lines as a screen has: what scrolls away would be there again with each screen. `rows`: null where it does not matter. */
+export const clipped = (text: string, rows: number | null): string => {
+  const lines = text.split("\n")
+  if (rows === null || rows < 3 || lines.length < rows) return text
+  return [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} lines more`].join("\n")
+}
+
+/** In the place of the screen before; below it where there is no terminal. */
+export const repaint = (text: string): Effect.Effect<void> =>
+  isTerminal() ? print(`${ANEW}${clipped(text, process.stdout.rows || null)}`) : print(`${text}\n`)
 
 export const wantsHelp = (argv: ReadonlyArray<string>): boolean => argv.includes("--help") || argv.includes("-h")
 

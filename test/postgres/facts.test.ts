@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import pg from "pg"
 import { plain } from "../../src/cli/terminal/Paint.ts"
-import { askPostgres, factLines, replication } from "../../src/cli/verbs/computes/status/postgres.ts"
+import { askPostgres, factLines, replication, settings } from "../../src/cli/verbs/computes/status/postgres.ts"
 import { startCluster, template, versions } from "./cluster.ts"
 
 describe.each(versions)("Postgres $major", (server) => {
@@ -36,6 +36,12 @@ describe.each(versions)("Postgres $major", (server) => {
       const [slot] = found.slots
       assert.deepInclude(slot, { name: "follower", kind: "physical", active: false, wal: "reserved" })
       assert.isAtLeast(slot?.behind ?? -1, 0)
+      const connections = found.settings.find(({ name }) => name === "max_connections")
+      assert.strictEqual(connections?.source, "configuration file")
+      assert.match(
+        settings(found, plain, null)?.lines.join("\n") ?? "",
+        /^name +value +where\n(?:.*\n)*max_connections +\d+ +postgresql\S*conf:\d+$/m
+      )
       const lines = factLines(asked, plain).join("\n")
       assert.match(
         lines,

@@ -9,7 +9,7 @@ import { parse as parsePrefix } from "../../domain/fastImport/S3Prefix.ts"
 import type { ImportSettings, JobCommand } from "../../layers/fastImport/ImportOptions.ts"
 import { type Flag, type Given, helpOf, parseFlags, UsageError, wholeNumber } from "../flags.ts"
 
-interface Option extends Flag {
+export interface Option extends Flag {
   readonly env?: string
 }
 
@@ -71,14 +71,26 @@ const cpus = option(
 )
 const memory = option("memory-mb", "MEMORY_MB", "NEON_IMPORTER_MEMORY_MB", "Memory of Postgres", "256")
 
-const everywhere = [workdir, prefix, binDir, libDir, jobs, atOnce, timeout, resume, statusDetail, help]
+/** Options before the command. */
+export const everywhere: ReadonlyArray<Option> = [
+  workdir,
+  prefix,
+  binDir,
+  libDir,
+  jobs,
+  atOnce,
+  timeout,
+  resume,
+  statusDetail,
+  help
+]
 
-interface Command {
+export interface Command {
   readonly about: string
   readonly options: ReadonlyArray<Option>
 }
 
-const commands: Readonly<Record<JobCommand["name"], Command>> = {
+export const commands: Readonly<Record<JobCommand["name"], Command>> = {
   pgdata: {
     about: "Restores the source into a new cluster, and lays that into storage",
     options: [source, interactive, port, cpus, memory, help]

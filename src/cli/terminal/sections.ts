@@ -12,9 +12,11 @@ export interface Section {
 const INDENT = "  "
 const NAME = 14
 
+const named = (name: string): string => (name.length < NAME ? name.padEnd(NAME) : `${name}  `)
+
 /** `name` and a value, which may have several lines. */
 export const row = (name: string, value: string): ReadonlyArray<string> =>
-  value.split("\n").map((line, index) => `${(index === 0 ? name : "").padEnd(NAME)}${line}`.trimEnd())
+  value.split("\n").map((line, index) => `${index === 0 ? named(name) : " ".repeat(NAME)}${line}`.trimEnd())
 
 /** Lines that are longer than the room continue below themselves. */
 const wrapped = (line: string, room: number | null): ReadonlyArray<string> => {

@@ -35,10 +35,13 @@ export const number = (
 ): Flag.Flag<number | null> =>
   orNull(
     described(
-      Flag.filter(
-        Flag.withMetavar(Flag.Int(name), value),
-        (given) => given >= 0 && given <= most,
-        () => `a whole number from 0 to ${most}`
+      Flag.map(
+        Flag.filter(
+          Flag.withMetavar(Flag.String(name), value),
+          (given) => /^\d{1,9}$/.test(given) && Number(given) <= most,
+          () => `a whole number from 0 to ${most}`
+        ),
+        Number
       ),
       help,
       preset === undefined ? {} : { preset }

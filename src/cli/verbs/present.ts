@@ -5,6 +5,7 @@
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
+import { redact } from "../../domain/observe/Redaction.ts"
 import { complain, hasColours, print } from "../output.ts"
 
 const quoted = (names: ReadonlyArray<string>): string => names.map((name) => `'${name}'`).join(" or ")
@@ -20,8 +21,10 @@ const described = (error: CliError.NonShowHelpErrors): string => {
       return `there is no verb '${error.subcommand}'${tip(error.suggestions)}`
     case "MissingOption":
       return `the following required arguments were not provided: --${error.option}`
+    case "MissingArgument":
+      return `the following required arguments were not provided: <${error.argument}>`
     default:
-      return error.message
+      return redact(error.message)
   }
 }
 

@@ -16,6 +16,15 @@ const Slot = Schema.Struct({
   behind: Bytes,
   wal: Text
 })
+/** One that something else than its default has set, for all sessions. */
+const Setting = Schema.Struct({
+  name: Schema.String,
+  /** With its unit, as `SHOW` says it. */
+  value: Text,
+  source: Schema.String,
+  file: Text,
+  line: Schema.NullOr(Schema.Finite)
+})
 const Standby = Schema.Struct({ name: Text, state: Text, behind: Bytes })
 
 export interface Facts {
@@ -29,6 +38,8 @@ export interface Facts {
   readonly endpoint: string | null
   /** Names of settings. */
   readonly pendingRestart: string | null
+  /** By name. */
+  readonly settings: ReadonlyArray<typeof Setting.Type>
   readonly slots: ReadonlyArray<typeof Slot.Type>
   /** Whoever follows this server; `behind` in bytes. */
   readonly standbys: ReadonlyArray<typeof Standby.Type>
@@ -45,6 +56,7 @@ interface Row {
   readonly branch: string | null
   readonly endpoint: string | null
   readonly pending: string | null
+  readonly settings: string
   readonly slots: string
   readonly standbys: string
   readonly certificate: string | null
@@ -65,6 +77,14 @@ const QUERY = `
          pg_catalog.current_setting('neon.endpoint_id', true) AS endpoint,
          (SELECT pg_catalog.string_agg(setting.name, ', ') FROM pg_catalog.pg_settings AS setting
            WHERE setting.pending_restart) AS pending,
+         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+             'name', setting.name, 'value', pg_catalog.current_setting(setting.name, true),
+             'source', setting.source, 'file', setting.sourcefile, 'line', setting.sourceline)
+             ORDER BY setting.name), '[]'::pg_catalog.json)
+           FROM pg_catalog.pg_settings AS setting
+          WHERE setting.source OPERATOR(pg_catalog.=) ANY
+            (ARRAY['configuration file', 'command line', 'environment variable', 'global']::pg_catalog.text[])
+         )::pg_catalog.text AS settings,
          (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'name', slot.slot_name, 'kind', slot.slot_type, 'active', slot.active,
              'behind', ${behind("slot.restart_lsn")}, 'wal', slot.wal_status)), '[]'::pg_catalog.json)
@@ -105,6 +125,7 @@ export const facts = Effect.fnUntraced(function* (session: SqlSession) {
     branch: row.branch,
     endpoint: row.endpoint,
     pendingRestart: row.pending,
+    settings: yield* listOf(Setting, row.settings),
     slots: yield* listOf(Slot, row.slots),
     standbys: yield* listOf(Standby, row.standbys),
     certificateEnds: certificateEnds(row.certificate)

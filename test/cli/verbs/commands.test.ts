@@ -8,7 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { words } from "../../../src/cli/verbs/words.ts"
 import { program, runProgram } from "../../rig/compute.ts"
-import { tempDir } from "../../rig/postgres.ts"
+import { root, tempDir } from "../../rig/postgres.ts"
 
 const run = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
@@ -46,6 +46,12 @@ describe("the command line of the verbs", () => {
         [2, ["check", "--confg", "x"], "did you mean '--config'?"],
         [2, ["check"], "give one of --config FILE and --spec-path FILE"],
         [2, ["check", "--config", "a", "--config", "b"], "--config"],
+        [2, ["diff", "--config", "a"], "give --config FILE twice: the old configuration, and then the new one"],
+        [2, ["diff", "--config", "-", "--config", "-"], "only one of the two can be `-`"],
+        [2, ["report", "--lines", "many"], "a whole number from 0 to 100000"],
+        [2, ["status", "--settings"], "--settings needs --connstr URL"],
+        [2, ["completions"], "<bash|zsh|fish|powershell>"],
+        [2, ["--pgdta", "x"], "did you mean '--pgdata'?"],
         [2, ["status", "--token", "x", "--token-file", "y"], "--token cannot be used with --token-file"],
         [2, ["dev", "--pg-version", "13"], "a compute runs Postgres 14 to 18, and not 13"],
         [2, ["dev", "--port", "99999"], "a whole number from 0 to 65535"],
@@ -67,11 +73,28 @@ describe("the command line of the verbs", () => {
     )
   )
 
-  it.live("takes host and port for an address", () =>
+  it.live("takes host and port for an address, and asks whether somebody listens there", () =>
     Effect.gen(function* () {
       const { code, log } = yield* run(["status", "--url", "127.0.0.1:2"])
       assert.strictEqual(code, 1)
-      assert.include(log, "cannot reach http://127.0.0.1:2")
+      assert.match(log, /^Error: cannot reach http:\/\/127\.0\.0\.1:2: .*ECONNREFUSED.*\n {2}tip: nobody listens there/)
+    })
+  )
+
+  it.live("does not repeat a password that stands where none is taken", () =>
+    Effect.gen(function* () {
+      const { code, log } = yield* run(["status", "--url", "http://me:hunter2@127.0.0.1:2"])
+      assert.strictEqual(code, 2)
+      assert.include(log, "without a user or a path")
+      assert.notInclude(log, "hunter2")
+    })
+  )
+
+  it.live("says which Postgres a plan could not ask, and how to name another", () =>
+    Effect.gen(function* () {
+      const { code, log } = yield* run(["plan", "--config", path.join(root, "deploy/config.example.json")])
+      assert.strictEqual(code, 1)
+      assert.match(log, /^Error: Postgres at localhost:5432: .*\n {2}tip: --connstr URL names another Postgres/)
     })
   )
 
@@ -92,14 +115,20 @@ describe("the command line of the verbs", () => {
       fs.writeFileSync(file, stdout)
       const complete = `
         source "$1"
-        COMP_WORDS=($2 "") COMP_LINE="$2 " COMP_POINT=$((\${#2} + 1)) COMP_CWORD=$(($(wc -w <<<"$2")))
-        $(complete -p compute_ctl | sed -E 's/.*-F ([^ ]+).*/\\1/')
+        COMP_WORDS=($2 "$3") COMP_LINE="$2 $3" COMP_POINT=$((\${#2} + 1 + \${#3})) COMP_CWORD=$(($(wc -w <<<"$2")))
+        $(complete -p compute_ctl | sed -E 's/.*-F ([^ ]+).*/\\1/') compute_ctl "$3" "\${2##* }"
         printf '%s\\n' "\${COMPREPLY[@]}"`
-      const offered = (line: string) =>
-        String(spawnSync("bash", ["-c", complete, "bash", file, line], { encoding: "utf8" }).stdout)
+      const offered = (line: string, begun = "") =>
+        String(spawnSync("bash", ["-c", complete, "bash", file, line, begun], { encoding: "utf8" }).stdout)
           .split("\n")
           .map((word) => word.trim())
-      assert.includeMembers(offered("compute_ctl"), ["status", "plan", "dev"])
+          .filter((word) => word !== "")
+      assert.sameMembers(offered("compute_ctl"), Object.keys(words))
+      assert.sameMembers(offered("compute_ctl completions"), ["bash", "zsh", "fish", "powershell"])
+      assert.sameMembers(offered("compute_ctl --log-format"), ["text", "json"])
+      assert.includeMembers(offered("compute_ctl status", "--"), ["--url", "--watch", "--help"])
+      assert.includeMembers(offered("compute_ctl fast-import", "--"), ["--working-directory", "--at-once"])
+      assert.includeMembers(offered("compute_ctl fast-import pgdata", "--"), ["--num-cpus"])
       assert.include(stdout, "--safekeepers")
       assert.include(stdout, "--pgdata")
       assert.notInclude(stdout, "--completions")

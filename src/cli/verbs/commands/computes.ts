@@ -16,17 +16,27 @@ export const status = Command.make(
   {
     ...targetFlags,
     connstr: text("connstr", "URL", "Connection URI of its Postgres, for version, LSN, slots and more", { short: "C" }),
+    settings: flag("settings", "With --connstr: the running configuration as well"),
     json: asJson,
     watch
   },
   does(async () => (await import("../computes/status.ts")).status)
 ).pipe(
-  Command.validate(fitToken),
+  Command.validate(
+    Effect.fnUntraced(function* (given) {
+      if (given.settings && given.connstr === null) yield* misfit("--settings needs --connstr URL: Postgres is asked")
+      yield* fitToken(given)
+    })
+  ),
   explained(
     "status",
     "Exit code: 0 running, 3 anything else that is no failure, 1 failed or not to be asked, 2 wrong arguments.",
     ["--token-file token", "the compute of this machine"],
     ["-C postgresql://cloud_admin@localhost/postgres", "version, mode, LSN, lag, slots and certificate as well"],
+    [
+      "-C postgresql://cloud_admin@localhost/postgres --settings",
+      "its running configuration too, with where each setting stands"
+    ],
     ["--url 10.0.0.7:3080 --watch", "another's, until it has terminated; the token from COMPUTE_CTL_TOKEN"],
     ["--json | jq -r .status", "for a script"]
   )
@@ -103,6 +113,9 @@ export const report = Command.make(
       short: "o",
       preset: "compute_ctl-report-TIME.txt"
     }),
+    connstr: text("connstr", "URL", "Connection URI of its Postgres, for the settings in force, LSN and slots", {
+      short: "C"
+    }),
     config: text("config", "FILE", "The compute's configuration, to be in it without its secrets", { short: "c" }),
     log: text("log", "FILE", "The compute's log, of which the last lines are to be in it"),
     lines: Flag.map(number("lines", "N", 100_000, "How many of them", "1000"), (given) => given ?? 1000)
@@ -114,7 +127,10 @@ export const report = Command.make(
     "report",
     `Status, history, apply, activity, settings, metrics, the last lines of the log, versions; no passwords, tokens or keys.
 Read it before you send it. Exit code: 0 written, 1 written, but the compute has answered nothing, 2 wrong arguments.`,
-    ["--token-file token --config config.json --log compute.log", "all there is to say"],
+    [
+      "--token-file token -C postgresql://cloud_admin@localhost/postgres --config config.json --log compute.log",
+      "all there is to say"
+    ],
     ["--url 10.0.0.7:3080 -o -", "what another compute says of itself"]
   )
 )

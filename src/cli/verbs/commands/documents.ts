@@ -87,7 +87,7 @@ export const diff = Command.make(
       Flag.withAlias("c"),
       Flag.withMetavar("FILE"),
       Flag.withDescription("The old configuration, and the new one; `-` for standard input"),
-      Flag.between(2, 2)
+      Flag.atLeast(0)
     ),
     internalHttpPort: documentFlags.internalHttpPort,
     privilegedRole,
@@ -95,6 +95,12 @@ export const diff = Command.make(
   },
   does(async () => (await import("../documents/diff.ts")).diff)
 ).pipe(
+  Command.validate(
+    Effect.fnUntraced(function* ({ config }) {
+      if (config.length !== 2) yield* misfit("give --config FILE twice: the old configuration, and then the new one")
+      if (config.every((file) => file === "-")) yield* misfit("only one of the two can be `-`, the standard input")
+    })
+  ),
   explained(
     "diff",
     "Passwords and tokens are compared and not shown. Exit code: 0 nothing, 3 something, 1 one of them could not be run,\n2 wrong arguments.",

@@ -3,7 +3,8 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { asJson, flag, number, port, privilegedRole, text } from "../options.ts"
+import * as Effect from "effect/Effect"
+import { asJson, flag, misfit, number, port, privilegedRole, text } from "../options.ts"
 import { does, explained } from "./verb.ts"
 
 export const dev = Command.make(
@@ -112,10 +113,14 @@ export const doctor = Command.make(
     }),
     pgdata: text("pgdata", "DATADIR", "Where its data directory is to be", { short: "D" }),
     config: text("config", "FILE", "The configuration; `-` for standard input", { short: "c" }),
+    specPath: text("spec-path", "FILE", "A bare spec instead", { short: "S" }),
     connstr: text("connstr", "URL", "Connection URI, whose port Postgres is to have", { short: "C" }),
     controlPlaneUri: text("control-plane-uri", "URI", "Where the configuration is to be fetched", { short: "p" }),
     computeId: text("compute-id", "ID", "With it the control plane is asked [env: NEON_CONTROL_PLANE_TOKEN]", {
       short: "i"
+    }),
+    remoteExtBaseUrl: text("remote-ext-base-url", "URL", "Where archives of remote extensions are fetched", {
+      short: "r"
     }),
     externalHttpPort: Flag.map(port("external-http-port", "External API", "3080"), (given) => given ?? 3080),
     internalHttpPort: Flag.map(port("internal-http-port", "Internal API", "3081"), (given) => given ?? 3081),
@@ -124,9 +129,12 @@ export const doctor = Command.make(
   },
   does(async () => (await import("../local/doctor.ts")).doctor)
 ).pipe(
+  Command.validate(({ config, specPath }) =>
+    config !== null && specPath !== null ? misfit("give one of --config FILE and --spec-path FILE") : Effect.void
+  ),
   explained(
     "doctor",
-    "It takes the flags of a start. Exit code: 0 nothing does, 1 something does, 2 wrong arguments.",
+    "It takes flags of a start. Exit code: 0 nothing does, 1 something does, 2 wrong arguments.",
     ["", "Postgres, account, ports, limits, clock"],
     ["-b /usr/local/bin/postgres -D pgdata -c config.json", "the disk, the settings and the storage as well"]
   )

@@ -26,7 +26,7 @@ export const version = Command.make(
 export const completionsOf = (verbs: Command.Command.Any) =>
   Command.make(
     "completions",
-    { shell: Argument.Literals("shell", SHELLS).pipe(Argument.withDescription("Whose script")) },
+    { shell: Argument.Literals(SHELLS.join("|"), SHELLS).pipe(Argument.withDescription("Whose script")) },
     does(async () => {
       const { completions } = await import("../program/completions.ts")
       return ({ shell }: { readonly shell: (typeof SHELLS)[number] }) => completions(verbs, shell)
@@ -34,7 +34,7 @@ export const completionsOf = (verbs: Command.Command.Any) =>
   ).pipe(
     explained(
       "completions",
-      "",
+      "Exit code: 0 printed, 2 wrong arguments.",
       ["bash > /etc/bash_completion.d/compute_ctl", "for everybody on this machine"],
       ["fish | source", "for this shell"]
     )

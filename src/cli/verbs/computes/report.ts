@@ -19,6 +19,7 @@ import { readFile } from "../documents/document.ts"
 import { ask } from "./ask.ts"
 import { withoutSecrets } from "./report/hide.ts"
 import { tail } from "./report/tail.ts"
+import { asJson, askPostgres } from "./status/postgres.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
 const WRITTEN = 0
@@ -26,6 +27,8 @@ const UNANSWERED = 1
 
 export interface ReportOptions extends TargetOptions {
   readonly output: string | null
+  /** Of the compute's Postgres. */
+  readonly connstr: string | null
   readonly config: string | null
   readonly log: string | null
   readonly lines: number
@@ -88,6 +91,14 @@ const configuration = (file: string | null): Effect.Effect<ReadonlyArray<Part>, 
   })
 }
 
+/** What Postgres says of itself, its running configuration included. */
+const postgresOf = (connstr: string | null): Effect.Effect<ReadonlyArray<Part>> =>
+  connstr === null
+    ? Effect.succeed([])
+    : Effect.map(askPostgres(connstr), (asked) => [
+        { title: "Postgres", text: redact(JSON.stringify(asJson(asked), null, 2)) }
+      ])
+
 const logOf = ({ lines, log }: ReportOptions): Effect.Effect<ReadonlyArray<Part>, UsageError> =>
   log === null
     ? Effect.succeed([])
@@ -108,7 +119,11 @@ export const report = Effect.fnUntraced(function* (given: ReportOptions) {
   const now = yield* wallMillis
   const answers = yield* Effect.forEach(ROUTES, (path) => answered(target, path), { concurrency: 4 })
   const isAnswered = answers.some(({ isAnswer }) => isAnswer)
-  const files = [...(yield* configuration(given.config)), ...(yield* logOf(given))]
+  const files = [
+    ...(yield* postgresOf(given.connstr)),
+    ...(yield* configuration(given.config)),
+    ...(yield* logOf(given))
+  ]
   if (!isAnswered && files.length === 0) {
     yield* complain(`Error: there is nothing to report: ${answers[0]?.text.replace(NOT_TO_BE_HAD, "") ?? ""}`)
     return UNANSWERED

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import type { ComputeStatus } from "../../../domain/status/ComputeStatus.ts"
 import type { Target } from "../../../http/client.ts"
 import { wallMillis } from "../../../layers/compute/clock/WallClock.ts"
-import { ANEW, columns, complain, isTerminal, print } from "../../output.ts"
+import { columns, complain, print, repaint } from "../../output.ts"
 import { ofTerminal } from "../../terminal/Paint.ts"
 import { changes } from "./status/changes.ts"
 import { extras, none } from "./status/extras.ts"
-import { askPostgres } from "./status/postgres.ts"
+import { asJson, askPostgres } from "./status/postgres.ts"
 import { statusText } from "./status/screen.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
@@ -28,26 +28,29 @@ export interface StatusOptions extends TargetOptions {
   readonly watch: boolean
   /** Of the compute's Postgres. */
   readonly connstr: string | null
+  /** Its running configuration as well. */
+  readonly settings: boolean
 }
 
 interface Wanted {
   readonly target: Target
   readonly json: boolean
   readonly connstr: string | null
+  readonly settings: boolean
 }
 
 /** One look: what is to be printed, and the exit code. */
-const look = Effect.fnUntraced(function* ({ connstr, json, target }: Wanted) {
+const look = Effect.fnUntraced(function* ({ connstr, json, settings, target }: Wanted) {
   const client = yield* Effect.promise(() => import("../../../http/client.ts"))
   const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
   const code = exitCodeOf(status.status)
   const facts = connstr === null ? null : yield* askPostgres(connstr)
   if (json) {
-    const text = JSON.stringify(facts === null ? status : { ...status, postgres: facts }, null, 2)
+    const text = JSON.stringify(facts === null ? status : { ...status, postgres: asJson(facts) }, null, 2)
     return { code, status: status.status, text }
   }
   const more = status.status === "terminated" ? none : yield* extras(target)
-  const screen = { paint: ofTerminal(), room: columns() }
+  const screen = { paint: ofTerminal(), room: columns(), withSettings: settings }
   const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
   return { code, status: status.status, text }
 })
@@ -67,15 +70,14 @@ const forever = Effect.fnUntraced(function* (wanted: Wanted) {
     const seen = yield* Effect.catch(look(wanted), (error) =>
       Effect.succeed({ code: FAILED, status: null, text: json ? null : `Error: ${explained(error, wanted.target)}` })
     )
-    if (seen.text !== null) yield* print(isTerminal() && !json ? `${ANEW}${seen.text}` : seen.text)
+    if (seen.text !== null) yield* json ? print(seen.text) : repaint(seen.text)
     if (seen.status === "terminated") return seen.code
     yield* next
-    if (!isTerminal() && !json) yield* print("")
   }
 }, Effect.scoped)
 
 export const status = (given: StatusOptions) =>
   Effect.flatMap(targetOf(given), (target) => {
-    const { connstr, json, watch } = given
-    return (watch ? forever : once)({ target, json, connstr })
+    const { connstr, json, settings, watch } = given
+    return (watch ? forever : once)({ target, json, connstr, settings })
   })

@@ -6,6 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { redact } from "../../../domain/observe/Redaction.ts"
 import type { Target } from "../../../http/client.ts"
 import { Variables } from "../../../layers/machine/process/Variables.ts"
 import { limits, readText } from "../../../layers/machine/RegularFile.ts"
@@ -17,15 +18,15 @@ export const EXTERNAL = "http://localhost:3080"
 /** `host:port` is as good as `http://host:port`. */
 const withScheme = (given: string): string => (/^[^/\s]+:\d+\/*$/.test(given) ? `http://${given}` : given)
 
-const isAddress = (url: string): boolean => /^https?:\/\/[^/\s]+\/*$/.test(url) && URL.canParse(url)
+const isAddress = (url: string): boolean => /^https?:\/\/[^/@\s]+\/*$/.test(url) && URL.canParse(url)
+
+const expected = `an address as ${EXTERNAL}, without a user or a path`
 
 /** The text as an address, or what would be one. */
 export const addressOf = (given: string): Result.Result<string, string> => {
   const url = withScheme(given)
-  return isAddress(url) ? Result.succeed(url) : Result.fail(`${JSON.stringify(given)} is no address as ${EXTERNAL}`)
+  return isAddress(url) ? Result.succeed(url) : Result.fail(`${redact(JSON.stringify(given))} is not ${expected}`)
 }
-
-const expected = `an address as ${EXTERNAL}`
 
 /** An address of a compute, as a flag gives it. */
 export const address = (name: string, help: string, more?: { readonly preset: string }) =>
@@ -103,14 +104,20 @@ interface Failure {
   readonly status?: number
 }
 
-const hint = ({ _tag, message, status }: Failure, { token, url }: Target): string | null => {
+const isTls = (message: string): boolean => /SSL|EPROTO|wrong version/.test(message)
+
+/** What an operator can do about it. */
+export const hint = ({ _tag, message, status }: Failure, { token, url }: Target): string | null => {
   if (_tag === "Refused" && status === 404)
     return "the internal server does not answer this: --url takes the external one"
   if (_tag === "Refused" && token === null) return "a token is needed: --token-file FILE"
   if (_tag === "Refused" && (status === 401 || status === 400))
     return "the token has to be signed with a key of this compute"
-  if (_tag === "Unreachable" && /SSL|EPROTO|wrong version/.test(message)) {
+  if (_tag === "Unreachable" && isTls(message)) {
     return `this server speaks no TLS: --url ${url.replace(/^https/, "http")}`
+  }
+  if (_tag === "Unreachable" && /ECONNREFUSED/.test(message)) {
+    return "nobody listens there: does the compute run, and is it the port of its external server?"
   }
   return null
 }
@@ -118,6 +125,6 @@ const hint = ({ _tag, message, status }: Failure, { token, url }: Target): strin
 /** The message, and what to do about it. */
 export const explained = (failure: Failure, target: Target): string => {
   const tip = hint(failure, target)
-  const raw = failure._tag === "Unreachable" && tip !== null ? `cannot reach ${target.url}` : failure.message
+  const raw = failure._tag === "Unreachable" && isTls(failure.message) ? `cannot reach ${target.url}` : failure.message
   return tip === null ? raw : `${raw}\n  tip: ${tip}`
 }

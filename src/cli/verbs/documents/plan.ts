@@ -17,6 +17,7 @@ import { Sql } from "../../../layers/sql/Sql.ts"
 import * as Output from "../../output.ts"
 import { print } from "../../output.ts"
 import { ask } from "../computes/ask.ts"
+import { placeOf } from "../computes/status/postgres.ts"
 import { explained, type TokenOptions, tokenOf } from "../computes/target.ts"
 
 const NOTHING = 0
@@ -52,6 +53,8 @@ const readSpec = Effect.fnUntraced(function* (file: string) {
   return decoded.spec === null ? yield* refused(`${file} has no spec`) : decoded.spec
 })
 
+const OTHERS = "\n  tip: --connstr URL names another Postgres, --url URL asks a running compute"
+
 /** Where the spec's own Postgres listens. */
 const ownPostgres = ({ cluster }: ComputeSpec): string => {
   const line = /^[ \t]*port[ \t]*=[ \t]*'?(\d+)/m.exec(cluster.postgresql_conf ?? "")
@@ -61,8 +64,14 @@ const ownPostgres = ({ cluster }: ComputeSpec): string => {
 const lookMyself = Effect.fnUntraced(function* (file: string, wanted: PlanOptions) {
   const spec = yield* readSpec(file)
   const parsed = yield* Effect.fromResult(parseSpec(spec))
-  const sql = yield* Effect.provide(Sql, Sql.layerTo(wanted.connstr ?? ownPostgres(spec)))
-  return planReport(yield* dryRun(sql, wanted, parsed))
+  const connstr = wanted.connstr ?? ownPostgres(spec)
+  const sql = yield* Effect.provide(Sql, Sql.layerTo(connstr))
+  const elsewhere = wanted.connstr === null ? OTHERS : ""
+  return planReport(
+    yield* Effect.mapError(dryRun(sql, wanted, parsed), ({ message }) =>
+      refused(`Postgres at ${placeOf(connstr)}: ${message}${elsewhere}`)
+    )
+  )
 })
 
 /** The compute takes a whole config as well as a spec; one that is wrong is explained here, with its place in the file. */

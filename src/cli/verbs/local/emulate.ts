@@ -71,13 +71,20 @@ export interface EmulateOptions {
   readonly quiet: boolean
 }
 
-const decoded = <A>(name: string, text: string | null, decode: (text: string) => Result.Result<A, unknown>) =>
+const decoded = <A>(
+  name: string,
+  expected: string,
+  text: string | null,
+  decode: (text: string) => Result.Result<A, unknown>
+) =>
   text === null
     ? Effect.succeed(undefined)
     : Effect.mapError(
         Effect.fromResult(decode(text)),
-        () => new UsageError({ message: `invalid value '${text}' for '--${name}'` })
+        () => new UsageError({ message: `invalid value '${text}' for '--${name}': not ${expected}` })
       )
+
+const HEX = "32 hexadecimal digits"
 
 interface Wanted {
   readonly options: Omit<EmulatorOptions, "account">
@@ -103,7 +110,9 @@ const choose = (given: EmulateOptions): Effect.Effect<Wanted, UsageError> =>
       const hint = "name one with --pgbin PATH, or take --fake-postgres"
       return yield* new UsageError({ message: `no ${SERVED} found`, hint })
     }
-    const foreign = yield* decoded("auth-key", given.authKey, (x) => Result.try(() => Tokens.publicKey(x)))
+    const foreign = yield* decoded("auth-key", "the x of an Ed25519 key", given.authKey, (x) =>
+      Result.try(() => Tokens.publicKey(x))
+    )
     const options: Wanted["options"] = {
       pgbin: server,
       ports: {
@@ -118,9 +127,9 @@ const choose = (given: EmulateOptions): Effect.Effect<Wanted, UsageError> =>
       host: given.host ?? undefined,
       safekeepers: given.safekeepers ?? undefined,
       shards: given.shards ?? undefined,
-      tenant: yield* decoded("tenant-id", given.tenantId, Schema.decodeResult(TenantId)),
-      timeline: yield* decoded("timeline-id", given.timelineId, Schema.decodeResult(TimelineId)),
-      lsn: yield* decoded("lsn", given.lsn, Lsn.parse),
+      tenant: yield* decoded("tenant-id", HEX, given.tenantId, Schema.decodeResult(TenantId)),
+      timeline: yield* decoded("timeline-id", HEX, given.timelineId, Schema.decodeResult(TimelineId)),
+      lsn: yield* decoded("lsn", "a position as 0/1800000", given.lsn, Lsn.parse),
       content: contentOf(given.content, given.replicaContent),
       extensions: given.extensions ?? undefined,
       dir: given.dir ?? undefined,

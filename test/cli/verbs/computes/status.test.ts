@@ -1,8 +1,10 @@
 /**
  * What the verbs that ask a compute show of its answers.
  */
+import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
+import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { colours } from "../../../../src/cli/terminal/Paint.ts"
@@ -14,6 +16,7 @@ import { statusText } from "../../../../src/cli/verbs/computes/status/screen.ts"
 import { topText } from "../../../../src/cli/verbs/computes/top.ts"
 import type { StatusDetail } from "../../../../src/http/api/shapes/StatusDetail.ts"
 import { runProgram } from "../../../rig/compute.ts"
+import { tempDir } from "../../../rig/postgres.ts"
 
 const detail: StatusDetail = {
   start_time: "2026-02-03T04:00:00Z",
@@ -33,6 +36,7 @@ const detail: StatusDetail = {
   ],
   services: [
     { name: "monitor", state: "running", restarts: 0, last_error: null },
+    { name: "migrations", state: "ended", restarts: 0, last_error: null },
     { name: "lease", state: "backing off", restarts: 3, last_error: "refused" }
   ],
   failed_databases: [{ database: "shop", object: 'extension "x"', error: "no such file" }],
@@ -81,6 +85,7 @@ Waits for
 
 Services
   running       monitor
+  ended         migrations
   lease  backing off  3 restarts  refused
 
 Settings not in force
@@ -129,15 +134,20 @@ describe("compute_ctl top", () => {
     const text = topText(
       [
         { url: "http://10.0.0.7:3080", found: { ...detail, error: null }, error: null },
-        { url: "http://10.0.0.8:3080", found: null, error: "no answer in time" }
+        { url: "http://10.0.0.8:3080", found: null, error: "no answer in time" },
+        { url: "http://10.0.0.9:3080", found: null, error: "answered 401", refused: true, tip: "another token" },
+        { url: "http://10.0.0.10:3080", found: null, error: null }
       ],
       0
     )
     assert.strictEqual(
       text,
-      `where          compute    status                 for  last active  waits for
-10.0.0.7:3080  ep-test-1  configuration-pending  6 s  never        basebackup, a spec
-10.0.0.8:3080             unreachable                              no answer in time`
+      `where           compute    status                 for  last active  waits for, or error
+10.0.0.7:3080   ep-test-1  configuration-pending  6 s  never        basebackup, a spec
+10.0.0.8:3080              unreachable                              no answer in time
+10.0.0.9:3080              refused                                  answered 401
+10.0.0.10:3080             asking
+tip: another token`
     )
   })
 })
@@ -275,6 +285,37 @@ describe("verbs that ask", () => {
       assert.strictEqual(code, 3)
       assert.match(stdout, /status +terminated/)
       assert.deepStrictEqual(asked, ["text/event-stream Bearer secret"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("show the others while one of many does not answer", () =>
+    Effect.gen(function* () {
+      const silent = yield* Effect.acquireRelease(
+        Effect.callback<http.Server>((resume) => {
+          const server = http.createServer(() => {})
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) =>
+          Effect.sync(() => {
+            server.closeAllConnections()
+            server.close()
+          })
+      )
+      const { url } = yield* computeWith({ "/status/detail": { ...detail, status: "running", error: null } })
+      const port = (silent.address() as AddressInfo).port
+      const running = yield* runProgram(["top", "--watch", "--url", `127.0.0.1:${port}`, "--url", url])
+      yield* running.written("  unreachable ")
+      assert.match(running.stdout(), /asking\n.* ep-test-1 +running/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("want an address", () =>
+    Effect.gen(function* () {
+      const file = path.join(yield* tempDir("top-"), "fleet")
+      fs.writeFileSync(file, "# none yet\n\n")
+      const { code, log } = yield* run("top", "--file", file)
+      assert.strictEqual(code, 2)
+      assert.include(log, `${file} has no addresses`)
     }).pipe(Effect.scoped)
   )
 

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import * as machine from "../../../../src/cli/verbs/local/doctor/machine.ts"
 import { network } from "../../../../src/cli/verbs/local/doctor/network.ts"
 import { server } from "../../../../src/cli/verbs/local/doctor/server.ts"
+import { tokenTimes } from "../../../../src/cli/verbs/local/doctor/token.ts"
 import { doctorText } from "../../../../src/cli/verbs/local/doctor.ts"
 import { check } from "../../../../src/domain/conf/Check.ts"
 import * as Tokens from "../../../../src/emulator/peers/Tokens.ts"
@@ -26,6 +27,8 @@ const checkedOf = (spec: object) => {
   const text = JSON.stringify({ spec, compute_ctl_config: { jwks: { keys: [] } } })
   return Result.getOrThrow(check("config", text, confContext))
 }
+
+const nowhere = { controlPlane: null, extensions: null }
 
 const states = (found: ReadonlyArray<{ readonly name: string; readonly state: string }>) =>
   found.map(({ name, state }) => `${name}: ${state}`)
@@ -45,6 +48,17 @@ describe("the machine", () => {
     assert.deepStrictEqual(machine.processLimits(""), [])
   })
 
+  it("has a clock by which the storage's token is neither expired nor still to be made", () => {
+    const token = (claims: object) => Tokens.issue(Tokens.generate().privateKey, claims)
+    const now = Date.parse("2026-02-03T04:05:06Z")
+    const said = (claims: object) => tokenTimes(token(claims), now).map(({ says, state }) => `${state}: ${says}`)
+    assert.deepStrictEqual(said({ exp: now / 1000 - 1 }), ["bad: it has expired at 2026-02-03T04:05:05.000Z"])
+    assert.match(said({ iat: now / 1000 + 3600 })[0] ?? "", /^warn: it was made at 2026-02-03T05:05:06/)
+    assert.deepStrictEqual(said({ exp: now / 1000 + 1, iat: now / 1000 }), ["ok: it ends at 2026-02-03T04:05:07.000Z"])
+    assert.deepStrictEqual(said({}), ["ok: it has no end"])
+    assert.deepStrictEqual(tokenTimes("nonsense", now), [])
+  })
+
   it("has a clock that is not before this program", () => {
     assert.strictEqual(machine.clock(2000, 1000).state, "ok")
     assert.strictEqual(machine.clock(1000, 2000).state, "bad")
@@ -61,6 +75,7 @@ describe("the machine", () => {
       )
       const found = yield* machine.port("--external-http-port", taken)
       assert.deepInclude(found, { state: "bad", says: "somebody listens there already" })
+      assert.include(found.remedy, `:${taken}`)
       assert.include(found.remedy, "--external-http-port")
       yield* Effect.promise(() => new Promise<void>((resolve) => listener.close(() => resolve())))
       assert.strictEqual((yield* machine.port("--external-http-port", taken)).state, "ok")
@@ -93,14 +108,15 @@ describe("the server", () => {
 describe("the network", () => {
   it.live("reaches the storage, which takes the token, and says which of them does not", () =>
     Effect.gen(function* () {
-      const emulator = yield* startFakeEmulator({ tokenKey: Tokens.generate() })
+      const key = Tokens.generate()
+      const emulator = yield* startFakeEmulator({ tokenKey: key })
       const token = emulator.storageToken(emulator.addresses.tenant_id)
       const spec = (more: object) => ({
         ...makeSpec(emulator.addresses, { port: 5432, socketDir: "/tmp" }),
         storage_auth_token: token,
         ...more
       })
-      const found = (more: object) => network(checkedOf(spec(more)).spec, null)
+      const found = (more: object) => network(checkedOf(spec(more)).spec, nowhere)
       const well = yield* found({})
       assert.isTrue(
         well.every(({ state }) => state === "ok"),
@@ -114,13 +130,28 @@ describe("the network", () => {
         assert.strictEqual(state, "bad")
         assert.include(remedy, "storage_auth_token")
       }
+      const store = (endpoint_storage_token: string) =>
+        Effect.map(
+          found({
+            endpoint_id: "ep-1",
+            endpoint_storage_addr: emulator.addresses.endpoint_storage,
+            endpoint_storage_token
+          }),
+          (all) => all.find(({ name }) => name === "endpoint storage")
+        )
+      assert.match((yield* store("foreign"))?.says ?? "", /refuses: 400/)
+      const claims = { tenant_id: emulator.addresses.tenant_id, timeline_id: emulator.addresses.timeline_id }
+      assert.match((yield* store(Tokens.issue(key.privateKey, claims)))?.says ?? "", /takes the token$/)
       const dead = yield* found({ safekeeper_connstrings: ["127.0.0.1:1", "nowhere.invalid:1"] })
       const bad = dead.filter(({ state }) => state === "bad").map(({ says }) => says)
       assert.isTrue(
         bad.some((says) => /^127\.0\.0\.1:1: .*refused/i.test(says)),
         bad.join("\n")
       )
-      assert.include(bad, "nowhere.invalid has no address")
+      assert.deepStrictEqual(
+        bad.filter((says) => says.includes("nowhere.invalid")),
+        ["nowhere.invalid has no address"]
+      )
       assert.notInclude(JSON.stringify([well, foreign]), token ?? "")
     })
   )
@@ -130,7 +161,7 @@ describe("the network", () => {
 const answering = (status: number) =>
   Effect.acquireRelease(
     Effect.callback<http.Server>((resume) => {
-      const made = http.createServer((_, response) => void response.writeHead(status).end("{}"))
+      const made = http.createServer((_, response) => void response.writeHead(status).end(status === 200 ? "{}" : ""))
       made.listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
     }),
     (made) =>
@@ -146,12 +177,17 @@ it.live("the control plane is asked as a start would, and may refuse the token o
       Effect.gen(function* () {
         const { port } = (yield* answering(status)).address() as AddressInfo
         const uri = `http://127.0.0.1:${port}`
-        return (yield* network(null, uri, { uri, computeId: "c-1", token: Redacted.make("sesame") })).at(-1)
+        return (yield* network(
+          null,
+          { ...nowhere, controlPlane: uri },
+          { uri, computeId: "c-1", token: Redacted.make("sesame") }
+        )).at(-1)
       }).pipe(Effect.scoped)
     assert.deepInclude(yield* said(200), { state: "ok", says: "it knows c-1" })
     assert.deepInclude(yield* said(401), { state: "bad", says: "it refuses the token (401)" })
     const unknown = yield* said(404)
-    assert.deepInclude(unknown, { state: "bad", remedy: "look at --compute-id" })
+    assert.deepInclude(unknown, { state: "bad", says: "it answers 404 for c-1" })
+    assert.include(unknown?.remedy, "--compute-id")
     assert.notInclude(JSON.stringify(unknown), "sesame")
   })
 )

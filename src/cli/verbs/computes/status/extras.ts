@@ -10,6 +10,7 @@ import { samplesOf, total } from "../../../../domain/observe/Samples.ts"
 import { ActivityReport, describeReason } from "../../../../domain/status/Activity.ts"
 import { Ready } from "../../../../domain/status/Ready.ts"
 import type { Target } from "../../../../http/client.ts"
+import { duration } from "../../../terminal/duration.ts"
 import { ask } from "../ask.ts"
 
 export interface Extras {
@@ -24,10 +25,14 @@ export interface Extras {
 
 export const none: Extras = { build: null, downtime: null, standby: null, activity: null }
 
-export const describeActivity = ({ active, active_since, reasons }: ActivityReport): string => {
+export const describeActivity = ({ active, active_since, checked_at, reasons }: ActivityReport): string => {
   if (active === null) return "not known"
   if (!active) return "no"
-  return `since ${active_since ?? "now"}: ${reasons.map(describeReason).join("; ")}`
+  const since =
+    active_since === null || checked_at === null
+      ? "now"
+      : `for ${duration(Date.parse(checked_at) - Date.parse(active_since))}`
+  return `${since}: ${reasons.map((reason) => describeReason({ ...reason, since: null })).join("; ")}`
 }
 
 /** A compute that is slow to answer these is shown without them. */

@@ -1,15 +1,19 @@
 /**
  * What Postgres itself says, for `status --connstr`: the API tells a control plane what it needs, an operator wants more.
  */
+import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { isSecretName, redact } from "../../../../domain/observe/Redaction.ts"
 import * as ConnectionString from "../../../../domain/postgres/ConnectionString.ts"
 import { type Facts, facts } from "../../../../layers/postgres/facts.ts"
 import { Sql } from "../../../../layers/sql/Sql.ts"
 import { bytes } from "../../../terminal/duration.ts"
 import type { Paint } from "../../../terminal/Paint.ts"
 import { row, type Section } from "../../../terminal/sections.ts"
-import { harmless, table } from "../../../terminal/table.ts"
+import { harmless, onOneLine, table } from "../../../terminal/table.ts"
+
+const HIDDEN = "(hidden)"
 
 export interface Asked {
   /** `host:port` of the connection string. */
@@ -19,7 +23,8 @@ export interface Asked {
   readonly error: string | null
 }
 
-const placeOf = (connstr: string): string =>
+/** `host:port` of the first address. */
+export const placeOf = (connstr: string): string =>
   Result.match(ConnectionString.parse(connstr), {
     onFailure: () => "?",
     onSuccess: ({ addresses: [first] }) => (first === undefined ? "?" : `${first.host}:${first.port}`)
@@ -62,6 +67,47 @@ export const factLines = (asked: Asked | null, paint: Paint): ReadonlyArray<stri
     ...known("certificate", found.certificateEnds === null ? null : `until ${found.certificateEnds}`)
   ]
 }
+
+/** The running configuration: what something else than a default has set. */
+export const settings = ({ settings }: Facts, paint: Paint, room: number | null): Section => ({
+  title: "Settings in force",
+  lines: table(
+    settings.map(({ file, line, name, source, value }) => [
+      harmless(name),
+      isSecretName(name) ? HIDDEN : onOneLine(redact(value ?? "")),
+      file === null ? source : `${path.basename(file)}${line === null ? "" : `:${line}`}`
+    ]),
+    room,
+    paint,
+    ["name", "value", "where"]
+  )
+})
+
+/** For programs. */
+export const asJson = ({ error, found, place }: Asked) => ({
+  place,
+  error,
+  found:
+    found === null
+      ? null
+      : {
+          version: found.version,
+          is_standby: found.isStandby,
+          lsn: found.lsn,
+          wal_timeline: found.walTimeline,
+          mode: found.mode,
+          branch: found.branch,
+          endpoint: found.endpoint,
+          pending_restart: found.pendingRestart,
+          settings: found.settings.map(({ value, ...setting }) => ({
+            ...setting,
+            value: value === null ? null : isSecretName(setting.name) ? HIDDEN : redact(value)
+          })),
+          slots: found.slots,
+          standbys: found.standbys,
+          certificate_ends: found.certificateEnds
+        }
+})
 
 const size = (behind: number | null): string => (behind === null ? "unknown" : `${bytes(Math.max(0, behind))} behind`)
 

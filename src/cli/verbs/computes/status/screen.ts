@@ -8,7 +8,7 @@ import { byState, type Paint, plain } from "../../../terminal/Paint.ts"
 import { row, type Section, sections } from "../../../terminal/sections.ts"
 import { harmless, onOneLine, table } from "../../../terminal/table.ts"
 import type { Extras } from "./extras.ts"
-import { type Asked, factLines, replication } from "./postgres.ts"
+import { type Asked, factLines, settings as inForce, replication } from "./postgres.ts"
 
 export interface Shown {
   readonly status: Status | StatusDetail
@@ -23,6 +23,8 @@ export interface Screen {
   readonly paint?: Paint
   /** Characters of a line; null where it does not matter. */
   readonly room?: number | null
+  /** The running configuration as well. */
+  readonly withSettings?: boolean
 }
 
 const INDENT = 2
@@ -89,13 +91,15 @@ const waits = ({ now, waits }: StatusDetail, paint: Paint, room: number | null):
 })
 
 const services = ({ services }: StatusDetail, paint: Paint, room: number | null): Section => {
-  const isWell = ({ last_error, state }: (typeof services)[number]) => state === "running" && last_error === null
-  const well = services.filter(isWell).map(({ name }) => name)
+  const isWell = ({ last_error, state }: (typeof services)[number]) =>
+    (state === "running" || state === "ended") && last_error === null
+  const well = (wanted: string) =>
+    services.filter((service) => isWell(service) && service.state === wanted).map(({ name }) => name)
   const others = services.filter((service) => !isWell(service))
   return {
     title: "Services",
     lines: [
-      ...(well.length === 0 ? [] : row("running", well.join(", "))),
+      ...["running", "ended"].flatMap((state) => (well(state).length === 0 ? [] : row(state, well(state).join(", ")))),
       ...table(
         others.map(({ last_error, name, restarts, state }) => [
           name,
@@ -147,17 +151,19 @@ const keys = ({ keys }: StatusDetail, paint: Paint, room: number | null): Sectio
   )
 })
 
-export const statusText = (shown: Shown, { paint = plain, room = null }: Screen = {}): string => {
+export const statusText = (shown: Shown, { paint = plain, room = null, withSettings = false }: Screen = {}): string => {
   const { status } = shown
+  const found = shown.facts?.found ?? null
   const inner = room === null ? null : room - INDENT
   return sections(
     [
       compute(shown, paint),
       postgres(shown, paint),
-      ...(shown.facts?.found == null ? [] : replication(shown.facts.found, paint, inner)),
+      ...(found === null ? [] : replication(found, paint, inner)),
       ...(isDetail(status)
         ? [waits, services, settings, databases, keys].map((section) => section(status, paint, inner))
         : []),
+      ...(found === null || !withSettings ? [] : [inForce(found, paint, inner)]),
       { title: paint.bad("Error"), lines: status.error === null ? [] : status.error.split("\n").map(harmless) }
     ],
     paint,

@@ -50,19 +50,38 @@ export const dataFolder = (pgdata: string): ReadonlyArray<Finding> => {
   ]
 }
 
-export const port = (flag: string, number: number, host = "127.0.0.1"): Effect.Effect<Finding> =>
+/** The code of what went wrong; null where it can be listened there. */
+const listening = (number: number, host: string): Effect.Effect<string | null> =>
   Effect.callback((resume) => {
-    const name = `port ${number}`
     const listener = net.createServer()
-    listener.once("error", (error: NodeJS.ErrnoException) => {
-      const why = error.code === "EADDRINUSE" ? "somebody listens there already" : error.message
-      resume(Effect.succeed(bad(name, why, `end that program, or choose another with ${flag}`)))
-    })
+    listener.once("error", ({ code, message }: NodeJS.ErrnoException) => resume(Effect.succeed(code ?? message)))
     listener.listen(number, host, () => {
-      listener.close(() => resume(Effect.succeed(ok(name, `free, for ${flag}`))))
+      listener.close(() => resume(Effect.succeed(null)))
     })
     return Effect.sync(() => listener.close())
   })
+
+/** All addresses of the machine, also of one that has no IPv6. */
+const EVERYWHERE = ["::", "0.0.0.0"]
+export const LOOPBACK = ["127.0.0.1"]
+
+const NO_SUCH_FAMILY = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"])
+
+/** `hosts`: whichever of them the machine has comes first. */
+export const port = Effect.fnUntraced(function* (flag: string, number: number, hosts = EVERYWHERE) {
+  const name = `port ${number}`
+  for (const host of hosts) {
+    const why = yield* listening(number, host)
+    if (why === null) return ok(name, `free, for ${flag}`)
+    if (why === "EADDRINUSE") {
+      const remedy = `end that program (ss -ltnp 'sport = :${number}'), or choose another with ${flag}`
+      return bad(name, "somebody listens there already", remedy)
+    }
+    if (why === "EACCES") return bad(name, "we may not listen there", `choose one above 1023 with ${flag}`)
+    if (!NO_SUCH_FAMILY.has(why)) return bad(name, why, `choose another with ${flag}`)
+  }
+  return bad(name, `this machine has no address ${hosts.join(" or ")}`, "bring its network up")
+})
 
 /** Soft limits of `/proc/self/limits`: what is named, and how many a compute with some hundred sessions wants. */
 const WANTED = [

@@ -10,13 +10,17 @@ import { configUrl } from "../../../../domain/api/ControlPlaneAnswer.ts"
 import * as ConnectionString from "../../../../domain/postgres/ConnectionString.ts"
 import { shardIndexes, shardUrl } from "../../../../domain/spec/PageserverConnectionInfo.ts"
 import type { ParsedSpec } from "../../../../domain/spec/ParsedSpec.ts"
+import { lfcStateObject } from "../../../../domain/status/LfcState.ts"
 import type { WireFailed } from "../../../../layers/sql/wire/errors.ts"
 import { open } from "../../../../layers/sql/wire/Session.ts"
+import * as storage from "../../../../layers/storage/endpointStorage/client.ts"
 import { ask } from "../../computes/ask.ts"
-import { bad, type Finding, ok } from "./Finding.ts"
+import { bad, type Finding, ok, warn } from "./Finding.ts"
 
 const PATIENCE = 5000
 const ROUTE = "look at firewalls and routes, and whether it runs"
+
+const ENDPOINT_STORAGE = "endpoint storage"
 
 interface Peer {
   readonly name: string
@@ -46,7 +50,7 @@ export const peersOf = (spec: ParsedSpec | null, controlPlane: string | null): R
           const url = shardUrl(spec.pageserver, number, prefer_protocol)
           return Result.isFailure(url) ? [] : peerOf("pageserver", url.success, prefer_protocol === "libpq")
         }),
-        ...(spec.endpointStorageAddr === null ? [] : peerOf("endpoint storage", spec.endpointStorageAddr, false))
+        ...(spec.endpointStorageAddr === null ? [] : peerOf(ENDPOINT_STORAGE, spec.endpointStorageAddr, false))
       ])
 ]
 
@@ -105,11 +109,38 @@ const accepts = Effect.fnUntraced(function* (
   )
 }, Effect.scoped)
 
+/** URLs of the command line. */
+export interface Places {
+  readonly controlPlane: string | null
+  readonly extensions: string | null
+}
+
 /** Who asks the control plane. */
 export interface Asker {
   readonly uri: string
   readonly computeId: string
   readonly token: Redacted.Redacted<string> | null
+}
+
+const ENDPOINT_TOKEN = "the spec's endpoint_storage_token has to be one for this endpoint, and not expired"
+
+/** The question of a prewarm: a state that is not there is none of the token's faults. */
+const storeAccepts = (peer: Peer, spec: ParsedSpec): Effect.Effect<Finding> => {
+  const { host, name, port } = peer
+  const object = lfcStateObject(spec, null)
+  if (Result.isFailure(object)) return answers(peer)
+  return storage.get(object.success).pipe(
+    Effect.scoped,
+    Effect.match({
+      onFailure: ({ message }) => bad(name, `${host}:${port}: ${message}`, ROUTE),
+      onSuccess: ({ status, statusText }) =>
+        status === 400 || status === 401 || status === 403
+          ? bad(name, `${host}:${port} refuses: ${statusText}`, ENDPOINT_TOKEN)
+          : status >= 500
+            ? warn(name, `${host}:${port} answers ${statusText}`, "look at its log: caches cannot be prewarmed")
+            : ok(name, `${host}:${port} takes the token`)
+    })
+  )
 }
 
 /** The question of a start; whatever is answered but a refusal means that the token was taken. */
@@ -124,26 +155,41 @@ const controlPlaneAccepts = ({ computeId, token, uri }: Asker): Effect.Effect<Re
         Effect.succeed([
           status === 401 || status === 403
             ? bad(name, `it refuses the token (${status})`, "NEON_CONTROL_PLANE_TOKEN has to be one for this compute")
-            : bad(name, `it answers ${status} for ${computeId}: ${error}`, "look at --compute-id")
+            : bad(
+                name,
+                `it answers ${status} for ${computeId}${error === "" ? "" : `: ${error}`}`,
+                status >= 500 ? "look at its log; a start asks again" : "look at --compute-id and --control-plane-uri"
+              )
         ])
     })
   )
 }
 
-export const network = (
+/** As it is asked at a start, where that shows whether the token is taken. */
+const reach = (peer: Peer, spec: ParsedSpec | null): Effect.Effect<Finding> =>
+  peer.postgres !== null
+    ? accepts({ ...peer, postgres: peer.postgres }, spec)
+    : peer.name === ENDPOINT_STORAGE && spec !== null
+      ? storeAccepts(peer, spec)
+      : answers(peer)
+
+/** A host without an address is told once, and not asked. */
+export const network = Effect.fnUntraced(function* (
   spec: ParsedSpec | null,
-  controlPlane: string | null,
+  { controlPlane, extensions }: Places,
   asker: Asker | null = null
-): Effect.Effect<ReadonlyArray<Finding>> =>
-  Effect.gen(function* () {
-    const peers = peersOf(spec, controlPlane)
-    const hosts = [...new Set(peers.map(({ host }) => host))]
-    const names = yield* Effect.forEach(hosts, resolves, { concurrency: 8 })
-    const reached = yield* Effect.forEach(
-      peers,
-      (peer) => (peer.postgres === null ? answers(peer) : accepts({ ...peer, postgres: peer.postgres }, spec)),
-      { concurrency: 8 }
-    )
-    const accepted = asker === null ? [] : yield* controlPlaneAccepts(asker)
-    return [...names.filter((found) => found !== null), ...reached, ...accepted]
+) {
+  const peers = [
+    ...peersOf(spec, controlPlane),
+    ...(extensions === null ? [] : peerOf("extension store", extensions, false))
+  ]
+  const hosts = [...new Set(peers.map(({ host }) => host))]
+  const names = yield* Effect.forEach(hosts, (host) => Effect.map(resolves(host), (found) => ({ found, host })), {
+    concurrency: 8
   })
+  const nowhere = new Set(names.flatMap(({ found, host }) => (found?.state === "bad" ? [host] : [])))
+  const findable = peers.filter(({ host }) => !nowhere.has(host))
+  const reached = yield* Effect.forEach(findable, (peer) => reach(peer, spec), { concurrency: 8 })
+  const accepted = asker === null ? [] : yield* controlPlaneAccepts(asker)
+  return [...names.flatMap(({ found }) => (found === null ? [] : [found])), ...reached, ...accepted]
+})

@@ -12,7 +12,8 @@ import { findProgram, isProgram } from "../../../program.ts"
 import { bad, type Finding, ok, warn } from "./Finding.ts"
 
 const NAME = "postgres"
-const CHOOSE = "name one with --pgbin PATH; its name has to end in `postgres`"
+const CHOOSE =
+  "name one with --pgbin PATH, as one of /usr/lib/postgresql/*/bin/postgres; its name has to end in `postgres`"
 
 /** `libxml2.so.2`, from the loader's complaint. */
 const missingLibrary = (stderr: string): string | null =>
