@@ -34,7 +34,7 @@ import type { Sql } from "../../layers/sql/Sql.ts"
 import { refuseUnreadable } from "../start/prepare.ts"
 import { failureText, OperationFailed } from "./errors.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { type Reloaded, reload } from "./reload.ts"
+import { type Reloaded, reload, signalReload } from "./reload.ts"
 import { SUBSCRIBERS_ON, subscriptionsDropped } from "./subscribers.ts"
 import { awaitWalProposer } from "./walProposer.ts"
 
@@ -105,18 +105,23 @@ const steps = Effect.fnUntraced(function* (
   const conf = directory.writeConf(spec, dropped ? SUBSCRIBERS_ON : undefined)
   yield* Effect.all([conf, rsyslog.exportLogs(spec)], { concurrency: 2, discard: true })
   if (afterConf !== undefined) yield* afterConf
-  const reloaded = yield* reload
-  yield* note(reloaded)
-  yield* tellRefused(reloaded)
-  if (!appliesCatalog) return
-  yield* awaitWalProposer(spec)
-  const applied = yield* Effect.result(
+  const heeded = Effect.flatMap(yield* signalReload, (reloaded) =>
+    Effect.andThen(note(reloaded), tellRefused(reloaded))
+  )
+  if (!appliesCatalog) return yield* heeded
+  const apply = Effect.result(
     catalog.apply(spec, {
       concurrency: reconfigureConcurrency(spec.spec),
       phase: "reconfigure",
       ...(forgiving !== undefined && { forgiving })
     })
   )
+  // Sessions of the apply are opened under the new configuration, and what is refused of it stops nothing. However the apply
+  // ends, that is told.
+  const [outcome] = yield* Effect.all([Effect.exit(Effect.andThen(awaitWalProposer(spec), apply)), heeded], {
+    concurrency: 2
+  })
+  const applied = yield* outcome
   const pending =
     applied._tag === "Success" ? applied.success.subscriptions_pending : applied.failure.subscriptionsPending
   // Whatever else has failed, those that were left are users' own.

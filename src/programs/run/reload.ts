@@ -1,5 +1,5 @@
 /**
- * Makes Postgres read its configuration again and sees to it that it did, before anything relies on the new values.
+ * Makes Postgres read its configuration again and sees to it that it did.
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -98,17 +98,18 @@ const watch = Effect.fnUntraced(function* (session: SqlSession, sent: () => numb
 })
 
 /**
- * The signal goes out first and the session is opened after it: with the old configuration a new session may hang on
- * pageservers that only the new one knows.
+ * Sends the signal and succeeds with the wait for its effect, at most some seconds. The signal goes out first and sessions are
+ * opened after it: with the old configuration a new session may hang on pageservers that only the new one knows. The server
+ * reads the files before it accepts the next connection, so that whoever connects from now on needs no confirmation.
  */
-export const reload = Effect.gen(function* () {
+export const signalReload = Effect.gen(function* () {
   const postmaster = yield* Postmaster
   const sql = yield* Sql
   const waits = yield* Waits
   const postgres = yield* postmaster.current
   const sent = yield* sentAt
   if (postgres === null || !(yield* postgres.reload)) return yield* new NoPostgres()
-  return yield* Effect.gen(function* () {
+  return Effect.gen(function* () {
     const session = yield* sql.session({ applicationName: "compute_ctl:reload", purpose: "probe" })
     const applied = yield* watch(session, sent)
     const settings = yield* whatIsRefused(session, yield* fileFaults(session))
@@ -119,9 +120,13 @@ export const reload = Effect.gen(function* () {
     Effect.catchTags({
       SqlFailed: (error) => unconfirmed(error.message),
       WaitExpired: (error) => unconfirmed(error.message)
-    })
+    }),
+    Effect.withSpan("pg_reload_conf")
   )
-}).pipe(Effect.withSpan("pg_reload_conf"))
+})
+
+/** The signal and its effect, for whoever relies on the new values in what is there already. */
+export const reload = Effect.flatten(signalReload)
 
 const unconfirmed = (reason: string) =>
   Effect.logWarning(`could not see whether Postgres reloaded its configuration: ${reason}`).pipe(

@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import type { ParsedSpec } from "../../../src/domain/spec/ParsedSpec.ts"
+import { ApplyFailed, Catalog } from "../../../src/layers/catalog/Catalog.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
 import { StopRequests } from "../../../src/layers/compute/stop/StopRequests.ts"
 import { SpecSource } from "../../../src/layers/controlPlane/SpecSource.ts"
@@ -13,8 +14,13 @@ import { basics, counter, fake, machinery, reloads, running, scriptedSql, settle
 
 type Answers = Parameters<typeof scriptedSql>[1]
 
-const world = (log: Array<string>, answers: Answers = reloads) =>
+const world = (
+  log: Array<string>,
+  answers: Answers = reloads,
+  own: Layer.Layer<never> | Layer.Layer<Catalog> = Layer.empty
+) =>
   Reconfiguration.layer.pipe(
+    Layer.provide(own),
     Layer.provideMerge(Layer.mergeAll(basics, machinery(log))),
     Layer.provideMerge(scriptedSql(log, answers))
   )
@@ -49,7 +55,7 @@ describe("reconfiguration", () => {
     })
   )
 
-  it.effect("sends the signal before it opens a session, and waits until the files were read", () =>
+  it.effect("sends the signal before it opens a session, and is not over until the files were read", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       let polls = 0
@@ -59,12 +65,13 @@ describe("reconfiguration", () => {
       ]
       const fiber = yield* Effect.forkChild(reconfigured(spec(), log, answers))
       yield* settle
-      expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP"])
+      // The apply does not wait for it.
+      expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP", "catalog"])
       expect(log.findIndex((entry) => entry.startsWith("SELECT"))).toBeGreaterThan(log.indexOf("SIGHUP"))
+      expect(fiber.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
       const report = yield* Fiber.join(fiber)
       expect(polls).toBe(4)
-      expect(log.at(-1)).toBe("catalog")
       expect(report.settings).toMatchObject([{ name: "max_connections", waits_for_restart: true }])
     })
   )
@@ -86,6 +93,36 @@ describe("reconfiguration", () => {
       expect(yield* counter("compute_ctl_refused_settings")).toBe("compute_ctl_refused_settings 1")
       expect(log.filter(ORDER)).toEqual(["conf", "rsyslog", "SIGHUP", "catalog"])
     }).pipe(Effect.provide(world(log, answers)))
+  })
+
+  it.effect("tells what Postgres refused after an apply that failed", () => {
+    const log: Array<string> = []
+    const fault = { file: "/d/postgresql.conf", line: 7, name: "work_men", value: "4MB", error: "unrecognized" }
+    let polls = 0
+    const answers: Answers = [
+      ["pg_conf_load_time", Effect.sync(() => [{ loaded: ++polls > 3 }])],
+      ["pg_file_settings", Effect.sync(() => (polls > 3 ? [fault] : []))]
+    ]
+    const failure = new ApplyFailed({
+      message: "the apply failed",
+      phase: null,
+      object: null,
+      sqlstate: null,
+      hint: null,
+      failures: [],
+      subscriptionsPending: true
+    })
+    return Effect.gen(function* () {
+      yield* running(spec())
+      const reconfiguration = yield* Reconfiguration
+      const fiber = yield* Effect.forkChild(Effect.flip(reconfiguration.run()))
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toBe(failure)
+      const settings = [{ name: "work_men", line: 7 }]
+      expect(yield* reconfiguration.refused).toMatchObject(settings)
+      expect(yield* reconfiguration.last).toMatchObject({ confirmed: true, error: "the apply failed", settings })
+    }).pipe(Effect.provide(world(log, answers, fake(Catalog, { apply: () => Effect.fail(failure) }))))
   })
 
   it.effect("goes on when nobody can see the reload within its limit", () =>
