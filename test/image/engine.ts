@@ -14,8 +14,9 @@ const has = (program: string) =>
 const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache")
 
 const isRoot = process.getuid?.() === 0
-/** Version 2 alone has this file at its root. */
-const isSmall = isRoot && !fs.existsSync("/sys/fs/cgroup/cgroup.controllers") && has("runc")
+/** Version 2 alone has the first of these at its root; the second is there where systemd makes control groups. */
+const isWhole = ["/sys/fs/cgroup/cgroup.controllers", "/run/systemd/system"].every((file) => fs.existsSync(file))
+const isSmall = isRoot && !isWhole && has("runc")
 
 const configured = (): NodeJS.ProcessEnv => {
   if (!isSmall) return process.env
@@ -86,14 +87,22 @@ export const longCall = (...args: ReadonlyArray<string>) =>
     child.once("close", (code) => resolve({ code, output }))
   })
 
-/** Asked four times a second, for a minute at most. */
+/** Asked four times a second, for two minutes at least. */
 export const until = async (isSo: () => boolean, complaint: () => string): Promise<void> => {
-  for (let tries = 0; tries < 240; tries++) {
+  for (let tries = 0; tries < 480; tries++) {
     if (isSo()) return
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
   throw new Error(complaint())
 }
+
+/** Of every container that a suite runs: what a run that was ended left behind is found by it. */
+export const LABEL = "compute_ctl=test"
+
+/** A root that is read only, no right but an account's own. */
+export const hardened = [
+  ...["--label", LABEL, "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:mode=1777"]
+]
 
 const aptAuthorization = "/etc/apt/auth.conf.d"
 
