@@ -19,7 +19,10 @@ interface Panel {
   readonly id: number
   readonly title: string
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
-  readonly targets?: ReadonlyArray<{ readonly expr: string }>
+  readonly type: string
+  readonly description?: string
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string } }
+  readonly targets?: ReadonlyArray<{ readonly expr: string; readonly legendFormat: string }>
 }
 const panels: ReadonlyArray<Panel> = JSON.parse(dashboard).panels
 /** In one line, or in an indented block. */
@@ -81,6 +84,21 @@ describe("deploy", () => {
       waitsExpired
     ]) {
       assert.include(warned, name)
+    }
+  })
+
+  it("says of each panel what it shows, in what unit, and whose each line is", () => {
+    const shown = panels.filter(({ type }) => type !== "row")
+    assert.isAbove(shown.length, 30)
+    for (const { description, fieldConfig, targets = [], title } of shown) {
+      assert.match(description ?? "", /\.$/, title)
+      assert.isNotEmpty(fieldConfig?.defaults.unit, title)
+      for (const { expr, legendFormat } of targets) {
+        assert.isNotEmpty(legendFormat, title)
+        const grouped = /^(?:topk\(10, )?(?:time\(\) - )?(?:sum|max|count|quantile)\b(?: by \(([^)]*)\))?/.exec(expr)
+        const labels = grouped === null ? ["instance"] : (grouped[1] ?? "").split(/, */).filter((label) => label !== "")
+        for (const label of labels) assert.include(legendFormat, `{{${label}}}`, title)
+      }
     }
   })
 

@@ -43,12 +43,23 @@ const suspended: Series = {
   [started]: [0, 1, 2, 3, 4, 5].map((life) => `${life * 300}x10 stale _x8`).join(" ")
 }
 
+/** Forty minutes of starts that fail: two scrapes of `failed`, then the process has ended, and two scrapes find nobody. */
+const crashLoop: Series = {
+  [up]: repeated("1 1 1 0 0", 32),
+  [status("init")]: repeated("1 stale _ _ _", 32),
+  [status("failed")]: repeated("_ 1 1 stale _", 32),
+  [started]: Array.from({ length: 32 }, (_, life) => `${life * 75}x2 stale _`).join(" ")
+}
+
 const alerts: Readonly<Record<string, Alert>> = {
   ComputeFailed: {
-    fires: one("a failure that was seen once", "3m", {
-      [status("init")]: "1x3 stale",
-      [status("failed")]: "_x4 1 1 stale"
-    }),
+    fires: [
+      ...one("a failure that was seen once", "3m", {
+        [status("init")]: "1x3 stale",
+        [status("failed")]: "_x4 1 1 stale"
+      }),
+      { name: "a crash loop of 40 minutes", at: ["1m", "5m", "20m", "39m"], series: crashLoop }
+    ],
     silent: one("a running compute", "3m", { [status("running")]: "1x20" })
   },
   ComputeDown: {
@@ -65,11 +76,14 @@ const alerts: Readonly<Record<string, Alert>> = {
     ]
   },
   ComputeRestarting: {
-    fires: one("a restart every minute", "40m", {
-      [up]: "1x200",
-      [status("running")]: "1x200",
-      [started]: Array.from({ length: 45 }, (_, life) => `${life * 60}x3`).join(" ")
-    }),
+    fires: [
+      ...one("a restart every minute", "40m", {
+        [up]: "1x200",
+        [status("running")]: "1x200",
+        [started]: Array.from({ length: 45 }, (_, life) => `${life * 60}x3`).join(" ")
+      }),
+      { name: "a crash loop of 40 minutes", at: ["10m", "39m"], series: crashLoop }
+    ],
     silent: [
       ...one("one restart", "20m", { [up]: "1x100", [status("running")]: "1x100", [started]: "5x30 500x70" }),
       ...one("a compute that is suspended and resumed", "28m", suspended)
