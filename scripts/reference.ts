@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import ts from "typescript"
-import * as families from "../src/domain/observe/MetricFamilies.ts"
+import { families } from "../src/domain/observe/MetricFamilies.ts"
 import { edges } from "../src/domain/status/ComputeStatus.ts"
 import { picture } from "../src/domain/status/StatusPicture.ts"
 import { words } from "../src/cli/verbs/words.ts"
@@ -40,10 +40,7 @@ const commandLine = () =>
   ])
 
 const metrics = () => {
-  const all = Object.values(families).filter(
-    (value): value is families.MetricFamily => typeof value === "object" && value !== null && "help" in value
-  )
-  const rows = all.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ help, labels, name, type }) => [`\`${name}\``, type, labels.join(", "), help])
+  const rows = families.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ help, labels, name, type }) => [`\`${name}\``, type, labels.join(", "), help])
   return page(
     "Metrics",
     "Families of `GET /metrics`, by name. One with labels is absent until something was counted.",

@@ -30,7 +30,6 @@ describe("Branches", () => {
       assert.notStrictEqual(feature.timeline_id, made.timeline_id)
       assert.deepStrictEqual(yield* Branches.load(folder, "feature"), feature)
       assert.strictEqual(fs.readFileSync(Branches.archiveFile(folder, "feature"), "utf8"), "two")
-      assert.deepStrictEqual(yield* Branches.list(folder), ["feature", "main"])
       fs.writeFileSync(`${folder}/main.json`, "{}")
       assert.strictEqual((yield* Effect.result(Branches.load(folder, "main")))._tag, "Failure")
     })

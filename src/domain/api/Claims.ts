@@ -8,7 +8,7 @@
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Result from "effect/Result"
 import { read, trailing } from "../json/Json.ts"
-import { JsonFloat, type JsonObject, type JsonValue } from "../json/JsonValue.ts"
+import { isObject, JsonFloat, type JsonObject, type JsonValue } from "../json/JsonValue.ts"
 import type { JwkSet } from "../spec/ComputeConfig.ts"
 
 /** The one algorithm a set of keys stands for. */
@@ -76,9 +76,6 @@ const part = (text: string, known: ReadonlySet<string>): JsonObject | null => {
   if (fault !== null || trailing(json, end) !== null || !isObject(value)) return null
   return duplicates.some(({ object, key }) => object === value && known.has(key)) ? null : value
 }
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonFloat)
 
 const isText = (value: JsonValue | undefined): value is string => typeof value === "string"
 

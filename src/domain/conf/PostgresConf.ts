@@ -77,10 +77,6 @@ export function* optionLineSteps(
   return Result.succeed(lines)
 }
 
-/** All entries, each line ended; no list is no text, an empty list is an empty line. */
-export const optionLines = (options: ReadonlyArray<GenericOption> | null): Result.Result<string, InvalidConf> =>
-  options === null ? Result.succeed("") : Result.map(run(optionLineSteps(options)), (lines) => `${lines.join("\n")}\n`)
-
 /**
  * What Postgres will not read although it can be written: a setting that is a name alone. The file shows it as it came; the
  * server is never asked to take it. Null when there is none.

@@ -40,12 +40,16 @@ const preloads = (spec: ComputeSpec): ReadonlyArray<string> =>
       : (findSetting(spec.cluster.settings, PRELOAD) ?? "neon")
   )
 
+/** By a path too. */
+export const preloadsNeon = (spec: ComputeSpec): boolean =>
+  preloads(spec).some((name) => name === "neon" || name.endsWith("/neon"))
+
 /** Null when commits have whom they wait for, wait for nobody, or are not made here. */
 export const missingWalProposer = (spec: ComputeSpec): Fault | null => {
   if (spec.mode !== "Primary") return null
   const standbys = given(spec, STANDBYS)
   if (standbys === null || !NAMED.test(standbys.value)) return null
-  if (preloads(spec).some((name) => name === "neon" || name.endsWith("/neon"))) return null
+  if (preloadsNeon(spec)) return null
   const commit = synchronousCommit(spec)
   if (commit === "off" || commit === "local") return null
   return {

@@ -111,8 +111,6 @@ export function* positionSteps(
   return { line, column: offset - start + 1 }
 }
 
-export const position = (source: Source, offset: number) => run(positionSteps(source, offset))
-
 /** The first thing after the value that is not white space, as a fault: files have one value and nothing else. */
 export const trailing = (source: Source, end: number): JsonFault | null => {
   let begin = 0

@@ -16,13 +16,14 @@ export class JsonFloat {
   }
 }
 
-const isList = (value: JsonValue): value is ReadonlyArray<JsonValue> => Array.isArray(value)
+export const isList = (value: JsonValue | undefined): value is ReadonlyArray<JsonValue> => Array.isArray(value)
+export const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !isList(value) && !(value instanceof JsonFloat)
 
 /** A container's member; undefined when there is none, or the value is no container. */
 export const child = (value: JsonValue | undefined, key: string | number): JsonValue | undefined => {
-  if (typeof value !== "object" || value === null || value instanceof JsonFloat) return undefined
   if (isList(value)) return value[Number(key)]
-  return Object.hasOwn(value, key) ? value[key] : undefined
+  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 }
 
 /** What a value is, in the words of error texts. The value itself may be a secret and is not shown. */

@@ -5,9 +5,6 @@
  */
 import type { MetricFamily } from "./MetricFamilies.ts"
 
-/** Without a charset parameter, as the original sends it. */
-export const contentType = "text/plain; version=0.0.4"
-
 export type Labels = Readonly<Record<string, string>>
 
 /** One value of a counter or gauge; of a summary the sum of `count` values. */

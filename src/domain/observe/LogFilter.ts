@@ -6,20 +6,12 @@
 export type Level = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR"
 export type Filter = Level | "OFF"
 
-const severity: Record<Filter, number> = { TRACE: 0, DEBUG: 1, INFO: 2, WARN: 3, ERROR: 4, OFF: 5 }
-
-const digits: Record<string, Filter> = {
-  "0": "OFF",
-  "1": "ERROR",
-  "2": "WARN",
-  "3": "INFO",
-  "4": "DEBUG",
-  "5": "TRACE"
-}
+/** Each may be written as its place. */
+const filters: ReadonlyArray<Filter> = ["OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"]
 
 const parseLevel = (text: string): Filter | undefined => {
   const upper = text.toUpperCase()
-  return upper in severity ? (upper as Filter) : digits[text]
+  return filters.find((filter, index) => filter === upper || String(index) === text)
 }
 
 const DIRECTIVE = /^([\w:.-]*)(\[[^\]]*\])?(?:=(\w+))?$/
@@ -55,5 +47,3 @@ export const parseFilter = (text: string | undefined, ours = OURS, otherwise: Fi
   }
   return own ?? general ?? otherwise
 }
-
-export const passes = (filter: Filter, level: Level): boolean => severity[level] >= severity[filter]

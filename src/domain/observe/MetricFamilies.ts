@@ -1,5 +1,6 @@
 /**
- * The metric families of `/metrics`, as data. A family's order here is its order in the exposition.
+ * The metric families of `/metrics`, as data. A family's place here is its place in the exposition; the first fifteen are
+ * those of the original.
  *
  * Source: `compute_tools/src/metrics.rs`; exposition format 0.0.4 of Prometheus.
  */
@@ -12,15 +13,24 @@ export interface MetricFamily {
   readonly fromZero?: true
 }
 
+const declared: Array<MetricFamily> = []
+
+export const families: ReadonlyArray<MetricFamily> = declared
+
+const declare = (family: MetricFamily): MetricFamily => {
+  declared.push(family)
+  return family
+}
+
 const family = (
   type: MetricFamily["type"],
   name: string,
   help: string,
   labels: ReadonlyArray<string> = []
-): MetricFamily => ({ name, type, help, labels, ...(labels.length === 0 && { fromZero: true }) })
+): MetricFamily => declare({ name, type, help, labels, ...(labels.length === 0 && { fromZero: true }) })
 
 /** A gauge that is left out while its value is not known. */
-const known = (name: string, help: string): MetricFamily => ({ name, type: "gauge", help, labels: [] })
+const known = (name: string, help: string): MetricFamily => declare({ name, type: "gauge", help, labels: [] })
 
 export const computeCtlUp = family("gauge", "compute_ctl_up", "Whether compute_ctl is up, by its status", [
   "build_tag",
@@ -202,53 +212,3 @@ export const cgroupMemory = family(
 export const logLinesDropped = family("counter", "compute_ctl_log_lines_dropped_total", "Log lines that were lost")
 export const uncaughtErrors = family("counter", "compute_ctl_uncaught_errors_total", "Errors that nobody caught")
 export const residentMemory = known("compute_ctl_resident_memory_bytes", "Memory of compute_ctl without Postgres")
-
-/** The families of the original, in its order. */
-export const originals: ReadonlyArray<MetricFamily> = [
-  computeCtlUp,
-  installedExtensions,
-  cplaneRequests,
-  remoteExtRequests,
-  dbMigrationFailed,
-  auditLogDirSize,
-  pgCurrentDowntime,
-  pgDowntimeTotal,
-  lfcPrewarms,
-  lfcPrewarmErrors,
-  lfcOffloads,
-  lfcOffloadErrors,
-  pagestreamErrors,
-  configureStatementTimeouts,
-  attached
-]
-
-/** Exposition order. */
-export const families: ReadonlyArray<MetricFamily> = [
-  ...originals,
-  processStart,
-  statusChanges,
-  stepSeconds,
-  basebackupBytes,
-  failedDatabases,
-  refusedSettings,
-  httpRequestSeconds,
-  httpConnections,
-  httpConnectionsClosed,
-  descriptorShortages,
-  childExits,
-  waitsExpired,
-  waitingSeconds,
-  serviceUp,
-  serviceRestarts,
-  active,
-  lastActivity,
-  monitorChecks,
-  lsnLeaseExpiry,
-  lsnLeaseRequests,
-  neighbourConfigured,
-  vmMonitorRequests,
-  cgroupMemory,
-  logLinesDropped,
-  uncaughtErrors,
-  residentMemory
-]

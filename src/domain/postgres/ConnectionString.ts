@@ -185,3 +185,10 @@ export const parse = (text: string, host: string | null = null): Result.Result<C
   const scheme = /^postgres(?:ql)?:\/\//i.exec(text)
   return scheme === null ? fromKeywords(text, host) : fromUrl(text.slice(scheme[0].length), host)
 }
+
+/** The port of the first host; 5432 when none is given, or nobody can connect with the text. */
+export const portOf = (text: string): number =>
+  Result.match(parse(text, "localhost"), {
+    onFailure: () => DEFAULT_PORT,
+    onSuccess: ({ addresses: [first] }) => first?.port ?? DEFAULT_PORT
+  })

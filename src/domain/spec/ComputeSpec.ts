@@ -38,15 +38,14 @@ export const Database = Schema.Struct({
 })
 export type Database = typeof Database.Type
 
-export const DeltaOp = Schema.Struct({
+const DeltaOp = Schema.Struct({
   /** `delete_db`, `rename_db`, `delete_role`, `rename_role`; any other is skipped. */
   action: Schema.String,
   name: Schema.String,
   new_name: optional(Schema.String)
 })
-export type DeltaOp = typeof DeltaOp.Type
 
-export const Cluster = Schema.Struct({
+const Cluster = Schema.Struct({
   cluster_id: optional(Schema.String),
   name: optional(Schema.String),
   state: optional(Schema.String),
@@ -55,7 +54,6 @@ export const Cluster = Schema.Struct({
   postgresql_conf: optional(Schema.String),
   settings: optional(GenericOptions)
 })
-export type Cluster = typeof Cluster.Type
 
 export const RemoteExtensions = Schema.Struct({
   public_extensions: optional(Schema.Array(Schema.String)),
@@ -153,7 +151,7 @@ export const modeName = (mode: ComputeMode): "primary" | "static" | "replica" =>
   mode === "Primary" ? "primary" : mode === "Replica" ? "replica" : "static"
 
 /** Any other string is kept as `unknown_feature`: an old compute must accept a new control plane. */
-export const ComputeFeature = Schema.String.pipe(
+const ComputeFeature = Schema.String.pipe(
   Schema.decodeTo(
     Schema.Literals(["activity_monitor_experimental", "tls_experimental", "unknown_feature"]),
     SchemaTransformation.transform({
@@ -163,7 +161,6 @@ export const ComputeFeature = Schema.String.pipe(
     })
   )
 )
-export type ComputeFeature = typeof ComputeFeature.Type
 
 export const AuditLevel = Schema.Literals(["Disabled", "Log", "Base", "Hipaa", "Extended", "Full"])
 export type AuditLevel = typeof AuditLevel.Type

@@ -32,9 +32,8 @@ export const negotiate = (agent: VersionRange): { readonly reply: string; readon
   return { agreed, reply: JSON.stringify(agreed ? { version: VERSION } : { error }) }
 }
 
-const Resources = Schema.Struct({ cpu: Schema.Finite, mem: Unsigned })
 /** `cpu` in vCPUs, `mem` in bytes. */
-export type Resources = typeof Resources.Type
+const Resources = Schema.Struct({ cpu: Schema.Finite, mem: Unsigned })
 
 const message = <Type extends string, S extends Schema.Constraint>(type: Type, content: S) =>
   Schema.Struct({ type: Schema.Literal(type), content, id: Unsigned })

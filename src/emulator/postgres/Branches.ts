@@ -74,15 +74,3 @@ export const fork = (folder: string, from: Branch, name: string): Effect.Effect<
     })
     return made
   })
-
-/** Names of all branches, in order. */
-export const list = (folder: string): Effect.Effect<ReadonlyArray<string>, DistributionFailed> =>
-  attempt(`cannot read ${folder}`, () =>
-    fs.existsSync(folder)
-      ? fs
-          .readdirSync(folder)
-          .filter((name) => name.endsWith(".json"))
-          .map((name) => name.slice(0, -".json".length))
-          .toSorted()
-      : []
-  )

@@ -60,6 +60,7 @@ const poolz = HttpApiEndpoint.get("poolz", "/poolz", { success: Ready, error: No
   .annotate(Quiet, true)
   .annotate(OpenApi.Summary, "As `/readyz`, and an empty compute that waits for its spec is ready too")
 
+/** Without a charset parameter, as the original sends it. */
 const metrics = HttpApiEndpoint.get("metrics", "/metrics", {
   success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" }))
 })

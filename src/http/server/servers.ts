@@ -122,6 +122,3 @@ export const serveExternal = serveApi(External, externalRoutes).pipe(
 )
 
 export const serveInternal = serveApi(Internal, internalRoutes)
-
-/** Both servers until the scope closes. Fails when one cannot listen. */
-export const serve = Effect.all({ external: serveExternal, internal: serveInternal })

@@ -133,7 +133,3 @@ export const connectForBasebackup = (
         Effect.withSpan("get_basebackup", { attributes: { lsn: format(lsn) } })
       )
   })
-
-/** The same, where the LSN is known from the start. */
-export const basebackup = (spec: ParsedSpec, lsn: Lsn): Effect.Effect<void, BasebackupFailed, Requirements> =>
-  Effect.scoped(Effect.flatMap(connectForBasebackup(spec), (take) => take(lsn)))

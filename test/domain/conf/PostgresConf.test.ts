@@ -3,7 +3,7 @@ import * as path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type ConfContext, optionLine, optionLines, render } from "../../../src/domain/conf/PostgresConf.ts"
+import { type ConfContext, optionLine, render } from "../../../src/domain/conf/PostgresConf.ts"
 import { withLibraries } from "../../../src/domain/conf/PreloadList.ts"
 import { ComputeSpec } from "../../../src/domain/spec/ComputeSpec.ts"
 import { maxConnections, startConcurrency } from "../../../src/domain/spec/Concurrency.ts"
@@ -127,8 +127,6 @@ describe("settings", () => {
     )
     expect(line("fsync", "off", "bool")).toEqual(Result.succeed("fsync = off"))
     expect(line("a", "x\ny", "string")).toEqual(Result.succeed("a = 'x\\ny'"))
-    expect(optionLines([])).toEqual(Result.succeed("\n"))
-    expect(optionLines(null)).toEqual(Result.succeed(""))
   })
 
   it("cannot smuggle another line in", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { position, read, trailing } from "../../../src/domain/json/Json.ts"
+import { positionSteps, read, run, trailing } from "../../../src/domain/json/Json.ts"
 import { child, JsonFloat } from "../../../src/domain/json/JsonValue.ts"
 import { JsonReader } from "../../../src/domain/json/read/JsonReader.ts"
 import { growth } from "../../rig/proportion.ts"
@@ -150,7 +150,7 @@ describe("Json", () => {
   it("names the first fault and its place", () => {
     const fault = (text: string) => {
       const found = read(text).fault
-      return found === null ? null : [found.message, position(text, found.offset)]
+      return found === null ? null : [found.message, run(positionSteps(text, found.offset))]
     }
     expect(fault("")).toEqual(["EOF while parsing a value", { line: 1, column: 1 }])
     expect(fault('{"spec":')).toEqual(["EOF while parsing a value", { line: 1, column: 9 }])

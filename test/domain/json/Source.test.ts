@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { newPlace, position, readSteps, run, trailing } from "../../../src/domain/json/Json.ts"
+import { newPlace, positionSteps, readSteps, run, trailing } from "../../../src/domain/json/Json.ts"
 import { Utf8Text } from "../../../src/domain/json/Utf8.ts"
 
 const lengths = fc.constantFrom(0, 5, 11, 12, 13, 100, 16_380, 65_530, 65_536, 65_540, 131_072, 200_000)
@@ -64,7 +64,7 @@ describe("a text in pieces", () => {
         assert.deepStrictEqual(noted[1], noted[0])
         assert.deepStrictEqual(trailing(pieces, parts.end), trailing(text, whole.end))
         const offset = whole.fault?.offset ?? whole.end
-        assert.deepStrictEqual(position(pieces, offset), position(text, offset))
+        assert.deepStrictEqual(run(positionSteps(pieces, offset)), run(positionSteps(text, offset)))
       }),
       { numRuns: 150 }
     )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { parseFilter, passes } from "../../../src/domain/observe/LogFilter.ts"
+import { parseFilter } from "../../../src/domain/observe/LogFilter.ts"
 
 describe("LogFilter", () => {
   for (const [text, filter] of [
@@ -22,11 +22,4 @@ describe("LogFilter", () => {
     it(`${text === undefined ? "unset" : `"${text}"`} is ${filter}`, () =>
       assert.strictEqual(parseFilter(text), filter))
   }
-
-  it("lets through what is severe enough", () => {
-    assert.isTrue(passes("WARN", "ERROR"))
-    assert.isTrue(passes("WARN", "WARN"))
-    assert.isFalse(passes("WARN", "INFO"))
-    assert.isFalse(passes("OFF", "ERROR"))
-  })
 })

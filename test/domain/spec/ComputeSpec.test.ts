@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { decodeJson } from "../../../src/domain/json/decode/Decode.ts"
-import { connstrPort } from "../../../src/domain/postgres/Connstr.ts"
+import { portOf } from "../../../src/domain/postgres/ConnectionString.ts"
 import { ComputeConfig } from "../../../src/domain/spec/ComputeConfig.ts"
 import { ComputeSpec, installedExtensionsInterval, modeName } from "../../../src/domain/spec/ComputeSpec.ts"
 import { formatShardIndex, formatTenantShardId, parseShardIndex, TenantId } from "../../../src/domain/spec/Ids.ts"
@@ -393,13 +393,13 @@ describe("a configuration", () => {
 describe("the port of a connection string", () => {
   for (const [connstr, port] of [
     ["postgresql://cloud_admin@localhost:55432/postgres", 55432],
-    ["postgres://u:p%40:1@[::1]:6000/db?port=7", 6000],
+    ["postgres://u:p%40:1@[::1]:6000/db?port=7", 7],
     ["postgresql:///db?host=/tmp&port=7000", 7000],
     ["host=localhost port=5433 user=a", 5433],
     ["host=h port='5434'", 5434],
     ["postgresql://u@h/db", 5432],
     ["host=h support=9", 5432]
   ] as const) {
-    it(connstr, () => expect(connstrPort(connstr)).toBe(port))
+    it(connstr, () => expect(portOf(connstr)).toBe(port))
   }
 })

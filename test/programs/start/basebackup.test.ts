@@ -5,15 +5,18 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { fromBigInt } from "../../../src/domain/spec/Lsn.ts"
+import { fromBigInt, type Lsn } from "../../../src/domain/spec/Lsn.ts"
 import { nextPause, pauseAfter } from "../../../src/domain/storage/BasebackupTries.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
 import { Waits } from "../../../src/layers/compute/Waits.ts"
 import { decodeVariables, Variables } from "../../../src/layers/machine/process/Variables.ts"
 import { BadBasebackup, DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { Pageserver, PageserverFailed } from "../../../src/layers/storage/pageserver/Pageserver.ts"
-import { basebackup } from "../../../src/programs/start/basebackup.ts"
+import { connectForBasebackup } from "../../../src/programs/start/basebackup.ts"
 import { basics, counter, fake, settle, spec } from "../fakes.ts"
+
+const basebackup = (...[given, lsn]: [...Parameters<typeof connectForBasebackup>, Lsn]) =>
+  Effect.scoped(Effect.flatMap(connectForBasebackup(given), (take) => take(lsn)))
 
 const PS = "postgresql://no_user@ps-1:6400"
 const LSN = fromBigInt(0x1800000n)

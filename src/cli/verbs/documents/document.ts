@@ -6,7 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type { Document, Fault } from "../../../domain/conf/Check.ts"
 import type { ConfContext } from "../../../domain/conf/PostgresConf.ts"
-import { connstrPort } from "../../../domain/postgres/Connstr.ts"
+import { portOf } from "../../../domain/postgres/ConnectionString.ts"
 import { BodyTooLong, readBody } from "../../../layers/http/readBody.ts"
 import { limits, readText } from "../../../layers/machine/RegularFile.ts"
 import { strictOvercommit } from "../../../layers/postgres/dataDirectory/conf.ts"
@@ -76,7 +76,7 @@ export const contextOf = (
   internalHttpPort,
   strictOvercommit: strictOvercommit(),
   privilegedRole,
-  lakebase: lakebaseConnstr === null ? null : { port: connstrPort(lakebaseConnstr) }
+  lakebase: lakebaseConnstr === null ? null : { port: portOf(lakebaseConnstr) }
 })
 
 export const readDocument = (given: DocumentOptions): Effect.Effect<ReadDocument, UsageError> => {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { type Checked, check } from "../../../domain/conf/Check.ts"
-import { connstrPort } from "../../../domain/postgres/Connstr.ts"
+import { portOf } from "../../../domain/postgres/ConnectionString.ts"
 import { wallMillis } from "../../../layers/compute/clock/WallClock.ts"
 import { Variables } from "../../../layers/machine/process/Variables.ts"
 import type { UsageError } from "../../flags.ts"
@@ -77,7 +77,7 @@ const look = (given: DoctorOptions): Effect.Effect<ReadonlyArray<Finding>, Usage
     const ports = [
       machine.port("--external-http-port", given.externalHttpPort),
       machine.port("--internal-http-port", given.internalHttpPort, machine.LOOPBACK),
-      ...(given.connstr === null ? [] : [machine.port("--connstr", connstrPort(given.connstr))])
+      ...(given.connstr === null ? [] : [machine.port("--connstr", portOf(given.connstr))])
     ]
     return [
       ...faults,

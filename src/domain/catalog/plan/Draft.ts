@@ -17,6 +17,9 @@ export interface PlanSettings {
   readonly lakebase: boolean
 }
 
+/** Who owns databases until the spec says otherwise. */
+export const ADMINS: ReadonlyArray<string> = ["cloud_admin", "zenith_admin"]
+
 /** A database that the plan creates has no oid yet. */
 export type DraftDatabase = Omit<DatabaseRow, "oid"> & { readonly oid: number | null }
 

@@ -76,40 +76,30 @@ export interface Step {
   readonly provides: ReadonlyArray<string>
 }
 
+type Details = Partial<Omit<Step, "object" | "reason" | "sql" | "statement">> & { readonly statement?: string }
+
 export const step = (
   object: string,
   reason: string,
   sql: string,
-  more: {
-    readonly database?: string
-    readonly statement?: string
-    readonly alone?: boolean
-    readonly creates?: string
-    readonly password?: RolePassword | null
-    readonly doomed?: string
-    readonly refused?: string
-    readonly source?: string
-    readonly drops?: string
-    readonly serial?: boolean
-    readonly needs?: ReadonlyArray<string>
-    readonly provides?: ReadonlyArray<string>
-  } = {}
+  { statement = sql, ...more }: Details = {}
 ): Step => ({
   object,
   reason,
-  database: more.database ?? null,
+  database: null,
   sql,
-  statement: Redacted.make(more.statement ?? sql),
-  alone: more.alone ?? more.refused !== undefined,
-  creates: more.creates ?? null,
-  password: more.password ?? null,
-  doomed: more.doomed ?? null,
-  refused: more.refused ?? null,
-  source: more.source ?? null,
-  drops: more.drops ?? null,
-  serial: more.serial ?? false,
-  needs: more.needs ?? [],
-  provides: more.provides ?? []
+  statement: Redacted.make(statement),
+  alone: more.refused !== undefined,
+  creates: null,
+  password: null,
+  doomed: null,
+  refused: null,
+  source: null,
+  drops: null,
+  serial: false,
+  needs: [],
+  provides: [],
+  ...more
 })
 
 /** What is to be done inside one database. */
@@ -139,10 +129,6 @@ export interface Plan {
   /** Databases of the spec that cannot be entered, although the spec does not shut them. */
   readonly shut: ReadonlyArray<string>
 }
-
-/** The steps that are certain to run, in order. */
-export const stepsOf = (plan: Plan): ReadonlyArray<Step> =>
-  plan.phases.flatMap((phase) => [...phase.steps, ...phase.databases.flatMap((work) => work.steps)])
 
 export const isEmpty = (plan: Plan): boolean =>
   plan.phases.every((phase) => phase.steps.length === 0 && phase.databases.length === 0)

@@ -13,13 +13,10 @@ import type { ComputeSpec } from "../../spec/ComputeSpec.ts"
 import type { Inspection } from "../Inspection.ts"
 import { stored } from "../Name.ts"
 import { INVALID } from "../Snapshot.ts"
-import type { Draft, DraftDatabase } from "./Draft.ts"
+import { ADMINS, type Draft, type DraftDatabase } from "./Draft.ts"
 import { refusesSessions } from "./databases.ts"
 import * as Outcome from "./Outcome.ts"
 import { type DatabaseWork, named, type Step, step } from "./Step.ts"
-
-/** The owner that databases keep until the spec says otherwise. */
-const ADMINS: ReadonlyArray<string> = ["cloud_admin", "zenith_admin"]
 
 const block = (tag: string, lines: ReadonlyArray<string>): string => `DO $${tag}$\n${lines.join("\n")}\n$${tag}$`
 

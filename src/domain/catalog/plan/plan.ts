@@ -5,7 +5,7 @@
  * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
  */
 import * as Result from "effect/Result"
-import { run, type Steps } from "../../json/Json.ts"
+import type { Steps } from "../../json/Json.ts"
 import type { ParsedSpec } from "../../spec/ParsedSpec.ts"
 import type { Snapshot } from "../Snapshot.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"
@@ -87,7 +87,3 @@ export function* planSteps(
     shut: [...new Set(state.shut)]
   })
 }
-
-/** In one go. */
-export const plan = (...given: Parameters<typeof planSteps>): Result.Result<Plan, UnplannableSpec> =>
-  run(planSteps(...given))

@@ -7,11 +7,11 @@
  */
 
 import { isCompliance } from "../../conf/AuditConf.ts"
-import { libraries } from "../../conf/PreloadList.ts"
+import { preloadsNeon } from "../../conf/WalProposer.ts"
 import { ident } from "../../postgres/Quote.ts"
 import { type ComputeSpec, findSetting } from "../../spec/ComputeSpec.ts"
 import { stored } from "../Name.ts"
-import { type Draft, leaveAlone } from "./Draft.ts"
+import { ADMINS, type Draft, leaveAlone } from "./Draft.ts"
 import * as Outcome from "./Outcome.ts"
 import { subscriptionsPending } from "./perDatabase.ts"
 import { named, quotedName, type Step, step } from "./Step.ts"
@@ -55,11 +55,6 @@ export const otherExtensions = (spec: ComputeSpec, draft: Draft): ReadonlyArray<
   }
   return inPublic(draft, name, "its library is preloaded")
 }
-
-/** Settings as text may preload anything. */
-const preloadsNeon = ({ cluster }: ComputeSpec): boolean =>
-  libraries(findSetting(cluster.settings, "shared_preload_libraries") ?? "").includes("neon") ||
-  cluster.postgresql_conf?.includes("shared_preload_libraries") === true
 
 /** Installations of the first images are neither relocatable nor in schema `neon`. */
 export const neonExtension = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {
@@ -179,8 +174,6 @@ export const recordDroppedSubscriptions = (spec: ComputeSpec, draft: Draft): Rea
     )
   ]
 }
-
-const ADMINS: ReadonlyArray<string> = ["cloud_admin", "zenith_admin"]
 
 /** In a database that the spec gives to a tenant it is the tenant who is to be audited. */
 const silenced = (spec: ComputeSpec, draft: Draft): ReadonlyArray<Step> => {

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as AST from "effect/SchemaAST"
 import { excerpt } from "../Excerpt.ts"
 import type { JsonDuplicate, JsonRead, Steps } from "../Json.ts"
-import { JsonFloat, type JsonObject, type JsonValue } from "../JsonValue.ts"
+import { isObject, JsonFloat, type JsonObject, type JsonValue } from "../JsonValue.ts"
 import { members, type ShapeFault, shapeFault } from "./DecodeFaults.ts"
 import { decode, passes, source } from "./DecodeValue.ts"
 
@@ -26,9 +26,6 @@ type Keys = ReadonlyArray<string | number>
 
 /** Values between two pauses. */
 const STEP = 100
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonFloat)
 
 /** How the members of a value are read, behind whatever is done with them afterwards. */
 const containerOf = (whole: AST.AST): AST.Objects | AST.Arrays | null => {

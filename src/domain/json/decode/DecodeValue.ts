@@ -9,7 +9,7 @@ import * as AST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type { Steps } from "../Json.ts"
-import { child, JsonFloat, type JsonObject, type JsonValue } from "../JsonValue.ts"
+import { child, isList, isObject, type JsonObject, type JsonValue } from "../JsonValue.ts"
 import { members } from "./DecodeFaults.ts"
 
 export type Decoded = Result.Result<unknown, SchemaIssue.Issue>
@@ -63,10 +63,6 @@ const valueOf = (ast: AST.AST): AST.AST | null => {
   const [signature, ...others] = ast.indexSignatures
   return signature !== undefined && others.length === 0 && AST.isString(signature.parameter) ? signature.type : null
 }
-
-const isList = (value: JsonValue | undefined): value is ReadonlyArray<JsonValue> => Array.isArray(value)
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !isList(value) && !(value instanceof JsonFloat)
 
 /** A list or a map that was taken out of a struct. */
 interface Part {

@@ -5,8 +5,7 @@
  * Source: `compute_tools/src/compute.rs` (`apply_spec_sql`).
  */
 import * as Effect from "effect/Effect"
-import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
-import { draft, webAccess } from "../../../domain/catalog/plan/Draft.ts"
+import { ADMINS, draft, type PlanSettings, webAccess } from "../../../domain/catalog/plan/Draft.ts"
 import * as Outcome from "../../../domain/catalog/plan/Outcome.ts"
 import { publicRights } from "../../../domain/catalog/plan/perDatabase.ts"
 import { planSteps } from "../../../domain/catalog/plan/plan.ts"
@@ -54,8 +53,6 @@ const APPLICATION = "compute_ctl:apply_config"
 const START = "-c lock_timeout=15000"
 /** A statement that takes this long there means that the pageserver is in trouble. */
 const LAKEBASE_START = "-c statement_timeout=2min"
-
-const ADMINS: ReadonlyArray<string | undefined> = ["cloud_admin", "zenith_admin"]
 
 /** What a stage does by itself, in no database's session. */
 const itemsOf = (whole: Plan, stage: StageName): ReadonlyArray<Item> =>

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { withLine } from "../../../domain/conf/ConfLine.ts"
 import { renderSteps } from "../../../domain/conf/PostgresConf.ts"
-import { connstrPort } from "../../../domain/postgres/Connstr.ts"
+import { portOf } from "../../../domain/postgres/ConnectionString.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { ComputeOptions } from "../../compute/Options.ts"
@@ -35,7 +35,7 @@ const contextOf = (options: ComputeOptions, tls: boolean) => ({
   tls,
   strictOvercommit: strictOvercommit(),
   privilegedRole: options.privilegedRole,
-  lakebase: options.lakebaseMode ? { port: connstrPort(options.connstr) } : null,
+  lakebase: options.lakebaseMode ? { port: portOf(options.connstr) } : null,
   ...(process.platform === "darwin" ? { locale: "C" } : {})
 })
 

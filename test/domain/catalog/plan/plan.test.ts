@@ -3,10 +3,17 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { stored } from "../../../../src/domain/catalog/Name.ts"
 import { changes, planReport, planText } from "../../../../src/domain/catalog/plan/PlanReport.ts"
-import { plan } from "../../../../src/domain/catalog/plan/plan.ts"
-import { type PhaseName, type Plan, stepsOf } from "../../../../src/domain/catalog/plan/Step.ts"
+import { planSteps } from "../../../../src/domain/catalog/plan/plan.ts"
+import type { PhaseName, Plan, Step } from "../../../../src/domain/catalog/plan/Step.ts"
 import { NO_FAULTS, type Snapshot } from "../../../../src/domain/catalog/Snapshot.ts"
+import { run } from "../../../../src/domain/json/Json.ts"
 import { database, mark, role, SCRAM, type SpecParts, snapshotOf, specOf, TIMELINE } from "../parts.ts"
+
+const plan = (...given: Parameters<typeof planSteps>) => run(planSteps(...given))
+
+/** The steps that are certain to run, in order. */
+const stepsOf = ({ phases }: Plan): ReadonlyArray<Step> =>
+  phases.flatMap(({ databases, steps }) => [...steps, ...databases.flatMap((work) => work.steps)])
 
 const settings = { privilegedRole: "neon_superuser", lakebase: false }
 
