@@ -61,6 +61,6 @@ it.live("prints what is pending with exit code 2, nothing with 0, and trouble wi
     assert.strictEqual((yield* plan()).code, 1)
     const gone = yield* plan("--config", file, "--connstr", "postgresql://cloud_admin@127.0.0.1:1/postgres")
     assert.strictEqual(gone.code, 1)
-    assert.match(gone.log, /Error: error connecting to server: Connection refused/)
+    assert.match(gone.log, /Error: Postgres at 127.0.0.1:1: error connecting to server: Connection refused/)
   })
 )
