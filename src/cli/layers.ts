@@ -10,12 +10,7 @@ import { Waits } from "../layers/compute/Waits.ts"
 import { Extensions } from "../layers/extensions/Extensions.ts"
 import { Account } from "../layers/machine/Account.ts"
 import { Children } from "../layers/machine/child/Children.ts"
-import { CoreDumps } from "../layers/machine/process/CoreDumps.ts"
 import { layerDescriptors } from "../layers/machine/process/Descriptors.ts"
-import { DiskQuota } from "../layers/machine/vm/DiskQuota.ts"
-import { Swap } from "../layers/machine/vm/Swap.ts"
-import { VmInformant } from "../layers/machine/vm/VmInformant.ts"
-import { VmMonitor } from "../layers/machine/vmmonitor/VmMonitor.ts"
 import { Certificates } from "../layers/neighbours/Certificates.ts"
 import { PostgresExporter } from "../layers/neighbours/exporter/PostgresExporter.ts"
 import { LocalProxy } from "../layers/neighbours/LocalProxy.ts"
@@ -45,17 +40,7 @@ export const machine = Postmaster.layer.pipe(
 
 const storage = Layer.mergeAll(Safekeepers.layer, Pageserver.layer, EndpointStorage.layer)
 
-const companions = Layer.mergeAll(
-  Extensions.layer,
-  PgBouncer.layer,
-  LocalProxy.layer,
-  Rsyslog.layer,
-  Swap.layer,
-  DiskQuota.layer,
-  CoreDumps.layer,
-  VmInformant.layer,
-  VmMonitor.layer
-)
+const companions = Layer.mergeAll(Extensions.layer, PgBouncer.layer, LocalProxy.layer, Rsyslog.layer)
 
 /** Needs the machine's part of the configuration too: keys and TLS paths. */
 export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer).pipe(

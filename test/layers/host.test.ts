@@ -9,10 +9,10 @@ import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { Children } from "../../src/layers/machine/child/Children.ts"
-import { CoreDumps } from "../../src/layers/machine/process/CoreDumps.ts"
-import { DiskQuota } from "../../src/layers/machine/vm/DiskQuota.ts"
-import { Swap } from "../../src/layers/machine/vm/Swap.ts"
-import { VmInformant } from "../../src/layers/machine/vm/VmInformant.ts"
+import { reportCoreDumps } from "../../src/layers/machine/process/coreDumps.ts"
+import { setDiskQuota } from "../../src/layers/machine/vm/diskQuota.ts"
+import { resizeSwap } from "../../src/layers/machine/vm/swap.ts"
+import { serveVmInformant } from "../../src/layers/machine/vm/vmInformant.ts"
 import { DataDirectory } from "../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import { fake, options } from "../programs/fakes.ts"
 import { placed } from "../rig/places.ts"
@@ -23,15 +23,11 @@ const sudo = (path: string, then = "exit 0") =>
   script(join(path, "sudo"), `printf '%s|' "$@" >> ${path}/called; ${then}`)
 const called = (path: string) => readFileSync(join(path, "called"), "utf8")
 
-describe("Swap.resize", () => {
+describe("resizeSwap", () => {
   const resize = (path: string) =>
-    Effect.flatMap(Swap, (swap) => swap.resize(2147483648n)).pipe(
-      Effect.provide(
-        Swap.layer.pipe(
-          Layer.provide(placed({ sudo: join(path, "sudo"), swapTool: join(path, "resize-swap") })),
-          Layer.provide(Children.layer)
-        )
-      )
+    resizeSwap(2147483648n).pipe(
+      Effect.provide(placed({ sudo: join(path, "sudo"), swapTool: join(path, "resize-swap") })),
+      Effect.provide(Children.layer)
     )
 
   it.live("runs the tool as root", () =>
@@ -66,12 +62,11 @@ describe("Swap.resize", () => {
   )
 })
 
-describe("DiskQuota.set", () => {
+describe("setDiskQuota", () => {
   const set = (path: string, bytes: bigint) =>
-    Effect.flatMap(DiskQuota, (quota) => quota.set(bytes, "/var/db")).pipe(
-      Effect.provide(
-        DiskQuota.layer.pipe(Layer.provide(placed({ sudo: join(path, "sudo") })), Layer.provide(Children.layer))
-      )
+    setDiskQuota(bytes, "/var/db").pipe(
+      Effect.provide(placed({ sudo: join(path, "sudo") })),
+      Effect.provide(Children.layer)
     )
 
   for (const [bytes, kib] of [
@@ -105,11 +100,7 @@ describe("DiskQuota.set", () => {
       const hung = fake(Children, {
         spawn: () => Effect.succeed({ ended: Effect.never } as never)
       })
-      const setting = yield* Effect.flatMap(DiskQuota, (quota) => quota.set(1n, "/m")).pipe(
-        Effect.provide(DiskQuota.layer.pipe(Layer.provide(hung))),
-        Effect.result,
-        Effect.forkChild
-      )
+      const setting = yield* setDiskQuota(1n, "/m").pipe(Effect.provide(hung), Effect.result, Effect.forkChild)
       yield* TestClock.adjust("61 seconds")
       const result = yield* Fiber.join(setting)
       assert.strictEqual(Result.getOrThrow(Result.flip(result)).message, "/neonvm/bin/set-disk-quota did not end")
@@ -117,20 +108,16 @@ describe("DiskQuota.set", () => {
   )
 })
 
-describe("CoreDumps.report", () => {
+describe("reportCoreDumps", () => {
   const report = (path: string, cores: ReadonlyArray<string>, lines: Array<string>) =>
-    Effect.flatMap(CoreDumps, (dumps) => dumps.report).pipe(
+    reportCoreDumps().pipe(
       Effect.provide(
-        CoreDumps.layer.pipe(
-          Layer.provide(placed({ gdb: join(path, "gdb"), lldb: join(path, "lldb") })),
-          Layer.provide(
-            Layer.mergeAll(
-              Children.layer,
-              options({ pgbin: "/pg/bin/postgres" }),
-              fake(DataDirectory, { coreDumps: Effect.succeed(cores) })
-            )
-          ),
-          Layer.merge(logged(lines))
+        Layer.mergeAll(
+          placed({ gdb: join(path, "gdb"), lldb: join(path, "lldb") }),
+          Children.layer,
+          options({ pgbin: "/pg/bin/postgres" }),
+          fake(DataDirectory, { coreDumps: Effect.succeed(cores) }),
+          logged(lines)
         )
       )
     )
@@ -181,16 +168,12 @@ describe("CoreDumps.report", () => {
             return { ended: { _tag: "Exited", code: 0 }, stdout: "#0 abort", stderr: "" } as const
           })
       })
-      yield* Effect.flatMap(CoreDumps, (dumps) => dumps.report).pipe(
+      yield* reportCoreDumps().pipe(
         Effect.provide(
-          CoreDumps.layer.pipe(
-            Layer.provide(
-              Layer.mergeAll(
-                children,
-                options({ pgbin: "/pg/bin/postgres" }),
-                fake(DataDirectory, { coreDumps: Effect.succeed(["/data/core"]) })
-              )
-            )
+          Layer.mergeAll(
+            children,
+            options({ pgbin: "/pg/bin/postgres" }),
+            fake(DataDirectory, { coreDumps: Effect.succeed(["/data/core"]) })
           )
         )
       )
@@ -207,17 +190,13 @@ describe("CoreDumps.report", () => {
   )
 })
 
-describe("VmInformant.serve", () => {
+describe("serveVmInformant", () => {
   it.live("ends at once where there is no such program", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(
-          VmInformant.layer.pipe(
-            Layer.provide(placed({ vmInformant: join(path, "vm-informant") })),
-            Layer.provide(Children.layer)
-          )
-        )
+      yield* serveVmInformant.pipe(
+        Effect.provide(placed({ vmInformant: join(path, "vm-informant") })),
+        Effect.provide(Children.layer)
       )
     })
   )
@@ -233,10 +212,9 @@ describe("VmInformant.serve", () => {
             Effect.as({ pid: 1, ended: Effect.succeed({ _tag: "Exited", code: 1 }) } as never)
           )
       })
-      yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(
-          VmInformant.layer.pipe(Layer.provide(placed({ vmInformant: program })), Layer.provide(children))
-        ),
+      yield* serveVmInformant.pipe(
+        Effect.provide(placed({ vmInformant: program })),
+        Effect.provide(children),
         Effect.forkChild
       )
       // Whether the program is there is asked of the real file system.
@@ -252,10 +230,9 @@ describe("VmInformant.serve", () => {
     Effect.gen(function* () {
       const path = yield* directory
       const program = script(join(path, "vm-informant"), `echo $$ > ${path}/pid; exec sleep 60`)
-      const serving = yield* Effect.flatMap(VmInformant, (informant) => informant.serve).pipe(
-        Effect.provide(
-          VmInformant.layer.pipe(Layer.provide(placed({ vmInformant: program })), Layer.provide(Children.layer))
-        ),
+      const serving = yield* serveVmInformant.pipe(
+        Effect.provide(placed({ vmInformant: program })),
+        Effect.provide(Children.layer),
         Effect.forkChild
       )
       yield* eventually(() => existsSync(join(path, "pid")) && readFileSync(join(path, "pid"), "utf8") !== "")

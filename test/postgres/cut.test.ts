@@ -50,7 +50,7 @@ const after: SpecParts = {
   extra: { drop_subscriptions_before_start: true }
 }
 
-const closed = new SqlFailed({ message: "connection closed", sqlstate: null, hint: null, detail: null })
+const closed = SqlFailed.of("connection closed")
 
 interface Cut {
   readonly at: number

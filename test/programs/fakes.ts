@@ -73,7 +73,7 @@ export const scriptedSql = (
   return fake(Sql, { session: () => Effect.succeed(session) })
 }
 
-export const sqlFailure = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })
+export const sqlFailure = (message: string) => SqlFailed.of(message)
 
 /** The statements by which a reload is watched, all well. */
 export const reloads: ReadonlyArray<readonly [string, ReadonlyArray<object>]> = [

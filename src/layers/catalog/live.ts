@@ -5,6 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as RcMap from "effect/RcMap"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import { anyFault, extensionFault, schemaFault } from "../../domain/catalog/Ownership.ts"
@@ -15,10 +16,10 @@ import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Failpoints } from "../compute/Failpoints.ts"
 import { tell } from "../compute/History.ts"
 import { Options } from "../compute/Options.ts"
+import { shared } from "../compute/shared.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Metrics, timed } from "../observe/Metrics.ts"
 import { Sql, SqlFailed } from "../sql/Sql.ts"
-import { shared } from "../sql/shared.ts"
 import { type ApplyParts, runApply } from "./apply/apply.ts"
 import { type Journal, makeJournal } from "./apply/journal/journal.ts"
 import { migrate } from "./apply/migrate.ts"
@@ -30,7 +31,6 @@ import { dryRun } from "./look/dryRun.ts"
 import { makeInstalledExtensions } from "./look/installedExtensions.ts"
 import { checkWritability, insights, installExtension, objects, setRoleGrants } from "./look/requests.ts"
 import { makeDumps } from "./look/schemaDump.ts"
-import { makeTurns } from "./look/turns.ts"
 import { ensureOurs } from "./ours.ts"
 
 /** Its script runs with our rights, and finds what is in its schema. */
@@ -49,7 +49,7 @@ const connecting =
   (waits: Waits["Service"]): ApplyParts["connecting"] =>
   (opening) =>
     Effect.catchTag(waits.within(CONNECTING, limits.apply.connect)(opening), "WaitExpired", ({ message }) =>
-      Effect.fail(new SqlFailed({ message, sqlstate: null, hint: null, detail: null }))
+      Effect.fail(SqlFailed.of(message))
     )
 
 /** `failed`: what the last apply could not do in databases. */
@@ -78,8 +78,12 @@ export const make = Effect.fnUntraced(function* (failed: Ref.Ref<ReadonlyArray<F
   const askInsights = yield* shared(insights(sql))
   const askWritability = yield* shared(checkWritability(sql))
   const onePlan = yield* Semaphore.make(1)
-  const inDatabase = makeTurns()
+  const turns = yield* RcMap.make({ lookup: (_database: string) => Semaphore.make(1) })
   const dumps = yield* makeDumps(sql, pgbin)
+
+  /** One at a time in each: what waits for a lock in one database keeps nobody else's waiting. */
+  const inDatabase = <A, E>(database: string, work: Effect.Effect<A, E>) =>
+    Effect.scoped(Effect.flatMap(RcMap.get(turns, database), (turn) => turn.withPermits(1)(work)))
 
   const apply = (spec: ParsedSpec, options: ApplyOptions) =>
     Effect.gen(function* () {
@@ -122,9 +126,8 @@ export const make = Effect.fnUntraced(function* (failed: Ref.Ref<ReadonlyArray<F
     schemaDump: dumps,
     checkWritability: askWritability,
     insights: askInsights,
-    // What waits for a lock in one database keeps nobody else's waiting.
-    installExtension: (request) => inDatabase(request.database)(installExtension(sql, request)),
-    setRoleGrants: (request) => inDatabase(request.database)(setRoleGrants(sql, request))
+    installExtension: (request) => inDatabase(request.database, installExtension(sql, request)),
+    setRoleGrants: (request) => inDatabase(request.database, setRoleGrants(sql, request))
   }
   return service
 })

@@ -12,7 +12,7 @@ export const faultOf = (session: SqlSession, fault: string): Effect.Effect<strin
   Effect.map(session.query<{ fault: string | null }>(`SELECT ${fault} AS fault`), ([row]) => row?.fault ?? null)
 
 export const notOurs = (object: string, fault: string): SqlFailed =>
-  new SqlFailed({ message: `${object} is not ours: ${fault}`, sqlstate: "55000", hint: null, detail: null })
+  SqlFailed.of(`${object} is not ours: ${fault}`, "55000")
 
 /** Fails with the name of the object when it is not ours. */
 export const ensureOurs = (session: SqlSession, object: string, fault: string): Effect.Effect<void, SqlFailed> =>

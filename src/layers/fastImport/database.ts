@@ -19,7 +19,7 @@ const NOT_USABLE = 1
 
 /** Nobody listens there, or there is no such address. */
 const isNobody = ({ message }: SqlFailed): boolean =>
-  /Connection refused|Cannot assign requested address|EAFNOSUPPORT|Network is unreachable/.test(message)
+  /Connection refused|Cannot assign requested address|Address family not supported|Network is unreachable/.test(message)
 
 /** Connection exceptions, too many connections, a template that somebody is connected to, a server that comes up. */
 const isPassing = ({ sqlstate }: SqlFailed): boolean =>

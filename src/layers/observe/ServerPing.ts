@@ -7,6 +7,7 @@ import * as net from "node:net"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { codeOf } from "../../domain/observe/ErrorChain.ts"
+import { errorFields, type Frame, FrameReader, startup, terminate } from "../sql/wire/Frames.ts"
 
 export type Server = { readonly path: string } | { readonly host: string; readonly port: number }
 
@@ -16,6 +17,8 @@ export class NotAccepting extends Data.TaggedError("NotAccepting")<{
   /** There is not even a socket to ask at. */
   readonly isAbsent?: boolean
 }> {}
+
+const notPostgres = new NotAccepting({ message: "the answer is not Postgres'" })
 
 /** Bytes of a refusal. */
 const LONGEST = 64 * 1024
@@ -28,35 +31,13 @@ export const defaultServer = (pgbin: string, port: number): { readonly server: {
   return { server: { path: `${directory}/.s.PGSQL.${port}` } }
 }
 
-const startup = (parameters: Readonly<Record<string, string>>): Buffer => {
-  const body = Buffer.from(`${Object.entries(parameters).flat().join("\0")}\0\0`)
-  const head = Buffer.alloc(8)
-  head.writeInt32BE(8 + body.length, 0)
-  head.writeInt32BE(0x00030000, 4)
-  return Buffer.concat([head, body])
-}
-
-const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
-
-/** Of an ErrorResponse: code and text. */
-const fields = (message: Buffer): { readonly code: string; readonly text: string } => {
-  const found = new Map(
-    message
-      .subarray(5)
-      .toString("utf8")
-      .split("\0")
-      .map((field) => [field.slice(0, 1), field.slice(1)] as const)
-  )
-  return { code: found.get("C") ?? "", text: found.get("M") ?? "no message" }
-}
-
 /** A refusal of the user is an answer of a server that accepts connections; "not now" is not. */
-const verdict = (message: Buffer): Effect.Effect<void, NotAccepting> | null => {
-  if (message[0] === 0x52) return Effect.void
-  if (message[0] !== 0x45) return Effect.fail(new NotAccepting({ message: "the answer is not Postgres'" }))
-  if (message.length < 5 || message.length < 1 + message.readInt32BE(1)) return null
-  const { code, text } = fields(message)
-  return code === "57P03" ? Effect.fail(new NotAccepting({ message: text })) : Effect.void
+const verdict = ({ body, type }: Frame): Effect.Effect<void, NotAccepting> => {
+  if (type !== "E") return type === "R" ? Effect.void : Effect.fail(notPostgres)
+  const fields = errorFields(body)
+  return fields.get("C") === "57P03"
+    ? Effect.fail(new NotAccepting({ message: fields.get("M") ?? "no message" }))
+    : Effect.void
 }
 
 export const ping = ({
@@ -73,21 +54,21 @@ export const ping = ({
 }) =>
   Effect.callback<void, NotAccepting>((resume) => {
     const socket = net.connect({ ...server }, () =>
-      socket.write(startup({ user, database, application_name: "compute_ctl:liveness", options }))
+      socket.write(startup(Object.entries({ user, database, application_name: "compute_ctl:liveness", options })))
     )
-    let received = Buffer.alloc(0)
+    const reader = new FrameReader({ data: LONGEST, other: LONGEST })
     const settle = (result: Effect.Effect<void, NotAccepting>) => {
       socket.removeAllListeners()
       socket.on("error", () => undefined)
-      socket.end(TERMINATE)
+      socket.end(terminate)
       socket.destroySoon()
       resume(result)
     }
     socket.on("data", (chunk) => {
-      received = Buffer.concat([received, typeof chunk === "string" ? Buffer.from(chunk) : chunk])
-      const result = verdict(received)
-      if (result !== null) settle(result)
-      else if (received.length > LONGEST) settle(Effect.fail(new NotAccepting({ message: "the answer has no end" })))
+      const { fault, frames } = reader.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk)
+      const [first] = frames
+      if (first !== undefined) settle(verdict(first))
+      else if (fault !== null) settle(Effect.fail(notPostgres))
     })
     socket.on("error", (error) =>
       settle(Effect.fail(new NotAccepting({ message: error.message, isAbsent: codeOf(error) === "ENOENT" })))

@@ -9,4 +9,8 @@ export class SqlFailed extends Data.TaggedError("SqlFailed")<{
   readonly sqlstate: string | null
   readonly hint: string | null
   readonly detail: string | null
-}> {}
+}> {
+  static of(message: string, sqlstate: string | null = null): SqlFailed {
+    return new SqlFailed({ message, sqlstate, hint: null, detail: null })
+  }
+}

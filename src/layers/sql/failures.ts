@@ -7,9 +7,7 @@ import { shortened } from "../../domain/json/Excerpt.ts"
 import { SqlFailed } from "./errors.ts"
 import type { WireFailed } from "./wire/errors.ts"
 
-const other = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })
-
-export const connectFailed = (reason: string) => other(`error connecting to server: ${reason}`)
+export const connectFailed = (reason: string) => SqlFailed.of(`error connecting to server: ${reason}`)
 
 export const connectTimedOut = connectFailed("connection timed out")
 
@@ -27,7 +25,7 @@ const serverFailed = ({ message, sqlstate, ...more }: WireFailed) => {
 /** A connection attempt or a statement failed, or the connection broke. */
 export const sqlFailed = (failure: WireFailed): SqlFailed => {
   if (failure.kind === "server") return serverFailed(failure)
-  return other(
+  return SqlFailed.of(
     failure.kind === "protocol" ? `error communicating with the server: ${failure.message}` : failure.message
   )
 }

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
 import { Supervisor } from "../../layers/compute/Supervisor.ts"
-import { VmInformant } from "../../layers/machine/vm/VmInformant.ts"
-import { VmMonitor } from "../../layers/machine/vmmonitor/VmMonitor.ts"
+import { serveVmInformant } from "../../layers/machine/vm/vmInformant.ts"
+import { serveVmMonitor } from "../../layers/machine/vmmonitor/vmMonitor.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { watchCertificates } from "../run/background/certificates.ts"
 import { collectInstalledExtensions } from "../run/background/installedExtensions.ts"
@@ -20,13 +20,12 @@ import { attachedGauge, initWatchdog } from "./lakebase.ts"
 export const beforePostgres = Effect.gen(function* () {
   const services = yield* Supervisor
   const monitor = yield* Monitor
-  const informant = yield* VmInformant
   const machine = yield* MachineConfig
   const options = yield* Options
   yield* services.run("configurator", configurator)
   yield* services.run("activity monitor", monitor.poll)
   yield* services.run("LSN lease", keepLease)
-  yield* services.run("vm-informant", informant.serve)
+  yield* services.run("vm-informant", serveVmInformant)
   if (machine.tls !== null) yield* services.run("certificate watch", watchCertificates)
   if (options.lakebaseMode) {
     yield* attachedGauge
@@ -41,8 +40,5 @@ export const whenRunning = Effect.fnUntraced(function* (spec: ParsedSpec) {
   yield* services.run("installed extensions", collectInstalledExtensions(spec))
   yield* services.run("LFC offload", offloadPeriodically)
   if (spec.spec.autoprewarm) yield* services.run("LFC prewarm", autoprewarm)
-  if (options.isVm) {
-    const vmMonitor = yield* VmMonitor
-    yield* services.run("vm-monitor", vmMonitor.serve(spec))
-  }
+  if (options.isVm) yield* services.run("vm-monitor", serveVmMonitor(spec))
 })

@@ -7,14 +7,15 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { isCompliance } from "../../domain/conf/AuditConf.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
 import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { Extensions } from "../../layers/extensions/Extensions.ts"
-import { DiskQuota } from "../../layers/machine/vm/DiskQuota.ts"
-import { Swap } from "../../layers/machine/vm/Swap.ts"
+import { setDiskQuota } from "../../layers/machine/vm/diskQuota.ts"
+import { resizeSwap } from "../../layers/machine/vm/swap.ts"
 import { Certificates } from "../../layers/neighbours/Certificates.ts"
 import { Rsyslog } from "../../layers/neighbours/Rsyslog.ts"
 import { Postmaster, type RunningPostgres } from "../../layers/postgres/Postmaster.ts"
@@ -29,21 +30,19 @@ const HOST_LIMIT = "60 seconds"
 /** The parts of the machine a spec may resize; each needs the spec's value and the process's flag. */
 const resizeHost = Effect.fnUntraced(function* (spec: ParsedSpec) {
   const options = yield* Options
-  const swap = yield* Swap
-  const quota = yield* DiskQuota
   const waits = yield* Waits
   const { swap_size_bytes, disk_quota_bytes } = spec.spec
-  const resizeSwap =
+  const swap =
     swap_size_bytes !== null && options.resizeSwapOnBind
-      ? step("failed to resize swap")(waits.within("swap to be resized", HOST_LIMIT)(swap.resize(swap_size_bytes)))
+      ? step("failed to resize swap")(waits.within("swap to be resized", HOST_LIMIT)(resizeSwap(swap_size_bytes)))
       : Effect.void
-  const setQuota =
+  const quota =
     disk_quota_bytes !== null && options.setDiskQuotaForFs !== null
       ? step("failed to set disk quota")(
-          waits.within("disk quota to be set", HOST_LIMIT)(quota.set(disk_quota_bytes, options.setDiskQuotaForFs))
+          waits.within("disk quota to be set", HOST_LIMIT)(setDiskQuota(disk_quota_bytes, options.setDiskQuotaForFs))
         )
       : Effect.void
-  yield* Effect.all([resizeSwap, setQuota], { concurrency: 2, discard: true })
+  yield* Effect.all([swap, quota], { concurrency: 2, discard: true })
 })
 
 /** Preload libraries have to be there before Postgres loads them. */
@@ -69,8 +68,7 @@ const loadExtensions = Effect.fnUntraced(function* (spec: ParsedSpec) {
 const shipLogs = Effect.fnUntraced(function* (spec: ParsedSpec) {
   const rsyslog = yield* Rsyslog
   const services = yield* Supervisor
-  const audited = !["Disabled", "Log", "Base"].includes(spec.spec.audit_log_level)
-  if (audited) {
+  if (isCompliance(spec.spec.audit_log_level)) {
     yield* asIs(rsyslog.audit(spec))
     yield* services.run("audit log cleaning", rsyslog.auditGarbage)
   }

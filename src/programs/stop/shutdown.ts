@@ -14,7 +14,7 @@ import { Options } from "../../layers/compute/Options.ts"
 import { type StopReason, StopRequests } from "../../layers/compute/stop/StopRequests.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
 import { type Ended, exitCode } from "../../layers/machine/child/Children.ts"
-import { CoreDumps } from "../../layers/machine/process/CoreDumps.ts"
+import { reportCoreDumps } from "../../layers/machine/process/coreDumps.ts"
 import { LocalProxy } from "../../layers/neighbours/LocalProxy.ts"
 import { PgBouncer } from "../../layers/neighbours/PgBouncer.ts"
 import { timed } from "../../layers/observe/Metrics.ts"
@@ -130,7 +130,6 @@ const lingerFor = (reason: StopReason | null) =>
 export const afterPostgres = Effect.fn("shutdown")(function* (ended: Ended, services: Effect.Effect<void>) {
   const state = yield* ComputeState
   const stops = yield* StopRequests
-  const coreDumps = yield* CoreDumps
   const code = exitCode(ended)
   yield* Effect.logInfo(
     `Postgres exited with code ${ended._tag === "Exited" ? ended.code : ended.signal}, shutting down`
@@ -138,7 +137,7 @@ export const afterPostgres = Effect.fn("shutdown")(function* (ended: Ended, serv
   yield* state.update(() => ({ postgresRuns: false }))
   yield* bounded("services to end", "5 seconds", services)
   if (yield* syncAtEnd) yield* settle
-  yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+  yield* unless(isImmediate, bounded("core dumps to be looked at", CORES_LIMIT, reportCoreDumps()))
   const reason = yield* stops.current
   if (isLeaving(reason)) return 1
   return (yield* lingerFor(reason)) ? 1 : code
@@ -160,12 +159,11 @@ export const afterFailedStart = Effect.fnUntraced(function* (
   postgres: RunningPostgres | null,
   services: Effect.Effect<void>
 ) {
-  const coreDumps = yield* CoreDumps
   const ended = postgres === null ? null : yield* stopPostgres(postgres, null)
   if (postgres === null) yield* stopNeighbours(null)
   yield* bounded("services to end", "5 seconds", services)
   if (ended !== null) yield* syncAtEnd
-  yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, coreDumps.report))
+  yield* unless(isSignal, bounded("core dumps to be looked at", CORES_LIMIT, reportCoreDumps()))
   const cut = yield* Effect.raceFirst(linger(LINGER_LONG), terminatedLate)
   return cut || ended === null ? 1 : exitCode(ended)
 })

@@ -11,7 +11,7 @@ import { Monitor } from "../../../src/layers/observe/Monitor.ts"
 import { Sql, SqlFailed, type SqlSession } from "../../../src/layers/sql/Sql.ts"
 import { throwAwayPostgres, versions } from "../throwAwayPostgres.ts"
 
-const failed = (message: string) => new SqlFailed({ message, sqlstate: null, hint: null, detail: null })
+const failed = (message: string) => SqlFailed.of(message)
 
 /** A Postgres whose health a test switches. */
 const scripted = () => {

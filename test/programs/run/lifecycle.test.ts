@@ -15,12 +15,7 @@ import { MachineConfig } from "../../../src/layers/compute/Options.ts"
 import { Supervisor } from "../../../src/layers/compute/Supervisor.ts"
 import { type StopReason, StopRequests } from "../../../src/layers/compute/stop/StopRequests.ts"
 import { Extensions } from "../../../src/layers/extensions/Extensions.ts"
-import type { Ended } from "../../../src/layers/machine/child/Children.ts"
-import { CoreDumps } from "../../../src/layers/machine/process/CoreDumps.ts"
-import { DiskQuota } from "../../../src/layers/machine/vm/DiskQuota.ts"
-import { Swap } from "../../../src/layers/machine/vm/Swap.ts"
-import { VmInformant } from "../../../src/layers/machine/vm/VmInformant.ts"
-import { VmMonitor } from "../../../src/layers/machine/vmmonitor/VmMonitor.ts"
+import { Children, type Ended } from "../../../src/layers/machine/child/Children.ts"
 import { Certificates } from "../../../src/layers/neighbours/Certificates.ts"
 import { LocalProxy } from "../../../src/layers/neighbours/LocalProxy.ts"
 import { PgBouncer } from "../../../src/layers/neighbours/PgBouncer.ts"
@@ -45,7 +40,6 @@ import { basics, fake, options, settle, spec } from "../fakes.ts"
 const idle = Layer.mergeAll(
   fake(Sql, {}),
   fake(Log, {}),
-  fake(VmInformant, {}),
   fake(Reconfiguration, {}),
   fake(Certificates, {}),
   fake(Refresh, {}),
@@ -53,11 +47,9 @@ const idle = Layer.mergeAll(
   fake(Offloading, {}),
   fake(Prewarming, {}),
   fake(Extensions, {}),
-  fake(Swap, {}),
-  fake(DiskQuota, {}),
   fake(Safekeepers, {}),
   fake(EndpointStorage, {}),
-  fake(VmMonitor, {}),
+  fake(Children, {}),
   fake(Catalog, {})
 )
 
@@ -82,12 +74,12 @@ const world = (log: Array<string>, create: Effect.Effect<void, DataDirectoryFail
     fake(PgBouncer, { stop: Effect.void }),
     fake(LocalProxy, { stop: Effect.void }),
     fake(Rsyslog, { exportLogs: () => Effect.void }),
-    fake(CoreDumps, { report: Effect.void }),
     fake(DataDirectory, {
       create: Effect.onInterrupt(create, () => note("interrupted")),
       writeConf: () => Effect.succeed(true),
       unpack: () => Effect.succeed(3),
-      finish: () => Effect.void
+      finish: () => Effect.void,
+      coreDumps: Effect.succeed([])
     }),
     fake(Pageserver, {
       connectEarly: () => Effect.succeed(() => Effect.succeed({ bytes: Stream.empty, connectMicros: 1 }))

@@ -10,10 +10,10 @@ import * as TestClock from "effect/testing/TestClock"
 import { fromBigInt } from "../../../src/domain/spec/Lsn.ts"
 import { ComputeState } from "../../../src/layers/compute/ComputeState.ts"
 import { type StopReason, StopRequests } from "../../../src/layers/compute/stop/StopRequests.ts"
-import type { Ended } from "../../../src/layers/machine/child/Children.ts"
-import { CoreDumps } from "../../../src/layers/machine/process/CoreDumps.ts"
+import { Children, type Ended } from "../../../src/layers/machine/child/Children.ts"
 import { LocalProxy } from "../../../src/layers/neighbours/LocalProxy.ts"
 import { PgBouncer } from "../../../src/layers/neighbours/PgBouncer.ts"
+import { DataDirectory } from "../../../src/layers/postgres/dataDirectory/DataDirectory.ts"
 import type { RunningPostgres } from "../../../src/layers/postgres/Postmaster.ts"
 import { Safekeepers, type Synced, SyncFailed } from "../../../src/layers/storage/safekeepers/Safekeepers.ts"
 import {
@@ -36,7 +36,7 @@ const quit: StopReason = { _tag: "Signal", signal: "SIGQUIT", immediate: true }
 interface Given {
   readonly neighbours?: Effect.Effect<void>
   readonly sync?: Effect.Effect<Synced, SyncFailed>
-  readonly cores?: Effect.Effect<void>
+  readonly cores?: Effect.Effect<ReadonlyArray<string>>
   readonly options?: Parameters<typeof options>[0]
 }
 
@@ -51,7 +51,8 @@ const world = (log: Array<string>, given: Given = {}) => {
     fake(PgBouncer, { stop: noted("pgbouncer", given.neighbours ?? Effect.void) }),
     fake(LocalProxy, { stop: noted("local_proxy", Effect.void) }),
     fake(Safekeepers, { finalSync: () => noted("sync", given.sync ?? Effect.succeed({ lsn: LSN, tookMs: 7 })) }),
-    fake(CoreDumps, { report: noted("cores", given.cores ?? Effect.void) }),
+    fake(DataDirectory, { coreDumps: noted("cores", given.cores ?? Effect.succeed([])) }),
+    fake(Children, {}),
     options({ dev: false, ...given.options }),
     basics
   )

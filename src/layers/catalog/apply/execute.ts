@@ -69,13 +69,7 @@ const setPasswords = (session: SqlSession, items: ReadonlyArray<Item>): Effect.E
     .pipe(
       Effect.filterOrFail(
         (rows) => rows.length === all.length,
-        () =>
-          new SqlFailed({
-            message: "a role is gone whose password is to be set",
-            sqlstate: "42704",
-            hint: null,
-            detail: null
-          })
+        () => SqlFailed.of("a role is gone whose password is to be set", "42704")
       )
     )
 }
@@ -112,8 +106,7 @@ const send = (session: SqlSession, items: ReadonlyArray<Item>, { journal, obstac
 }
 
 /** In the server's words for a value that it does not take. */
-const refusalOf = ({ object }: Step, reason: string) =>
-  new SqlFailed({ message: `${object}: ${reason}`, sqlstate: "22023", hint: null, detail: null })
+const refusalOf = ({ object }: Step, reason: string) => SqlFailed.of(`${object}: ${reason}`, "22023")
 
 const sendOne = (session: SqlSession, item: Item, execution: Execution): Effect.Effect<ReadonlyArray<Failure>> =>
   (item.step.refused === null

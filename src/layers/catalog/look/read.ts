@@ -169,8 +169,7 @@ const INSPECTION = `SELECT pg_catalog.json_build_object(
   'sequencesGranted', ${granted("S", "s")}
 )::pg_catalog.text AS answer`
 
-const misread = (what: string, reason: string) =>
-  new SqlFailed({ message: `unexpected answer about ${what}: ${reason}`, sqlstate: null, hint: null, detail: null })
+const misread = (what: string, reason: string) => SqlFailed.of(`unexpected answer about ${what}: ${reason}`)
 
 const answered = <A>(
   what: string,

@@ -26,15 +26,7 @@ const PATIENCE: Duration.Input = "45 seconds"
 const inTime = <A, E>(work: Effect.Effect<A, E>) =>
   Effect.timeoutOrElse(work, {
     duration: PATIENCE,
-    orElse: () =>
-      Effect.fail(
-        new SqlFailed({
-          message: "error communicating with the server: no answer in time",
-          sqlstate: null,
-          hint: null,
-          detail: null
-        })
-      )
+    orElse: () => Effect.fail(SqlFailed.of("error communicating with the server: no answer in time"))
   })
 
 const asking = <A>(sql: Sessions, applicationName: string, ask: (session: SqlSession) => Effect.Effect<A, SqlFailed>) =>

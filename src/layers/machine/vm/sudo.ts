@@ -2,9 +2,9 @@
  * Tools of the virtual machine that only root may run. `sudo` lets us run exactly these, with no password.
  */
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Children, describeEnd } from "../child/Children.ts"
+import { Children, describeEnd } from "../child/Children.ts"
+import { Places } from "../Places.ts"
 
 /** The tool could not be run, or said that it failed. */
 export class ToolFailed extends Data.TaggedError("ToolFailed")<{
@@ -13,17 +13,18 @@ export class ToolFailed extends Data.TaggedError("ToolFailed")<{
   readonly ran: boolean
 }> {}
 
+const LIMIT = "60 seconds"
+
 /** Runs the tool to its end, its output in our log. */
 export const runAsRoot = (
-  children: Children["Service"],
-  sudo: string,
-  args: readonly [string, ...ReadonlyArray<string>],
-  limit: Duration.Input
-): Effect.Effect<void, ToolFailed> =>
+  ...args: readonly [tool: string, ...ReadonlyArray<string>]
+): Effect.Effect<void, ToolFailed, Children> =>
   Effect.gen(function* () {
+    const children = yield* Children
+    const { sudo } = yield* Places
     const child = yield* children.spawn(sudo, { args, stdin: "ignore", stdout: "log", stderr: "log" })
     const ended = yield* Effect.timeoutOrElse(child.ended, {
-      duration: limit,
+      duration: LIMIT,
       orElse: () => Effect.fail(new ToolFailed({ message: `${args[0]} did not end`, ran: true }))
     })
     if (ended._tag === "Exited" && ended.code === 0) return

@@ -4,10 +4,9 @@
  * Source: `libs/vm_monitor/src/filecache.rs`.
  */
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
-import * as SynchronizedRef from "effect/SynchronizedRef"
+import * as RcRef from "effect/RcRef"
 import { MIB } from "../../../domain/vmmonitor/Decisions.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
 
@@ -55,37 +54,14 @@ export interface FileCache {
   readonly resize: (bytes: number) => Effect.Effect<number, FileCacheFailed>
 }
 
-interface Connection {
-  readonly session: SqlSession
-  readonly scope: Scope.Closeable
-}
-
 export const makeFileCache = Effect.fnUntraced(function* (sql: Sql["Service"], connstr: string) {
-  const kept = yield* Effect.acquireRelease(SynchronizedRef.make<Connection | null>(null), (ref) =>
-    Effect.flatMap(SynchronizedRef.get(ref), (connection) =>
-      connection === null ? Effect.void : Scope.close(connection.scope, Exit.void)
-    )
-  )
-
-  const session = SynchronizedRef.modifyEffect(kept, (connection) =>
-    connection !== null
-      ? Effect.succeed([connection.session, connection] as const)
-      : Effect.gen(function* () {
-          const scope = yield* Scope.make()
-          const opened = yield* Scope.provide(connect(sql, connstr), scope).pipe(
-            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-          )
-          return [opened, { session: opened, scope }] as const
-        })
-  )
-
-  const drop = SynchronizedRef.updateEffect(kept, (connection) =>
-    connection === null ? Effect.succeed(null) : Effect.as(Scope.close(connection.scope, Exit.void), null)
-  )
+  const kept = yield* RcRef.make({ acquire: connect(sql, connstr), idleTimeToLive: Duration.infinity })
+  const session = RcRef.get(kept)
+  const drop = RcRef.invalidate(kept)
 
   /** A connection that was idle for hours may be gone: reading is tried on a new one. */
   const reading = <A>(read: (session: SqlSession) => Effect.Effect<A, FileCacheFailed>) => {
-    const once = Effect.flatMap(session, read)
+    const once = Effect.scoped(Effect.flatMap(session, read))
     return once.pipe(Effect.catch(() => Effect.andThen(drop, once)))
   }
 
@@ -98,6 +74,7 @@ export const makeFileCache = Effect.fnUntraced(function* (sql: Sql["Service"], c
       yield* run(connected, "SELECT pg_catalog.pg_reload_conf()")
       return mebibytes * MIB
     },
+    Effect.scoped,
     Effect.tapError(() => drop)
   )
 

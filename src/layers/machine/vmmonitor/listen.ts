@@ -2,6 +2,7 @@
  * The WebSocket server at `/monitor`.
  */
 import { createServer } from "node:http"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -9,7 +10,9 @@ import type * as Scope from "effect/Scope"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as Connections from "../../http/connections/Connections.ts"
 import type { Metrics } from "../../observe/Metrics.ts"
-import { VmMonitorFailed } from "./errors.ts"
+
+/** The server could not listen, or its address is not one. */
+export class VmMonitorFailed extends Data.TaggedError("VmMonitorFailed")<{ readonly message: string }> {}
 
 /** The agent's messages have a hundred bytes. */
 const MAX_PAYLOAD = 64 * 1024

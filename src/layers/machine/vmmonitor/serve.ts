@@ -9,9 +9,8 @@ import { Metrics } from "../../observe/Metrics.ts"
 import { Sql } from "../../sql/Sql.ts"
 import { serveAgent } from "./agent.ts"
 import { watchCgroup } from "./cgroup.ts"
-import type { VmMonitorFailed } from "./errors.ts"
 import { makeFileCache } from "./fileCache.ts"
-import { listen } from "./listen.ts"
+import { listen, type VmMonitorFailed } from "./listen.ts"
 
 export interface Settings {
   readonly address: string

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RcRef from "effect/RcRef"
 import { Options } from "../../compute/Options.ts"
+import { shared } from "../../compute/shared.ts"
 import { Sql } from "../../sql/Sql.ts"
-import { shared } from "../../sql/shared.ts"
 import { type Exported, ExporterFailed } from "./Exported.ts"
 
 export { type Exported, ExporterFailed }

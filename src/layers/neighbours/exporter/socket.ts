@@ -7,10 +7,10 @@ import * as http from "node:http"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { getSystemErrorMap } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { collector } from "../../http/readBody.ts"
+import { osText } from "../../machine/osText.ts"
 import { type Exported, ExporterFailed } from "./Exported.ts"
 
 const SOCKET = "neon-communicator.socket"
@@ -21,13 +21,6 @@ const CONNECT_TIMEOUT = "2 seconds"
 const ANSWER_TIMEOUT = 5000
 /** Bytes of an answer; a real one has some thousand. */
 const LONGEST = 8 * 1024 * 1024
-
-/** The words of the operating system, as the original's clients know them. */
-const osError = (error: NodeJS.ErrnoException): string => {
-  if (typeof error.errno !== "number") return error.message
-  const text = getSystemErrorMap().get(error.errno)?.[1] ?? error.message
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)} (os error ${-error.errno})`
-}
 
 const connectFailed = (reason: string) =>
   new ExporterFailed({ message: `connecting to communicator control socket: ${reason}`, unreachable: true })
@@ -43,7 +36,7 @@ const connect = (path: string): Effect.Effect<net.Socket, ExporterFailed, Scope.
   ).pipe(
     Effect.tap((socket) =>
       Effect.callback<void, ExporterFailed>((resume) => {
-        socket.once("error", (error) => resume(connectFailed(osError(error))))
+        socket.once("error", (error) => resume(connectFailed(osText(error))))
         socket.once("connect", () => resume(Effect.void))
         socket.connect(path)
       })
@@ -59,7 +52,7 @@ const connectByLink = (path: string) =>
         await symlink(path, link)
         return link
       },
-      catch: (error) => connectFailed(error instanceof Error ? osError(error) : String(error))
+      catch: (error) => connectFailed(error instanceof Error ? osText(error) : String(error))
     }),
     connect,
     (link) => Effect.promise(() => unlink(link).catch(() => undefined))

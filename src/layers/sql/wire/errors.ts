@@ -1,6 +1,6 @@
 import * as Data from "effect/Data"
 import { excerpt } from "../../../domain/json/Excerpt.ts"
-import { osText } from "./osText.ts"
+import { osText } from "../../machine/osText.ts"
 
 /** A server's error, or a connection that could not be made or broke. `message` begins as the original's driver wrote it. */
 export class WireFailed extends Data.TaggedError("WireFailed")<{

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { Address, ConnectionString } from "../../../domain/postgres/ConnectionString.ts"
+import { osText } from "../../machine/osText.ts"
 import { connectFailed, type WireFailed } from "./errors.ts"
 import { sslRequest } from "./Frames.ts"
-import { osText } from "./osText.ts"
 
 /** Milliseconds of silence before the kernel probes the peer. */
 const KEEPALIVE = 30_000

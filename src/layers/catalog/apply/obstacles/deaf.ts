@@ -43,12 +43,10 @@ const END = "SELECT pg_catalog.pg_terminate_backend($1::pg_catalog.int4)"
 
 const keyOf = ({ pid, since }: Row) => `${pid} ${since}`
 
-const inVain = new SqlFailed({
-  message: "db error: ERROR: the database is not dropped: a session of the server does not close its files",
-  sqlstate: OBJECT_IN_USE,
-  hint: null,
-  detail: null
-})
+const inVain = SqlFailed.of(
+  "db error: ERROR: the database is not dropped: a session of the server does not close its files",
+  OBJECT_IN_USE
+)
 
 /** Ends those that were as deaf at the last look. */
 const lookOnce = Effect.fnUntraced(function* (look: Look, backend: number, before: ReadonlySet<string>) {

@@ -3,27 +3,16 @@
  *
  * Source: `compute_tools/src/compute.rs` (`check_for_core_dumps`).
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { Options } from "../../compute/Options.ts"
 import { DataDirectory } from "../../postgres/dataDirectory/DataDirectory.ts"
 import { Children } from "../child/Children.ts"
 import { Places } from "../Places.ts"
 
-export class CoreDumps extends Context.Service<CoreDumps, { readonly report: Effect.Effect<void> }>()(
-  "compute/CoreDumps"
-) {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
-}
-
 /** For each dump and debugger: the memory of a large Postgres is read, and its symbols, perhaps from a slow disk. */
 const LIMIT = "10 minutes"
 
-const make = Effect.gen(function* () {
+export const reportCoreDumps = Effect.fn("report core dumps")(function* () {
   const children = yield* Children
   const { gdb, lldb } = yield* Places
   const directory = yield* DataDirectory
@@ -49,9 +38,5 @@ const make = Effect.gen(function* () {
       yield* Effect.logWarning(`debugger stderr: ${stderr}`)
     }).pipe(Effect.catch((error) => Effect.logWarning(`no backtrace of ${core}: ${error.message}`)))
 
-  return CoreDumps.of({
-    report: Effect.flatMap(directory.coreDumps, (cores) => Effect.forEach(cores, show, { discard: true })).pipe(
-      Effect.withSpan("report core dumps")
-    )
-  })
+  yield* Effect.forEach(yield* directory.coreDumps, show, { discard: true })
 })

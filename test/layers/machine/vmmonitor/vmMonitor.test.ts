@@ -11,7 +11,7 @@ import { WebSocket } from "ws"
 import type { ParsedSpec } from "../../../../src/domain/spec/ParsedSpec.ts"
 import { type ComputeOptions, Options } from "../../../../src/layers/compute/Options.ts"
 import { ServiceTrouble } from "../../../../src/layers/compute/Supervisor.ts"
-import { VmMonitor } from "../../../../src/layers/machine/vmmonitor/VmMonitor.ts"
+import { serveVmMonitor } from "../../../../src/layers/machine/vmmonitor/vmMonitor.ts"
 import { Metrics } from "../../../../src/layers/observe/Metrics.ts"
 import { Sql } from "../../../../src/layers/sql/Sql.ts"
 import { placed } from "../../../rig/places.ts"
@@ -45,11 +45,10 @@ const machine = Effect.acquireRelease(
 const serving = (root: string, memory: number, more: Partial<ComputeOptions> = {}, disableResizing = true) =>
   Effect.gen(function* () {
     const port = yield* freePort
-    const layer = VmMonitor.layer.pipe(
-      Layer.provide(placed({ cgroups: root, memory: () => memory })),
-      Layer.provideMerge(Metrics.layer),
-      Layer.provide(Sql.layerTo("postgresql://cloud_admin@127.0.0.1:1/postgres")),
-      Layer.provide(
+    const layer = placed({ cgroups: root, memory: () => memory }).pipe(
+      Layer.merge(Metrics.layer),
+      Layer.provideMerge(Sql.layerTo("postgresql://cloud_admin@127.0.0.1:1/postgres")),
+      Layer.provideMerge(
         Layer.succeed(Options, {
           cgroup: "neon-postgres",
           filecacheConnstr: "",
@@ -59,12 +58,7 @@ const serving = (root: string, memory: number, more: Partial<ComputeOptions> = {
       )
     )
     const spec = { spec: { disable_lfc_resizing: disableResizing } } as ParsedSpec
-    const fiber = yield* Effect.forkScoped(
-      Effect.provide(
-        Effect.flatMap(VmMonitor, (monitor) => monitor.serve(spec)),
-        layer
-      )
-    )
+    const fiber = yield* Effect.forkScoped(Effect.provide(serveVmMonitor(spec), layer))
     yield* Effect.sleep("300 millis")
     return { port, fiber }
   })

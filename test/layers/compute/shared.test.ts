@@ -5,7 +5,7 @@ import { assert, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { shared } from "../../../src/layers/sql/shared.ts"
+import { shared } from "../../../src/layers/compute/shared.ts"
 
 /** A question that is answered when the test says so: with its number. */
 const makeQuestion = Effect.gen(function* () {
