@@ -12,6 +12,7 @@ import { harmless, inSnapshot, lazyBuiltins } from "./lazyBuiltins.mjs"
 import { apart, buildParts, partNames } from "./parts.mjs"
 import { builderFlags, heapFlags, rehearse } from "./rehearsal/conductor.mjs"
 import { runtime } from "./runtime.mjs"
+import { shorten } from "./shorten.mjs"
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dist = path.join(root, "dist")
@@ -76,7 +77,7 @@ fs.writeFileSync(
   })
 )
 await rehearse(node, [...builderFlags, "--build-sea", path.basename(config)], dist)
-trimCodeCache(`${executable}.new`)
+shorten(`${executable}.new`, trimCodeCache(`${executable}.new`))
 blind(`${executable}.new`)
 // The builder writes the file in one piece, which the page cache then holds in huge folios: each process would map
 // 35 MB more of it than it uses. A copy in small pieces maps as any other binary.

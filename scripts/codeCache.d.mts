@@ -1,1 +1,1 @@
-export const trimCodeCache: (file: string) => void
+export const trimCodeCache: (file: string) => { readonly from: number; readonly size: number }

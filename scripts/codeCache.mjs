@@ -45,6 +45,7 @@ const listAt = (bytes, at) => {
 /**
  * Changes the file in place: the others make room, which is zeros then.
  * @param {string} file one with a snapshot in it
+ * @returns where the zeros are, with which the snapshot ends, and how many
  * @throws when it has not exactly one list of compiled modules, or one that is kept is not among them
  */
 export const trimCodeCache = (file) => {
@@ -71,4 +72,5 @@ export const trimCodeCache = (file) => {
   const opened = fs.openSync(file, "r+")
   fs.writeSync(opened, whole, 0, whole.length, list.at)
   fs.closeSync(opened)
+  return { from: list.at + trimmed.length, size: whole.length - trimmed.length }
 }

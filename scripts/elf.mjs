@@ -6,6 +6,7 @@ export const EM_AARCH64 = 183
 const ET_EXEC = 2
 const PT_LOAD = 1
 const PT_DYNAMIC = 2
+const PT_NOTE = 4
 const PF_X = 1
 const SHF_ALLOC = 2
 const SHF_EXECINSTR = 4
@@ -21,6 +22,11 @@ const DT_JMPREL = 23
 const DT_VERSYM = 0x6ffffff0
 const DT_VERNEED = 0x6ffffffe
 const DT_VERNEEDNUM = 0x6fffffff
+
+export const PAGE = 4096
+
+/** Notes are aligned to four bytes. */
+const padded = (size) => size + (-size & 3)
 
 /** Offsets of a table's rows. */
 const rows = (start, size, count) => Array.from({ length: count }, (_, index) => start + index * size)
@@ -196,6 +202,53 @@ export class Elf {
     copy.writeBigUInt64LE(BigInt(end + text.length + gap.length), 40)
     copy.writeUInt16LE(kept.length + 1, 60)
     copy.writeUInt16LE(kept.length, 62)
+    return copy
+  }
+
+  /** What a note of this name holds: where it says how much that is, where it begins, and its size. */
+  note(name) {
+    const wanted = `${name}\0`
+    for (const { offset, size } of this.segments.filter(({ type }) => type === PT_NOTE)) {
+      for (let at = offset; at + 12 < offset + size; ) {
+        const [named, held] = [this.bytes.readUInt32LE(at), this.bytes.readUInt32LE(at + 4)]
+        const start = at + 12 + padded(named)
+        if (this.bytes.toString("latin1", at + 12, at + 12 + named) === wanted) return { at: at + 4, start, size: held }
+        at = start + padded(held)
+      }
+    }
+    return undefined
+  }
+
+  /**
+   * The file without a piece of it that nobody reads. What comes behind moves as far as the piece was long: by whole pages, so that
+   * all of it stays as aligned as it was. Addresses behind it in the same segment move too, and nobody may know one.
+   * @returns {Buffer} a copy
+   */
+  without(from, size) {
+    const { bytes } = this
+    if (size % PAGE !== 0) throw new Error(`${size} bytes are no whole pages`)
+    const copy = Buffer.concat([bytes.subarray(0, from), bytes.subarray(from + size)])
+    const moved = (at) => (at > from ? at - size : at)
+    const change = (at, to) => copy.writeBigUInt64LE(BigInt(to), moved(at))
+    const headers = [
+      ...rows(this.long(32), bytes.readUInt16LE(54), bytes.readUInt16LE(56)).map((at) => ({
+        offset: at + 8,
+        sizes: [at + 32, at + 40]
+      })),
+      ...rows(this.long(40), bytes.readUInt16LE(58), bytes.readUInt16LE(60)).map((at) => ({
+        offset: at + 24,
+        sizes: [at + 32]
+      }))
+    ]
+    for (const { offset, sizes } of headers) {
+      const start = this.long(offset)
+      const end = start + this.long(sizes[0])
+      change(offset, moved(start))
+      if (start > from || end <= from) continue
+      if (end < from + size) throw new Error("what is cut out begins in a part of the file and ends in another")
+      for (const at of sizes) change(at, this.long(at) - size)
+    }
+    for (const at of [32, 40]) change(at, moved(this.long(at)))
     return copy
   }
 

@@ -13,7 +13,7 @@ const MEGABYTE = 1_000_000
 const MEBIBYTE = 1_048_576
 /** Uncompressed. */
 const IMAGE_BUDGET = 500 * MEGABYTE
-const EXECUTABLE_BUDGET = 130 * MEBIBYTE
+const EXECUTABLE_BUDGET = 130 * MEGABYTE
 /** Longer than a stop may take: beyond it the engine would kill. */
 const GRACE = 45
 
@@ -22,7 +22,7 @@ const sizes = (image: string) => {
   const found = { image: Number(call("image", "inspect", "--format", "{{.Size}}", image)), executable: Number(count) }
   process.stderr.write(
     `${image}: ${Math.round(found.image / MEGABYTE)} MB of ${IMAGE_BUDGET / MEGABYTE}, executable ` +
-      `${(found.executable / MEBIBYTE).toFixed(1)} MiB of ${EXECUTABLE_BUDGET / MEBIBYTE}\n`
+      `${(found.executable / MEGABYTE).toFixed(1)} MB of ${EXECUTABLE_BUDGET / MEGABYTE}\n`
   )
   return found
 }
