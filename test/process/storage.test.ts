@@ -13,6 +13,7 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { recorded, startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { pageservers, type SpecJson, setting } from "../rig/spec.ts"
+import { until } from "../rig/waits.ts"
 
 const LIMIT = 300_000
 const plain = { skip_pg_catalog_updates: true }
@@ -37,6 +38,51 @@ const syncs = (
     return { count: emulator.world.asked.filter(({ peer }) => peer === "sync").length, conf, emulator }
   }).pipe(Effect.scoped)
 
+/** Connections to a port of this machine that are open. */
+const connectionsTo = (address: string): number => {
+  const port = Number(address.slice(address.lastIndexOf(":") + 1))
+    .toString(16)
+    .toUpperCase()
+    .padStart(4, "0")
+  const rows = fs.readFileSync("/proc/net/tcp", "utf8").split("\n")
+  return rows.filter((row) => row.trim().split(/\s+/)[2]?.endsWith(`:${port}`) && / 01 /.test(row)).length
+}
+
+describe("the peers of a start", () => {
+  it.live.skipIf(process.platform !== "linux")(
+    "are connected to before anything is prepared, and asked when all of it is; each has one connection, which is closed",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* startFakeEmulator()
+        const dir = yield* tempDir("tls-")
+        const pair = { key_path: path.join(dir, "tls.key"), cert_path: path.join(dir, "tls.crt") }
+        const compute = yield* startCompute({
+          emulator,
+          spec: { ...plain, features: ["tls_experimental"] },
+          config: { compute_ctl_config: { tls: pair } }
+        })
+        const seen = (what: string) =>
+          emulator.world.asked.flatMap((one) => (one.what === what ? [`${one.peer} ${one.member}`] : [])).toSorted()
+        const peers = ["pageserver 0", "safekeeper 0", "safekeeper 1", "safekeeper 2"]
+        // The configuration names the key pair, for which the start waits.
+        yield* until("the connections", () => seen("startup").length >= peers.length)
+        assert.deepStrictEqual(seen("startup"), peers)
+        assert.deepStrictEqual(seen("query"), [])
+        assert.isFalse(fs.existsSync(path.join(compute.pgdata, "postgresql.conf")))
+        for (const kind of ["key", "crt"]) {
+          fs.copyFileSync(path.join(import.meta.dirname, `../fixtures/tls/ec.${kind}`), path.join(dir, `tls.${kind}`))
+        }
+        yield* compute.waitFor("running")
+        assert.deepStrictEqual(seen("startup"), peers)
+        assert.deepStrictEqual(seen("query"), peers)
+        const { safekeepers, pageservers: urls } = emulator.addresses
+        const ports = [...safekeepers, ...urls.map((url) => new URL(url).host)]
+        yield* until("the connections to be closed", () => ports.every((port) => connectionsTo(port) === 0))
+      }),
+    LIMIT
+  )
+})
+
 describe("the safekeepers of a start", () => {
   it.live(
     "are in sync with a quorum of three, four or five, and never with less",
@@ -45,7 +91,7 @@ describe("the safekeepers of a start", () => {
         const cases: ReadonlyArray<readonly [members: number, faults: ReadonlyArray<Fault>, synced: boolean]> = [
           [1, [], true],
           [3, silent(0), true],
-          [3, [...once({ do: "refuse" }, 0), ...once({ do: "error", code: "XX000", message: "no" }, 1)], false],
+          [3, [safekeeper(0, { do: "refuse" }), ...once({ do: "error", code: "XX000", message: "no" }, 1)], false],
           [4, silent(3), true],
           [4, silent(2, 3), false],
           [5, silent(0, 4), true],

@@ -22,6 +22,7 @@ import { Postmaster, type RunningPostgres } from "../../layers/postgres/Postmast
 import { signLog } from "../start/lakebase.ts"
 import { beforePostgres, whenRunning } from "../start/services.ts"
 import { start } from "../start/start.ts"
+import { connectToStorage } from "../start/storage.ts"
 import {
   afterCancelledStart,
   afterEmpty,
@@ -123,15 +124,16 @@ const identify = ({ spec, tenantId, timelineId }: ParsedSpec) =>
   )
 
 const serve = Effect.fnUntraced(function* (spec: ParsedSpec, begun: bigint, listening: Effect.Effect<void>) {
-  yield* signLog
-  yield* identify(spec)
   const scope = yield* Effect.scope
   const own = yield* Scope.fork(scope, "sequential")
+  const storage = yield* Scope.provide(connectToStorage(spec), own)
+  yield* signLog
+  yield* identify(spec)
   const serviceScope = yield* Scope.fork(own, "parallel")
   const endServices = Scope.close(serviceScope, Exit.void)
 
   yield* Scope.provide(beforePostgres, serviceScope)
-  const started = yield* untilAsked(Scope.provide(start(spec, listening), own)).pipe(
+  const started = yield* untilAsked(Scope.provide(start(spec, storage, listening), own)).pipe(
     Effect.withSpan("start_compute"),
     underRequest
   )

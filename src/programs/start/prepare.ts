@@ -14,9 +14,9 @@ import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
 import { Safekeepers, type SyncFailed } from "../../layers/storage/safekeepers/Safekeepers.ts"
-import { connectForBasebackup } from "./basebackup.ts"
 import { asIs, step } from "./errors.ts"
 import { phase } from "./phase.ts"
+import type { Storage } from "./storage.ts"
 
 const synced = Effect.fnUntraced(function* (spec: ParsedSpec) {
   const safekeepers = yield* Safekeepers
@@ -27,7 +27,7 @@ const synced = Effect.fnUntraced(function* (spec: ParsedSpec) {
 })
 
 /** Where the compute starts: a primary where its safekeepers agree, a static one where its spec says, a replica at the latest. */
-const startLsn = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
+const startLsn = (spec: ParsedSpec, { check }: Storage): Effect.Effect<Lsn, SyncFailed, Safekeepers | ComputeState> =>
   Effect.gen(function* () {
     const mode = spec.spec.mode
     if (mode === "Replica") {
@@ -38,9 +38,8 @@ const startLsn = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Safekeepers 
       yield* Effect.logInfo(`Starting read-only node at static LSN ${format(mode.Static)}`)
       return mode.Static
     }
-    const safekeepers = yield* Safekeepers
     const state = yield* ComputeState
-    const checked = yield* safekeepers.check(spec)
+    const checked = yield* check
     // Before the rest is tried: what a failed start had measured is asked for.
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, sync_sk_check_ms: checked.tookMs } }))
     const lsn = checked.lsn ?? (yield* synced(spec))
@@ -52,21 +51,20 @@ const startLsn = (spec: ParsedSpec): Effect.Effect<Lsn, SyncFailed, Safekeepers 
 export const refuseUnreadable = ({ spec }: ParsedSpec): Effect.Effect<void, InvalidConf> =>
   Effect.suspend(() => withoutValue(spec) ?? Effect.void)
 
-/** `others`: waits for what a start prepares besides. */
+/** `storage` is over with it. `others`: waits for what a start prepares besides. */
 export const prepareDataDirectory = Effect.fnUntraced(
-  function* (spec: ParsedSpec, others: Effect.Effect<void>) {
+  function* (spec: ParsedSpec, storage: Storage, others: Effect.Effect<void>) {
     const directory = yield* DataDirectory
-    const takeBasebackup = yield* connectForBasebackup(spec)
     yield* directory.create.pipe(
       Effect.andThen(directory.writeConf(spec)),
       Effect.andThen(refuseUnreadable(spec)),
       asIs
     )
     if (spec.spec.mode === "Primary") yield* others
-    const lsn = yield* phase("sync safekeepers")(startLsn(spec)).pipe(step("failed to sync safekeepers"))
-    yield* phase("basebackup")(asIs(takeBasebackup(lsn)))
+    const lsn = yield* phase("sync safekeepers")(startLsn(spec, storage)).pipe(step("failed to sync safekeepers"))
+    yield* phase("basebackup")(asIs(storage.takeBasebackup(lsn)))
     yield* asIs(directory.finish(spec))
   },
-  Effect.scoped,
+  (preparing, _, storage) => Effect.onExit(preparing, storage.over),
   phase("data directory", "prepare_pgdata")
 )

@@ -24,6 +24,7 @@ import { configurePrimary } from "./configurePrimary.ts"
 import { asIs, StartFailed, step } from "./errors.ts"
 import { phase } from "./phase.ts"
 import { prepareDataDirectory } from "./prepare.ts"
+import type { Storage } from "./storage.ts"
 
 const HOST_LIMIT = "60 seconds"
 
@@ -96,9 +97,9 @@ const startPostgres = Effect.fnUntraced(function* (spec: ParsedSpec) {
 
 /**
  * Runs every step up to the last one before the status `running`. `listening` gates Postgres: a process that cannot
- * serve its API must not have started one. Postgres is stopped when the scope closes.
+ * serve its API must not have started one. Postgres is stopped when the scope closes. `storage` is used once, before that.
  */
-export const start = Effect.fnUntraced(function* (spec: ParsedSpec, listening: Effect.Effect<void>) {
+export const start = Effect.fnUntraced(function* (spec: ParsedSpec, storage: Storage, listening: Effect.Effect<void>) {
   const state = yield* ComputeState
   yield* tellNeighbours(spec)
   const together = { concurrency: "unbounded", discard: true } as const
@@ -107,7 +108,7 @@ export const start = Effect.fnUntraced(function* (spec: ParsedSpec, listening: E
     [awaitCertificates, loadExtensions(spec), resizeHost(spec), shipLogs(spec), listening],
     together
   ).pipe(Effect.andThen(Deferred.succeed(prepared, undefined)))
-  yield* Effect.all([prepareDataDirectory(spec, Deferred.await(prepared)), others], together)
+  yield* Effect.all([prepareDataDirectory(spec, storage, Deferred.await(prepared)), others], together)
   const postgres: RunningPostgres = yield* startPostgres(spec)
   yield* Effect.logInfo("PostgreSQL is now running, continuing to configure it").pipe(
     Effect.annotateLogs({ postmaster_pid: postgres.pid })

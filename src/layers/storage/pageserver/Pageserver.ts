@@ -83,7 +83,7 @@ const request =
 
 const connectEarly = (spec: ParsedSpec): Effect.Effect<RequestBasebackup, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const opening = yield* Effect.forkScoped(Effect.option(openFor(spec)))
+    const opening = yield* Effect.forkScoped(Effect.option(openFor(spec)), { startImmediately: true })
     const unused = yield* Ref.make(true)
     const early = Effect.gen(function* () {
       if (!(yield* Ref.getAndSet(unused, false))) return null

@@ -7,20 +7,29 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
-import { check } from "./check.ts"
+import { checkEarly } from "./check.ts"
 import type { SyncFailed } from "./errors.ts"
 import { fullSync, type Synced, syncAtEnd } from "./fullSync.ts"
 
 export { SyncFailed } from "./errors.ts"
 export type { Synced } from "./fullSync.ts"
 
+export interface Checked {
+  readonly lsn: Lsn | null
+  readonly tookMs: number
+}
+
 export class Safekeepers extends Context.Service<
   Safekeepers,
   {
-    /** The fast check; no LSN when they have to be brought in sync. */
-    readonly check: (spec: ParsedSpec) => Effect.Effect<{ readonly lsn: Lsn | null; readonly tookMs: number }>
+    /**
+     * Begins to connect to all of them and does not wait for it. What it gives is the fast check, once; no LSN when they have to
+     * be brought in sync. The sessions close with it, or with the scope.
+     */
+    readonly connectEarly: (spec: ParsedSpec) => Effect.Effect<Effect.Effect<Checked>, never, Scope.Scope>
     /** The `--sync-safekeepers` child with its retries. It reads `postgresql.conf`. */
     readonly sync: (spec: ParsedSpec) => Effect.Effect<Synced, SyncFailed>
     /** The child after Postgres has ended. Once, unless the members change under it. */
@@ -36,8 +45,10 @@ export class Safekeepers extends Context.Service<
 const make = Effect.gen(function* () {
   const services = yield* Effect.context<Effect.Services<ReturnType<typeof fullSync>>>()
   return Safekeepers.of({
-    check: (spec) =>
-      Effect.map(Effect.timed(check(spec)), ([took, lsn]) => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) })),
+    connectEarly: (spec) =>
+      Effect.map(checkEarly(spec), (check) =>
+        Effect.map(Effect.timed(check), ([took, lsn]) => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) }))
+      ),
     sync: (spec) => fullSync(spec).pipe(Effect.withSpan("sync_safekeepers"), Effect.provide(services)),
     finalSync: (spec) => syncAtEnd(spec).pipe(Effect.withSpan("final sync of safekeepers"), Effect.provide(services))
   })

@@ -14,7 +14,7 @@ import type * as Fault from "../../../../src/emulator/Fault.ts"
 import type { ComputeOptions } from "../../../../src/layers/compute/Options.ts"
 import { Account } from "../../../../src/layers/machine/Account.ts"
 import { type ChildOptions, Children, type Ended, SpawnFailed } from "../../../../src/layers/machine/child/Children.ts"
-import { check } from "../../../../src/layers/storage/safekeepers/check.ts"
+import { check, checkEarly } from "../../../../src/layers/storage/safekeepers/check.ts"
 import { Safekeepers } from "../../../../src/layers/storage/safekeepers/Safekeepers.ts"
 import { basics, fake, options, settle, spec } from "../../../programs/fakes.ts"
 import { until } from "../../../rig/waits.ts"
@@ -60,6 +60,29 @@ describe("the fast check", () => {
       })
     )
   }
+
+  it.live("uses sessions made early, once, and only while they are good", () =>
+    Effect.gen(function* () {
+      const { asked, spec, world } = yield* storage()
+      const admitted = (count: number) => until("the sessions", () => asked("safekeeper", "startup").length === count)
+      yield* Effect.gen(function* () {
+        const ask = yield* checkEarly(spec())
+        yield* admitted(3)
+        assert.deepStrictEqual(asked("safekeeper", "query"), [])
+        assert.strictEqual(yield* ask, LSN)
+        assert.strictEqual(asked("safekeeper", "startup").length, 3)
+      }).pipe(Effect.scoped)
+      // Refused at first, and admitted when it is asked.
+      world.faults = [{ ...safekeeper(1, { do: "refuse" }), times: 1 }]
+      yield* Effect.gen(function* () {
+        const ask = yield* checkEarly(spec("libpq", { safekeepers_generation: 3 }))
+        yield* until("the refusal", () => world.faults.length === 0)
+        yield* admitted(5)
+        assert.strictEqual(yield* ask, LSN)
+        assert.strictEqual(asked("safekeeper", "startup").length, 6)
+      }).pipe(Effect.scoped)
+    })
+  )
 
   it.live("is not enough without one member while there are generations", () =>
     Effect.gen(function* () {
