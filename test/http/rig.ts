@@ -25,10 +25,11 @@ import type { JwkSet } from "../../src/domain/spec/ComputeConfig.ts"
 import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
 import { External, Internal } from "../../src/http/api/Api.ts"
+import { PlanRequest } from "../../src/http/api/catalog.ts"
 import { lifecycle } from "../../src/http/routes/lifecycle.ts"
 import { pages } from "../../src/http/routes/pages.ts"
 import { probes } from "../../src/http/routes/probes.ts"
-import { empty, json, type Response, withBody } from "../../src/http/server/answers/answers.ts"
+import { empty, json, type Response, withBody, withExplainedBody } from "../../src/http/server/answers/answers.ts"
 import * as middleware from "../../src/http/server/middleware.ts"
 import { serveApi } from "../../src/http/server/servers.ts"
 import { Authorization } from "../../src/layers/compute/authorization/Authorization.ts"
@@ -125,7 +126,9 @@ const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
       last_apply: () => Effect.succeed(null),
       plan: () => Effect.succeed(json(200, {}))
     })
-    .handleRaw("plan_for", () => Effect.succeed(json(200, {})))
+    .handleRaw("plan_for", ({ endpoint }) =>
+      withExplainedBody(PlanRequest, endpoint, (_, unread) => Effect.succeed(json(200, { unread })))
+    )
 )
 
 const lfc = HttpApiBuilder.group(External, "lfc", (handlers) =>

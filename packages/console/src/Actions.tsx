@@ -1,174 +1,163 @@
 /**
- * What can be done to the compute. Each says what will happen and asks once more.
+ * What can be done to the compute.
  */
-import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import type { Api } from "./Api.ts"
-import { Plan } from "./Apply.tsx"
-import type { PlanReport } from "./shapes.ts"
+import { Confirmed } from "./Confirmed.tsx"
+import { Room } from "./parts.tsx"
+import { Reconfigure } from "./Reconfigure.tsx"
+import type { History, Known } from "./shapes.ts"
 
-type Done = string | null
+interface Props {
+  readonly api: Api
+  readonly known: Known
+  /** Looks at the compute at once. */
+  readonly look: () => void
+}
 
-const Confirmed = ({
-  act,
-  children,
-  label
-}: {
-  readonly label: string
-  readonly children: ComponentChildren
-  readonly act: () => Promise<Done>
-}) => {
-  const [stage, setStage] = useState<"closed" | "asked" | "acting">("closed")
-  const [said, setSaid] = useState<Done>(null)
-  const go = () => {
-    setStage("acting")
-    act()
-      .then((answer) => setSaid(answer ?? "done"))
-      .catch((error: unknown) => setSaid(error instanceof Error ? error.message : String(error)))
-      .finally(() => setStage("closed"))
-  }
+const OUTCOMES = {
+  unchanged: "The pageservers are the same: nothing was changed.",
+  reconfigured: "The configuration had changed, and the compute follows it now.",
+  detached: "The configuration has no spec any more: the compute stops.",
+  failed: "It failed, and is tried again by itself."
+} as const
+
+const refreshes = (history: History | null) =>
+  (history?.events ?? []).flatMap((event) => (event.kind === "refresh" ? [event] : []))
+
+const Refresh = ({ api, known: { history }, look }: Props) => {
+  /** The last refresh before ours; null until one was asked for. */
+  const [before, setBefore] = useState<string | null>(null)
+  const outcome = before === null ? undefined : refreshes(history).find(({ at }) => at > before)
   return (
-    <div class="action">
-      <button type="button" aria-expanded={stage !== "closed"} onClick={() => setStage("asked")}>
-        {label}
-      </button>
-      {stage !== "closed" && (
-        <div class="asked">
-          {children}
-          <button type="button" class="danger" disabled={stage === "acting"} onClick={go}>
-            {stage === "acting" ? "under way" : `Yes, ${label.toLowerCase()}`}
-          </button>
-          <button type="button" disabled={stage === "acting"} onClick={() => setStage("closed")}>
-            No
-          </button>
-        </div>
+    <>
+      <Confirmed
+        label="Refresh"
+        about="Fetch the configuration again from where it came."
+        act={async () => {
+          const last = refreshes(history).at(-1)?.at ?? ""
+          await api.post("/refresh")
+          setBefore(last)
+          look()
+          return "Asked for."
+        }}
+      >
+        <p>
+          The compute fetches its configuration again, from the file or the control plane that it came from. If the
+          pageservers are the same, nothing changes. If they are others, it reconfigures itself with all that is new;
+          sessions stay. A refresh that fails is tried again by itself.
+        </p>
+        <p>
+          <strong>If the configuration has no spec any more, the compute stops.</strong>
+        </p>
+        <p class="soft">Needs the control plane&rsquo;s own token.</p>
+      </Confirmed>
+      {before !== null && (
+        <output class={outcome?.outcome === "failed" ? "fault" : "soft"}>
+          {outcome === undefined ? "What comes of it is awaited." : OUTCOMES[outcome.outcome]}
+          {outcome?.error != null && ` ${outcome.error}`}
+        </output>
       )}
-      <output>{said}</output>
-    </div>
+    </>
   )
 }
 
-/** A spec by itself, or in the document that a control plane sends. */
-const specOf = (text: string): { readonly spec: unknown; readonly compute_ctl_config?: unknown } => {
-  const document = JSON.parse(text)
-  return typeof document === "object" && document !== null && "spec" in document ? document : { spec: document }
-}
-
-const Reconfigure = ({ api }: { readonly api: Api }) => {
-  const [text, setText] = useState("")
-  const [plan, setPlan] = useState<PlanReport | null>(null)
-  const [said, setSaid] = useState<string | null>(null)
-  const tell = (error: unknown) => setSaid(error instanceof Error ? error.message : String(error))
-  const show = async () => {
-    setSaid(null)
-    setPlan(null)
-    try {
-      setPlan(await api.post<PlanReport>("/plan", { spec: specOf(text).spec }))
-    } catch (error) {
-      tell(error)
-    }
-  }
+const Prewarm = ({ api, known: { prewarm }, look }: Props) => {
+  const [from, setFrom] = useState("")
+  const path = `/lfc/prewarm${from === "" ? "" : `?from_endpoint=${encodeURIComponent(from)}`}`
   return (
-    <details>
-      <summary>Reconfigure from a spec</summary>
+    <Confirmed
+      label="Prewarm"
+      about="Fill the local file cache."
+      beside={
+        prewarm?.status === "prewarming" && (
+          <button type="button" onClick={() => api.remove("/lfc/prewarm").then(look, look)}>
+            Cancel it
+          </button>
+        )
+      }
+      act={async () => {
+        await api.post(path)
+        look()
+        return "Begun; how far it is stands at the local file cache."
+      }}
+    >
+      <p>
+        The pages that the stored state of the cache names are read from the pageserver, in the background. Queries go
+        on, a little slower for as long as it takes. It can be cancelled.
+      </p>
       <label>
-        Spec, as JSON
-        <textarea
-          rows={8}
-          spellcheck={false}
-          value={text}
-          onInput={({ currentTarget }) => {
-            setText(currentTarget.value)
-            setPlan(null)
-          }}
-        />
+        State of another endpoint (empty: its own)
+        <input value={from} spellcheck={false} onInput={({ currentTarget }) => setFrom(currentTarget.value.trim())} />
       </label>
-      <button type="button" disabled={text.trim() === ""} onClick={show}>
-        Show what it would change
-      </button>
-      {said !== null && <output>{said}</output>}
-      {plan !== null && (
-        <>
-          <Plan plan={plan} />
-          <Confirmed
-            label="Reconfigure"
-            act={() =>
-              api.post("/configure", { compute_ctl_config: { jwks: { keys: [] } }, ...specOf(text) }).then(() => null)
-            }
-          >
-            <p>The compute writes its configuration anew, has Postgres read it, and takes the steps above.</p>
-          </Confirmed>
-        </>
-      )}
-    </details>
+    </Confirmed>
   )
 }
 
-const Terminate = ({ api }: { readonly api: Api }) => {
+const Offload = ({ api, look }: Props) => (
+  <Confirmed
+    label="Offload"
+    about="Store which pages are in the cache."
+    act={async () => {
+      await api.post("/lfc/offload")
+      look()
+      return "Begun; what came of it stands at the local file cache."
+    }}
+  >
+    <p>
+      Which pages are in the cache now is stored beside the timeline, in place of what was stored before: the next
+      prewarm will read these. The cache itself stays as it is.
+    </p>
+  </Confirmed>
+)
+
+const Terminate = ({ api, look }: Props) => {
   const [mode, setMode] = useState("fast")
   const [idle, setIdle] = useState("")
   const path = `/terminate?mode=${mode}${idle === "" ? "" : `&if_idle=${encodeURIComponent(idle)}`}`
   return (
     <Confirmed
       label="Terminate"
-      act={() =>
-        api
-          .post<{ readonly lsn: string | null } | null>(path)
-          .then((answer) => `ended; safekeepers in sync at ${answer?.lsn ?? "an unknown position"}`)
-      }
+      about="End Postgres and this compute."
+      isGrave
+      act={async () => {
+        const answer = await api.post<{ readonly lsn: string | null } | null>(path)
+        look()
+        return `Ended; the safekeepers are in sync at ${answer?.lsn ?? "no position, since Postgres has not written"}.`
+      }}
     >
       <p>
-        Sessions are cut off, Postgres stops, the safekeepers are synced, and this process ends. Data that was committed
-        is kept by the storage. Nobody starts it again but its owner.
+        Sessions are cut off, Postgres stops, the safekeepers are synced a last time, and this process ends. What was
+        committed is kept by the storage. <strong>Nobody but its owner starts it again</strong>, and this page goes with
+        it.
       </p>
       <label>
         Mode
         <select value={mode} onChange={({ currentTarget }) => setMode(currentTarget.value)}>
-          <option value="fast">fast: lingers half a minute for who asks for its status</option>
+          <option value="fast">fast, and answers for 30 s more</option>
           <option value="immediate">immediate</option>
         </select>
       </label>
       <label>
-        Only when nobody has used it for so many seconds
+        Only if idle for so many seconds (empty: in any case)
         <input
           inputMode="numeric"
           pattern="[0-9]*"
+          title="A whole number of seconds"
           value={idle}
-          onInput={({ currentTarget }) => setIdle(currentTarget.value)}
+          onInput={({ currentTarget }) => setIdle(currentTarget.value.trim())}
         />
       </label>
     </Confirmed>
   )
 }
 
-/** On this server there is no such route: who reaches it from far has no business with it. */
-const Refresh = () => (
-  <details>
-    <summary>Refresh</summary>
-    <p>
-      The compute fetches its spec again from where it came, the file or the control plane, and reconfigures itself
-      where that says something else; sessions stay. A refresh that fails is tried again by itself.
-    </p>
-    <p>
-      Only processes of its own machine can ask for it, at the internal port (3081, or what{" "}
-      <kbd>--internal-http-port</kbd> says). There:
-    </p>
-    <code>curl -X POST 127.0.0.1:3081/refresh_configuration</code>
-    <p>What comes of it is seen here.</p>
-  </details>
-)
-
-export const Actions = ({ api }: { readonly api: Api }) => (
-  <section aria-labelledby="actions">
-    <h2 id="actions">Actions</h2>
-    <Reconfigure api={api} />
-    <Refresh />
-    <Confirmed label="Prewarm" act={() => api.post("/lfc/prewarm").then(() => "begun")}>
-      <p>The pages that the stored state of the cache names are read from the pageserver, beside the work of others.</p>
-    </Confirmed>
-    <Confirmed label="Offload" act={() => api.post("/lfc/offload").then(() => "stored")}>
-      <p>Which pages are in the cache is stored, in place of what was stored before.</p>
-    </Confirmed>
-    <Terminate api={api} />
-  </section>
+export const Actions = (props: Props) => (
+  <Room id="actions" title="Actions" aside="each asks once more">
+    <Reconfigure {...props} />
+    <Refresh {...props} />
+    <Prewarm {...props} />
+    <Offload {...props} />
+    <Terminate {...props} />
+  </Room>
 )

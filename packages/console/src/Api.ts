@@ -2,12 +2,20 @@
  * What the page asks of its compute: the API of the server it came from. The token travels in a header, never in a URL.
  */
 
+/** What is wrong with a document, and where. */
+export interface Fault {
+  readonly path: string
+  readonly message: string
+}
+
 /** The server said no, with its reason; status 0: nobody answered. */
 export class Refused extends Error {
   readonly status: number
-  constructor(status: number, message: string) {
+  readonly faults: ReadonlyArray<Fault>
+  constructor(status: number, message: string, faults: ReadonlyArray<Fault> = []) {
     super(message)
     this.status = status
+    this.faults = faults
   }
 }
 
@@ -15,18 +23,19 @@ export interface Api {
   readonly get: <A>(path: string) => Promise<A>
   readonly text: (path: string) => Promise<string>
   readonly post: <A>(path: string, body?: unknown) => Promise<A>
+  readonly remove: (path: string) => Promise<unknown>
   /** The events of the compute until the stream ends: each time that something of it changed. */
   readonly watch: (changed: () => void, signal: AbortSignal) => Promise<void>
 }
 
-const reasonOf = (text: string, status: number): string => {
+const refusalOf = (text: string, status: number): Refused => {
   try {
-    const { error } = JSON.parse(text)
-    if (typeof error === "string") return error
+    const { error, faults } = JSON.parse(text)
+    if (typeof error === "string") return new Refused(status, error, Array.isArray(faults) ? faults : [])
   } catch {
     // It is the reason itself.
   }
-  return text.trim() === "" ? `the compute answered ${status}` : text
+  return new Refused(status, text.trim() === "" ? `the compute answered ${status}` : text)
 }
 
 export const makeApi = (token: string, base = ""): Api => {
@@ -37,7 +46,7 @@ export const makeApi = (token: string, base = ""): Api => {
         throw new Refused(0, init.signal?.aborted === true ? "left" : `no answer: ${error}`)
       }
     )
-    if (!answer.ok) throw new Refused(answer.status, reasonOf(await answer.text(), answer.status))
+    if (!answer.ok) throw refusalOf(await answer.text(), answer.status)
     return answer
   }
   const jsonOf = async (answer: Response) => {
@@ -55,6 +64,7 @@ export const makeApi = (token: string, base = ""): Api => {
           body: typeof body === "string" ? body : JSON.stringify(body)
         })
       }).then(jsonOf),
+    remove: (path) => ask(path, { method: "DELETE" }).then(jsonOf),
     watch: async (changed, signal) => {
       const { body } = await ask("/events", { signal, headers: { accept: "text/event-stream" } })
       const reader = body?.pipeThrough(new TextDecoderStream()).getReader()

@@ -1,53 +1,35 @@
 /**
  * The page: a token once, then all that is to be seen.
  */
+import type { ComponentChildren } from "preact"
 import { useEffect, useMemo, useState } from "preact/hooks"
 import type { ComputeStatus } from "../../../src/domain/status/ComputeStatus.ts"
 import { Actions } from "./Actions.tsx"
 import { makeApi } from "./Api.ts"
 import { Apply } from "./Apply.tsx"
 import { Charts } from "./Charts.tsx"
+import { Glance } from "./Glance.tsx"
 import { Cache, InUse, Settings, Storage } from "./InUse.tsx"
-import { Now } from "./Now.tsx"
-import { Start } from "./Start.tsx"
-import { useWatched } from "./watching.ts"
-import { spoken } from "./words.ts"
+import { Login } from "./Login.tsx"
+import { Identity, LastError, Now, Services } from "./Now.tsx"
+import { Mark, type Tone } from "./parts.tsx"
+import { Events, Start } from "./Start.tsx"
+import { useWatched, type Watched } from "./watching.ts"
+import { running, spoken } from "./words.ts"
 
 const KEPT_AS = "compute token"
 
-/** Beside the colour, for who does not see it. */
-const MARKS = { good: "\u2713", bad: "\u2717", moving: "\u2026" } as const
+/** For the title of the tab. */
+const SIGNS = { good: "\u2713", bad: "\u2717", moving: "\u2026", plain: "" } as const
 
-const toneOf = (status: ComputeStatus): keyof typeof MARKS =>
-  status === "running" || status === "empty" ? "good" : status === "failed" ? "bad" : "moving"
-
-const Login = ({ enter, refused }: { readonly enter: (token: string) => void; readonly refused: string | null }) => {
-  const [text, setText] = useState("")
-  return (
-    <form
-      class="login"
-      onSubmit={(event) => {
-        event.preventDefault()
-        enter(text.trim().replace(/^Bearer\s+/i, ""))
-      }}
-    >
-      <h1>Compute</h1>
-      {refused !== null && <p role="alert">The token was not taken: {refused}</p>}
-      <label>
-        Token of the API
-        <input
-          type="password"
-          autocomplete="off"
-          required
-          value={text}
-          onInput={({ currentTarget }) => setText(currentTarget.value)}
-        />
-      </label>
-      <button type="submit">Look</button>
-      <p>It is kept for this tab only, and goes to this compute and to nobody else.</p>
-    </form>
-  )
-}
+const toneOf = (status: ComputeStatus): Tone =>
+  status === "running" || status === "empty"
+    ? "good"
+    : status === "failed"
+      ? "bad"
+      : status === "terminated"
+        ? "plain"
+        : "moving"
 
 /** The time, each half second, so that clocks run. */
 const useClock = () => {
@@ -59,52 +41,98 @@ const useClock = () => {
   return now
 }
 
+/** What stands there may be old. */
+const Gone = ({
+  gone,
+  known,
+  now
+}: Pick<Watched, "known"> & {
+  readonly gone: NonNullable<Watched["gone"]>
+  readonly now: number
+}) => {
+  const isEnd = known?.detail.status === "terminated" || known?.detail.status.startsWith("termination") === true
+  return (
+    <section class="alert" role="alert" aria-labelledby="gone">
+      <h2 id="gone">
+        <Mark tone="bad" /> The compute does not answer
+      </h2>
+      <p>
+        {isEnd
+          ? "It was terminated, and its process has ended."
+          : "Its process has ended, or the network is in the way. It is asked again each second."}{" "}
+        {known !== null && "What stands here may be old."}
+      </p>
+      <p class="soft" aria-hidden="true">
+        For {running(now - gone.since)}. {gone.reason}
+      </p>
+    </section>
+  )
+}
+
 const Console = ({ leave, token }: { readonly token: string; readonly leave: (reason: string | null) => void }) => {
   const api = useMemo(() => makeApi(token), [token])
-  const { ahead, gone, known, points, refused } = useWatched(api)
-  const now = useClock() + ahead
+  const { ahead, gone, isTold, known, look, points, refused } = useWatched(api)
+  const clock = useClock()
+  const now = clock + ahead
   useEffect(() => {
     if (refused !== null) leave(refused)
   }, [refused])
+  const status = known?.detail.status ?? null
+  const id = known?.detail.compute_id ?? "Compute"
+  const isGone = gone !== null
   useEffect(() => {
-    document.title = known === null ? "compute" : `${spoken(known.detail.status)}: ${known.detail.compute_id}`
-  }, [known?.detail.status])
+    const sign = isGone ? "? " : status === null ? "" : `${SIGNS[toneOf(status)]} ${spoken(status)}: `
+    document.title = `${sign}${id}`
+  }, [status, id, isGone])
   return (
     <>
       <header>
-        <h1>{known?.detail.compute_id ?? "Compute"}</h1>
-        <p aria-live="polite" class={`badge ${known === null ? "" : toneOf(known.detail.status)}`}>
-          {known === null ? "asking" : `${MARKS[toneOf(known.detail.status)]} ${spoken(known.detail.status)}`}
+        <h1 title={id}>{id}</h1>
+        <p role="status" class={`badge ${isGone || status === null ? "plain" : toneOf(status)}`}>
+          {status !== null && !isGone && <Mark tone={toneOf(status)} />}
+          {isGone ? "no answer" : status === null ? "asking" : spoken(status)}
         </p>
+        <span class="soft live">{isGone || known === null ? "" : isTold ? "live" : "every second"}</span>
+        {known !== null && <a href="#actions">Actions</a>}
         <button type="button" onClick={() => leave(null)}>
           Forget the token
         </button>
       </header>
-      {gone !== null && (
-        <p class="fault" role="alert">
-          The compute does not answer; what stands here may be old. {gone}
-        </p>
-      )}
-      {known !== null && (
-        <div class="rooms">
-          <div>
-            <Now known={known} now={now} />
-            <Apply report={known.apply} detail={known.detail} />
-            <Actions api={api} />
-          </div>
-          <div>
-            <Start known={known} />
-            <InUse activity={known.activity} now={now} />
-            <Settings apply={known.apply} detail={known.detail} />
-            <Storage known={known} />
-            <Cache known={known} />
+      <main>
+        {gone !== null && <Gone gone={gone} known={known} now={clock} />}
+        {known === null && gone === null && <p class="soft">The compute is asked&hellip;</p>}
+        {known !== null && (
+          <>
+            <Glance known={known} now={now} />
+            {known.detail.error !== null && <LastError error={known.detail.error} apply={known.apply} />}
+            <div class="rooms">
+              <Column>
+                <Now known={known} now={now} />
+                <Apply report={known.apply} detail={known.detail} />
+                <Actions api={api} known={known} look={look} />
+              </Column>
+              <Column>
+                <Start known={known} />
+                <InUse activity={known.activity} now={now} />
+                <Settings apply={known.apply} detail={known.detail} />
+                <Storage known={known} />
+                <Cache known={known} />
+                <Identity known={known} />
+              </Column>
+            </div>
             <Charts points={points} />
-          </div>
-        </div>
-      )}
+            <div class="rooms">
+              <Events history={known.history} />
+              <Services detail={known.detail} />
+            </div>
+          </>
+        )}
+      </main>
     </>
   )
 }
+
+const Column = ({ children }: { readonly children: ComponentChildren }) => <div>{children}</div>
 
 /** A development server hands its token over in the fragment, which no request carries; it does not stay there. */
 const handedOver = (): string | null => {
@@ -137,6 +165,7 @@ export const App = () => {
         sessionStorage.removeItem(KEPT_AS)
         setRefused(reason)
         setToken(null)
+        document.title = "compute"
       }}
     />
   )

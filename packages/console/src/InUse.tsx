@@ -1,122 +1,196 @@
 /**
- * Why the compute counts as in use, and since when; the settings in force; the cache.
+ * Why the compute counts as in use, and since when; the settings in force; storage and the cache.
  */
+import { Facts, Listed, Long, Room } from "./parts.tsx"
 import type { Activity, Apply, Known, StatusDetail } from "./shapes.ts"
-import { clock, lasting, size, spoken } from "./words.ts"
+import { clock, counted, lasting, number, running, size, spoken } from "./words.ts"
 
 export const InUse = ({ activity, now }: { readonly activity: Activity | null; readonly now: number }) => (
-  <section aria-labelledby="activity">
-    <h2 id="activity">Activity</h2>
+  <Room
+    id="activity"
+    title="Activity"
+    aside={activity === null || activity.active === null ? "not known" : activity.active ? "in use" : "idle"}
+  >
     {activity === null || activity.active === null ? (
-      <p>Not known: {activity === null ? "the compute does not say" : `the monitor is ${activity.monitor}`}.</p>
-    ) : (
-      <p>
-        {activity.active ? "In use" : "Not in use"}
-        {activity.active_since !== null && ` for ${lasting(now - Date.parse(activity.active_since))}`}
-        {activity.last_active !== null && `; last active ${lasting(now - Date.parse(activity.last_active))} ago`}.
+      <p class="soft">
+        {activity === null ? "The compute does not say." : `Not known: the monitor is ${activity.monitor}.`}
       </p>
+    ) : (
+      <Facts
+        all={[
+          activity.active_since === null ? null : ["In use for", running(now - Date.parse(activity.active_since))],
+          [
+            "Last active",
+            activity.last_active === null ? "never" : `${running(now - Date.parse(activity.last_active))} ago`
+          ],
+          ["Looked at", activity.checked_at === null ? "never" : clock(activity.checked_at)]
+        ]}
+      />
     )}
-    <ul>
-      {activity?.reasons.map(({ count, detail, kind, since }) => (
-        <li key={`${kind} ${detail}`}>
-          {count} {spoken(kind)}
-          {detail !== null && ` (${detail})`}
-          {since !== null && `, since ${clock(since)}`}
-        </li>
-      ))}
-    </ul>
-    {activity?.active === false && (
-      <p>A control plane that stops what is idle counts from the last activity; a stop asks for it by if_idle.</p>
+    {(activity?.reasons.length ?? 0) > 0 && (
+      <>
+        <h3>Because of</h3>
+        <Listed all={activity?.reasons ?? []} kind="facts">
+          {({ count, detail, kind, since }) => (
+            <li key={`${kind} ${detail}`}>
+              {number(count)} {spoken(kind)}
+              {detail !== null && ` (${detail})`}
+              {since !== null && <span class="soft">, since {clock(since)}</span>}
+            </li>
+          )}
+        </Listed>
+      </>
     )}
-  </section>
+    <p class="soft">
+      {activity?.active === true
+        ? "As long as that lasts, a control plane that stops what is idle leaves it alone."
+        : "A control plane that stops what is idle counts from the last activity on."}
+    </p>
+  </Room>
 )
 
-export const Settings = ({ apply, detail }: { readonly apply: Apply | null; readonly detail: StatusDetail }) => {
+const settingsOf = (apply: Apply | null, detail: StatusDetail) => {
   const all = detail.refused_settings ?? []
   const waiting = [
     ...all.filter(({ waits_for_restart }) => waits_for_restart).map(({ name }) => name ?? "a setting"),
     ...(apply?.reconfiguration?.pending_restart ?? [])
   ]
-  const refused = all.filter(({ waits_for_restart }) => !waits_for_restart)
+  return { refused: all.filter(({ waits_for_restart }) => !waits_for_restart), waiting: [...new Set(waiting)] }
+}
+
+/** How many are not in force. */
+export const settingsInShort = (apply: Apply | null, detail: StatusDetail): string | null => {
+  const { refused, waiting } = settingsOf(apply, detail)
+  const parts = [
+    ...(refused.length > 0 ? [`${number(refused.length)} refused`] : []),
+    ...(waiting.length > 0 ? [`${number(waiting.length)} waiting for a restart`] : [])
+  ]
+  return parts.length === 0 ? null : parts.join(", ")
+}
+
+export const Settings = ({ apply, detail }: { readonly apply: Apply | null; readonly detail: StatusDetail }) => {
+  const { refused, waiting } = settingsOf(apply, detail)
   return (
-    <section aria-labelledby="settings">
-      <h2 id="settings">Settings</h2>
-      {refused.length === 0 && waiting.length === 0 && <p>All that was configured is in force.</p>}
-      {waiting.length > 0 && <p>Waiting for a restart: {[...new Set(waiting)].join(", ")}.</p>}
-      <ul>
-        {refused.map(({ file, line, name, reason, value }) => (
-          <li class="fault" key={`${name} ${line}`}>
-            Refused: {name ?? "a line"} = {value ?? ""}, {reason}
-            {file !== null && ` (${file}:${line})`}
-          </li>
-        ))}
-      </ul>
-    </section>
+    <Room id="settings" title="Settings" aside={settingsInShort(apply, detail) ?? "in force"}>
+      {refused.length === 0 && waiting.length === 0 && <p class="soft">All that was configured is in force.</p>}
+      {waiting.length > 0 && (
+        <>
+          <h3>Waiting for a restart of Postgres</h3>
+          <Listed all={waiting} kind="facts">
+            {(name) => (
+              <li key={name}>
+                <code>{name}</code>
+              </li>
+            )}
+          </Listed>
+        </>
+      )}
+      {refused.length > 0 && (
+        <>
+          <h3>Refused by Postgres</h3>
+          <Listed all={refused} kind="steps">
+            {({ file, line, name, reason, value }) => (
+              <li class="step" key={`${name} ${line}`}>
+                <code>
+                  {name ?? "a line"}
+                  {value !== null && ` = ${value}`}
+                </code>
+                <p class="fault">
+                  <Long text={reason} />
+                </p>
+                {file !== null && (
+                  <p class="soft">
+                    {file}
+                    {line !== null && `, line ${line}`}
+                  </p>
+                )}
+              </li>
+            )}
+          </Listed>
+        </>
+      )}
+    </Room>
   )
 }
 
-const members = (state: Readonly<Record<string, unknown>> | null): string =>
-  state === null
-    ? "not known"
-    : Object.entries(state)
-        .map(([name, value]) => (name === "status" ? spoken(String(value)) : `${spoken(name)} ${value}`))
-        .join(", ")
+const prewarmed = (state: Known["prewarm"]): string => {
+  if (state === null) return "not known"
+  if (state.status === "failed") return "failed"
+  if (state.status !== "completed" || !("total" in state)) return spoken(state.status)
+  const took = state.state_download_time_ms + state.uncompress_time_ms + state.prewarm_time_ms
+  const skipped = state.skipped > 0 ? `, ${number(state.skipped)} skipped` : ""
+  return `${number(state.prewarmed)} of ${counted(state.total, "page")}${skipped}, in ${lasting(took)}`
+}
+
+const offloaded = (state: Known["offload"]): string => {
+  if (state === null) return "not known"
+  if (state.status === "failed") return "failed"
+  if (state.status !== "completed" || !("state_query_time_ms" in state)) return spoken(state.status)
+  return `stored in ${lasting(state.state_query_time_ms + state.compress_time_ms + state.state_upload_time_ms)}`
+}
+
+const Failure = ({ state }: { readonly state: Known["prewarm"] | Known["offload"] }) =>
+  state?.status === "failed" && "error" in state ? (
+    <p class="fault">
+      <Long text={state.error} />
+    </p>
+  ) : null
 
 export const Cache = ({ known: { offload, prewarm } }: { readonly known: Known }) => (
-  <section aria-labelledby="cache">
-    <h2 id="cache">Local file cache</h2>
-    <dl>
-      <dt>Prewarm</dt>
-      <dd>{members(prewarm)}</dd>
-      <dt>Offload</dt>
-      <dd>{members(offload)}</dd>
-    </dl>
+  <Room id="cache" title="Local file cache">
+    <Facts
+      all={[
+        ["Prewarm", prewarmed(prewarm)],
+        ["Offload", offloaded(offload)]
+      ]}
+    />
+    {prewarm?.status === "prewarming" && <progress aria-label="Prewarm under way" />}
+    {offload?.status === "offloading" && <progress aria-label="Offload under way" />}
     {prewarm?.status === "completed" && "total" in prewarm && prewarm.total > 0 && (
       <progress max={prewarm.total} value={prewarm.prewarmed + prewarm.skipped} aria-label="pages prewarmed" />
     )}
-  </section>
+    <Failure state={prewarm} />
+    <Failure state={offload} />
+  </Room>
 )
 
-export const Storage = ({ known: { detail, ready, startup } }: { readonly known: Known }) => (
-  <section aria-labelledby="storage">
-    <h2 id="storage">Storage</h2>
-    <dl>
-      <dt>Tenant</dt>
-      <dd>{detail.tenant ?? "none"}</dd>
-      <dt>Timeline</dt>
-      <dd>{detail.timeline ?? "none"}</dd>
-      {startup !== null && (
-        <>
-          <dt>Safekeepers</dt>
-          <dd>
-            asked in {lasting(startup.sync_sk_check_ms)}
-            {startup.sync_safekeepers_ms > 0 && `, then synced in ${lasting(startup.sync_safekeepers_ms)}`}
-          </dd>
-          <dt>Basebackup</dt>
-          <dd>
-            {startup.basebackup_bytes === 0
-              ? "none yet"
-              : `${size(startup.basebackup_bytes)} in ${lasting(startup.basebackup_ms)}`}
-          </dd>
-        </>
-      )}
-      <dt>WAL</dt>
-      <dd>
-        {ready === null
-          ? "Postgres does not accept connections"
-          : ready.standby === null
-            ? "a primary: it writes"
-            : `a standby: received ${ready.standby.received_lsn ?? "nothing"}, replayed ${ready.standby.replayed_lsn ?? "nothing"}`}
-      </dd>
-      {ready?.standby != null && (
-        <>
-          <dt>Behind</dt>
-          <dd>
-            {ready.standby.behind_bytes === null ? "unknown" : size(ready.standby.behind_bytes)}
-            {ready.standby.behind_seconds !== null && `, ${lasting(ready.standby.behind_seconds * 1000)}`}
-          </dd>
-        </>
-      )}
-    </dl>
-  </section>
+export const Storage = ({ known: { ready, startup } }: { readonly known: Known }) => (
+  <Room id="storage" title="WAL and storage">
+    <Facts
+      all={[
+        [
+          "WAL",
+          ready === null
+            ? "Postgres does not accept connections"
+            : ready.standby === null
+              ? "a primary: it writes"
+              : `a standby: received ${ready.standby.received_lsn ?? "nothing"}, replayed ${ready.standby.replayed_lsn ?? "nothing"}`
+        ],
+        ready?.standby == null
+          ? null
+          : [
+              "Behind",
+              `${ready.standby.behind_bytes === null ? "unknown" : size(ready.standby.behind_bytes)}${
+                ready.standby.behind_seconds === null ? "" : `, ${lasting(ready.standby.behind_seconds * 1000)}`
+              }`
+            ],
+        startup === null || startup.sync_sk_check_ms === 0
+          ? ["Safekeepers", "not asked yet"]
+          : [
+              "Safekeepers",
+              `asked in ${lasting(startup.sync_sk_check_ms)}${
+                startup.sync_safekeepers_ms > 0
+                  ? `, then synced in ${lasting(startup.sync_safekeepers_ms)}`
+                  : ", and in sync"
+              }`
+            ],
+        [
+          "Basebackup",
+          startup === null || startup.basebackup_bytes === 0
+            ? "none yet"
+            : `${size(startup.basebackup_bytes)} in ${lasting(startup.basebackup_ms)}`
+        ]
+      ]}
+    />
+  </Room>
 )

@@ -1,7 +1,8 @@
 /**
  * The last start as a waterfall of its phases, and what happened since.
  */
-import type { Known, Startup } from "./shapes.ts"
+import { Long, Room } from "./parts.tsx"
+import type { History, Known, Startup } from "./shapes.ts"
 import { clock, lasting, spoken } from "./words.ts"
 
 /** In the order in which they follow each other; what runs beside them is part of the one that waits for it. */
@@ -25,12 +26,13 @@ interface RowProps {
 }
 
 const Row = ({ left, name, share, took }: RowProps) => (
-  <tr>
+  <tr class={took === 0 ? "none" : ""}>
     <th scope="row">{name}</th>
-    <td>{took === null ? "" : lasting(took)}</td>
+    <td class="number">{took === null ? "" : lasting(took)}</td>
     <td class="bar">
       <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
-        <rect x={left} y="0" width={Math.max(0.5, share)} height="8" />
+        <rect class="track" width="100" height="8" />
+        <rect class="took" x={Math.min(left, 99.5)} width={Math.max(0.5, share)} height="8" />
       </svg>
     </td>
   </tr>
@@ -70,7 +72,7 @@ const Reconfigurations = ({ history }: { readonly history: Known["history"] }) =
   const longest = Math.max(1, ...all.map(({ duration_ms }) => duration_ms ?? 0))
   return (
     <table class="waterfall">
-      <caption>Applies of the last reconfigurations</caption>
+      <caption>The last reconfigurations, the newest first</caption>
       <tbody>
         {all.map(({ at, duration_ms, state }) => (
           <Row
@@ -86,32 +88,60 @@ const Reconfigurations = ({ history }: { readonly history: Known["history"] }) =
   )
 }
 
-const told = (entry: Readonly<Record<string, unknown>>): string =>
-  Object.entries(entry)
-    .filter(([name, value]) => !["at", "kind"].includes(name) && value !== null)
-    .map(([name, value]) => `${spoken(name)}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
-    .join(", ")
-
 export const Start = ({ known: { detail, history, startup } }: { readonly known: Known }) => (
-  <section aria-labelledby="start">
-    <h2 id="start">Start</h2>
+  <Room id="start" title="Start">
     {startup === null || startup.total_startup_ms === 0 ? (
-      <p>{detail.status === "failed" ? "It has failed before it was running." : "It has not started yet."}</p>
+      <p class="soft">
+        {detail.status === "failed" ? "It has failed before it was running." : "It has not started yet."}
+      </p>
     ) : (
       <Waterfall startup={startup} />
     )}
     <Reconfigurations history={history} />
-    {history !== null && history.events.length > 0 && (
-      <details>
-        <summary>What happened since</summary>
-        <ol class="history">
-          {history.events.toReversed().map((entry, index) => (
-            <li key={`${entry.at} ${index}`}>
-              <time dateTime={entry.at}>{clock(entry.at)}</time> {spoken(entry.kind)}: {told(entry)}
+  </Room>
+)
+
+type Happened = History["events"][number]
+
+const told = (event: Happened): string => {
+  switch (event.kind) {
+    case "state": {
+      const cause = event.cause === null ? "" : `, ${event.cause}`
+      return `${event.from === null ? "" : `${spoken(event.from)} \u2192 `}${spoken(event.status)}${cause}`
+    }
+    case "apply": {
+      const took = event.duration_ms === null ? "" : ` in ${lasting(event.duration_ms)}`
+      return `apply at a ${event.trigger}: ${event.state === "running" ? "begun" : event.state}${took}`
+    }
+    default:
+      return `refresh: ${event.outcome}`
+  }
+}
+
+export const Events = ({ history }: { readonly history: Known["history"] }) => {
+  const all = history?.events.toReversed() ?? []
+  return (
+    <Room id="events" title="What happened" aside="the newest first">
+      {all.length === 0 ? (
+        <p class="soft">Nothing yet.</p>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be reached by keys
+        <ol class="way scrolls" tabIndex={0} aria-labelledby="events">
+          {all.map((event, index) => (
+            <li key={`${event.at} ${index}`}>
+              <time dateTime={event.at}>{clock(event.at)}</time>
+              <span>
+                {told(event)}
+                {event.error !== null && (
+                  <span class="fault">
+                    <Long text={event.error} />
+                  </span>
+                )}
+              </span>
             </li>
           ))}
         </ol>
-      </details>
-    )}
-  </section>
-)
+      )}
+    </Room>
+  )
+}

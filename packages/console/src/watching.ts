@@ -1,7 +1,7 @@
 /**
  * What is known of the compute, kept fresh: by its events where it sends them, by asking where it does not.
  */
-import { useEffect, useState } from "preact/hooks"
+import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import { samplesOf } from "../../../src/domain/observe/Samples.ts"
 import { type Api, Refused } from "./Api.ts"
 import { kept, type Point, point } from "./Charts.tsx"
@@ -17,20 +17,35 @@ export interface Watched {
   readonly points: ReadonlyArray<Point>
   /** How far the compute's clock is ahead of the page's. */
   readonly ahead: number
-  /** Null while the compute answers. */
-  readonly gone: string | null
+  /** Whether it tells by itself what happens. */
+  readonly isTold: boolean
+  /** Null while the compute answers; else why not, and since when by the page's clock. */
+  readonly gone: { readonly reason: string; readonly since: number } | null
   /** The token is not taken. */
   readonly refused: string | null
+  /** Looks at once, and at all of it. */
+  readonly look: () => void
 }
 
-const nothing: Watched = { known: null, points: [], ahead: 0, gone: null, refused: null }
+const nothing: Omit<Watched, "look"> = {
+  known: null,
+  points: [],
+  ahead: 0,
+  isTold: false,
+  gone: null,
+  refused: null
+}
+
+/** What goes on without an event. */
+const isAtWork = ({ apply, offload, prewarm }: Known): boolean =>
+  apply?.state === "running" || prewarm?.status === "prewarming" || offload?.status === "offloading"
 
 const optional = <A>(answer: Promise<A>): Promise<A | null> => answer.catch(() => null)
 
 /** What can be large is had again when something changed, and slowly otherwise. */
-const look = async (api: Api, before: Known | null, isDue: boolean): Promise<Known> => {
+const lookAt = async (api: Api, before: Known | null, isDue: boolean): Promise<Known> => {
   const detail = await api.get<Known["detail"]>("/status/detail")
-  const isSame = before !== null && before.detail.since === detail.since && before.apply?.state !== "running"
+  const isSame = before !== null && before.detail.since === detail.since && !isAtWork(before)
   if (isSame && !isDue) return { ...before, detail }
   const [apply, activity, startup, prewarm, offload, history, ready, metrics] = await Promise.all([
     optional(api.get<Known["apply"]>("/apply")),
@@ -56,11 +71,18 @@ const sleep = (millis: number, signal: AbortSignal) =>
 
 export const useWatched = (api: Api): Watched => {
   const [watched, setWatched] = useState(nothing)
+  const again = useRef(() => {})
+  const look = useCallback(() => again.current(), [])
   useEffect(() => {
     const controller = new AbortController()
-    let pushed = false
+    const { signal } = controller
+    let isTold = false
+    let isDueNow = false
     let wake = () => {}
-    const changed = () => wake()
+    again.current = () => {
+      isDueNow = true
+      wake()
+    }
     const pause = (millis: number) =>
       new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, millis)
@@ -70,43 +92,48 @@ export const useWatched = (api: Api): Watched => {
         }
       })
     const listen = async () => {
-      while (!controller.signal.aborted) {
-        await api
-          .watch(() => {
-            pushed = true
-            changed()
-          }, controller.signal)
-          .catch(() => undefined)
-        pushed = false
-        await sleep(SLOW_MILLIS, controller.signal)
+      while (!signal.aborted) {
+        const heard = () => {
+          isTold = true
+          wake()
+        }
+        await api.watch(heard, signal).catch(() => undefined)
+        isTold = false
+        await sleep(SLOW_MILLIS, signal)
       }
     }
     const ask = async () => {
       let before: Known | null = null
       let looked = Number.NEGATIVE_INFINITY
-      while (!controller.signal.aborted) {
+      while (!signal.aborted) {
         try {
-          const isDue = performance.now() - looked >= SLOW_MILLIS
-          const known: Known = await look(api, before, isDue)
+          const isDue = isDueNow || performance.now() - looked >= SLOW_MILLIS
+          isDueNow = false
+          const known: Known = await lookAt(api, before, isDue)
           if (isDue) looked = performance.now()
           before = known
-          if (controller.signal.aborted) return
+          if (signal.aborted) return
           const ahead = Date.parse(known.detail.now) - Date.now()
           setWatched(({ points }) => ({
             known,
             points: isDue ? kept(points, point(known)) : points,
             ahead,
+            isTold,
             gone: null,
             refused: null
           }))
         } catch (error) {
-          if (controller.signal.aborted) return
+          if (signal.aborted) return
           const { message, status } = error instanceof Refused ? error : new Refused(0, String(error))
           if (status === 401 || status === 403) return setWatched({ ...nothing, refused: message })
-          setWatched((before) => ({ ...before, gone: message }))
+          setWatched((last) => ({
+            ...last,
+            isTold: false,
+            gone: { reason: message, since: last.gone?.since ?? Date.now() }
+          }))
         }
-        await sleep(PAUSE_MILLIS, controller.signal)
-        await pause(pushed ? SLOW_MILLIS : POLL_MILLIS)
+        await sleep(PAUSE_MILLIS, signal)
+        if (!isDueNow) await pause(isTold && !(before !== null && isAtWork(before)) ? SLOW_MILLIS : POLL_MILLIS)
       }
     }
     void listen()
@@ -116,5 +143,5 @@ export const useWatched = (api: Api): Watched => {
       wake()
     }
   }, [api])
-  return watched
+  return { ...watched, look }
 }

@@ -6,7 +6,7 @@ import type * as Schema from "effect/Schema"
 import { refusedRoles } from "../catalog/plan/roles.ts"
 import { named } from "../catalog/plan/Step.ts"
 import { allFaults, decodeJson } from "../json/decode/Decode.ts"
-import { unread } from "../json/decode/Unread.ts"
+import { ignored as unread } from "../json/decode/Unread.ts"
 import { read } from "../json/Json.ts"
 import { type ComputeConfig, ComputeConfig as ConfigSchema } from "../spec/ComputeConfig.ts"
 import { ComputeSpec } from "../spec/ComputeSpec.ts"
@@ -65,10 +65,7 @@ export const check = (
 
 /** Members that nobody reads, with the name that was probably meant. Empty for what is no JSON. */
 export const ignored = (document: Document, text: string): ReadonlyArray<Fault> =>
-  unread(document === "config" ? ConfigSchema : ComputeSpec, read(text).value).map(({ near, path }) => ({
-    path,
-    message: `nobody reads this member${near === null ? "" : `; did you mean \`${near}\`?`}`
-  }))
+  unread(document === "config" ? ConfigSchema : ComputeSpec, read(text).value)
 
 /** What would be started, and then wait. */
 export const warnings = ({ spec }: Checked): ReadonlyArray<Fault> => {

@@ -14,7 +14,7 @@ import { CatalogObjects } from "../../domain/catalog/Requests.ts"
 import { RefusedSetting } from "../../domain/postgres/RefusedSetting.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { Authorized, Inputs } from "./middleware.ts"
-import { BadRequest, Failed, NotFound, ofBody, WrongStatus } from "./shapes/Refusal.ts"
+import { BadRequest, Failed, NotFound, ofExplainedBody, WrongStatus } from "./shapes/Refusal.ts"
 import { Planning } from "./shapes/Wire.ts"
 import { Limit, OnDisconnect, SPEC_LIMIT } from "./traits.ts"
 
@@ -81,7 +81,7 @@ export const PlanRequest = Schema.Struct({ spec: ComputeSpec })
 const planFor = HttpApiEndpoint.post("plan_for", "/plan", {
   payload: Planning,
   success: Plan,
-  error: [...ofBody, WrongStatus, Failed]
+  error: [...ofExplainedBody, WrongStatus, Failed]
 })
   .annotate(Limit, SPEC_LIMIT)
   .annotate(OnDisconnect, "cancel")

@@ -129,6 +129,11 @@ export const refusals: Readonly<Record<string, unknown>> = {
   "promote 500": { status: "failed", error: 'compute mode "primary" is not replica' },
   "readyz 503": { ready: false, reason: "Postgres does not run" },
   "poolz 503": { ready: false, reason: "Postgres does not run" },
+  "plan_for 422": {
+    error:
+      "failed to deserialize the json body into the target type: spec.cluster: missing field `roles` at line 1 column 40",
+    faults: [{ path: "spec.cluster", message: "spec.cluster: missing field `roles` at line 1 column 40" }]
+  },
   "startupz 503": "starting\n",
   "extension_server 412": { error: "remote storage is not configured" }
 }

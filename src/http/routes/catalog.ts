@@ -16,7 +16,8 @@ import { Reconfiguration, type ReconfigureReport } from "../../programs/run/reco
 import { External } from "../api/Api.ts"
 import { PlanRequest } from "../api/catalog.ts"
 import { BadRequest, Failed, NotFound, WrongStatus } from "../api/shapes/Refusal.ts"
-import { largeJson, orRefuse, refuse, requireRunning, withBody } from "../server/answers/answers.ts"
+import { largeJson, orRefuse, refuse, requireRunning, withExplainedBody } from "../server/answers/answers.ts"
+import type { Fault } from "../server/incoming/Rejection.ts"
 
 /** A session of ours in a database of a user is no use of it. */
 export const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) =>
@@ -25,14 +26,20 @@ export const unnoticed = <A, E, R>(work: Effect.Effect<A, E, R>) =>
 const planned = (spec: ParsedSpec) =>
   unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.plan(spec))).pipe(Effect.map(planReport), orRefuse(Failed))
 
-const plannedFor = Effect.fnUntraced(function* (spec: ParsedSpec) {
+/** Of what stands beside the spec nothing is read here: it may be a whole configuration. */
+const isOfSpec = ({ path }: Fault): boolean => path.startsWith("spec.")
+
+const plannedFor = Effect.fnUntraced(function* (spec: ParsedSpec, unread: ReadonlyArray<Fault>) {
   const report = yield* planned(spec)
   const changes = yield* orRefuse(Failed)(Effect.flatMap(DataDirectory, (directory) => directory.confChanges(spec)))
-  return { ...report, settings: changes.map(({ what, ...change }) => ({ name: what, ...change })) }
+  const warnings = [...unread.filter(isOfSpec).map(({ message, path }) => `${path}: ${message}`), ...report.warnings]
+  return { ...report, warnings, settings: changes.map(({ what, ...change }) => ({ name: what, ...change })) }
 })
 
 const parsed = (spec: ComputeSpec) =>
-  Effect.catchTag(resultInSlices(parseSteps(spec)), "InvalidSpec", ({ message }) => refuse(BadRequest, message))
+  Effect.catchTag(resultInSlices(parseSteps(spec)), "InvalidSpec", ({ field, message }) =>
+    refuse(BadRequest, `${field}: ${message}`)
+  )
 
 const current = ComputeState.current.pipe(
   Effect.flatMap(({ spec }) => (spec === null ? refuse(WrongStatus, "there is no spec yet") : Effect.succeed(spec)))
@@ -97,10 +104,10 @@ export const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
         )
     })
     .handleRaw("plan_for", ({ endpoint }) =>
-      withBody(PlanRequest, endpoint, (body) =>
+      withExplainedBody(PlanRequest, endpoint, (body, unread) =>
         requireRunning.pipe(
           Effect.andThen(parsed(body.spec)),
-          Effect.flatMap(plannedFor),
+          Effect.flatMap((spec) => plannedFor(spec, unread)),
           Effect.flatMap((report) => largeJson(200, report))
         )
       )

@@ -104,13 +104,25 @@ function* faultSteps(
 /** Faults that are listed of one text. */
 const LISTED = 100
 
+/** As `allFaults`, step by step. */
+export function* allFaultSteps(
+  schema: Schema.Constraint,
+  text: Source,
+  options: DecodeOptions = { trailing: "refuse" }
+): Steps<ReadonlyArray<JsonRejected>> {
+  const all: Array<JsonRejected> = []
+  for (const found of yield* faultSteps(schema, text, yield* readSteps(text), options, LISTED)) {
+    all.push(yield* rejected(text, found))
+  }
+  return all
+}
+
 /** The faults of the text with their paths, the first hundred; empty when there is none. */
 export const allFaults = <A, I>(
   schema: Schema.Codec<A, I>,
   text: Source,
-  options: DecodeOptions = { trailing: "refuse" }
-): ReadonlyArray<JsonRejected> =>
-  run(faultSteps(schema, text, run(readSteps(text)), options, LISTED)).map((found) => run(rejected(text, found)))
+  options?: DecodeOptions
+): ReadonlyArray<JsonRejected> => run(allFaultSteps(schema, text, options))
 
 /** As `decodeJson`, step by step. */
 export function* decodeSteps<A, I>(

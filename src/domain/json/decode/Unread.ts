@@ -65,3 +65,13 @@ export const unread = (schema: Schema.Constraint, value: unknown): ReadonlyArray
   }
   return found
 }
+
+/** The same, as faults that are to be read. */
+export const ignored = (
+  schema: Schema.Constraint,
+  value: unknown
+): ReadonlyArray<{ readonly path: string; readonly message: string }> =>
+  unread(schema, value).map(({ near, path }) => ({
+    path,
+    message: `nobody reads this member${near === null ? "" : `; did you mean \`${near}\`?`}`
+  }))

@@ -52,8 +52,29 @@ export const UnderWay = refusal("UnderWay", 429, "It is being done already")
 export const Failed = refusal("Failed", 500, "It failed")
 export const Unavailable = refusal("Unavailable", 503, "There are too many requests, or compute_ctl is shutting down")
 
+const Fault = Schema.Struct({ path: Schema.String, message: Schema.String }).annotate({ identifier: "Fault" })
+const faulty = { error: Schema.String, faults: Schema.optionalKey(Schema.Array(Fault)) }
+
+/** `WrongShape` with all that is wrong: each with its JSON path, the first hundred, in bodies of up to 1 MiB. */
+const Faulty = Schema.Struct(faulty)
+  .annotate({ identifier: "Faulty" })
+  .pipe(
+    Schema.decodeTo(
+      Schema.Struct({ _tag: Schema.tag("WrongShape"), ...faulty }),
+      SchemaTransformation.transform({
+        decode: (members) => ({ _tag: "WrongShape" as const, ...members }),
+        encode: ({ _tag, ...members }) => members
+      })
+    ),
+    HttpApiSchema.status(422),
+    Schema.annotate({ description: "The body is JSON of another shape, and where" })
+  )
+
 /** What may become of a body before anybody looks at what it says. */
 export const ofBody = [BadRequest, TooSlow, TooLarge, NotJson, WrongShape] as const
+
+/** As `ofBody`, with every fault. */
+export const ofExplainedBody = [BadRequest, TooSlow, TooLarge, NotJson, Faulty] as const
 
 /** As `ofBody`, in the library's own words. */
 export const ofBodyAsText = [

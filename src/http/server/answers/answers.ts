@@ -14,7 +14,7 @@ import { inSlices } from "../../../layers/compute/clock/Slices.ts"
 import { type Refusal, WrongStatus } from "../../api/shapes/Refusal.ts"
 import { Limit, Wording } from "../../api/traits.ts"
 import { decodeBody } from "../incoming/body.ts"
-import type { Rejection } from "../incoming/Rejection.ts"
+import type { Fault, Rejection } from "../incoming/Rejection.ts"
 import { Request } from "../incoming/Request.ts"
 
 export type Response = HttpServerResponse.HttpServerResponse
@@ -43,9 +43,9 @@ export const largeJson = (status: number, value: object | null): Effect.Effect<R
 export const empty = (status: number): Response => HttpServerResponse.empty({ status })
 
 /** A request whose query, path or body are not what the endpoint takes, in the words that clients know. */
-export const rejected = ({ annotations }: HttpApiEndpoint.Top, { status, text }: Rejection): Response =>
+export const rejected = ({ annotations }: HttpApiEndpoint.Top, { faults, status, text }: Rejection): Response =>
   Context.get(annotations, Wording) === "json"
-    ? json(status, { error: text.toLowerCase() })
+    ? json(status, { error: text.toLowerCase(), ...(faults !== undefined && { faults }) })
     : plain(status, "text/plain; charset=utf-8", text)
 
 interface Refusing<R extends Refusal> {
@@ -88,3 +88,18 @@ export const withBody = <S extends Schema.Codec<unknown, unknown>, A, E, R>(
       onSuccess: (body) => use(body, request)
     })
   )
+
+/** As `withBody`, for people who wrote the body by hand; `use` gets what of it nobody reads, too. */
+export const withExplainedBody = <S extends Schema.Codec<unknown, unknown>, A, E, R>(
+  schema: S,
+  endpoint: HttpApiEndpoint.Top,
+  use: (body: S["Type"], unread: ReadonlyArray<Fault>) => Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function* () {
+    const request = yield* Request
+    const { explainBody } = yield* Effect.promise(() => import("../incoming/explain.ts"))
+    return yield* Effect.matchEffect(explainBody(schema, Context.get(endpoint.annotations, Limit), request), {
+      onFailure: (rejection) => Effect.succeed(rejected(endpoint, rejection)),
+      onSuccess: ({ unread, value }) => use(value, unread)
+    })
+  })

@@ -3,7 +3,19 @@
  */
 import * as Data from "effect/Data"
 
-export class Rejection extends Data.TaggedError("Rejection")<{ readonly status: number; readonly text: string }> {
+/** What is wrong with a document, or with nobody to read it. */
+export interface Fault {
+  /** JSON path; empty for the document itself. */
+  readonly path: string
+  readonly message: string
+}
+
+export class Rejection extends Data.TaggedError("Rejection")<{
+  readonly status: number
+  readonly text: string
+  /** All of them, where they are asked for. */
+  readonly faults?: ReadonlyArray<Fault>
+}> {
   override get message() {
     return this.text
   }

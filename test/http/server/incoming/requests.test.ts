@@ -320,3 +320,58 @@ describe("paths and queries", () => {
     )
   )
 })
+
+describe("a body that people write by hand", () => {
+  const plan = (body: string) =>
+    Effect.flatMap(rig.serveAll(), ({ external }) =>
+      rig.ask({ port: external.port, method: "POST", path: "/plan", headers: { ...rig.bearer(), ...JSON_TYPE }, body })
+    )
+  const wrong = { ...rig.spec, cluster: { roles: [{ name: 7 }], databases: [] }, mode: "Sideways" }
+
+  it.live("is told all its faults, with their places and in the order of the text", () =>
+    served(
+      Effect.gen(function* () {
+        const { body, status } = yield* plan(JSON.stringify({ spec: wrong }))
+        assert.strictEqual(status, 422)
+        const { error, faults } = JSON.parse(body)
+        assert.match(
+          error,
+          /^failed to deserialize the json body into the target type: spec\.cluster\.roles\[0\]\.name: /
+        )
+        assert.deepStrictEqual(
+          faults.map(({ path }: { readonly path: string }) => path),
+          ["spec.cluster.roles[0].name", "spec.mode"]
+        )
+        assert.match(
+          faults[0].message,
+          /^spec\.cluster\.roles\[0\]\.name: invalid type: integer, expected a string at line 1/
+        )
+      })
+    )
+  )
+
+  it.live("is told what of it nobody reads", () =>
+    served(
+      Effect.gen(function* () {
+        const { body } = yield* plan(JSON.stringify({ spec: { ...rig.spec, pageserver_constring: "" } }))
+        assert.deepStrictEqual(JSON.parse(body).unread, [
+          {
+            path: "spec.pageserver_constring",
+            message: "nobody reads this member; did you mean `pageserver_connstring`?"
+          }
+        ])
+      })
+    )
+  )
+
+  it.live("is told the first fault alone when it is too long for people", () =>
+    served(
+      Effect.gen(function* () {
+        const { body, status } = yield* plan(JSON.stringify({ spec: wrong }).padEnd(1024 * 1024 + 1))
+        assert.strictEqual(status, 422)
+        assert.deepStrictEqual(Object.keys(JSON.parse(body)), ["error"])
+        assert.strictEqual((yield* plan("{")).status, 400)
+      })
+    )
+  )
+})
