@@ -3,13 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import type { Emulator } from "../src/emulator/Emulator.ts"
-import { type Compute, startCompute } from "../test/rig/compute.ts"
+import { startCompute } from "../test/rig/compute.ts"
 import type { SpecJson } from "../test/rig/spec.ts"
-import { adminToken } from "../test/rig/tokens.ts"
-import { serveExporter } from "./exporter.ts"
-import { load } from "./load.ts"
-import { type Figures, quantile } from "./measure.ts"
-import { held, type Used, used } from "./processor.ts"
+import { type Figures, noteMemory } from "./measure.ts"
+import { type Used, used } from "./processor.ts"
 
 export interface Setup {
   readonly emulator: Emulator
@@ -35,47 +32,13 @@ const stopwatch = (figures: Figures, { kind }: Setup) => {
   }
 }
 
-const noteMemory = (figures: Figures, name: string, pid: number) => {
-  const { resident, share, anonymous } = held(pid)
-  figures.note(`${name}, resident`, "MB", resident)
-  figures.note(`${name}, proportional share`, "MB", share)
-  figures.note(`${name}, anonymous`, "MB", anonymous)
-}
-
 /** What a garbage collector does in its own time has been done. */
 const settled = Effect.sleep("700 millis")
 
 const PHASES = ["sync_sk_check_ms", "basebackup_ms", "start_postgres_ms", "config_ms"]
 
-/** One request now and then tells of a scraper what sixteen connections do not. */
-const single = (figures: Figures, setup: Setup, compute: Compute, path: string) =>
-  Effect.gen(function* () {
-    for (let at = 0; at < 5; at++) {
-      yield* Effect.sleep("200 millis")
-      const begun = performance.now()
-      yield* compute.http({ path })
-      figures.note(`${setup.kind}: one ${path}`, "ms", performance.now() - begun)
-    }
-  })
-
-const requests = (figures: Figures, setup: Setup, compute: Compute, millis: number) =>
-  Effect.gen(function* () {
-    const name = (path: string, what: string) => `${setup.kind}: ${path}, ${what}`
-    for (const path of ["/status", "/metrics", "/livez"]) {
-      yield* single(figures, setup, compute, path)
-      const token = path === "/status" ? adminToken() : null
-      const { perSecond, taken } = yield* load(compute.ports.external, path, token, millis)
-      figures.note(name(path, "16 connections"), "/s", perSecond)
-      figures.note(name(path, "p99"), "ms", quantile(taken, 0.99))
-    }
-    yield* serveExporter(compute.pgdata)
-    yield* single(figures, setup, compute, "/autoscaling_metrics")
-    yield* settled
-    noteMemory(figures, `${setup.kind}: after the requests`, compute.pid)
-  })
-
-/** From exec to running, and to the end. `loadMillis` 0: no requests in between. */
-export const start = (figures: Figures, setup: Setup, loadMillis: number) =>
+/** From exec to running, and to the end. */
+export const start = (figures: Figures, setup: Setup) =>
   Effect.gen(function* () {
     const { emulator, env, kind, spec } = setup
     const watch = stopwatch(figures, setup)
@@ -88,7 +51,6 @@ export const start = (figures: Figures, setup: Setup, loadMillis: number) =>
     for (const phase of PHASES) figures.note(`${kind}: ${phase}`, "ms", phases[phase])
     yield* settled
     noteMemory(figures, `${kind}: after the start`, compute.pid)
-    if (loadMillis > 0) yield* requests(figures, setup, compute, loadMillis)
     const asked = stopwatch(figures, setup)
     const before = used(compute.pid)
     yield* compute.http({ method: "POST", path: "/terminate?mode=immediate" })

@@ -1,46 +1,20 @@
 /**
- * Requests over kept-alive connections, each connection one at a time, for a while. Plain sockets, so that the client
- * costs less than what it measures.
+ * Requests from another process.
  */
-import * as net from "node:net"
+import { type ChildProcess, fork } from "node:child_process"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 
-const CONNECTIONS = 16
-
-/** Answers have a `content-length`; its end is the end of the answer. */
-const answerLength = (text: Buffer): number | null => {
-  const head = text.indexOf("\r\n\r\n")
-  if (head < 0) return null
-  const length = /content-length: (\d+)/i.exec(text.subarray(0, head).toString("latin1"))
-  return head + 4 + Number(length?.[1] ?? 0)
+export interface Order {
+  readonly port: number
+  readonly path: string
+  readonly token: string | null
+  /** Kept alive, each with one request at a time. */
+  readonly connections: number
+  readonly until: { readonly millis: number } | { readonly requests: number }
+  /** Milliseconds before each request of a connection. */
+  readonly pause: number
 }
-
-const connection = (port: number, request: Buffer, until: number, count: (millis: number) => void) =>
-  new Promise<void>((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1")
-    let received: Buffer = Buffer.alloc(0)
-    let asked = 0
-    const next = () => {
-      if (performance.now() >= until) {
-        socket.destroy()
-        resolve()
-      } else {
-        asked = performance.now()
-        socket.write(request)
-      }
-    }
-    socket.setNoDelay(true)
-    socket.on("connect", next)
-    socket.on("error", reject)
-    socket.on("data", (part: Buffer) => {
-      received = Buffer.concat([received, part])
-      const length = answerLength(received)
-      if (length === null || received.length < length) return
-      received = received.subarray(length)
-      count(performance.now() - asked)
-      next()
-    })
-  })
 
 export interface Load {
   readonly perSecond: number
@@ -48,15 +22,29 @@ export interface Load {
   readonly taken: ReadonlyArray<number>
 }
 
-export const load = (port: number, path: string, token: string | null, millis: number): Effect.Effect<Load> =>
-  Effect.promise(async () => {
-    const authorization = token === null ? "" : `Authorization: Bearer ${token}\r\n`
-    const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n`)
-    const taken: Array<number> = []
-    const begun = performance.now()
-    const all = Array.from({ length: CONNECTIONS }, () =>
-      connection(port, request, begun + millis, (one) => taken.push(one))
-    )
-    await Promise.all(all)
-    return { perSecond: (taken.length * 1000) / (performance.now() - begun), taken }
-  })
+export type Client = (order: Order) => Effect.Effect<Load, Error>
+
+const answersOf = (child: ChildProcess): Client => {
+  let last = 0
+  return (order) =>
+    Effect.callback<Load, Error>((resume) => {
+      last += 1
+      const id = last
+      const listen = ([of, load]: [number, Load | string]) => {
+        if (of !== id) return
+        child.off("message", listen)
+        resume(typeof load === "string" ? Effect.fail(new Error(load)) : Effect.succeed(load))
+      }
+      child.on("message", listen)
+      child.send([id, order])
+    })
+}
+
+/** Until the scope closes. */
+export const startClient: Effect.Effect<Client, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => fork(new URL("./load/client.ts", import.meta.url))),
+    (child) => Effect.sync(() => child.kill())
+  ),
+  answersOf
+)

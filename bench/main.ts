@@ -5,8 +5,8 @@
  *     npm run bench -- --runs 15 /path/to/another    both, in turn, with ratios
  *
  * The programs take turns run by run, so that a machine that gets slower does so for all of them. Further options:
- * `--only fake|real|apply` (repeatable), `--traces` (spans are made and sent to nobody), `--load MILLIS` (of each route in
- * the last run; 0 = none), `--short` (three starts on the fake Postgres), `--json FILE`.
+ * `--only fake|real|apply|api` (repeatable), `--traces` (spans are made and sent to nobody), `--load MILLIS` (of each route in
+ * each round of `api`), `--short` (three starts on the fake Postgres), `--json FILE`.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -14,6 +14,7 @@ import * as path from "node:path"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { startEmulator, startFakeEmulator } from "../test/rig/emulator.ts"
+import { api } from "./api.ts"
 import { apply, configure, type Setup, start } from "./cases.ts"
 import { Figures, json, table } from "./measure.ts"
 
@@ -30,8 +31,8 @@ const { positionals, values: given } = parseArgs({
 })
 
 const runs = Number(given.runs ?? (given.short ? 3 : 7))
-const loadMillis = Number(given.load ?? (given.short ? 0 : 2_000))
-const only = given.only ?? (given.short ? ["fake"] : ["fake", "real", "apply"])
+const loadMillis = Number(given.load ?? 2_000)
+const only = given.only ?? (given.short ? ["fake"] : ["fake", "real", "apply", "api"])
 const env = { OTEL_SDK_DISABLED: String(!given.traces) }
 const programs = [
   process.env["COMPUTE_CTL_BIN"] ?? path.resolve("dist/compute_ctl"),
@@ -51,7 +52,7 @@ const inTurn = (measure: (figures: Figures) => Effect.Effect<void, unknown>) =>
 const starts = (setup: Setup) =>
   Effect.gen(function* () {
     for (let run = 0; run < runs; run++) {
-      yield* inTurn((figures) => start(figures, setup, run === runs - 1 ? loadMillis : 0))
+      yield* inTurn((figures) => start(figures, setup))
       yield* inTurn((figures) => configure(figures, setup))
     }
   })
@@ -79,6 +80,8 @@ const main = Effect.gen(function* () {
   if (only.includes("fake")) yield* Effect.scoped(fake)
   if (only.includes("real")) yield* Effect.scoped(real)
   if (only.includes("apply")) yield* Effect.scoped(applies)
+  if (only.includes("api"))
+    yield* api(all, { rounds: runs, loadMillis, seldom: given.short ? 3 : 10, requests: 18_000, env })
   const machine = `${os.cpus().length} x ${os.cpus()[0]?.model ?? "unknown"}, Node ${process.version}, ${runs} runs`
   const series = all.map(({ figures }) => figures.series)
   if (given.json !== undefined) fs.writeFileSync(given.json, `${json(machine, programs, series)}\n`)

@@ -1,6 +1,8 @@
 /**
  * Numbers of one program over its runs, and how they are shown.
  */
+import { held } from "./processor.ts"
+
 export interface Series {
   readonly name: string
   readonly unit: string
@@ -36,6 +38,13 @@ export class Figures {
 }
 
 const digits = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1))
+
+export const noteMemory = (figures: Figures, name: string, pid: number) => {
+  const { resident, share, anonymous } = held(pid)
+  figures.note(`${name}, resident`, "MB", resident)
+  figures.note(`${name}, proportional share`, "MB", share)
+  figures.note(`${name}, anonymous`, "MB", anonymous)
+}
 
 /** One line per figure: a column per program, and from the second on its ratio to the first. */
 export const table = (programs: ReadonlyArray<string>, series: ReadonlyArray<ReadonlyArray<Series>>): string => {

@@ -36,41 +36,95 @@ export class Request extends Context.Service<Request, Sent>()("http/Request") {}
 /** A body is read by `Sent.body` alone, which knows the limits. */
 const unread = Effect.die(new Error("a body is read through its limits"))
 
+const unreadStream = Stream.fromEffect(unread)
+const nowhere = Option.none<string>()
+
+type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
+
+/**
+ * What the library's router is given. The getters are the prototype's: for an object with one of its own V8 makes a hidden
+ * class that holds the getter, and with it the whole request, until the old generation is collected.
+ */
+class RouterRequest implements HttpServerRequest.HttpServerRequest {
+  readonly [HttpServerRequest.TypeId] = HttpServerRequest.TypeId
+  readonly [HttpIncomingMessage.TypeId] = HttpIncomingMessage.TypeId
+  readonly source: IncomingMessage
+  readonly method: string
+  readonly url: string
+  readonly originalUrl: string
+  readonly #changes: Changes
+  #headers: Headers.Headers | undefined
+
+  constructor(source: IncomingMessage, method: string, originalUrl: string, url: string, changes: Changes) {
+    this.source = source
+    this.method = method
+    this.originalUrl = originalUrl
+    this.url = changes.url ?? url
+    this.#changes = changes
+    this.#headers = changes.headers
+  }
+  get headers() {
+    this.#headers ??= Headers.fromInput(this.source.headers)
+    return this.#headers
+  }
+  get remoteAddress() {
+    return this.#changes.remoteAddress ?? nowhere
+  }
+  get peerAddress() {
+    return this.#changes.peerAddress ?? nowhere
+  }
+  get protocol() {
+    return this.#changes.protocol
+  }
+  get cookies() {
+    return {}
+  }
+  get json() {
+    return unread
+  }
+  get text() {
+    return unread
+  }
+  get urlParamsBody() {
+    return unread
+  }
+  get arrayBuffer() {
+    return unread
+  }
+  get stream() {
+    return unreadStream
+  }
+  get multipart() {
+    return unread
+  }
+  get multipartStream() {
+    return unreadStream
+  }
+  get upgrade() {
+    return unread
+  }
+  upgradeWith() {
+    return unread
+  }
+  modify(changes: Changes) {
+    const all = { ...this.#changes, ...changes }
+    return new RouterRequest(this.source, this.method, this.originalUrl, this.url, all)
+  }
+  toJSON() {
+    return { method: this.method, url: this.url }
+  }
+  toString() {
+    return `${this.method} ${this.url}`
+  }
+  [Inspectable.NodeInspectSymbol]() {
+    return this.toString()
+  }
+}
+
+const unchanged: Changes = {}
+
 /** The request for the library's router; `url` is the template of a route. */
 export const forRouter = (
   { message, method, url: originalUrl }: Sent,
   url: string
-): HttpServerRequest.HttpServerRequest => {
-  let headers: Headers.Headers | undefined
-  return {
-    [HttpServerRequest.TypeId]: HttpServerRequest.TypeId,
-    [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId,
-    source: message,
-    method,
-    url,
-    originalUrl,
-    get headers() {
-      headers ??= Headers.fromInput(message.headers)
-      return headers
-    },
-    cookies: {},
-    remoteAddress: Option.none(),
-    peerAddress: Option.none(),
-    protocol: undefined,
-    json: unread,
-    text: unread,
-    urlParamsBody: unread,
-    arrayBuffer: unread,
-    stream: Stream.fromEffect(unread),
-    multipart: unread,
-    multipartStream: Stream.fromEffect(unread),
-    upgrade: unread,
-    upgradeWith: () => unread,
-    modify(options) {
-      return { ...this, ...options }
-    },
-    toJSON: () => ({ method, url }),
-    toString: () => `${method} ${url}`,
-    [Inspectable.NodeInspectSymbol]: () => `${method} ${url}`
-  }
-}
+): HttpServerRequest.HttpServerRequest => new RouterRequest(message, method, originalUrl, url, unchanged)
