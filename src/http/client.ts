@@ -116,25 +116,20 @@ const answered = <A, E>({ limit = "10 seconds", url }: Target, ask: Effect.Effec
     Effect.provide(FetchHttpClient.layer.pipe(Layer.provide(bounded)))
   )
 
-const lifecycle = { group: "lifecycle" } as const
+const lifecycle = (target: Target) =>
+  Effect.flatMap(askable(target), (httpClient) => HttpApiClient.group(External, { group: "lifecycle", httpClient }))
 
 export const status = (target: Target) =>
   answered(
     target,
-    Effect.flatMap(askable(target), (httpClient) =>
-      Effect.flatMap(HttpApiClient.endpoint(External, { ...lifecycle, endpoint: "status", httpClient }), (ask) => ask())
-    )
+    Effect.flatMap(lifecycle(target), (ask) => ask.status())
   )
 
 /** Null from a compute that has no such endpoint: the original. */
 export const statusDetail = (target: Target) =>
   answered(
     target,
-    Effect.flatMap(askable(target), (httpClient) =>
-      Effect.flatMap(HttpApiClient.endpoint(External, { ...lifecycle, endpoint: "status_detail", httpClient }), (ask) =>
-        ask()
-      )
-    )
+    Effect.flatMap(lifecycle(target), (ask) => ask.status_detail())
   ).pipe(
     Effect.catchIf(
       (error) => error._tag === "Refused" && error.status === 404,

@@ -30,7 +30,7 @@ export interface HeldKey {
 export const keyName = ({ kid }: Jwk, index: number): string => (typeof kid === "string" ? excerpt(kid) : `#${index}`)
 
 /** The same for the same key, whatever stands beside it. Holds the key: not to be shown. */
-export const identity = (jwk: Jwk): string => {
+const identity = (jwk: Jwk): string => {
   switch (jwk.kty) {
     case "EC":
       return JSON.stringify([jwk.kty, jwk.crv, jwk.x, jwk.y])

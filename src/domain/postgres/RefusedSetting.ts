@@ -97,7 +97,7 @@ export const refusedOnly = (settings: ReadonlyArray<RefusedSetting>): ReadonlyAr
   settings.filter(({ waits_for_restart }) => !waits_for_restart)
 
 /** `work_mem = 'x' (/pgdata/postgresql.conf:7): setting could not be applied` */
-export const describeRefused = ({ file, line, name, reason, value }: RefusedSetting): string => {
+const describeRefused = ({ file, line, name, reason, value }: RefusedSetting): string => {
   const what = name === null ? "" : value === null ? name : `${name} = '${value}'`
   const where = file === null ? "" : `(${file}:${line})`
   const head = [what, where].filter((part) => part !== "").join(" ")

@@ -22,7 +22,7 @@ export const GenericOption = Schema.Struct({
   vartype: Schema.String
 })
 export type GenericOption = typeof GenericOption.Type
-export const GenericOptions = Schema.Array(GenericOption)
+const GenericOptions = Schema.Array(GenericOption)
 
 export const Role = Schema.Struct({
   name: Schema.String,

@@ -8,7 +8,7 @@ const text = Schema.NullOr(Schema.String)
 const at = Schema.String
 
 /** The status has changed; the first that a listener gets says what it is, without a cause. */
-export const Transition = Schema.Struct({
+const Transition = Schema.Struct({
   /** Of all events: members are added, never changed. In the first that a listener gets. */
   version: Schema.optionalKey(Schema.Literal(1)),
   kind: Schema.Literal("state"),
@@ -20,7 +20,7 @@ export const Transition = Schema.Struct({
 }).annotate({ identifier: "StateEvent" })
 
 /** Something is waited for, until `deadline` if it has one. */
-export const Waiting = Schema.Struct({
+const Waiting = Schema.Struct({
   kind: Schema.Literal("wait"),
   at,
   name: Schema.String,
@@ -29,7 +29,7 @@ export const Waiting = Schema.Struct({
 }).annotate({ identifier: "WaitEvent" })
 
 /** A step of an apply. */
-export const Stepped = Schema.Struct({
+const Stepped = Schema.Struct({
   kind: Schema.Literal("step"),
   at,
   phase: Schema.String,
@@ -42,7 +42,7 @@ export const Stepped = Schema.Struct({
 }).annotate({ identifier: "StepEvent" })
 
 /** An apply has begun or ended. */
-export const Applied = Schema.Struct({
+const Applied = Schema.Struct({
   kind: Schema.Literal("apply"),
   at,
   trigger: Schema.Literals(["start", "reconfigure"]),
@@ -52,7 +52,7 @@ export const Applied = Schema.Struct({
 }).annotate({ identifier: "ApplyEvent" })
 
 /** The configuration was fetched again, since Postgres could not reach its pageservers. */
-export const Refreshed = Schema.Struct({
+const Refreshed = Schema.Struct({
   kind: Schema.Literal("refresh"),
   at,
   outcome: Schema.Literals(["unchanged", "reconfigured", "detached", "failed"]),

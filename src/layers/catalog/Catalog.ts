@@ -81,14 +81,11 @@ export class Catalog extends Context.Service<
     readonly setRoleGrants: (request: SchemaGrant) => Effect.Effect<void, GrantsNotSet>
   }
 >()("compute/Catalog") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** What does the work is loaded when it is first asked for. */
-const make = Effect.gen(function* () {
+function* make() {
   const context = yield* Effect.context<Sql | Options | DataDirectory | Postmaster | Metrics | Waits | Scope.Scope>()
   const failed = yield* Ref.make<ReadonlyArray<FailedDatabase>>([])
   yield* Effect.flatMap(Metrics, (metrics) =>
@@ -118,4 +115,4 @@ const make = Effect.gen(function* () {
     installExtension: (request) => Effect.flatMap(live, (catalog) => catalog.installExtension(request)),
     setRoleGrants: (request) => Effect.flatMap(live, (catalog) => catalog.setRoleGrants(request))
   })
-})
+}

@@ -70,10 +70,7 @@ export class ComputeState extends Context.Service<
     readonly await: (predicate: (state: State) => boolean) => Effect.Effect<State>
   }
 >()("compute/ComputeState") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 
   /** The state as it is now. */
   static readonly current = Effect.flatMap(this, ({ get }) => get)
@@ -97,7 +94,7 @@ const initial = (clock: Clock.Clock): State => ({
   cutShort: false
 })
 
-const make = Effect.gen(function* () {
+function* make() {
   const clock = yield* Clock.Clock
   const metrics = yield* Metrics
   const watched = Watched.make(initial(clock))
@@ -127,4 +124,4 @@ const make = Effect.gen(function* () {
     update: (patch) => watched.modify((state) => [undefined, { ...state, ...patch(state) }]),
     await: watched.await
   })
-})
+}

@@ -38,13 +38,10 @@ export class History extends Context.Service<
     readonly listen: (dropped: () => void) => Effect.Effect<Stream.Stream<Event> | null, never, Scope.Scope>
   }
 >()("compute/History") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const clock = yield* Clock.Clock
   const recent: Array<Remembered> = []
   const listeners = new Set<Listener>()
@@ -84,7 +81,7 @@ const make = Effect.gen(function* () {
         return Stream.fromQueue(queue)
       })
   })
-})
+}
 
 /** Whoever has no history, as most tests, tells nobody. */
 const where = (use: (history: History["Service"]) => Effect.Effect<void>): Effect.Effect<void> =>

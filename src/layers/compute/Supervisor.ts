@@ -48,10 +48,7 @@ export class Supervisor extends Context.Service<
     readonly current: Effect.Effect<ReadonlyArray<ServiceStatus>>
   }
 >()("compute/Supervisor") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** The message of a failure that somebody foresaw; the whole cause, with its stack, of one that nobody did. */
@@ -61,7 +58,7 @@ const describe = (cause: Cause.Cause<unknown>): string => {
   return Cause.pretty(cause)
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const metrics = yield* Metrics
   const clock = yield* Clock.Clock
   const fibers = yield* FiberMap.make<string>()
@@ -118,4 +115,4 @@ const make = Effect.gen(function* () {
         Effect.uninterruptible
       )
   })
-})
+}

@@ -70,10 +70,7 @@ export class Waits extends Context.Service<
     readonly openEnded: (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("compute/Waits") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** Times by the clock that only goes forward. */
@@ -81,7 +78,7 @@ interface Registered extends Omit<Wait, "deadline"> {
   readonly deadline: () => number | null
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const metrics = yield* Metrics
   const clock = yield* Clock.Clock
   const waits = yield* Ref.make<ReadonlyMap<symbol, Registered>>(new Map())
@@ -205,4 +202,4 @@ const make = Effect.gen(function* () {
     progressing: (name, limit) => (use) =>
       Effect.suspend(() => bounded(name, Duration.fromInputUnsafe(limit), use, true))
   })
-})
+}

@@ -4,7 +4,6 @@
  * Source: `compute_tools/src/extension_server.rs`.
  */
 
-import { STATUS_CODES } from "node:http"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { constants, createZstdDecompress } from "node:zlib"
@@ -15,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { COMMON_WINDOW_LOG, HEADER, LARGEST_WINDOW_LOG, windowLog, windowOf } from "../../domain/storage/ZstdFrame.ts"
 import { BadArchive } from "../archive/BadArchive.ts"
 import { TarReader } from "../archive/TarReader.ts"
-import { send } from "../http/outgoing/send.ts"
+import { send, statusText } from "../http/outgoing/send.ts"
 import type { ArchiveLimits } from "./DownloadPolicy.ts"
 import { Staging } from "./Staging.ts"
 
@@ -27,7 +26,6 @@ export class NotDownloaded extends Data.TaggedError("NotDownloaded")<{
   readonly transient: boolean
 }> {}
 
-const statusText = (status: number): string => `${status} ${STATUS_CODES[status] ?? "<unknown status code>"}`
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message

@@ -63,13 +63,10 @@ export class Programs extends Context.Service<
     ) => Effect.Effect<Relayed, SpawnFailed, Scope.Scope>
   }
 >()("fastImport/Programs") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const { binDir, env, libDir } = yield* ImportOptions
   const { postgres: account } = yield* Account
   const children = yield* Children
@@ -106,4 +103,4 @@ const make = Effect.gen(function* () {
       children.run(path.join(bin, name), { args, account, bare: true, env: variables, timeout: limit }),
     start
   })
-})
+}

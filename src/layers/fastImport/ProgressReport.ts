@@ -24,10 +24,7 @@ export class ProgressReport extends Context.Service<
     readonly finish: (progress: Progress) => Effect.Effect<void>
   }
 >()("fastImport/ProgressReport") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 const tell = ({ measure, phase }: Progress) => Effect.annotateLogs(Effect.logInfo(`${phase} in progress`), measure)
@@ -41,7 +38,7 @@ const show = (text: string) =>
     }
   })
 
-const make = Effect.gen(function* () {
+function* make() {
   let latest: Progress | null = null
   let told: Progress | null = null
   const changed = Effect.suspend(() => {
@@ -64,4 +61,4 @@ const make = Effect.gen(function* () {
       latest = progress
     })
   return ProgressReport.of({ set, finish: (progress) => Effect.andThen(set(progress), changed) })
-})
+}

@@ -12,8 +12,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { codeOf, messageOf } from "../../domain/observe/ErrorChain.ts"
 
-export const KIB = 1024
-export const MIB = 1024 * KIB
+const KIB = 1024
+const MIB = 1024 * KIB
 
 /** Bytes a file of each kind may have. */
 export const limits = {

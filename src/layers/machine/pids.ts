@@ -71,12 +71,14 @@ export const titled = (isWanted: (title: string) => boolean, proc = "/proc"): Ef
     return found.flat()
   })
 
-/** False when the process is gone or not ours to signal. */
+/** False when the process is gone or not ours to signal. `0` only asks. */
+export const signalUnsafe = (pid: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
+
 export const signalPid = (pid: number, signal: NodeJS.Signals): Effect.Effect<boolean> =>
-  Effect.sync(() => {
-    try {
-      return process.kill(pid, signal)
-    } catch {
-      return false
-    }
-  })
+  Effect.sync(() => signalUnsafe(pid, signal))

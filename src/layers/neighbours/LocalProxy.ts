@@ -31,10 +31,7 @@ export class LocalProxy extends Context.Service<
     readonly stop: Effect.Effect<void>
   }
 >()("compute/LocalProxy") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** Two spaces, no newline at the end; members in the order the wire names them. */
@@ -50,7 +47,7 @@ const render = (config: LocalProxyConfig, tls: TlsConfig | null): string => {
   return JSON.stringify({ jwks, ...(tls !== null && { tls: { key_path, cert_path } }) }, null, 2)
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const { localProxy: at } = yield* Places
   const machine = yield* MachineConfig
   const metrics = yield* Metrics
@@ -87,4 +84,4 @@ const make = Effect.gen(function* () {
       }).pipe(told("local_proxy", metrics), Effect.withSpan("configure local_proxy")),
     stop: tell("SIGTERM")
   })
-})
+}

@@ -45,10 +45,7 @@ export class PgBouncer extends Context.Service<
     readonly stop: Effect.Effect<void>
   }
 >()("compute/PgBouncer") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 const KEY_LIMIT = "60 seconds"
@@ -77,7 +74,7 @@ const ask = (
     Effect.mapError(({ message }) => new PgBouncerFailed({ message: `admin console at ${host}:${port}: ${message}` }))
   )
 
-const make = Effect.gen(function* () {
+function* make() {
   const { isVm } = yield* Options
   const { pgbouncer } = yield* Places
   const { pgbouncerPassword } = yield* Variables
@@ -165,4 +162,4 @@ const make = Effect.gen(function* () {
       yield* signalPid(pid, "SIGKILL")
     })
   })
-})
+}

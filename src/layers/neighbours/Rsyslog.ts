@@ -43,17 +43,14 @@ export class Rsyslog extends Context.Service<
     readonly exportLogs: (spec: ParsedSpec) => Effect.Effect<void, RsyslogFailed>
   }
 >()("compute/Rsyslog") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 const BACK_LIMIT = "8 seconds"
 const FIRST_LOOK = "2 millis"
 const CLEANING_PERIOD = "60 seconds"
 
-const make = Effect.gen(function* () {
+function* make() {
   const { rsyslog: at } = yield* Places
   const { auditEndpoint, auditTlsEndpoint } = yield* Variables
   const options = yield* Options
@@ -132,4 +129,4 @@ const make = Effect.gen(function* () {
   }).pipe(Effect.scoped)
 
   return Rsyslog.of({ audit, auditGarbage, exportLogs })
-})
+}

@@ -58,10 +58,7 @@ export class Monitor extends Context.Service<
     readonly disregarding: Effect.Effect<void, never, Scope.Scope>
   }
 >()("compute/Monitor") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** There is a Postgres that should answer. A start opens sessions everywhere, which is not use; a stop is not downtime. */
@@ -74,7 +71,7 @@ interface Known {
   readonly monitor: ActivityReport["monitor"]
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const sql = yield* Sql
   const state = yield* ComputeState
   const metrics = yield* Metrics
@@ -197,7 +194,7 @@ const make = Effect.gen(function* () {
     disregard: ownWork.during,
     disregarding: ownWork.scoped
   })
-})
+}
 
 /** One sample for each kind: sessions of several states may be of one. */
 const summed = (samples: ReadonlyArray<{ readonly labels: { readonly kind: string }; readonly value: number }>) => {

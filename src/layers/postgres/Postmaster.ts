@@ -19,6 +19,7 @@ import { Options } from "../compute/Options.ts"
 import { Waits } from "../compute/Waits.ts"
 import { Account, type PostgresAccount } from "../machine/Account.ts"
 import { Children, type Ended } from "../machine/child/Children.ts"
+import { signalUnsafe } from "../machine/pids.ts"
 import { backendScore } from "../machine/process/OutOfMemory.ts"
 import { writeLine } from "../observe/log/StandardError.ts"
 import { awaitReady } from "./awaitReady.ts"
@@ -65,18 +66,7 @@ export class Postmaster extends Context.Service<
     readonly warmUp: Effect.Effect<void, PostgresNotStarted>
   }
 >()("compute/Postmaster") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** `lastWords` are whole when `ended` is done. */
@@ -108,7 +98,7 @@ const clearAway = Effect.fnUntraced(
   (removal) => Effect.ignore(removal)
 )
 
-const make = Effect.gen(function* () {
+function* make() {
   const options = yield* Options
   const children = yield* Children
   const waits = yield* Waits
@@ -160,7 +150,7 @@ const make = Effect.gen(function* () {
           )
         ),
       reload: Effect.suspend(() =>
-        isAlive(child.pid) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
+        signalUnsafe(child.pid, 0) ? Effect.as(child.signal("SIGHUP"), true) : Effect.succeed(false)
       ),
       stop: (mode) => Effect.flatMap(child.stop(mode === "fast" ? [FAST, IMMEDIATE, KILL] : [IMMEDIATE, KILL]), whole)
     }
@@ -169,4 +159,4 @@ const make = Effect.gen(function* () {
   })
 
   return Postmaster.of({ start, current: Ref.get(current), warmUp: warmUp(children, options, account) })
-})
+}

@@ -5,7 +5,6 @@
  */
 
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -20,6 +19,7 @@ import { reconfigureConcurrency } from "../../domain/spec/Concurrency.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../layers/compute/clock/timedMillis.ts"
 import { MachineConfig } from "../../layers/compute/Options.ts"
 import type { Waits } from "../../layers/compute/Waits.ts"
 import { Certificates } from "../../layers/neighbours/Certificates.ts"
@@ -70,10 +70,7 @@ export class Reconfiguration extends Context.Service<
     readonly certificate: Effect.Effect<string | null>
   }
 >()("compute/Reconfiguration") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** A refused setting fails nothing: the control plane relies on the rest of its spec being applied. */
@@ -130,7 +127,7 @@ const steps = Effect.fnUntraced(function* (
   yield* Effect.fromResult(applied)
 })
 
-const make = Effect.gen(function* () {
+function* make() {
   const state = yield* ComputeState
   const machine = yield* MachineConfig
   const certificates = yield* Certificates
@@ -152,11 +149,11 @@ const make = Effect.gen(function* () {
   const digest =
     machine.tls === null ? Effect.succeedNone : Effect.option(Effect.map(certificates.pair, ({ digest }) => digest))
 
-  const record = (spec: ParsedSpec, took: Duration.Duration, reloaded: Reloaded, exit: Exit.Exit<void, Error>) => {
+  const record = (spec: ParsedSpec, tookMs: number, reloaded: Reloaded, exit: Exit.Exit<void, Error>) => {
     const report: ReconfigureReport = {
       ...reloaded,
       operation: spec.spec.operation_uuid,
-      tookMs: Math.floor(Duration.toMillis(took)),
+      tookMs,
       error: Exit.isSuccess(exit) ? null : failureText(exit.cause)
     }
     return Effect.as(Ref.set(last, report), report)
@@ -174,7 +171,7 @@ const make = Effect.gen(function* () {
           reloaded.settings === null ? Effect.void : Ref.set(refused, reloaded.settings)
         )
       const work = Effect.provide(steps(spec, options, note), context)
-      const [took, exit] = yield* Effect.timed(Effect.exit(Effect.provideService(work, Scope.Scope, scope)))
+      const [took, exit] = yield* timedMillis(Effect.exit(Effect.provideService(work, Scope.Scope, scope)))
       const report = yield* record(spec, took, yield* Ref.get(seen), exit)
       yield* exit
       if (Option.isSome(found)) yield* Ref.set(certificate, found.value)
@@ -191,4 +188,4 @@ const make = Effect.gen(function* () {
     refused: Ref.get(refused),
     certificate: Ref.get(certificate)
   })
-})
+}

@@ -60,13 +60,10 @@ export class Refresh extends Context.Service<
     readonly run: Effect.Effect<Refreshed, Error>
   }
 >()("compute/Refresh") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const source = yield* SpecSource
   const state = yield* ComputeState
   const stops = yield* StopRequests
@@ -105,4 +102,4 @@ const make = Effect.gen(function* () {
       )
     )
   })
-})
+}

@@ -18,6 +18,7 @@ import { nextPause, RETRIES } from "../../domain/storage/BasebackupTries.ts"
 import { basebackupEndpoint, inWords } from "../../domain/storage/PageserverEndpoint.ts"
 import type { Healing } from "../../domain/storage/PageserverFault.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../layers/compute/clock/timedMillis.ts"
 import { retrying } from "../../layers/compute/retrying.ts"
 import { type WaitExpired, Waits } from "../../layers/compute/Waits.ts"
 import { Variables } from "../../layers/machine/process/Variables.ts"
@@ -82,12 +83,11 @@ const attempt = Effect.fnUntraced(function* (request: RequestBasebackup, lsn: Ls
   const directory = yield* DataDirectory
   const metrics = yield* Metrics
   const state = yield* ComputeState
-  const [duration, size] = yield* Effect.gen(function* () {
+  const [took, size] = yield* Effect.gen(function* () {
     const { bytes, connectMicros } = yield* request(lsn)
     yield* state.update(({ metrics }) => ({ metrics: { ...metrics, pageserver_connect_micros: connectMicros } }))
     return yield* directory.unpack(watched(bytes, progress))
-  }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), Effect.timed)
-  const took = Math.floor(Duration.toMillis(duration))
+  }).pipe(Effect.scoped, Effect.withSpan("try_get_basebackup", { attributes: { lsn: format(lsn) } }), timedMillis)
   yield* metrics.set(basebackupBytes, {}, size)
   yield* state.update(({ metrics }) => ({ metrics: { ...metrics, basebackup_ms: took, basebackup_bytes: size } }))
 })

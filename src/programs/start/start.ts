@@ -5,11 +5,11 @@
  * Source: `compute_tools/src/compute.rs` (`start_compute`).
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { isCompliance } from "../../domain/conf/AuditConf.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../layers/compute/clock/timedMillis.ts"
 import { MachineConfig, Options } from "../../layers/compute/Options.ts"
 import { Supervisor } from "../../layers/compute/Supervisor.ts"
 import { Waits } from "../../layers/compute/Waits.ts"
@@ -87,10 +87,10 @@ const startPostgres = Effect.fnUntraced(function* (spec: ParsedSpec) {
   const postmaster = yield* Postmaster
   const state = yield* ComputeState
   const started = postmaster.start(spec).pipe(Effect.tap((postgres) => postgres.ready))
-  const [took, postgres] = yield* asIs(Effect.timed(phase("start postgres", "start_postgres")(started)))
+  const [took, postgres] = yield* asIs(timedMillis(phase("start postgres", "start_postgres")(started)))
   yield* state.update(({ metrics }) => ({
     postgresRuns: true,
-    metrics: { ...metrics, start_postgres_ms: Math.floor(Duration.toMillis(took)) }
+    metrics: { ...metrics, start_postgres_ms: took }
   }))
   return postgres
 })
@@ -120,9 +120,7 @@ export const start = Effect.fnUntraced(function* (spec: ParsedSpec, storage: Sto
       Effect.fail(new StartFailed({ message: `Postgres ended while it was being configured${said}` }))
     )
   )
-  const [took] = yield* Effect.timed(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
-  yield* state.update(({ metrics }) => ({
-    metrics: { ...metrics, config_ms: Math.floor(Duration.toMillis(took)) }
-  }))
+  const [took] = yield* timedMillis(Effect.raceFirst(phase("configure")(asIs(configuring)), ended))
+  yield* state.update(({ metrics }) => ({ metrics: { ...metrics, config_ms: took } }))
   return postgres
 })

@@ -104,7 +104,7 @@ const logOf = ({ lines, log }: ReportOptions): Effect.Effect<ReadonlyArray<Part>
     ? Effect.succeed([])
     : Effect.map(tail(log, lines), (text) => [{ title: `the last lines of ${log}`, text: redact(text) }])
 
-export const reportText = (parts: ReadonlyArray<Part>): string =>
+const reportText = (parts: ReadonlyArray<Part>): string =>
   parts.map(({ text, title }) => `===== ${title} =====\n${text.trimEnd()}\n`).join("\n")
 
 /** Nobody else may read it, and nothing is overwritten. */

@@ -13,7 +13,7 @@ import { limits, readText } from "../../../layers/machine/RegularFile.ts"
 import { UsageError } from "../../flags.ts"
 import { misfit, orNull, text } from "../options.ts"
 
-export const EXTERNAL = "http://localhost:3080"
+const EXTERNAL = "http://localhost:3080"
 
 /** `host:port` is as good as `http://host:port`. */
 const withScheme = (given: string): string => (/^[^/\s]+:\d+\/*$/.test(given) ? `http://${given}` : given)

@@ -50,7 +50,7 @@ const lines = (changes: ReadonlyArray<Change>, paint: Paint, room: number | null
     paint
   )
 
-export const diffText = (found: Difference, paint: Paint = plain, room: number | null = null): string => {
+const diffText = (found: Difference, paint: Paint = plain, room: number | null = null): string => {
   const takenBy = (kind: Difference["settings"][number]["taken_by"]) =>
     lines(
       found.settings.filter(({ taken_by }) => taken_by === kind),

@@ -48,6 +48,9 @@ export interface Answer {
 const REDIRECTS = 10
 const REDIRECTING: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
+/** `404 Not Found`, as the original writes it. */
+export const statusText = (status: number): string => `${status} ${STATUS_CODES[status] ?? "<unknown status code>"}`
+
 const failed = (error: unknown) => new HttpFailed({ message: reasonOf(error) })
 
 const silent = (millis: number) => new HttpFailed({ message: `nothing came for ${millis / 1000} s` })
@@ -100,7 +103,7 @@ const once = ({
     if (answer.status === 101) return yield* new HttpFailed({ message: "connection closed without an answer" })
     return {
       status: answer.status,
-      statusText: `${answer.status} ${STATUS_CODES[answer.status] ?? "<unknown status code>"}`,
+      statusText: statusText(answer.status),
       headers: answer.headers,
       body: answer.stream.pipe(
         Stream.mapError(failed),

@@ -22,13 +22,10 @@ export class Uncaught extends Context.Service<
   }
 >()("compute/Uncaught") {
   /** Catches them until the scope closes. */
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const stops = yield* StopRequests
   const run = Effect.runForkWith(yield* Effect.context<never>())
   let count = 0
@@ -49,4 +46,4 @@ const make = Effect.gen(function* () {
     () => Effect.sync(() => process.off("uncaughtException", onError))
   )
   return Uncaught.of({ count: Effect.sync(() => count) })
-})
+}

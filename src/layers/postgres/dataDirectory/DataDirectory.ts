@@ -53,10 +53,7 @@ export class DataDirectory extends Context.Service<
     readonly coreDumps: Effect.Effect<ReadonlyArray<string>>
   }
 >()("compute/DataDirectory") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 /** Where core dumps go: beside the data, unless the platform puts them elsewhere. */
@@ -71,7 +68,7 @@ const listCores = (directory: string): ReadonlyArray<string> =>
     .filter((name) => name === "core" || name.startsWith("core."))
     .map((name) => path.join(directory, name))
 
-const make = Effect.gen(function* () {
+function* make() {
   const options = yield* Options
   const machine = yield* MachineConfig
   const certificates = yield* Certificates
@@ -113,4 +110,4 @@ const make = Effect.gen(function* () {
       Effect.orElseSucceed(() => [])
     )
   })
-})
+}

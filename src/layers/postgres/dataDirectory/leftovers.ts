@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { PostgresAccount } from "../../machine/Account.ts"
 import { run } from "../../machine/child/process.ts"
+import { signalUnsafe } from "../../machine/pids.ts"
 
 interface Process {
   readonly pid: number
@@ -163,14 +164,6 @@ const leftIn = Effect.fnUntraced(function* (directory: string, uid: number, acco
   return found.length === 0 ? [] : withCompany(found, all, uid, own)
 })
 
-const kill = ({ pid }: Process) => {
-  try {
-    process.kill(pid, "SIGKILL")
-  } catch {
-    // It went by itself.
-  }
-}
-
 const name = (processes: ReadonlyArray<Process>): string =>
   [
     ...processes.slice(0, MOST_NAMED).map((process) => `${process.pid} (${process.name})`),
@@ -186,7 +179,7 @@ export const endLeftovers = (directory: string, account: PostgresAccount | null)
     if (first.length === 0) return true
     yield* Effect.logWarning(`ending what still works in ${directory} without its Postgres: ${name(first)}`)
     const step = Effect.map(leftIn(directory, uid, account), (left) => {
-      for (const process of left) kill(process)
+      for (const { pid } of left) signalUnsafe(pid, "SIGKILL")
       return left.length === 0
     })
     return yield* step.pipe(

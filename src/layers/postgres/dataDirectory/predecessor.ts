@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { pidOf } from "../../../domain/postgres/PostmasterPid.ts"
 import type { PostgresAccount } from "../../machine/Account.ts"
+import { signalPid } from "../../machine/pids.ts"
 import { limits } from "../../machine/RegularFile.ts"
 import { DataDirectoryFailed } from "./errors.ts"
 import { attempt, readText } from "./files.ts"
@@ -37,17 +38,11 @@ const awaitEnd = (pid: number, limit: Duration.Input): Effect.Effect<boolean> =>
     Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed(false) })
   )
 
-const send = (pid: number, signal: NodeJS.Signals) =>
-  Effect.try({
-    try: () => process.kill(pid, signal),
-    catch: (error) => error
-  }).pipe(Effect.ignore)
-
 const stop = (pid: number, directory: string): Effect.Effect<void, DataDirectoryFailed> =>
   Effect.gen(function* () {
     for (const [signal, limit] of LADDER) {
       yield* Effect.logWarning(`stopping Postgres ${pid}, which an earlier compute_ctl left in ${directory}: ${signal}`)
-      yield* send(pid, signal)
+      yield* signalPid(pid, signal)
       if (yield* awaitEnd(pid, limit)) return
     }
     yield* new DataDirectoryFailed({

@@ -84,7 +84,7 @@ class PlainMetadata extends Metadata {
 }
 
 /** Metadata cannot carry every text; the error does not show it. */
-export const metadataOf = (values: Readonly<Record<string, string>>): Result.Result<Metadata, PageserverFailed> =>
+const metadataOf = (values: Readonly<Record<string, string>>): Result.Result<Metadata, PageserverFailed> =>
   Result.try({
     try: () => {
       const metadata = new PlainMetadata()

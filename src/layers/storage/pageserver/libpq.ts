@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ConnectionString from "../../../domain/postgres/ConnectionString.ts"
+import { modeName } from "../../../domain/spec/ComputeSpec.ts"
 import { formatTenantShardId } from "../../../domain/spec/Ids.ts"
 import { format, zero } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
@@ -45,9 +46,6 @@ const healingOf = (failure: WireFailed): Healing =>
 const isBehindCutoff = (failure: WireFailed): boolean =>
   failure.kind === "server" && textOf(failure) === "invalid basebackup lsn"
 
-const modeName = (spec: ParsedSpec): string =>
-  spec.spec.mode === "Primary" ? "primary" : spec.spec.mode === "Replica" ? "replica" : "static"
-
 const basebackupCommand = (spec: ParsedSpec, lsn: bigint, text: string): string =>
   [
     "basebackup",
@@ -65,7 +63,7 @@ const parameters = (spec: ParsedSpec, to: ConnectionString.ConnectionString, pur
     ["user", to.user ?? USER]
   ]
   if (to.database !== null) all.push(["database", to.database])
-  const options = purpose === "basebackup" ? `-c neon.compute_mode=${modeName(spec)}` : to.options
+  const options = purpose === "basebackup" ? `-c neon.compute_mode=${modeName(spec.spec.mode)}` : to.options
   if (options !== null) all.push(["options", options])
   const name = purpose === "basebackup" ? "compute_ctl" : to.applicationName
   if (name !== null) all.push(["application_name", name])

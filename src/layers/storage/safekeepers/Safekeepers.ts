@@ -4,12 +4,12 @@
  * Source: `compute_tools/src/sync_sk.rs`, `compute_tools/src/compute.rs`.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { timedMillis } from "../../compute/clock/timedMillis.ts"
 import { checkEarly } from "./check.ts"
 import type { SyncFailed } from "./errors.ts"
 import { fullSync, type Synced, syncAtEnd } from "./fullSync.ts"
@@ -36,20 +36,15 @@ export class Safekeepers extends Context.Service<
     readonly finalSync: (spec: ParsedSpec) => Effect.Effect<Synced, SyncFailed>
   }
 >()("compute/Safekeepers") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const services = yield* Effect.context<Effect.Services<ReturnType<typeof fullSync>>>()
   return Safekeepers.of({
     connectEarly: (spec) =>
-      Effect.map(checkEarly(spec), (check) =>
-        Effect.map(Effect.timed(check), ([took, lsn]) => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) }))
-      ),
+      Effect.map(checkEarly(spec), (check) => Effect.map(timedMillis(check), ([tookMs, lsn]) => ({ lsn, tookMs }))),
     sync: (spec) => fullSync(spec).pipe(Effect.withSpan("sync_safekeepers"), Effect.provide(services)),
     finalSync: (spec) => syncAtEnd(spec).pipe(Effect.withSpan("final sync of safekeepers"), Effect.provide(services))
   })
-})
+}

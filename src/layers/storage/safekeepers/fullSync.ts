@@ -1,10 +1,3 @@
-/**
- * `postgres --sync-safekeepers`: holds an election among the safekeepers, recovers what a quorum may lack, and prints the
- * LSN. It evicts whoever writes, so it runs for primaries only.
- *
- * Source: `compute_tools/src/compute.rs` (`sync_safekeepers`), `pgxn/neon/walproposer.c`.
- */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -13,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { heard, inWords } from "../../../domain/postgres/LastWords.ts"
 import { type Lsn, parse } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
+import { timedMillis } from "../../compute/clock/timedMillis.ts"
 import { Options } from "../../compute/Options.ts"
 import { retrying, type Tries } from "../../compute/retrying.ts"
 import { Waits } from "../../compute/Waits.ts"
@@ -85,8 +79,8 @@ export interface Synced {
 
 const bounded = (spec: ParsedSpec) =>
   Effect.flatMap(Waits, (waits) => waits.within("postgres --sync-safekeepers", RUN_LIMIT)(run(spec))).pipe(
-    Effect.timed,
-    Effect.map(([took, lsn]): Synced => ({ lsn, tookMs: Math.floor(Duration.toMillis(took)) }))
+    timedMillis,
+    Effect.map(([tookMs, lsn]): Synced => ({ lsn, tookMs }))
   )
 
 type Run = ReturnType<typeof bounded>

@@ -12,6 +12,7 @@ import { lfcStateObject, mayOffload } from "../../../domain/status/LfcState.ts"
 import type { OffloadState } from "../../../domain/status/Operations.ts"
 import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState, type State } from "../../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../../layers/compute/clock/timedMillis.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Metrics } from "../../../layers/observe/Metrics.ts"
 import { Sql } from "../../../layers/sql/Sql.ts"
@@ -24,8 +25,6 @@ const QUERY_LIMIT = "2 minutes"
 const UPLOAD_LIMIT = "5 minutes"
 /** Above this the store's web framework refuses the body, whatever the store itself is configured for. */
 const STORE_LIMIT = 2 * 1024 * 1024
-
-const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration.toMillis(duration))
 
 /** Null when the cache is off or empty. */
 const queryState = Effect.gen(function* () {
@@ -48,27 +47,27 @@ const offload = Effect.gen(function* () {
     Effect.fromResult(lfcStateObject(spec, null)),
     (message) => new OperationFailed({ message })
   )
-  const [queried, bytes] = yield* Effect.timed(waits.within("LFC state to be queried", QUERY_LIMIT)(queryState))
+  const [queried, bytes] = yield* timedMillis(waits.within("LFC state to be queried", QUERY_LIMIT)(queryState))
   if (bytes === null) {
     yield* Effect.logInfo("empty LFC state, not exporting")
     return { status: "skipped" } as const
   }
-  const [compressed, chunks] = yield* Effect.timed(doing("compressing LFC state")(compress(bytes)))
+  const [compressed, chunks] = yield* timedMillis(doing("compressing LFC state")(compress(bytes)))
   const length = chunks.reduce((total, chunk) => total + chunk.byteLength, 0)
   if (length > STORE_LIMIT) {
     yield* Effect.logWarning(`LFC state takes ${length} bytes, endpoint storage may refuse it`)
   }
   const upload = waits.within("LFC state to be uploaded", UPLOAD_LIMIT)(storage.put(object, chunks))
-  const [uploaded, answer] = yield* Effect.timed(doing("writing to endpoint storage")(upload))
+  const [uploaded, answer] = yield* timedMillis(doing("writing to endpoint storage")(upload))
   if (answer.status !== 200) {
     return yield* new OperationFailed({ message: `request to endpoint storage failed: ${answer.statusText}` })
   }
   yield* Effect.logInfo("LFC state saved").pipe(Effect.annotateLogs({ bytes: length }))
   return {
     status: "completed",
-    state_query_time_ms: wholeMillis(queried),
-    compress_time_ms: wholeMillis(compressed),
-    state_upload_time_ms: wholeMillis(uploaded)
+    state_query_time_ms: queried,
+    compress_time_ms: compressed,
+    state_upload_time_ms: uploaded
   } as const
 })
 
@@ -81,13 +80,10 @@ export class Offloading extends Context.Service<
     readonly free: Effect.Effect<void>
   }
 >()("compute/Offloading") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const slot = yield* makeSlot
   const state = yield* ComputeState
   const metrics = yield* Metrics
@@ -110,7 +106,7 @@ const make = Effect.gen(function* () {
     }),
     free: slot.free
   })
-})
+}
 
 const interval = (state: State): number | null => {
   const seconds = state.spec?.spec.offload_lfc_interval_seconds ?? null

@@ -4,7 +4,6 @@
  * Source: `compute_tools/src/compute_prewarm.rs`.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { lfcPrewarmErrors, lfcPrewarms } from "../../../domain/observe/MetricFamilies.ts"
@@ -12,6 +11,7 @@ import { lfcStateObject } from "../../../domain/status/LfcState.ts"
 import type { PrewarmState } from "../../../domain/status/Operations.ts"
 import { ensureNeonFunctions } from "../../../layers/catalog/ours.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../../layers/compute/clock/timedMillis.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Metrics } from "../../../layers/observe/Metrics.ts"
@@ -22,8 +22,6 @@ import { asState, doing, OperationFailed } from "../errors.ts"
 import { makeSlot } from "./Slot.ts"
 
 const DOWNLOAD_LIMIT = "5 minutes"
-
-const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration.toMillis(duration))
 
 /** Null when the store has nothing: normal for an endpoint's first start. */
 const download = Effect.fnUntraced(function* (from: string | null) {
@@ -38,7 +36,7 @@ const download = Effect.fnUntraced(function* (from: string | null) {
   yield* Effect.logInfo("requesting LFC state from endpoint storage").pipe(
     Effect.annotateLogs({ object: object.path.join("/") })
   )
-  const [waited, answer] = yield* Effect.timed(doing("querying endpoint storage")(storage.get(object)))
+  const [waited, answer] = yield* timedMillis(doing("querying endpoint storage")(storage.get(object)))
   if (answer.status === 404) return null
   if (answer.status !== 200) {
     return yield* new OperationFailed({ message: `${answer.statusText} querying endpoint storage` })
@@ -50,8 +48,8 @@ const download = Effect.fnUntraced(function* (from: string | null) {
       ZstdFailed: (error) => new OperationFailed({ message: `decoding LFC state: ${error.message}` })
     })
   )
-  const [took, bytes] = yield* Effect.timed(body)
-  return { bytes, downloadMillis: wholeMillis(waited), uncompressMillis: wholeMillis(took) }
+  const [took, bytes] = yield* timedMillis(body)
+  return { bytes, downloadMillis: waited, uncompressMillis: took }
 }, Effect.scoped)
 
 /** Null when there was nothing to do. */
@@ -70,7 +68,7 @@ const load = Effect.fnUntraced(function* (bytes: Uint8Array) {
     ensureNeonFunctions(session, "prewarm_local_cache", "get_prewarm_info")
   )
   const loaded = session.query("SELECT neon.prewarm_local_cache($1::pg_catalog.bytea)", [bytes])
-  const [took] = yield* Effect.timed(doing("loading LFC state into postgres")(loaded))
+  const [took] = yield* timedMillis(doing("loading LFC state into postgres")(loaded))
   const [info] = yield* doing("querying prewarm info")(
     session.query<PrewarmInfo>(
       "SELECT total::pg_catalog.int4, prewarmed::pg_catalog.int4, skipped::pg_catalog.int4 FROM neon.get_prewarm_info() AS info (total, prewarmed, skipped)"
@@ -82,7 +80,7 @@ const load = Effect.fnUntraced(function* (bytes: Uint8Array) {
     total: info.total ?? 0,
     prewarmed: info.prewarmed ?? 0,
     skipped: info.skipped ?? 0,
-    prewarm_time_ms: wholeMillis(took)
+    prewarm_time_ms: took
   }
 }, Effect.scoped)
 
@@ -117,13 +115,10 @@ export class Prewarming extends Context.Service<
     readonly cancel: Effect.Effect<void>
   }
 >()("compute/Prewarming") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const slot = yield* makeSlot
   const state = yield* ComputeState
   const metrics = yield* Metrics
@@ -150,7 +145,7 @@ const make = Effect.gen(function* () {
       }),
     cancel: slot.cancel
   })
-})
+}
 
 /** At the start of a compute whose spec asks for it. */
 export const autoprewarm = Effect.gen(function* () {

@@ -7,7 +7,6 @@
 import { isDeepStrictEqual } from "node:util"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
@@ -22,6 +21,7 @@ import type { PromoteState } from "../../../domain/status/Operations.ts"
 import { keepPort, laterRefusal, REPLAY_POLLS, refusal } from "../../../domain/status/Promotion.ts"
 import * as SafekeeperList from "../../../domain/storage/SafekeeperList.ts"
 import { ComputeState } from "../../../layers/compute/ComputeState.ts"
+import { timedMillis } from "../../../layers/compute/clock/timedMillis.ts"
 import { failAt } from "../../../layers/compute/Failpoints.ts"
 import { Waits } from "../../../layers/compute/Waits.ts"
 import { Postmaster } from "../../../layers/postgres/Postmaster.ts"
@@ -38,8 +38,6 @@ export interface PromotionRequest {
   readonly spec: ParsedSpec
   readonly walFlushLsn: Lsn
 }
-
-const wholeMillis = (duration: Duration.Duration): number => Math.floor(Duration.toMillis(duration))
 const failed = (message: string) => new OperationFailed({ message })
 
 const replayed = (session: SqlSession) =>
@@ -130,10 +128,7 @@ export class Promotion extends Context.Service<
     readonly promote: (request: PromotionRequest) => Effect.Effect<PromoteState>
   }
 >()("compute/Promotion") {
-  static readonly layer = Layer.effect(
-    this,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(this, Effect.gen(make))
 }
 
 interface Running {
@@ -144,7 +139,7 @@ interface Running {
 const isSame = (one: PromotionRequest, other: PromotionRequest): boolean =>
   one.walFlushLsn === other.walFlushLsn && isDeepStrictEqual(one.spec.spec, other.spec.spec)
 
-const make = Effect.gen(function* () {
+function* make() {
   const scope = yield* Effect.scope
   const state = yield* ComputeState
   const reconfiguration = yield* Reconfiguration
@@ -174,14 +169,14 @@ const make = Effect.gen(function* () {
     const waits = yield* Waits
     const wanted = yield* checked(request)
     const own = yield* session
-    const [lsnWait] = yield* Effect.timed(
+    const [lsnWait] = yield* timedMillis(
       waits.within("replay of the primary's WAL", REPLAY_LIMIT)(catchUp(own, request.walFlushLsn))
     )
     const [pgPromote] = yield* Effect.andThen(adoptSafekeepers(own, wanted), promotePostgres(own)).pipe(
       Effect.onError(() => forgetSafekeepers(own)),
-      Effect.timed
+      timedMillis
     )
-    const times = { lsnWait: wholeMillis(lsnWait), pgPromote: wholeMillis(pgPromote) }
+    const times = { lsnWait, pgPromote }
     yield* Ref.set(promoted, times)
     yield* state.update(() => ({ spec: wanted }))
     return times
@@ -208,12 +203,12 @@ const make = Effect.gen(function* () {
           ),
           Effect.provide(context)
         )
-        const [took] = yield* Effect.timed(run({ afterConf, forgiving: true }))
+        const [took] = yield* timedMillis(run({ afterConf, forgiving: true }))
         return {
           status: "completed",
           lsn_wait_time_ms: times.lsnWait,
           pg_promote_time_ms: times.pgPromote,
-          reconfigure_time_ms: wholeMillis(took)
+          reconfigure_time_ms: took
         } as const
       })
     )
@@ -266,4 +261,4 @@ const make = Effect.gen(function* () {
     })
 
   return Promotion.of({ promote })
-})
+}

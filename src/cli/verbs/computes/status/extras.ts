@@ -25,7 +25,7 @@ export interface Extras {
 
 export const none: Extras = { build: null, downtime: null, standby: null, activity: null }
 
-export const describeActivity = ({ active, active_since, checked_at, reasons }: ActivityReport): string => {
+const describeActivity = ({ active, active_since, checked_at, reasons }: ActivityReport): string => {
   if (active === null) return "not known"
   if (!active) return "no"
   const since =

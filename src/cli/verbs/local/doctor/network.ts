@@ -39,7 +39,7 @@ const peerOf = (name: string, url: string, postgres: boolean): ReadonlyArray<Pee
   return [{ name, host, port: port === "" ? preset : Number(port), postgres: postgres ? url : null }]
 }
 
-export const peersOf = (spec: ParsedSpec | null, controlPlane: string | null): ReadonlyArray<Peer> => [
+const peersOf = (spec: ParsedSpec | null, controlPlane: string | null): ReadonlyArray<Peer> => [
   ...(controlPlane === null ? [] : peerOf("control plane", controlPlane, false)),
   ...(spec === null
     ? []
