@@ -1,9 +1,12 @@
 /**
  * What a release says of itself.
  */
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { billOf, insideOf, licenceOf } from "../../scripts/release/bill.mjs"
 import { difference } from "../../scripts/release/difference.mjs"
+import { snapshotIn } from "../../scripts/shorten.mjs"
 
 const component = (name: string) => ({ "bom-ref": `${name}@1`, type: "library", name, version: "1" })
 
@@ -60,8 +63,24 @@ describe("a release", () => {
     const bytes = Buffer.from("0123456789")
     assert.strictEqual(difference(bytes, Buffer.from(bytes)), "two builds have the same bytes")
     const other = Buffer.from("01x34567y9")
-    assert.match(difference(bytes, other), /^two builds differ in 2 of 10 bytes, between 2 and 8: /)
-    assert.match(difference(bytes, bytes.subarray(0, 7)), /one goes on for 3 bytes/)
+    assert.strictEqual(difference(bytes, other), "two builds differ in 2 bytes, between 2 and 8")
+    assert.strictEqual(difference(bytes, bytes.subarray(0, 7)), "two builds differ in 3 bytes, between 7 and 9")
+  })
+
+  it.skipIf(process.platform !== "linux")("tells a heap snapshot that differs from what is around it", () => {
+    const bytes = fs.readFileSync(path.resolve(import.meta.dirname, "../../dist/compute_ctl"))
+    const found = snapshotIn(bytes)
+    if (found === undefined) return assert.fail("there is no heap snapshot in it")
+    const changed = (...places: ReadonlyArray<number>) => {
+      const copy = Buffer.from(bytes)
+      for (const at of places) copy[at] = ~(copy[at] ?? 0)
+      return difference(bytes, copy)
+    }
+    assert.match(
+      changed(found.from, found.to - 1),
+      /^two builds differ in their heap snapshots, 2 of .*; all around it is the same$/
+    )
+    assert.match(changed(found.from, found.to, 100_000), /; and in 2 bytes around it, from 100000 on$/)
   })
 
   it("has the text of every licence in it, or is not made", () => {
