@@ -12,6 +12,7 @@ import { check } from "../../src/domain/conf/Check.ts"
 import { Authorized } from "../../src/http/api/middleware.ts"
 import { Probes } from "../../src/http/api/probes.ts"
 import { confContext } from "../rig/confContext.ts"
+import { composeFaults } from "./schemas.ts"
 
 const read = (file: string) => fs.readFileSync(path.resolve(import.meta.dirname, "../..", file), "utf8")
 
@@ -105,6 +106,21 @@ describe("manifests", () => {
       assert.notIncludeMembers(names ?? [], ["shared_preload_libraries"], file)
       assert.notIncludeMembers(names ?? [], ["synchronous_standby_names"], file)
     }
+  })
+
+  it("of compose are what the Compose specification takes", () => {
+    for (const [name, text] of Object.entries({ real, compose, dev }))
+      assert.deepStrictEqual(composeFaults(parse(text, { merge: true })), [], name)
+    const { services, ...rest } = parse(dev, { merge: true })
+    const wrong = (compute: object) => composeFaults({ ...rest, services: { ...services, compute } }).join("\n")
+    assert.include(
+      wrong({ ...services.compute, comand: [] }),
+      "/services/compute: must NOT have additional properties (comand)"
+    )
+    assert.include(
+      wrong({ ...services.compute, read_only: "maybe", ports: 3080 }),
+      "/services/compute/ports: must be array"
+    )
   })
 
   it("of compose.dev meet: the emulator's ports, timeline and Postgres are those of the compute", () => {

@@ -146,6 +146,36 @@ describe("compose beside storage", () => {
       assert.match(text, /endpoint = 'http:\/\/bucket:9000'.*bucket_name = 'neon'/)
   })
 
+  it("starts storage with options and settings that it has", () => {
+    // `safekeeper/src/bin/safekeeper.rs`, `storage_broker/src/bin/storage_broker.rs`, `libs/pageserver_api/src/config.rs`,
+    // `libs/remote_storage/src/config.rs`, of March 2026; of the settings those that a compose file may want.
+    const safekeeper =
+      "datadir id init listen-pg listen-pg-tenant-only listen-http listen-https advertise-pg availability-zone no-sync " +
+      "broker-endpoint broker-keepalive-interval heartbeat-timeout peer-recovery remote-storage disable-wal-backup log-format dev"
+    const broker = "listen-addr listen-https-addr timeline-chan-size all-keys-chan-size log-format"
+    const pageserver =
+      "listen_pg_addr listen_http_addr listen_grpc_addr availability_zone wait_lsn_timeout page_cache_size pg_distrib_dir " +
+      "http_auth_type pg_auth_type remote_storage broker_endpoint log_format control_plane_api control_plane_emergency_mode"
+    const bucket = "endpoint bucket_name bucket_region prefix_in_bucket upload_storage_class"
+    const uses = (text: string, pattern: RegExp, known: string) => {
+      const used = [...text.matchAll(pattern)].map(([, name = ""]) => name)
+      assert.isNotEmpty(used)
+      assert.deepStrictEqual(
+        used.filter((name) => !known.split(" ").includes(name)),
+        []
+      )
+    }
+    for (const name of ["safekeeper1", "safekeeper2", "safekeeper3"]) {
+      const [command] = services[name].command
+      uses(command, / --([a-z-]+)/g, safekeeper)
+      uses(command, /[{,]([a-z_]+)=/g, bucket)
+    }
+    uses(services.broker.command.join(" "), / --([a-z-]+)/g, broker)
+    const toml = read("storage/pageserver.toml")
+    uses(toml, /^([a-z_]+) =/gm, pageserver)
+    uses(toml, /[{,] ([a-z_]+) =/g, bucket)
+  })
+
   it("keeps what storage has in volumes that are declared, and publishes the compute alone", () => {
     const named = Object.values<{ readonly volumes?: ReadonlyArray<unknown>; readonly ports?: unknown }>(services)
     const used = named.flatMap(({ volumes: mounted = [] }) =>
