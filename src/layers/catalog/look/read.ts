@@ -57,19 +57,25 @@ const creates = (row: string) =>
     .map((column) => `pg_catalog.to_jsonb(${row}) OPERATOR(pg_catalog.->>) '${column}' OPERATOR(pg_catalog.=) 'false'`)
     .join(" AND ")
 
-const exists = (condition: string) => `EXISTS (
-    SELECT FROM pg_catalog.pg_auth_members a
-      JOIN pg_catalog.pg_authid g ON g.oid OPERATOR(pg_catalog.=) a.grantor
-      JOIN pg_catalog.pg_authid m ON m.oid OPERATOR(pg_catalog.=) a.member
-      WHERE ${condition})`
+const isMember = "a.member OPERATOR(pg_catalog.=) r.oid"
+const isRole = "a.roleid OPERATOR(pg_catalog.=) r.oid"
+const isMonitor = "a.roleid OPERATOR(pg_catalog.=) 'pg_monitor'::pg_catalog.regrole"
+const any = (condition: string) => `coalesce(pg_catalog.bool_or(${condition}), false)`
 
+/** The memberships of a role and in it are gone through once: one way to find them is planned, and not one for each mark. */
 const marksNow = list(
   `pg_catalog.json_build_object('name', r.rolname, 'superuser', r.rolsuper, 'login', r.rolcanlogin,
-    'given', ${exists("m.oid OPERATOR(pg_catalog.=) r.oid AND g.rolsuper")},
-    'monitor', ${exists("m.oid OPERATOR(pg_catalog.=) r.oid AND g.rolsuper AND a.roleid OPERATOR(pg_catalog.=) 'pg_monitor'::pg_catalog.regrole")},
-    'created', ${exists(`a.roleid OPERATOR(pg_catalog.=) r.oid AND a.admin_option AND NOT m.rolsuper AND ${creates("a")}`)},
-    'shared', ${exists("a.roleid OPERATOR(pg_catalog.=) r.oid AND NOT g.rolsuper")})`,
-  "pg_catalog.pg_authid r WHERE r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])"
+    'given', f.given, 'monitor', f.monitor, 'created', f.created, 'shared', f.shared)`,
+  `pg_catalog.pg_authid r CROSS JOIN LATERAL (
+    SELECT ${any(`${isMember} AND g.rolsuper`)} AS given,
+      ${any(`${isMember} AND g.rolsuper AND ${isMonitor}`)} AS monitor,
+      ${any(`${isRole} AND a.admin_option AND NOT m.rolsuper AND ${creates("a")}`)} AS created,
+      ${any(`${isRole} AND NOT g.rolsuper`)} AS shared
+    FROM pg_catalog.pg_auth_members a
+      JOIN pg_catalog.pg_authid g ON g.oid OPERATOR(pg_catalog.=) a.grantor
+      JOIN pg_catalog.pg_authid m ON m.oid OPERATOR(pg_catalog.=) a.member
+      WHERE ${isMember} OR ${isRole}) f
+    WHERE r.rolname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])`
 )
 
 const healthCheckPlain = `(SELECT COALESCE(pg_catalog.bool_and(o.rolsuper AND c.relkind OPERATOR(pg_catalog.=) 'r'
@@ -140,34 +146,38 @@ const FAULTS = `SELECT pg_catalog.json_build_object(
   'writeFunction', ${functionFault("public", "health_check_write_succeeds", { extension: null, superuser: true })}
 )::pg_catalog.text AS answer`
 
-const granted = (kind: "r" | "S", acl: "r" | "s") => `(
-    SELECT pg_catalog.count(*) FROM pg_catalog.pg_default_acl a
-      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.defaclnamespace
-      JOIN pg_catalog.pg_roles me ON me.oid OPERATOR(pg_catalog.=) a.defaclrole
-      CROSS JOIN LATERAL pg_catalog.aclexplode(a.defaclacl) x
-      JOIN pg_catalog.pg_roles p ON p.oid OPERATOR(pg_catalog.=) x.grantee
-      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND me.rolname OPERATOR(pg_catalog.=) current_user
-        AND a.defaclobjtype OPERATOR(pg_catalog.=) '${kind}'
-        AND p.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND x.is_grantable
-  ) OPERATOR(pg_catalog.>=) (SELECT pg_catalog.count(*) FROM pg_catalog.aclexplode(pg_catalog.acldefault('${acl}', '10'::pg_catalog.oid)))`
+const roleNamed = (name: string) =>
+  `(SELECT oid FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) ${name})`
 
+const everyRight = (acl: "r" | "s") =>
+  `(SELECT pg_catalog.count(*) FROM pg_catalog.aclexplode(pg_catalog.acldefault('${acl}', '10'::pg_catalog.oid)))`
+
+/**
+ * Asked in a new session in every database, where planning is most of it: tables and not the views on them, each of them
+ * once.
+ */
 const INSPECTION = `SELECT pg_catalog.json_build_object(
   'oid', (SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_database
     WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
-  'publicOwner', (SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace
-    WHERE nspname OPERATOR(pg_catalog.=) 'public'),
-  'publicOfSuperuser', EXISTS (
-    SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
-      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND r.rolsuper),
+  'publicOwner', pg_catalog.pg_get_userbyid(n.nspowner),
+  'publicOfSuperuser', COALESCE(
+    (SELECT rolsuper FROM pg_catalog.pg_authid WHERE oid OPERATOR(pg_catalog.=) n.nspowner), false),
   'webAccess', (
     SELECT EXISTS (
-      SELECT FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) x
-      WHERE n.nspname OPERATOR(pg_catalog.=) 'public' AND x.grantee OPERATOR(pg_catalog.=) r.oid
-        AND x.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
-    FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) 'web_access'),
-  'tablesGranted', ${granted("r", "r")},
-  'sequencesGranted', ${granted("S", "s")}
-)::pg_catalog.text AS answer`
+      SELECT FROM pg_catalog.aclexplode(n.nspacl) x
+      WHERE x.grantee OPERATOR(pg_catalog.=) r.oid AND x.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
+    FROM pg_catalog.pg_authid r WHERE r.rolname OPERATOR(pg_catalog.=) 'web_access'),
+  'tablesGranted', g.tables OPERATOR(pg_catalog.>=) ${everyRight("r")},
+  'sequencesGranted', g.sequences OPERATOR(pg_catalog.>=) ${everyRight("s")}
+)::pg_catalog.text AS answer
+FROM (VALUES (1)) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) 'public'
+CROSS JOIN LATERAL (
+  SELECT pg_catalog.count(*) FILTER (WHERE a.defaclobjtype OPERATOR(pg_catalog.=) 'r') AS tables,
+    pg_catalog.count(*) FILTER (WHERE a.defaclobjtype OPERATOR(pg_catalog.=) 'S') AS sequences
+  FROM pg_catalog.pg_default_acl a CROSS JOIN LATERAL pg_catalog.aclexplode(a.defaclacl) x
+  WHERE a.defaclnamespace OPERATOR(pg_catalog.=) n.oid AND a.defaclrole OPERATOR(pg_catalog.=) ${roleNamed("current_user")}
+    AND x.grantee OPERATOR(pg_catalog.=) ${roleNamed("$1::pg_catalog.name")} AND x.is_grantable
+) g`
 
 const misread = (what: string, reason: string) => SqlFailed.of(`unexpected answer about ${what}: ${reason}`)
 
