@@ -11,6 +11,7 @@ import { Extensions } from "../layers/extensions/Extensions.ts"
 import { Account } from "../layers/machine/Account.ts"
 import { Children } from "../layers/machine/child/Children.ts"
 import { layerDescriptors } from "../layers/machine/process/Descriptors.ts"
+import { layerMemory } from "../layers/machine/process/Memory.ts"
 import { Certificates } from "../layers/neighbours/Certificates.ts"
 import { PostgresExporter } from "../layers/neighbours/exporter/PostgresExporter.ts"
 import { LocalProxy } from "../layers/neighbours/LocalProxy.ts"
@@ -43,7 +44,7 @@ const storage = Layer.mergeAll(Safekeepers.layer, Pageserver.layer, EndpointStor
 const companions = Layer.mergeAll(Extensions.layer, PgBouncer.layer, LocalProxy.layer, Rsyslog.layer)
 
 /** Needs the machine's part of the configuration too: keys and TLS paths. */
-export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer).pipe(
+export const compute = Layer.mergeAll(Promotion.layer, Refresh.layer, PostgresExporter.layer, layerMemory).pipe(
   Layer.provideMerge(
     Layer.mergeAll(Reconfiguration.layer, Prewarming.layer, Offloading.layer, Monitor.layer, stateMetrics)
   ),
