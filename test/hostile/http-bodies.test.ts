@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, connectMany, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
+import { connect, connectMany, exchange, growth, pour, statuses } from "../rig/clients.ts"
 import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
 import { makeConfig } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
+import { until } from "../rig/waits.ts"
 
 const LIMIT = 300_000
 
@@ -53,10 +54,10 @@ describe("a body that nobody wants", () => {
         const { ports } = yield* empty()
         const client = yield* connect(ports.external)
         client.socket.write(head("/configure", JSON_TYPE, bearer(), "Expect: 100-continue", "Content-Length: 2"))
-        yield* eventually("100", () => answered(client.received()))
+        yield* until("100", () => answered(client.received()))
         assert.deepStrictEqual(statuses(client.received()), [100])
         client.socket.write("{}")
-        yield* eventually("the answer", () => statuses(client.received()).length === 2)
+        yield* until("the answer", () => statuses(client.received()).length === 2)
         assert.deepStrictEqual(statuses(client.received()), [100, 422])
       }),
     LIMIT
@@ -76,7 +77,7 @@ describe("a body that nobody wants", () => {
           const client = yield* connect(compute.ports.external)
           client.socket.write(request)
           pour(client, Buffer.from(`8000\r\n${"x".repeat(0x8000)}\r\n`))
-          yield* eventually("the end of the connection", client.closed, 60_000)
+          yield* until("the end of the connection", client.closed, 60_000)
           assert.deepStrictEqual(statuses(client.received()), [status])
           assert.isBelow(grown(), 150)
         }),
@@ -166,7 +167,7 @@ describe("what is no request", () => {
         const compute = yield* empty()
         const client = yield* connect(compute.ports.external)
         pour(client, Buffer.from("\r\n".repeat(8192)))
-        yield* eventually("the end of the connection", client.closed)
+        yield* until("the end of the connection", client.closed)
       }),
     LIMIT
   )
@@ -192,11 +193,11 @@ describe("bodies in the smallest chunks, of clients that all come at once", () =
           before = clients.filter((client) => answered(client.received())).length
         })
         probe.socket.write("GET /livez HTTP/1.1\r\n\r\n")
-        yield* eventually("all of it to be sent", () =>
+        yield* until("all of it to be sent", () =>
           [...clients, probe].every(({ socket }) => socket.writableLength === 0)
         )
         compute.signal("SIGCONT")
-        yield* eventually("the answer", () => answered(probe.received()))
+        yield* until("the answer", () => answered(probe.received()))
         assert.deepStrictEqual(statuses(probe.received()), [200])
         // Where connections and what they bring take turns it is nearly all of them.
         assert.isBelow(before, MANY / 2)

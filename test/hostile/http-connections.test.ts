@@ -2,10 +2,11 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, connectMany, descriptors, eventually, growth, statuses } from "../rig/clients.ts"
+import { connect, connectMany, descriptors, growth, statuses } from "../rig/clients.ts"
 import { type Compute, type ComputeOptions, program, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { tempDir } from "../rig/postgres.ts"
+import { until } from "../rig/waits.ts"
 
 const LIMIT = 300_000
 const MAX_CONNECTIONS = 1000
@@ -49,11 +50,11 @@ describe("more connections than there may be", () => {
           // This one has been there from the start, but has asked since.
           const [first] = early
           first?.socket.write("GET /nowhere HTTP/1.1\r\n\r\n")
-          yield* eventually("an answer", () => statuses(first?.received() ?? "").length === 1)
+          yield* until("an answer", () => statuses(first?.received() ?? "").length === 1)
           const late = yield* connectMany(port, MAX_CONNECTIONS)
           assert.strictEqual(yield* ask(compute, "/nowhere", server), 404)
           const gone = () => early.filter(({ closed }) => closed()).length
-          yield* eventually("the oldest to be closed", () => gone() >= 99)
+          yield* until("the oldest to be closed", () => gone() >= 99)
           assert.isAtMost(late.filter(({ closed }) => closed()).length, 3)
           assert.isBelow(grown(), 200)
           const count = yield* sample(compute, `compute_ctl_http_connections{server="${server}"}`)
@@ -88,7 +89,7 @@ describe("more connections than there may be", () => {
         slow.socket.write(head + body.slice(0, 5))
         yield* connectMany(compute.ports.internal, MAX_CONNECTIONS + 100)
         slow.socket.write(body.slice(5))
-        yield* eventually("the answer to the slow one", () => statuses(slow.received()).length === 1)
+        yield* until("the answer to the slow one", () => statuses(slow.received()).length === 1)
         assert.deepStrictEqual(statuses(slow.received()), [200])
       }),
     LIMIT
@@ -151,7 +152,7 @@ describe("a process with few file descriptors", () => {
         assert.strictEqual(yield* ask(compute, "/livez"), 200)
         const closed = 'compute_ctl_http_connections_closed_total{reason="descriptors",server="external"}'
         assert.isAtLeast(yield* sample(compute, closed), 100)
-        yield* eventually("the descriptors to be given back", () => descriptors(compute.pid) <= atFirst + 12)
+        yield* until("the descriptors to be given back", () => descriptors(compute.pid) <= atFirst + 12)
       }),
     LIMIT
   )

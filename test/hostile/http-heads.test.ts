@@ -3,10 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, eventually } from "../rig/clients.ts"
+import { connect } from "../rig/clients.ts"
 import { startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { adminToken } from "../rig/tokens.ts"
+import { until } from "../rig/waits.ts"
 
 const LIMIT = 300_000
 
@@ -22,7 +23,7 @@ const exchange = (port: number, text: string) =>
     Effect.gen(function* () {
       const client = yield* connect(port)
       client.socket.write(text, "latin1")
-      yield* eventually("the connection to close", client.closed)
+      yield* until("the connection to close", client.closed)
       return client.received()
     })
   )

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, connectMany, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
+import { connect, connectMany, exchange, growth, pour, statuses } from "../rig/clients.ts"
 import { type ComputeOptions, startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
+import { until } from "../rig/waits.ts"
 
 const LIMIT = 300_000
 const PACKET = 60 * 1024
@@ -67,7 +68,7 @@ describe("requests of a packet", () => {
             client.socket.write(bytes.subarray(at, at + size))
             if (size < bytes.length) yield* Effect.yieldNow
           }
-          yield* eventually(`the end of pieces of ${size}`, client.closed)
+          yield* until(`the end of pieces of ${size}`, client.closed)
           assert.deepStrictEqual(statuses(client.received()), [404, 404, 200, 404, 200], `pieces of ${size}`)
           const ids = Array.from(client.received().matchAll(/x-request-id: (\d+)/g), ([, id]) => Number(id))
           assert.deepStrictEqual(ids, [0, 1, 2, 3, 4], `pieces of ${size}`)
@@ -89,9 +90,7 @@ describe("requests of a packet", () => {
           socket.on("data", ask)
           ask()
         }
-        yield* eventually("answers on all", () =>
-          clients.every(({ received }) => statuses(received()).length >= rounds)
-        )
+        yield* until("answers on all", () => clients.every(({ received }) => statuses(received()).length >= rounds))
       }),
     LIMIT
   )

@@ -9,7 +9,8 @@ import { database, role } from "../domain/catalog/parts.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { merge } from "../rig/spec.ts"
-import { eventually, statusDetail, tenant } from "./tenants.ts"
+import { eventually } from "../rig/waits.ts"
+import { statusDetail, tenant } from "./tenants.ts"
 
 const LIMIT = 300_000
 
@@ -57,7 +58,7 @@ describe("a lock that logins into a database need", () => {
           { concurrency: "unbounded" }
         )
         for (const { body, status } of answers) assert.strictEqual(status, 500, body)
-        yield* eventually(waiting(compute), (count) => count === 0)
+        yield* eventually("all who wait to be gone", waiting(compute), (count) => count === 0)
         const configured = yield* compute.configure(wanted)
         assert.strictEqual(configured.status, 500, configured.body)
         assert.match(configured.body, /the login waits for a lock that somebody holds on database/)
@@ -66,7 +67,7 @@ describe("a lock that logins into a database need", () => {
         const failed = JSON.stringify((yield* statusDetail(compute))["failed_databases"])
         assert.match(failed, /"app"/)
         assert.notMatch(failed, /"other"/)
-        yield* eventually(waiting(compute), (count) => count === 0)
+        yield* eventually("all who wait to be gone", waiting(compute), (count) => count === 0)
         yield* Effect.promise(async () => locker?.query("rollback"))
         const after = yield* compute.configure(wanted)
         assert.strictEqual(after.status, 200, after.body)

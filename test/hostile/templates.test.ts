@@ -9,7 +9,8 @@ import type pg from "pg"
 import { database, role } from "../domain/catalog/parts.ts"
 import { type Compute, startCompute } from "../rig/compute.ts"
 import { merge, setting } from "../rig/spec.ts"
-import { eventually, lakebaseEmulator, lastApply, stepsOf, tenant } from "./tenants.ts"
+import { eventually } from "../rig/waits.ts"
+import { lakebaseEmulator, lastApply, stepsOf, tenant } from "./tenants.ts"
 
 const LIMIT = 300_000
 
@@ -126,7 +127,7 @@ describe("what keeps a database from being dropped", () => {
         yield* stalled(reads, "select repeat('x', 1000000) from generate_series(1, 1000)")
         const waiting = `select count(*) from pg_stat_activity where application_name = 'of a tenant'
           and wait_event in ('ClientRead', 'ClientWrite') and state = 'active'`
-        yield* eventually(compute.sql(waiting), (found) => found === "2")
+        yield* eventually("both to wait for their clients", compute.sql(waiting), (found) => found === "2")
         const heard = yield* compute.configure(without("subscribed", "plain"))
         assert.strictEqual(heard.status, 200, heard.body)
         assert.match(compute.log(), /ended a session that waits for its client .*application "of a tenant"/)
@@ -147,7 +148,7 @@ describe("what keeps a database from being dropped", () => {
         const reader = yield* tenant(compute, { database: "slotted", replication: "database" })
         reader?.query("START_REPLICATION SLOT of_a_tenant LOGICAL 0/0").catch(() => {})
         const active = compute.sql("select active from pg_replication_slots")
-        yield* eventually(active, (found) => found === "t")
+        yield* eventually("the slot to be read", active, (found) => found === "t")
         yield* compute.sql("begin; create table t(); prepare transaction 'kept'", { database: "prepared" })
         const subscribe =
           "create subscription inherited connection 'host=127.0.0.1 port=1' publication p with (connect = false)"
@@ -178,7 +179,7 @@ describe("what keeps a database from being dropped", () => {
         assert.strictEqual(yield* compute.sql("select count(*) from pg_roles where rolname = 'bob'"), "1")
 
         yield* Effect.promise(async () => reader?.end())
-        yield* eventually(active, (found) => found === "f")
+        yield* eventually("the slot to be left", active, (found) => found === "f")
         yield* compute.sql("rollback prepared 'kept'", { database: "prepared" })
         yield* compute.sql("alter database subscribed allow_connections true")
         const healed = yield* compute.configure(without)

@@ -65,21 +65,3 @@ export const tenant = (
     }),
     (client) => Effect.promise(() => Promise.race([client?.end(), new Promise((resolve) => setTimeout(resolve, 1000))]))
   )
-
-/** Looks again and again until it is so; fails with what it saw last. */
-export const eventually = <A, E, R>(
-  check: Effect.Effect<A, E, R>,
-  isSo: (found: A) => boolean,
-  limit = 60_000
-): Effect.Effect<A, E | Error, R> => {
-  const until = performance.now() + limit
-  const look: Effect.Effect<A, E | Error, R> = Effect.flatMap(check, (found) => {
-    if (isSo(found)) return Effect.succeed(found)
-    if (performance.now() > until) return Effect.fail(new Error(`still ${JSON.stringify(found)}`))
-    return Effect.delay(
-      Effect.suspend(() => look),
-      50
-    )
-  })
-  return look
-}

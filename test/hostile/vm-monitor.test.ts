@@ -5,12 +5,13 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connectMany, descriptors, eventually, exchange, growth, pour, statuses } from "../rig/clients.ts"
+import { connectMany, descriptors, exchange, growth, pour, statuses } from "../rig/clients.ts"
 import { startCompute } from "../rig/compute.ts"
 import { startFakeEmulator } from "../rig/emulator.ts"
 import { freePorts } from "../rig/freePort.ts"
 import { tempDir } from "../rig/postgres.ts"
 import { beside, PROMPT } from "../rig/probe.ts"
+import { until } from "../rig/waits.ts"
 import { greet, maskedFrame, PING, TEXT, upgrade } from "../rig/webSocket.ts"
 
 const LIMIT = 300_000
@@ -61,16 +62,16 @@ describe("vm-monitor's server", () => {
         const before = descriptors(compute.pid)
         const silent = yield* connectMany(port, 3 * MAX_CONNECTIONS)
         const open = () => silent.filter(({ closed }) => !closed()).length
-        yield* eventually("the oldest to be closed", () => open() <= MAX_CONNECTIONS)
+        yield* until("the oldest to be closed", () => open() <= MAX_CONNECTIONS)
         assert.isAtMost(descriptors(compute.pid), before + MAX_CONNECTIONS + 12)
         const agent = yield* greet(port)
         agent.socket.write(maskedFrame(TEXT, Buffer.from('{"type":"HealthCheck","content":{},"id":2}')))
-        yield* eventually("the answer", () => agent.received().includes('"HealthCheck"'))
+        yield* until("the answer", () => agent.received().includes('"HealthCheck"'))
         // An agent that says nothing is not idle, and who is refused the protocol does not stay.
         for (const { socket } of yield* connectMany(port, MAX_CONNECTIONS)) socket.write(upgrade("/other"))
         yield* connectMany(port, 2 * MAX_CONNECTIONS)
         agent.socket.write(maskedFrame(TEXT, Buffer.from('{"type":"HealthCheck","content":{},"id":4}')))
-        yield* eventually("another answer", () => agent.received().includes('"id":4') || agent.closed())
+        yield* until("another answer", () => agent.received().includes('"id":4') || agent.closed())
         assert.isFalse(agent.closed())
         const { body } = yield* compute.http({ path: "/metrics" })
         assert.match(

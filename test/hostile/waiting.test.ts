@@ -12,7 +12,8 @@ import { type Compute, startCompute } from "../rig/compute.ts"
 import { startEmulator } from "../rig/emulator.ts"
 import { merge, setting } from "../rig/spec.ts"
 import { adminToken } from "../rig/tokens.ts"
-import { eventually, lakebaseEmulator, lastApply, statusDetail, stepsOf, tenant } from "./tenants.ts"
+import { eventually } from "../rig/waits.ts"
+import { lakebaseEmulator, lastApply, statusDetail, stepsOf, tenant } from "./tenants.ts"
 
 const LIMIT = 300_000
 
@@ -64,6 +65,7 @@ const alone = (compute: Compute) =>
   Effect.andThen(
     compute.waitForLog("[NEON_EXT_STAT]"),
     eventually(
+      "all sessions of the start to be gone",
       compute.sql(`select count(*) from pg_stat_activity
         where application_name like 'compute_ctl:%' and application_name <> 'compute_ctl:compute_monitor'`),
       (count) => count === "0"
@@ -179,11 +181,15 @@ describe("a lock of a tenant", () => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             yield* abandoned(compute, "POST", "/check_writability")
-            yield* eventually(ours(compute, "availability_checker"), (count) => count === 1)
+            yield* eventually("a session that checks", ours(compute, "availability_checker"), (count) => count === 1)
           })
         )
         const before = compute.log().length
-        yield* eventually(ours(compute, "availability_checker"), (count) => count === 0)
+        yield* eventually(
+          "the session that checks to be gone",
+          ours(compute, "availability_checker"),
+          (count) => count === 0
+        )
         assert.notInclude(compute.log().slice(before), "due to lock timeout", "it was left to wait")
         yield* run(locker, "rollback")
         assert.strictEqual((yield* check).status, 200)
@@ -205,10 +211,15 @@ describe("a lock of a tenant", () => {
         yield* Effect.scoped(
           Effect.gen(function* () {
             yield* abandoned(compute, "GET", "/database_schema?database=app")
-            yield* eventually(ours(compute, "get_database_schema"), (count) => count >= 1)
+            yield* eventually("a session that dumps", ours(compute, "get_database_schema"), (count) => count >= 1)
           })
         )
-        yield* eventually(ours(compute, "get_database_schema"), (count) => count === 0, 4000)
+        yield* eventually(
+          "the session that dumps to be gone",
+          ours(compute, "get_database_schema"),
+          (count) => count === 0,
+          4000
+        )
         // Others' databases are dumped meanwhile.
         assert.strictEqual((yield* compute.http({ path: "/database_schema?database=other" })).status, 200)
       }),
@@ -225,7 +236,7 @@ describe("a lock of a tenant", () => {
         const wanted = merge(compute.spec, { cluster: { roles: [role("alice"), role("dave")] } })
         const configuring = yield* Effect.forkChild(compute.configure(wanted), { startImmediately: true })
         const pid = yield* compute.sql("select pid from pg_stat_activity where application_name = 'long report'")
-        const { waits } = yield* eventually(statusDetail(compute), (found) =>
+        const { waits } = yield* eventually("the wait for the report", statusDetail(compute), (found) =>
           JSON.stringify(found["waits"]).includes("long report")
         )
         const said = new RegExp(`locked by others: .*pid ${pid}, application \\\\"long report\\\\".*since 2`)

@@ -12,9 +12,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
-import * as Schedule from "effect/Schedule"
 import { MachineConfig } from "../../src/layers/compute/Options.ts"
-import { NET } from "../rig/waits.ts"
+import { NET, until } from "../rig/waits.ts"
 
 /** An account that daemons accept which refuse to run as root; null when we are an ordinary user. */
 export const nobody = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : null
@@ -58,12 +57,7 @@ export const ended = (child: ChildProcess) =>
     return child.signalCode ?? child.exitCode
   }).pipe(Effect.timeout(NET))
 
-/** Polls until it holds. */
-export const eventually = (holds: () => boolean) =>
-  Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))).pipe(
-    Effect.retry(Schedule.spaced("20 millis")),
-    Effect.timeout(NET)
-  )
+export const eventually = (holds: () => boolean) => until(String(holds), holds)
 
 export const installed = (...paths: ReadonlyArray<string>): string | undefined => paths.find(existsSync)
 

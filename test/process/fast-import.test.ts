@@ -9,7 +9,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import pg from "pg"
 import { throwAwayPostgres } from "../layers/throwAwayPostgres.ts"
-import { eventually } from "../rig/clients.ts"
 import {
   hasTools,
   pgdataOf,
@@ -24,7 +23,7 @@ import { freePort } from "../rig/freePort.ts"
 import { startObjectStore } from "../rig/objectStore.ts"
 import { account } from "../rig/postgres.ts"
 import { processesOf } from "../rig/processes.ts"
-import { LIMIT } from "../rig/waits.ts"
+import { LIMIT, until } from "../rig/waits.ts"
 
 const BIN = "/usr/lib/postgresql/15/bin"
 
@@ -154,7 +153,7 @@ describe("a job that is ended", () => {
       const store = yield* startObjectStore
       putSpec(store, "host=s", "host=d")
       const running = yield* runImport({ store, bin: yield* sleeping, command })
-      yield* eventually("the dump", () => running.messages().includes("sleeping"))
+      yield* until("the dump", () => running.messages().includes("sleeping"))
       running.signal("SIGTERM")
       assert.strictEqual(yield* exitCode(running), 143)
       assert.deepStrictEqual(statuses(store), [
@@ -173,7 +172,7 @@ describe("a job that is ended", () => {
           bin: yield* sleeping,
           command: [...command, "--source-connection-string=host=s", "--destination-connection-string=host=d"]
         })
-        yield* eventually("the dump", () => running.messages().includes("sleeping"))
+        yield* until("the dump", () => running.messages().includes("sleeping"))
         running.signal("SIGKILL")
         yield* running.ended
         for (let left = 1; left > 0; yield* Effect.sleep("20 millis")) {
@@ -393,7 +392,7 @@ describe.skipIf(!hasTools)("pgdata", () => {
           ]
         })
         const waits = () => running.messages().some((message) => message.startsWith("Running in interactive mode"))
-        yield* eventually("its wait", waits, LIMIT)
+        yield* until("its wait", waits, LIMIT)
         const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/neondb`
         assert.deepStrictEqual(yield* query(connstr, COUNT), [[1000, 0]])
         assert.deepStrictEqual(yield* query(connstr, "SHOW shared_buffers"), [["30MB"]])

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { until } from "./waits.ts"
 
 export interface Client {
   readonly socket: net.Socket
@@ -50,22 +51,12 @@ export const pour = ({ socket }: Client, bytes: Buffer): void => {
   more()
 }
 
-/** Polls until it holds; dies with what it was about. */
-export const eventually = (what: string, holds: () => boolean, limit = 60_000): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const until = performance.now() + limit
-    while (!holds()) {
-      if (performance.now() > until) return yield* Effect.die(new Error(`not within ${limit} ms: ${what}`))
-      yield* Effect.sleep("10 millis")
-    }
-  })
-
 /** All that the server says to these bytes until it closes, or until `enough` holds for it. */
 export const exchange = (port: number, bytes: string | Buffer, enough: (answer: string) => boolean = () => false) =>
   Effect.gen(function* () {
     const client = yield* connect(port)
     client.socket.write(bytes)
-    yield* eventually("an answer", () => client.closed() || enough(client.received()))
+    yield* until("an answer", () => client.closed() || enough(client.received()))
     return client.received()
   }).pipe(Effect.scoped)
 

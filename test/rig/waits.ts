@@ -13,15 +13,16 @@ export const LIMIT = 300_000
 export const eventually = <A, E, R>(
   what: string | (() => string),
   look: Effect.Effect<A, E, R>,
-  isWanted: (seen: A) => boolean
+  isWanted: (seen: A) => boolean,
+  limit = NET
 ): Effect.Effect<A, E, R> =>
   Effect.repeat(Effect.delay(look, 20), { until: isWanted }).pipe(
     Effect.timeoutOrElse({
-      duration: NET,
-      orElse: () => Effect.die(new Error(`not within ${NET} ms: ${typeof what === "string" ? what : what()}`))
+      duration: limit,
+      orElse: () => Effect.die(new Error(`not within ${limit} ms: ${typeof what === "string" ? what : what()}`))
     })
   )
 
 /** As `eventually`, for what a look at something of ours tells. */
-export const until = (what: string | (() => string), holds: () => boolean): Effect.Effect<void> =>
-  Effect.asVoid(eventually(what, Effect.sync(holds), Boolean))
+export const until = (what: string | (() => string), holds: () => boolean, limit = NET): Effect.Effect<void> =>
+  Effect.asVoid(eventually(what, Effect.sync(holds), Boolean, limit))

@@ -3,7 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Client, connect, eventually } from "./clients.ts"
+import { type Client, connect } from "./clients.ts"
+import { until } from "./waits.ts"
 
 /** The head that asks for the protocol. */
 export const upgrade = (path: string): string =>
@@ -42,9 +43,6 @@ export const greet = (port: number): Effect.Effect<Client, never, Scope.Scope> =
     const client = yield* connect(port)
     client.socket.write(upgrade("/monitor"))
     client.socket.write(maskedFrame(TEXT, Buffer.from('{"min":1,"max":1}')))
-    yield* eventually(
-      "the answer to the greeting",
-      () => client.received().includes('{"version":1}') || client.closed()
-    )
+    yield* until("the answer to the greeting", () => client.received().includes('{"version":1}') || client.closed())
     return client
   })

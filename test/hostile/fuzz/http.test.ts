@@ -6,12 +6,13 @@ import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import { External, Internal } from "../../../src/http/api/Api.ts"
 import { endpointsOf } from "../../../src/http/server/table.ts"
-import { connect, eventually, statuses } from "../../rig/clients.ts"
+import { connect, statuses } from "../../rig/clients.ts"
 import { type Compute, type ComputeOptions, startCompute } from "../../rig/compute.ts"
 import { startFakeEmulator } from "../../rig/emulator.ts"
 import { divided, fuzz, limit, mutated } from "../../rig/fuzz.ts"
 import { makeConfig } from "../../rig/spec.ts"
 import { adminToken } from "../../rig/tokens.ts"
+import { until } from "../../rig/waits.ts"
 
 /** They end the compute, which is what they are for. */
 const ENDS = ["/terminate", "/promote"]
@@ -127,7 +128,7 @@ const attempt = (compute: Compute, { bytes, cuts, leave, server }: Visit) =>
       yield* Effect.yieldNow
       client.socket.resetAndDestroy()
     } else client.socket.end()
-    yield* eventually("the end of the connection", client.closed)
+    yield* until("the end of the connection", client.closed)
     assertAnswers(client.received())
     const { status } = yield* compute.http({ path: "/livez", token: null })
     assert.strictEqual(status, 200)

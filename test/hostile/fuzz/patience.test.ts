@@ -3,10 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, eventually, statuses } from "../../rig/clients.ts"
+import { connect, statuses } from "../../rig/clients.ts"
 import { startCompute } from "../../rig/compute.ts"
 import { startFakeEmulator } from "../../rig/emulator.ts"
 import { adminToken } from "../../rig/tokens.ts"
+import { until } from "../../rig/waits.ts"
 
 /** Longer than any default of a server's, and what the original was seen to keep. */
 const SILENCE = "160 seconds"
@@ -25,7 +26,7 @@ describe("a client that takes its time", () => {
         yield* Effect.sleep(SILENCE)
         silent.socket.write("GET /livez HTTP/1.1\r\n\r\n")
         slow.socket.write("}")
-        yield* eventually("both answers", () => [silent, slow].every(({ received }) => received() !== ""))
+        yield* until("both answers", () => [silent, slow].every(({ received }) => received() !== ""))
         assert.deepStrictEqual(statuses(silent.received()), [200])
         assert.deepStrictEqual(statuses(slow.received()), [422])
       }),

@@ -10,10 +10,10 @@ import * as fc from "fast-check"
 import { serve } from "../../../src/layers/machine/vmmonitor/serve.ts"
 import { Metrics } from "../../../src/layers/observe/Metrics.ts"
 import { Sql } from "../../../src/layers/sql/Sql.ts"
-import { connect, eventually } from "../../rig/clients.ts"
+import { connect } from "../../rig/clients.ts"
 import { freePorts } from "../../rig/freePort.ts"
 import { divided, fuzz, limit, mutated } from "../../rig/fuzz.ts"
-import { eventually as eventuallySeen } from "../../rig/waits.ts"
+import { eventually as eventuallySeen, until } from "../../rig/waits.ts"
 import { greet, maskedFrame, TEXT, upgrade } from "../../rig/webSocket.ts"
 
 const messages = [
@@ -73,7 +73,7 @@ describe("vm-monitor's server", () => {
             const client = yield* connect(port)
             for (const piece of divided(bytes, cuts.length === 0 ? [bytes.length] : cuts)) client.socket.write(piece)
             client.socket.end()
-            yield* eventually("the end of the connection", client.closed)
+            yield* until("the end of the connection", client.closed)
             assert.match(client.received(), /^(?:HTTP\/1\.1 (?:101|400|404|405|408|426|431|501) |$)/)
           }).pipe(Effect.scoped)
         yield* Effect.promise(() => fuzz(visits, (input) => Effect.runPromise(visit(input)), { hang: 90_000 }))

@@ -1,6 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { get } from "node:http"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,20 +13,11 @@ import { ServiceTrouble } from "../../../../src/layers/compute/Supervisor.ts"
 import { serveVmMonitor } from "../../../../src/layers/machine/vmmonitor/vmMonitor.ts"
 import { Metrics } from "../../../../src/layers/observe/Metrics.ts"
 import { Sql } from "../../../../src/layers/sql/Sql.ts"
+import { freePort } from "../../../rig/freePort.ts"
 import { placed } from "../../../rig/places.ts"
 import { throwAwayPostgres, versions } from "../../throwAwayPostgres.ts"
 
 const MIB = 1024 * 1024
-
-const freePort = Effect.promise(
-  () =>
-    new Promise<number>((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-      })
-    })
-)
 
 const machine = Effect.acquireRelease(
   Effect.sync(() => {
