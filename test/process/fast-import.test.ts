@@ -320,6 +320,45 @@ describe("a job that fails", () => {
       assert.strictEqual(yield* exitCode(running), 1)
       assert.match(running.log(), /^Error: sync status directory to destination\n/m)
       assert.match(running.log(), /^get spec from s3$/m)
+      for (const object of ["s3://bkt/job/status/fast_import", "s3://bkt/job/spec.json"])
+        assert.include(running.log(), `: ${object}\n`)
+    })
+  )
+
+  it.live("names the object or the key that it could not have, and reads no spec without an end", () =>
+    Effect.gen(function* () {
+      const told = (prepare: (store: Effect.Success<typeof startObjectStore>) => void) =>
+        Effect.gen(function* () {
+          const store = yield* startObjectStore
+          prepare(store)
+          const options = ["--status-detail"]
+          const running = yield* runImport({ store, options, bin: yield* pretended({}), command: ["pgdata"] })
+          assert.strictEqual(yield* exitCode(running), 0)
+          const { detail, error } = JSON.parse(statuses(store)[0]?.[1] ?? "")
+          return [error, ...detail.causes].join(" <- ")
+        }).pipe(Effect.scoped)
+      const refused = yield* told((store) => {
+        store.fault = ({ method }) => (method === "GET" ? 403 : null)
+      })
+      assert.match(refused, /^get spec from s3 <- s3:\/\/bkt\/job\/spec.json <- .*AccessDenied/)
+      const large = yield* told((store) => void store.objects.set("bkt/job/spec.json", Buffer.alloc(2_000_000, " ")))
+      assert.match(large, /^download spec body <- s3:\/\/bkt\/job\/spec.json <- .*more than 1048576 bytes/)
+      const key = yield* told((store) => putSpec({ ...store, keyId: "arn:of:another" }, "host=s"))
+      assert.match(key, /^decrypt connection string <- key arn:of:another <- .*NotFound/)
+    })
+  )
+
+  it.live("says by which signal a program of its was ended", () =>
+    Effect.gen(function* () {
+      const store = yield* startObjectStore
+      putSpec(store, "host=s", "host=d")
+      const bin = yield* pretended({ pg_dump: "kill -9 $$" })
+      const running = yield* runImport({ store, options: ["--status-detail"], bin, command: ["dump-restore"] })
+      assert.strictEqual(yield* exitCode(running), 0)
+      const { detail, error } = JSON.parse(statuses(store)[0]?.[1] ?? "")
+      assert.strictEqual(error, "pg_dump failed")
+      assert.match(detail.causes.join(), /SIGKILL/)
+      yield* nobodyIn(running.workdir)
     })
   )
 })
@@ -397,6 +436,7 @@ describe.skipIf(!hasTools)("pgdata", () => {
         assert.deepStrictEqual(yield* query(connstr, COUNT), [[1000, 0]])
         assert.deepStrictEqual(yield* query(connstr, "SHOW shared_buffers"), [["30MB"]])
         assert.include(running.messages(), "dump and restore at once")
+        assert.deepStrictEqual(running.fields("restore in progress").at(-1), { tables: 1, tables_done: 1 })
         assert.isFalse(fs.existsSync(path.join(running.workdir, "dumpdir")))
         running.signal("SIGINT")
         assert.strictEqual(yield* exitCode(running), 0, running.log())

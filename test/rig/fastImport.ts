@@ -40,6 +40,8 @@ export interface RunningImport extends Running {
   readonly workdir: string
   /** Messages of the log so far. */
   readonly messages: () => ReadonlyArray<string>
+  /** What the lines of a message say besides. */
+  readonly fields: (message: string) => ReadonlyArray<Readonly<Record<string, unknown>>>
 }
 
 /** Whoever runs Postgres has to get there. */
@@ -49,10 +51,10 @@ export const workingDirectory: Effect.Effect<string, never, Scope.Scope> = Effec
   return workdir
 })
 
-const messagesOf = (stdout: string): ReadonlyArray<string> =>
+const linesOf = (stdout: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   stdout.split("\n").flatMap((line) => {
     try {
-      return [String(JSON.parse(line).fields.message)]
+      return [JSON.parse(line).fields]
     } catch {
       return []
     }
@@ -73,7 +75,13 @@ export const runImport = (given: ImportOptions): Effect.Effect<RunningImport, ne
       program: fastImport(folder),
       env: { ...given.store?.env, ...given.env }
     })
-    return { ...running, workdir, messages: () => messagesOf(running.stdout()) }
+    return {
+      ...running,
+      workdir,
+      messages: () => linesOf(running.stdout()).map(({ message }) => String(message)),
+      fields: (wanted) =>
+        linesOf(running.stdout()).flatMap(({ message, ...fields }) => (message === wanted ? [fields] : []))
+    }
   })
 
 /** Programs that are scripts of a shell, in a folder; those that nobody gave end well. */

@@ -13,8 +13,10 @@ import { below, format, type S3Prefix } from "../../domain/fastImport/S3Prefix.t
 import type { Aws, Content, ObjectPlace, StoredObject } from "./aws/Aws.ts"
 import { loadLibrary } from "./aws/load.ts"
 
-/** For all attempts. A request that stands still is given up by the library. */
-const STATUS_LIMIT = "5 minutes"
+/** For all attempts at a small object, and at a key. A request that stands still is given up by the library. */
+const LIMIT = "5 minutes"
+/** Bytes. Two connection strings and two names are a hundredth of that. */
+const LARGEST_SPEC = 1024 ** 2
 const STATUS_FAILED = "sync status directory to destination"
 
 export interface Storage {
@@ -35,15 +37,28 @@ export interface Storage {
 const call = <A>(run: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, unknown> =>
   Effect.tryPromise({ try: run, catch: (error) => error })
 
+/** A failure tells what was asked for before it tells why. */
+const asking =
+  (what: string) =>
+  <A>(run: Effect.Effect<A, unknown>): Effect.Effect<A, JobFailed> =>
+    run.pipe(
+      Effect.timeoutOrElse({
+        duration: LIMIT,
+        orElse: () => Effect.fail(new Error(`no answer within ${LIMIT}`))
+      }),
+      Effect.mapError(failing(what))
+    )
+
 const textOf = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
 
 const specOf = Effect.fnUntraced(function* (aws: Effect.Effect<Aws, unknown>, place: ObjectPlace) {
-  const { body } = yield* Effect.mapError(
-    Effect.flatMap(aws, ({ get }) => call((signal) => get(place, signal))),
-    failing("get spec from s3")
+  const ask = asking(format(place))
+  const { body } = yield* Effect.flatMap(aws, ({ get }) => call((signal) => get(place, LARGEST_SPEC, signal))).pipe(
+    ask,
+    Effect.mapError(failing("get spec from s3"))
   )
-  const bytes = yield* Effect.mapError(call(body), failing("download spec body"))
-  const unreadable = failing("parse spec as json")
+  const bytes = yield* call(body).pipe(ask, Effect.mapError(failing("download spec body")))
+  const unreadable = (cause: unknown) => failing("parse spec as json")(failing(format(place))(cause))
   const text = yield* Effect.try({ try: () => textOf(bytes), catch: unreadable })
   return yield* Effect.fromResult(Result.mapError(parse(text), (why) => unreadable(new Error(why))))
 })
@@ -52,10 +67,9 @@ const decrypting =
   (aws: Effect.Effect<Aws, unknown>): Storage["decrypt"] =>
   (what, keyId, ciphertext) =>
     Effect.gen(function* () {
-      const plain = yield* Effect.mapError(
-        Effect.flatMap(aws, ({ decrypt }) => call((signal) => decrypt(keyId, ciphertext, signal))),
-        failing(what)
-      )
+      const plain = yield* Effect.flatMap(aws, ({ decrypt }) =>
+        call((signal) => decrypt(keyId, ciphertext, signal))
+      ).pipe(asking(`key ${keyId}`), Effect.mapError(failing(what)))
       if (plain === null) return yield* failing("get plaintext connection string")(new Error("the answer has none"))
       return yield* Effect.try({
         try: () => Redacted.make(textOf(plain)),
@@ -90,13 +104,7 @@ export const openStorage = (
       putStatus: (name, text) => {
         const place = below(prefix, `status/${name}`)
         const content = { bytes: new TextEncoder().encode(text), type: "application/octet-stream" }
-        return put(place, content).pipe(
-          Effect.timeoutOrElse({
-            duration: STATUS_LIMIT,
-            orElse: () => Effect.fail(new Error(`${format(place)}: no answer within ${STATUS_LIMIT}`))
-          }),
-          Effect.mapError(failing(STATUS_FAILED))
-        )
+        return put(place, content).pipe(asking(format(place)), Effect.mapError(failing(STATUS_FAILED)))
       }
     }
   })

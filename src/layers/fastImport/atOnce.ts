@@ -86,7 +86,7 @@ export const atOnce = Effect.fnUntraced(function* (from: Connection, to: Connect
   const dumpLeaves = yield* leavesEventTriggers("dump")
   const restoreLeaves = yield* leavesEventTriggers("restore")
   const dumping = yield* begin({
-    ...{ phase: "dump", folder, env: from.env, tables: null, raw: "stdout" },
+    ...{ phase: "dump", folder, env: from.env, tables: null, isSerial: true, raw: "stdout" },
     args: dumpArchive(from.connstr, dumpLeaves)
   })
   const output = dumping.raw.stdout
@@ -95,7 +95,7 @@ export const atOnce = Effect.fnUntraced(function* (from: Connection, to: Connect
   // Where it ends early, its own words say why.
   const head = yield* Effect.catch(headOf(archive, folder), (error) => Effect.andThen(dumping.done, Effect.fail(error)))
   const restoring = yield* begin({
-    ...{ phase: "restore", folder, env: to.env, tables: head.contents.tables, raw: "stdin" },
+    ...{ phase: "restore", folder, env: to.env, tables: head.contents.tables, isSerial: true, raw: "stdin" },
     args: restoreArchive(to.connstr, restoreLeaves, restoreLeaves ? null : head.contents.list)
   })
   const input = restoring.raw.stdin

@@ -16,21 +16,29 @@ import { ProgressReport } from "./ProgressReport.ts"
 const statusText = (ended: Ended): string =>
   ended._tag === "Exited" ? `exit status: ${ended.code}` : `signal: ${ended.signal}`
 
-/** Counts tables from what the program says of itself. */
-const counting = (phase: Phase, tables: number | null) =>
+/** Counts tables from what the program says of itself. One job says which table it begins, several say which they have finished. */
+const counting = ({ isSerial, phase, tables }: Run) =>
   Effect.map(ProgressReport, (report) => {
-    let done = 0
+    let [begun, finished] = [0, 0]
     let measure: Measure = {}
-    const counts = () => (tables === null ? {} : { tables, tables_done: done })
+    const counts = (done: number) => (tables === null ? {} : { tables, tables_done: done })
     const onLine = (line: string): Effect.Effect<void> => {
       const table = tableOf(line)
-      const finished = isTableFinished(line)
-      if (table === null && !finished) return Effect.void
-      if (finished) done += 1
-      measure = { ...measure, ...counts(), ...(table !== null && { table }) }
+      const isFinished = isTableFinished(line)
+      if (table === null && !isFinished) return Effect.void
+      if (isFinished) finished += 1
+      if (table !== null) begun += 1
+      measure = {
+        ...measure,
+        ...counts(isSerial ? Math.max(begun - 1, 0) : finished),
+        ...(table !== null && { table })
+      }
       return report.set({ phase, measure })
     }
-    return { onLine, finish: Effect.suspend(() => report.finish({ phase, measure: counts() })) }
+    return {
+      onLine,
+      finish: Effect.suspend(() => report.finish({ phase, measure: counts(isSerial ? begun : finished) }))
+    }
   })
 
 export interface Run {
@@ -41,6 +49,8 @@ export interface Run {
   readonly env: Readonly<Record<string, string>>
   /** Null where nobody knows how many there are. */
   readonly tables: number | null
+  /** One table after the other. */
+  readonly isSerial: boolean
   readonly raw?: "stdin" | "stdout"
 }
 
@@ -50,18 +60,12 @@ export interface RunningProgram {
   readonly done: Effect.Effect<void, JobFailed>
 }
 
-export const begin = ({
-  args,
-  env,
-  folder,
-  phase,
-  raw,
-  tables
-}: Run): Effect.Effect<RunningProgram, JobFailed, Programs | ProgressReport | Scope.Scope> => {
+export const begin = (what: Run): Effect.Effect<RunningProgram, JobFailed, Programs | ProgressReport | Scope.Scope> => {
+  const { args, env, folder, phase, raw } = what
   const name = `pg_${phase}`
   return Effect.gen(function* () {
     const programs = yield* Programs
-    const { finish, onLine } = yield* counting(phase, tables)
+    const { finish, onLine } = yield* counting(what)
     const child = yield* programs
       .start(name, args, { cwd: folder, onLine, env, ...(raw !== undefined && { raw }) })
       .pipe(Effect.mapError(failing(`spawn ${name}`)))
@@ -70,8 +74,7 @@ export const begin = ({
       const ended = yield* child.ended
       const status = { status: statusText(ended) }
       yield* Effect.annotateLogs(Effect.logInfo(`${name} exited`), status)
-      yield* finish
-      if (isWell(ended)) return
+      if (isWell(ended)) return yield* finish
       yield* Effect.annotateLogs(
         Effect.logError(`${name} failed${phase === "dump" ? ", restore will likely fail as well" : ""}`),
         status

@@ -34,6 +34,7 @@ const run = (what: Run) => Effect.scoped(Effect.flatMap(begin(what), ({ done }) 
 
 const oneAfterTheOther = Effect.fnUntraced(function* (from: Connection, to: Connection, dumpdir: string) {
   const { jobs } = yield* ImportOptions
+  const isSerial = jobs === 1
   const transferOf = (connstr: string, leaves: boolean): Transfer => ({
     connstr,
     dumpdir,
@@ -43,11 +44,11 @@ const oneAfterTheOther = Effect.fnUntraced(function* (from: Connection, to: Conn
   yield* Effect.logInfo(`using ${jobs} jobs for dump/restore`)
   yield* Effect.logInfo("dump into the working directory")
   const args = dump(transferOf(from.connstr, yield* leavesEventTriggers("dump")))
-  yield* run({ phase: "dump", args, folder: dumpdir, env: from.env, tables: null })
+  yield* run({ phase: "dump", args, folder: dumpdir, env: from.env, tables: null, isSerial })
   const leaves = yield* leavesEventTriggers("restore")
   const { list, tables } = yield* contentsOf(dumpdir, dumpdir)
   const restoring = restore(transferOf(to.connstr, leaves), leaves ? null : list)
-  yield* run({ phase: "restore", args: restoring, folder: dumpdir, env: to.env, tables })
+  yield* run({ phase: "restore", args: restoring, folder: dumpdir, env: to.env, tables, isSerial })
 })
 
 export const transfer = Effect.fnUntraced(function* (source: string, destination: string) {

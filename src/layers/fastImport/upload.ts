@@ -66,9 +66,9 @@ export const upload = (
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
     const measure = { objects: files.length, objects_done: 0, bytes, bytes_done: 0 }
     const progress = () => ({ phase: "upload" as const, measure: { ...measure } })
-    const sendOne = (one: RegularFile) =>
-      Effect.gen(function* () {
-        const place = below(storage.prefix, `${name}/${path.relative(directory, one.file)}`)
+    const sendOne = (one: RegularFile) => {
+      const place = below(storage.prefix, `${name}/${path.relative(directory, one.file)}`)
+      return Effect.gen(function* () {
         const known = resume && (yield* isThere(storage, place, one))
         if (!known) {
           yield* Effect.logInfo(`starting upload of ${one.file} to ${format(place)}`)
@@ -80,7 +80,8 @@ export const upload = (
         measure.objects_done += 1
         measure.bytes_done += one.size
         yield* report.set(progress())
-      }).pipe(Effect.mapError((cause) => failing(FAILED)(failing(one.file)(cause))))
+      }).pipe(Effect.mapError((cause) => failing(FAILED)(failing(`${one.file} to ${format(place)}`)(cause))))
+    }
     yield* Effect.forEach(files, sendOne, { concurrency: AT_ONCE, discard: true })
     yield* report.finish(progress())
   })

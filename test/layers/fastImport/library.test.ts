@@ -65,7 +65,7 @@ describe("the library of AWS", () => {
         etag: "9a0364b9e99bb480dd25e1f0284c8555"
       })
       assert.isNull(yield* Effect.promise(() => opened.head(place("none"), never)))
-      const { body } = yield* Effect.promise(() => opened.get(place("k/pgdata/base/1 ü+/a"), never))
+      const { body } = yield* Effect.promise(() => opened.get(place("k/pgdata/base/1 ü+/a"), 7, never))
       assert.strictEqual(Buffer.from(yield* Effect.promise(body)).toString(), "content")
       const plain = yield* Effect.promise(() =>
         opened.decrypt(store.keyId, Buffer.from(store.encrypt("text"), "base64"), never)

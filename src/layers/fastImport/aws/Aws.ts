@@ -23,8 +23,12 @@ export interface StoredObject {
 
 /** Each call is repeated by the library where that may help, and is given up by its signal. */
 export interface Aws {
-  /** Answers when the head of the object has come. */
-  readonly get: (place: ObjectPlace, signal: AbortSignal) => Promise<{ readonly body: () => Promise<Uint8Array> }>
+  /** Answers when the head of the object has come. The body fails when it has more bytes than `most`. */
+  readonly get: (
+    place: ObjectPlace,
+    most: number,
+    signal: AbortSignal
+  ) => Promise<{ readonly body: () => Promise<Uint8Array> }>
   readonly put: (place: ObjectPlace, content: Content, signal: AbortSignal) => Promise<void>
   /** Null when there is none. */
   readonly head: (place: ObjectPlace, signal: AbortSignal) => Promise<StoredObject | null>

@@ -5,6 +5,7 @@
  * Source: `compute_tools/src/bin/fast_import.rs`, `compute_tools/src/bin/fast_import/aws_s3_sync.rs`.
  */
 import { createReadStream } from "node:fs"
+import { Readable } from "node:stream"
 import { setTimeout } from "node:timers/promises"
 import { DecryptCommand, KMSClient } from "@aws-sdk/client-kms"
 import {
@@ -124,6 +125,18 @@ const send = async (sending: Sending, content: Content): Promise<void> => {
   await s3.send(new PutObjectCommand({ ...target(place), Body: bytes, ContentType: type }), { abortSignal: signal })
 }
 
+/** No more is read than is wanted of an object that is too large. */
+const limited = async (body: Readable, most: number): Promise<Uint8Array> => {
+  const pieces: Array<Uint8Array> = []
+  let size = 0
+  for await (const piece of body) {
+    size += piece.length
+    if (size > most) throw new Error(`it has more than ${most} bytes`)
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}
+
 const regionOf = async (env: Readonly<Record<string, string | undefined>>): Promise<string | undefined> => {
   const given = named(env)
   if (given !== undefined) return given
@@ -143,9 +156,9 @@ export const open = async (env: Readonly<Record<string, string | undefined>>, si
   const s3 = new S3Client(config)
   const kms = new KMSClient(config)
   return {
-    get: async (place, signal) => {
+    get: async (place, most, signal) => {
       const { Body } = await s3.send(new GetObjectCommand(target(place)), { abortSignal: signal })
-      return { body: async () => (await Body?.transformToByteArray()) ?? new Uint8Array() }
+      return { body: () => (Body instanceof Readable ? limited(Body, most) : Promise.resolve(new Uint8Array())) }
     },
     put: (place, content, signal) => send({ s3, place, sizes, signal }, content),
     head: async (place, signal) => {
