@@ -67,6 +67,9 @@ describe.skipIf(isMissing)("the console (needs Chromium)", () => {
         yield* shows(seen, /Applied at a start/)
         yield* shows(seen, "All that was configured is in force.")
         yield* shows(seen, "Memory of the supervisor")
+        yield* shows(seen, /flushed, WAL timeline 1/)
+        yield* Effect.promise(() => page.getByText(/^In force, \d+ settings/).click())
+        yield* Effect.promise(() => page.getByRole("region", { name: "Settings" }).getByText("fsync").waitFor())
         yield* shows(seen, "live")
         yield* shot(seen, "running", "page")
 

@@ -80,6 +80,20 @@ const failing = {
   "/history": { version: 1, events: [] },
   "/lfc/prewarm": { status: "not_prewarmed" },
   "/lfc/offload": { status: "not_offloaded" },
+  "/postgres": {
+    version: "17.5",
+    is_standby: false,
+    lsn: "0/16B9188",
+    wal_timeline: "1",
+    mode: "primary",
+    branch: null,
+    endpoint: "ep-1",
+    pending_restart: null,
+    settings: [{ name: "shared_buffers", value: "128MB", source: "configuration file", file: "/a", line: 3 }],
+    slots: [{ name: `slot_${"s".repeat(58)}`, kind: "logical", active: false, behind: 5000, wal: "lost" }],
+    standbys: [{ name: "walproposer", state: "streaming", behind: 0 }],
+    certificate_ends: "Jan  1 00:00:00 2027 GMT"
+  },
   "/metrics.json": null
 } satisfies Readonly<Record<string, unknown>>
 
@@ -187,6 +201,8 @@ describe.skipIf(isMissing)("the console with hard answers (needs Chromium)", () 
           const waits = page.getByRole("region", { name: "State" })
           await waits.getByText(/left$/).waitFor()
           await waits.getByText(/over its limit/).waitFor()
+          await page.getByText("its WAL is lost").waitFor()
+          await page.getByText("0/16B9188 flushed, WAL timeline 1").waitFor()
           await page.getByRole("link", { name: /1,000 failed/ }).click()
           assert.strictEqual(new URL(page.url()).hash, "#apply")
         })
@@ -211,7 +227,7 @@ describe.skipIf(isMissing)("the console with hard answers (needs Chromium)", () 
           await question.waitFor()
           assert.include((await question.textContent()) ?? "", "Sessions are cut off, Postgres stops")
           await page.keyboard.press("Escape")
-          await question.waitFor({ state: "detached" })
+          await page.locator("dialog").waitFor({ state: "detached" })
           assert.strictEqual(await focused(page), "Terminate")
           await page.keyboard.press("Enter")
           await question.waitFor()
@@ -220,6 +236,7 @@ describe.skipIf(isMissing)("the console with hard answers (needs Chromium)", () 
           await tabTo(page, "Yes, terminate")
           await page.keyboard.press("Enter")
           await page.getByText(refusal).waitFor()
+          assert.strictEqual(await focused(page), "Terminate")
         })
         assert.include(asked, "POST /terminate?mode=fast&if_idle=60")
       }),

@@ -85,6 +85,7 @@ const everything = (compute: Compute, dumps: boolean) =>
     well(200, yield* post(compute, "/check_writability"))
     untripped(compute, "a write")
     well(200, yield* compute.http({ path: "/insights" }))
+    well(200, yield* compute.http({ path: "/postgres" }))
     const grant = { database: "shop", schema: "public", privileges: ["USAGE", "CREATE"], role: "fresh" }
     well(201, yield* post(compute, "/grants", grant, "internal"))
     well(

@@ -122,6 +122,7 @@ const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
       dbs_and_roles: () => Effect.succeed(json(200, {})),
       database_schema: ({ query }) => Effect.succeed(Stream.make(new TextEncoder().encode(query.database))),
       insights: () => Effect.succeed(""),
+      postgres: () => Effect.succeed(json(200, {})),
       check_writability: () => Effect.succeed(true as const),
       last_apply: () => Effect.succeed(null),
       plan: () => Effect.succeed(json(200, {}))

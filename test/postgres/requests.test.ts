@@ -199,6 +199,9 @@ for (const server of versions) {
             yield* catalog.insights
           )
           assert.ok(rows.some(({ query }) => query.includes("something_slow")))
+          const facts = yield* catalog.facts
+          assert.match(facts?.lsn ?? "", /^0\/[0-9A-F]+$/)
+          assert.include(facts?.settings.map(({ name }) => name) ?? [], "port")
           const { roles, databases } = yield* catalog.objects
           assert.ok(roles.some(({ name }) => name === "u"))
           assert.deepStrictEqual(

@@ -114,7 +114,7 @@ const Console = ({ leave, token }: { readonly token: string; readonly leave: (re
               <Column>
                 <Start known={known} />
                 <InUse activity={known.activity} now={now} />
-                <Settings apply={known.apply} detail={known.detail} />
+                <Settings known={known} />
                 <Storage known={known} />
                 <Cache known={known} />
                 <Identity known={known} />

@@ -2,7 +2,7 @@
  * An action that says what will happen, asks once more, and tells what came of it.
  */
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Long, Mark } from "./parts.tsx"
 import { lasting } from "./words.ts"
 
@@ -26,6 +26,9 @@ type Stage =
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+const YES = "yes"
+
+/** However it is closed, by a button or a key: the browser gives the focus back to what opened it. */
 const Question = ({
   answer,
   children,
@@ -33,20 +36,24 @@ const Question = ({
   label
 }: Pick<Props, "children" | "isGrave" | "label"> & { readonly answer: (yes: boolean) => void }) => {
   const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => dialog.current?.showModal(), [])
+  useLayoutEffect(() => dialog.current?.showModal(), [])
   const id = `asked-${label.toLowerCase()}`
   return (
-    <dialog ref={dialog} aria-labelledby={id} onClose={() => answer(false)}>
+    <dialog
+      ref={dialog}
+      aria-labelledby={id}
+      onClose={({ currentTarget }) => answer(currentTarget.returnValue === YES)}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          answer(true)
+          dialog.current?.close(YES)
         }}
       >
         <h2 id={id}>{label}?</h2>
         {children}
         <div class="buttons">
-          <button type="button" onClick={() => answer(false)}>
+          <button type="button" onClick={() => dialog.current?.close()}>
             No
           </button>
           <button type="submit" class={isGrave === true ? "grave" : "main"}>
@@ -60,7 +67,6 @@ const Question = ({
 
 export const Confirmed = ({ about, act, beside, children, isGrave, label }: Props) => {
   const [stage, setStage] = useState<Stage>({ _tag: "Quiet" })
-  const opener = useRef<HTMLButtonElement>(null)
   const go = () => {
     const begun = performance.now()
     const end = (isGood: boolean) => (text: string) =>
@@ -78,12 +84,12 @@ export const Confirmed = ({ about, act, beside, children, isGrave, label }: Prop
         <div class="buttons">
           {beside}
           <button
-            ref={opener}
             type="button"
             class={isGrave === true ? "danger" : ""}
             aria-haspopup="dialog"
-            disabled={stage._tag === "Acting"}
-            onClick={() => setStage({ _tag: "Asked" })}
+            // Not disabled: it would lose the focus.
+            aria-disabled={stage._tag === "Acting"}
+            onClick={() => stage._tag !== "Acting" && setStage({ _tag: "Asked" })}
           >
             {stage._tag === "Acting" ? "Under way\u2026" : label}
           </button>
@@ -94,9 +100,8 @@ export const Confirmed = ({ about, act, beside, children, isGrave, label }: Prop
           label={label}
           {...(isGrave !== undefined && { isGrave })}
           answer={(yes) => {
-            if (yes) return go()
-            setStage({ _tag: "Quiet" })
-            opener.current?.focus()
+            if (yes) go()
+            else setStage({ _tag: "Quiet" })
           }}
         >
           {children}

@@ -68,7 +68,25 @@ export const settingsInShort = (apply: Apply | null, detail: StatusDetail): stri
   return parts.length === 0 ? null : parts.join(", ")
 }
 
-export const Settings = ({ apply, detail }: { readonly apply: Apply | null; readonly detail: StatusDetail }) => {
+const InForce = ({ all }: { readonly all: NonNullable<Known["postgres"]>["settings"] }) => (
+  <details>
+    <summary>
+      <span>
+        In force<span class="soft">, {counted(all.length, "setting")} that somebody has set</span>
+      </span>
+    </summary>
+    <Listed all={all} kind="changes">
+      {({ file, line, name, source, value }) => (
+        <li key={name} title={file === null ? source : `${file}${line === null ? "" : `, line ${line}`}`}>
+          <code>{name}</code>
+          <code>{value ?? ""}</code>
+        </li>
+      )}
+    </Listed>
+  </details>
+)
+
+export const Settings = ({ known: { apply, detail, postgres } }: { readonly known: Known }) => {
   const { refused, waiting } = settingsOf(apply, detail)
   return (
     <Room id="settings" title="Settings" aside={settingsInShort(apply, detail) ?? "in force"}>
@@ -109,6 +127,7 @@ export const Settings = ({ apply, detail }: { readonly apply: Apply | null; read
           </Listed>
         </>
       )}
+      {postgres !== null && postgres.settings.length > 0 && <InForce all={postgres.settings} />}
     </Room>
   )
 }
@@ -154,36 +173,85 @@ export const Cache = ({ known: { offload, prewarm } }: { readonly known: Known }
   </Room>
 )
 
-export const Storage = ({ known: { ready, startup } }: { readonly known: Known }) => (
+const followed = (behind: number | null): string => (behind === null ? "" : `, ${size(Math.max(0, behind))} behind`)
+
+const Followers = ({ slots, standbys }: NonNullable<Known["postgres"]>) => (
+  <>
+    {standbys.length > 0 && (
+      <>
+        <h3>Followed by</h3>
+        <Listed all={standbys} kind="facts">
+          {({ behind, name, state }, index) => (
+            <li key={`${index} ${name}`}>
+              {name ?? "somebody"}{" "}
+              <span class="soft">
+                {state ?? ""}
+                {followed(behind)}
+              </span>
+            </li>
+          )}
+        </Listed>
+      </>
+    )}
+    {slots.length > 0 && (
+      <>
+        <h3>Replication slots</h3>
+        <Listed all={slots} kind="facts">
+          {({ active, behind, kind, name, wal }) => (
+            <li key={name}>
+              <code>{name}</code>{" "}
+              <span class="soft">
+                {kind}, {active ? "active" : "inactive"}
+                {followed(behind)}
+              </span>
+              {wal === "lost" && <span class="fault">its WAL is lost</span>}
+            </li>
+          )}
+        </Listed>
+      </>
+    )}
+  </>
+)
+
+const position = (postgres: Known["postgres"]) =>
+  postgres === null || postgres.lsn === null
+    ? null
+    : ([
+        "LSN",
+        `${postgres.lsn} ${postgres.is_standby ? "replayed" : "flushed"}, WAL timeline ${postgres.wal_timeline}`
+      ] as const)
+
+const lag = (ready: Known["ready"]) =>
+  ready?.standby == null
+    ? null
+    : ([
+        "Behind",
+        `${ready.standby.behind_bytes === null ? "unknown" : size(ready.standby.behind_bytes)}${
+          ready.standby.behind_seconds === null ? "" : `, ${lasting(ready.standby.behind_seconds * 1000)}`
+        }`
+      ] as const)
+
+const writes = (ready: Known["ready"]): string => {
+  if (ready === null) return "Postgres does not accept connections"
+  if (ready.standby === null) return "a primary: it writes"
+  const { received_lsn, replayed_lsn } = ready.standby
+  return `a standby: received ${received_lsn ?? "nothing"}, replayed ${replayed_lsn ?? "nothing"}`
+}
+
+const synced = (startup: Known["startup"]): string => {
+  if (startup === null || startup.sync_sk_check_ms === 0) return "not asked yet"
+  const after = startup.sync_safekeepers_ms > 0 ? `then synced in ${lasting(startup.sync_safekeepers_ms)}` : "in sync"
+  return `asked in ${lasting(startup.sync_sk_check_ms)}, ${after}`
+}
+
+export const Storage = ({ known: { postgres, ready, startup } }: { readonly known: Known }) => (
   <Room id="storage" title="WAL and storage">
     <Facts
       all={[
-        [
-          "WAL",
-          ready === null
-            ? "Postgres does not accept connections"
-            : ready.standby === null
-              ? "a primary: it writes"
-              : `a standby: received ${ready.standby.received_lsn ?? "nothing"}, replayed ${ready.standby.replayed_lsn ?? "nothing"}`
-        ],
-        ready?.standby == null
-          ? null
-          : [
-              "Behind",
-              `${ready.standby.behind_bytes === null ? "unknown" : size(ready.standby.behind_bytes)}${
-                ready.standby.behind_seconds === null ? "" : `, ${lasting(ready.standby.behind_seconds * 1000)}`
-              }`
-            ],
-        startup === null || startup.sync_sk_check_ms === 0
-          ? ["Safekeepers", "not asked yet"]
-          : [
-              "Safekeepers",
-              `asked in ${lasting(startup.sync_sk_check_ms)}${
-                startup.sync_safekeepers_ms > 0
-                  ? `, then synced in ${lasting(startup.sync_safekeepers_ms)}`
-                  : ", and in sync"
-              }`
-            ],
+        ["WAL", writes(ready)],
+        position(postgres),
+        lag(ready),
+        ["Safekeepers", synced(startup)],
         [
           "Basebackup",
           startup === null || startup.basebackup_bytes === 0
@@ -192,5 +260,6 @@ export const Storage = ({ known: { ready, startup } }: { readonly known: Known }
         ]
       ]}
     />
+    {postgres !== null && <Followers {...postgres} />}
   </Room>
 )

@@ -170,16 +170,28 @@ export const Services = ({ detail }: { readonly detail: StatusDetail }) => {
   )
 }
 
+const named = (name: string, value: string | null | undefined) =>
+  value == null || value === "" ? null : ([name, <code key={name}>{value}</code>] as const)
+
 /** Who it is. */
-export const Identity = ({ known: { detail } }: { readonly known: Known }) => (
+export const Identity = ({ known: { detail, metrics, postgres } }: { readonly known: Known }) => (
   <Room id="identity" title="Compute">
     <Facts
       all={[
-        ["Id", <code key="id">{detail.compute_id}</code>],
-        ["Tenant", detail.tenant === null ? "none yet" : <code key="tenant">{detail.tenant}</code>],
-        ["Timeline", detail.timeline === null ? "none yet" : <code key="timeline">{detail.timeline}</code>],
+        named("Id", detail.compute_id),
+        named("Tenant", detail.tenant ?? "none yet"),
+        named("Timeline", detail.timeline ?? "none yet"),
+        named("Branch", postgres?.branch),
+        named("Endpoint", postgres?.endpoint),
         ["Started", clock(detail.start_time)],
-        ["Postgres", detail.postgres_runs ? "runs" : "does not run"]
+        [
+          "Postgres",
+          `${postgres?.version ?? ""} ${detail.postgres_runs ? "runs" : "does not run"}${
+            postgres?.mode == null ? "" : ` as ${postgres.mode}`
+          }`
+        ],
+        named("Build", metrics.find(({ name }) => name === "compute_ctl_up")?.labels["build_tag"]),
+        postgres?.certificate_ends == null ? null : ["Certificate", `until ${postgres.certificate_ends}`]
       ]}
     />
   </Room>

@@ -4,6 +4,7 @@
 import type { PlanReport } from "../../../src/domain/catalog/plan/PlanReport.ts"
 import type { ApplyReport, PhaseReport } from "../../../src/domain/catalog/Report.ts"
 import type { Sample } from "../../../src/domain/observe/Samples.ts"
+import type { FactsReport } from "../../../src/domain/postgres/Facts.ts"
 import type { ActivityReport } from "../../../src/domain/status/Activity.ts"
 import type { OffloadState, PrewarmState } from "../../../src/domain/status/Operations.ts"
 import type { Ready } from "../../../src/domain/status/Ready.ts"
@@ -17,6 +18,7 @@ export type History = typeof HistoryReport.Type
 export type Startup = StartupMetrics
 export type Prewarm = PrewarmState
 export type Offload = OffloadState
+export type Postgres = FactsReport
 
 export interface Reconfiguration {
   readonly operation: string | null
@@ -39,5 +41,7 @@ export interface Known {
   readonly history: History | null
   /** Null: Postgres does not accept connections. */
   readonly ready: Ready | null
+  /** What Postgres says of itself; null while it does not run. */
+  readonly postgres: Postgres | null
   readonly metrics: ReadonlyArray<Sample>
 }

@@ -9,6 +9,8 @@ import type { Known } from "./shapes.ts"
 
 const POLL_MILLIS = 1000
 const SLOW_MILLIS = 5000
+/** Postgres itself is asked less often: that takes a connection. */
+const POSTGRES_MILLIS = 30_000
 /** Not more often, however many events come. */
 const PAUSE_MILLIS = 150
 
@@ -42,12 +44,18 @@ const isAtWork = ({ apply, offload, prewarm }: Known): boolean =>
 
 const optional = <A>(answer: Promise<A>): Promise<A | null> => answer.catch(() => null)
 
-/** What can be large is had again when something changed, and slowly otherwise. */
-const lookAt = async (api: Api, before: Known | null, isDue: boolean): Promise<Known> => {
+interface Due {
+  /** What can be large is had again when something changed, and slowly otherwise. */
+  readonly all: boolean
+  readonly postgres: boolean
+}
+
+const lookAt = async (api: Api, before: Known | null, due: Due): Promise<Known> => {
   const detail = await api.get<Known["detail"]>("/status/detail")
-  const isSame = before !== null && before.detail.since === detail.since && !isAtWork(before)
-  if (isSame && !isDue) return { ...before, detail }
-  const [apply, activity, startup, prewarm, offload, history, ready, metrics] = await Promise.all([
+  const isSame = before !== null && before.detail.since === detail.since
+  if (isSame && !isAtWork(before) && !due.all) return { ...before, detail }
+  const isAsked = detail.postgres_runs && (due.postgres || !isSame || before.postgres === null)
+  const [apply, activity, startup, prewarm, offload, history, ready, metrics, postgres] = await Promise.all([
     optional(api.get<Known["apply"]>("/apply")),
     optional(api.get<Known["activity"]>("/activity")),
     optional(api.get<Known["startup"]>("/metrics.json")),
@@ -55,9 +63,15 @@ const lookAt = async (api: Api, before: Known | null, isDue: boolean): Promise<K
     optional(api.get<Known["offload"]>("/lfc/offload")),
     optional(api.get<Known["history"]>("/history")),
     optional(api.get<Known["ready"]>("/readyz")),
-    optional(api.text("/metrics"))
+    optional(api.text("/metrics")),
+    isAsked
+      ? optional(api.get<Known["postgres"]>("/postgres"))
+      : detail.postgres_runs
+        ? (before?.postgres ?? null)
+        : null
   ])
-  return { detail, apply, activity, startup, prewarm, offload, history, ready, metrics: samplesOf(metrics ?? "") }
+  const samples = samplesOf(metrics ?? "")
+  return { detail, apply, activity, startup, prewarm, offload, history, ready, postgres, metrics: samples }
 }
 
 const sleep = (millis: number, signal: AbortSignal) =>
@@ -105,12 +119,15 @@ export const useWatched = (api: Api): Watched => {
     const ask = async () => {
       let before: Known | null = null
       let looked = Number.NEGATIVE_INFINITY
+      let asked = Number.NEGATIVE_INFINITY
       while (!signal.aborted) {
         try {
           const isDue = isDueNow || performance.now() - looked >= SLOW_MILLIS
+          const postgres = isDueNow || performance.now() - asked >= POSTGRES_MILLIS
           isDueNow = false
-          const known: Known = await lookAt(api, before, isDue)
+          const known: Known = await lookAt(api, before, { all: isDue, postgres })
           if (isDue) looked = performance.now()
+          if (isDue && postgres) asked = performance.now()
           before = known
           if (signal.aborted) return
           const ahead = Date.parse(known.detail.now) - Date.now()

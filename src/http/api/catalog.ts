@@ -11,6 +11,7 @@ import * as Struct from "effect/Struct"
 import { PlanReport } from "../../domain/catalog/plan/PlanReport.ts"
 import { ApplyReport } from "../../domain/catalog/Report.ts"
 import { CatalogObjects } from "../../domain/catalog/Requests.ts"
+import { FactsReport } from "../../domain/postgres/Facts.ts"
 import { RefusedSetting } from "../../domain/postgres/RefusedSetting.ts"
 import { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { Authorized, Inputs } from "./middleware.ts"
@@ -66,6 +67,14 @@ const checkWritability = HttpApiEndpoint.post("check_writability", "/check_writa
   .annotate(OnDisconnect, "cancel")
   .annotate(OpenApi.Summary, "Whether a write reaches the safekeepers")
 
+const postgres = HttpApiEndpoint.get("postgres", "/postgres", {
+  success: FactsReport,
+  error: [WrongStatus, Failed]
+}).annotate(
+  OpenApi.Summary,
+  "What Postgres says of itself: its version and LSN, the settings in force, replication slots, and who follows it"
+)
+
 const lastApply = HttpApiEndpoint.get("last_apply", "/apply", { success: nullable(Apply) }).annotate(
   OpenApi.Summary,
   "The apply that runs, or the last one, object by object, and the last reconfiguration with the settings that Postgres refused or that wait for a restart; null before the first"
@@ -88,6 +97,6 @@ const planFor = HttpApiEndpoint.post("plan_for", "/plan", {
   .annotate(OpenApi.Summary, "What applying this spec would change, settings included; changes nothing")
 
 export class CatalogApi extends HttpApiGroup.make("catalog", { topLevel: true })
-  .add(dbsAndRoles, databaseSchema, insights, checkWritability, lastApply, plan, planFor)
+  .add(dbsAndRoles, databaseSchema, insights, postgres, checkWritability, lastApply, plan, planFor)
   .middleware(Authorized)
   .annotate(OpenApi.Description, "Roles, databases and what is in them, port 3080") {}

@@ -99,6 +99,22 @@ export const successes: Readonly<Record<string, unknown>> = {
   },
   database_schema: "--\n-- PostgreSQL database dump\n--\n",
   insights: '{"pg_stat_statements": []}',
+  postgres: {
+    version: "17.5",
+    is_standby: false,
+    lsn: "0/16B9188",
+    wal_timeline: "1",
+    mode: "primary",
+    branch: "br-1",
+    endpoint: "ep-1",
+    pending_restart: null,
+    settings: [
+      { name: "shared_buffers", value: "128MB", source: "configuration file", file: "/pgdata/postgresql.conf", line: 3 }
+    ],
+    slots: [{ name: "orders", kind: "logical", active: true, behind: 56, wal: "reserved" }],
+    standbys: [{ name: "walproposer", state: "streaming", behind: 0 }],
+    certificate_ends: null
+  },
   check_writability: true,
   last_apply: {
     version: 1,

@@ -54,7 +54,10 @@ const events = HttpApiEndpoint.get("events", "/events", {
     OpenApi.Summary,
     "What happens, as server-sent events: first the present state, then changes, waits and steps, until `terminated`"
   )
-  .annotate(OpenApi.Description, "For 32 listeners; one that does not read is cut off.")
+  .annotate(
+    OpenApi.Description,
+    "For 32 listeners; one that does not read is cut off. Where the process ends in another way, as by a signal, they break off."
+  )
 
 const metricsJson = HttpApiEndpoint.get("metrics_json", "/metrics.json", { success: StartupMetrics }).annotate(
   OpenApi.Summary,

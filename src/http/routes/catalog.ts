@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { planReport } from "../../domain/catalog/plan/PlanReport.ts"
+import { factsReport } from "../../domain/postgres/Facts.ts"
 import { TOLD, waitForRestart } from "../../domain/postgres/RefusedSetting.ts"
 import type { ComputeSpec } from "../../domain/spec/ComputeSpec.ts"
 import { type ParsedSpec, parseSteps } from "../../domain/spec/ParsedSpec.ts"
 import { Catalog } from "../../layers/catalog/Catalog.ts"
-import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { ComputeState, InvalidStatus } from "../../layers/compute/ComputeState.ts"
 import { resultInSlices } from "../../layers/compute/clock/Slices.ts"
 import { Monitor } from "../../layers/observe/Monitor.ts"
 import { DataDirectory } from "../../layers/postgres/dataDirectory/DataDirectory.ts"
@@ -81,6 +82,13 @@ export const catalog = HttpApiBuilder.group(External, "catalog", (handlers) =>
         ),
       insights: () =>
         requireRunning.pipe(Effect.andThen(Effect.flatMap(Catalog, ({ insights }) => insights)), orRefuse(Failed)),
+      postgres: () =>
+        Effect.gen(function* () {
+          const { postgresRuns, status } = yield* ComputeState.current
+          if (!postgresRuns) return yield* orRefuse(WrongStatus)(Effect.fail(new InvalidStatus({ status })))
+          const facts = yield* orRefuse(Failed)(unnoticed(Effect.flatMap(Catalog, (catalog) => catalog.facts)))
+          return facts === null ? yield* refuse(Failed, "Postgres says nothing of itself") : factsReport(facts)
+        }),
       check_writability: () =>
         requireRunning.pipe(
           Effect.andThen(Effect.flatMap(Catalog, ({ checkWritability }) => checkWritability)),

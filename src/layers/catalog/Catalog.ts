@@ -14,6 +14,7 @@ import type { Plan } from "../../domain/catalog/plan/Step.ts"
 import type { ApplyReport, FailedDatabase } from "../../domain/catalog/Report.ts"
 import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../../domain/catalog/Requests.ts"
 import { failedDatabases } from "../../domain/observe/MetricFamilies.ts"
+import type { Facts } from "../../domain/postgres/Facts.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
 import type { Options } from "../compute/Options.ts"
 import type { Waits } from "../compute/Waits.ts"
@@ -76,6 +77,8 @@ export class Catalog extends Context.Service<
     readonly checkWritability: Effect.Effect<void, SqlFailed>
     /** JSON text: the slowest statements of `pg_stat_statements`, an empty list without that extension. */
     readonly insights: Effect.Effect<string, SqlFailed>
+    /** What Postgres says of itself; null when it says nothing. */
+    readonly facts: Effect.Effect<Facts | null, SqlFailed>
     readonly installExtension: (request: ExtensionRequest) => Effect.Effect<void, ExtensionNotInstalled>
     /** Grants what is missing; writes nothing when nothing is, so that it works on a replica. */
     readonly setRoleGrants: (request: SchemaGrant) => Effect.Effect<void, GrantsNotSet>
@@ -112,6 +115,7 @@ function* make() {
     schemaDump: (database) => Effect.flatMap(live, (catalog) => catalog.schemaDump(database)),
     checkWritability: Effect.flatMap(live, (catalog) => catalog.checkWritability),
     insights: Effect.flatMap(live, (catalog) => catalog.insights),
+    facts: Effect.flatMap(live, (catalog) => catalog.facts),
     installExtension: (request) => Effect.flatMap(live, (catalog) => catalog.installExtension(request)),
     setRoleGrants: (request) => Effect.flatMap(live, (catalog) => catalog.setRoleGrants(request))
   })

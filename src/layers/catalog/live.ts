@@ -29,7 +29,7 @@ import type { ApplyOptions, Catalog } from "./Catalog.ts"
 import { makeConclude } from "./conclude.ts"
 import { dryRun } from "./look/dryRun.ts"
 import { makeInstalledExtensions } from "./look/installedExtensions.ts"
-import { checkWritability, insights, installExtension, objects, setRoleGrants } from "./look/requests.ts"
+import { checkWritability, facts, insights, installExtension, objects, setRoleGrants } from "./look/requests.ts"
 import { makeDumps } from "./look/schemaDump.ts"
 import { ensureOurs } from "./ours.ts"
 
@@ -76,6 +76,7 @@ export const make = Effect.fnUntraced(function* (failed: Ref.Ref<ReadonlyArray<F
 
   const askObjects = yield* shared(objects(sql))
   const askInsights = yield* shared(insights(sql))
+  const askFacts = yield* shared(facts(sql))
   const askWritability = yield* shared(checkWritability(sql))
   const onePlan = yield* Semaphore.make(1)
   const turns = yield* RcMap.make({ lookup: (_database: string) => Semaphore.make(1) })
@@ -126,6 +127,7 @@ export const make = Effect.fnUntraced(function* (failed: Ref.Ref<ReadonlyArray<F
     schemaDump: dumps,
     checkWritability: askWritability,
     insights: askInsights,
+    facts: askFacts,
     installExtension: (request) => inDatabase(request.database, installExtension(sql, request)),
     setRoleGrants: (request) => inDatabase(request.database, setRoleGrants(sql, request))
   }

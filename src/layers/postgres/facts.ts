@@ -1,51 +1,11 @@
 /**
- * What a running Postgres says of itself to an operator: version, position, replication, what waits for a restart.
+ * Asks a running Postgres what it says of itself to an operator.
  */
 import { X509Certificate } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { type Facts, Setting, Slot, Standby } from "../../domain/postgres/Facts.ts"
 import type { SqlSession } from "../sql/session/SqlSession.ts"
-
-const Text = Schema.NullOr(Schema.String)
-const Bytes = Schema.NullOr(Schema.Finite)
-
-const Slot = Schema.Struct({
-  name: Schema.String,
-  kind: Schema.String,
-  active: Schema.Boolean,
-  behind: Bytes,
-  wal: Text
-})
-/** One that something else than its default has set, for all sessions. */
-const Setting = Schema.Struct({
-  name: Schema.String,
-  /** With its unit, as `SHOW` says it. */
-  value: Text,
-  source: Schema.String,
-  file: Text,
-  line: Schema.NullOr(Schema.Finite)
-})
-const Standby = Schema.Struct({ name: Text, state: Text, behind: Bytes })
-
-export interface Facts {
-  readonly version: string
-  readonly isStandby: boolean
-  /** Flushed on a primary, replayed on a standby; null before there is one. */
-  readonly lsn: string | null
-  readonly walTimeline: string
-  readonly mode: string | null
-  readonly branch: string | null
-  readonly endpoint: string | null
-  /** Names of settings. */
-  readonly pendingRestart: string | null
-  /** By name. */
-  readonly settings: ReadonlyArray<typeof Setting.Type>
-  readonly slots: ReadonlyArray<typeof Slot.Type>
-  /** Whoever follows this server; `behind` in bytes. */
-  readonly standbys: ReadonlyArray<typeof Standby.Type>
-  /** When the server's certificate ends, as OpenSSL writes it; null without TLS. */
-  readonly certificateEnds: string | null
-}
 
 interface Row {
   readonly version: string

@@ -73,6 +73,13 @@ export const checkWritability = (sql: Sessions): Effect.Effect<void, SqlFailed> 
 
 export const insights = (sql: Sessions) => asking(sql, "compute_ctl:collect_insights", slowest)
 
+/** Loaded when somebody asks: no start does. */
+export const facts = (sql: Sessions) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../../postgres/facts.ts")),
+    (module) => asking(sql, "compute_ctl:status", module.facts)
+  )
+
 interface Refusal {
   readonly message: string
   readonly sqlstate: string | null

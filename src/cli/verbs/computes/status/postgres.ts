@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { isSecretName, redact } from "../../../../domain/observe/Redaction.ts"
 import * as ConnectionString from "../../../../domain/postgres/ConnectionString.ts"
-import { type Facts, facts } from "../../../../layers/postgres/facts.ts"
+import { type Facts, factsReport } from "../../../../domain/postgres/Facts.ts"
+import { facts } from "../../../../layers/postgres/facts.ts"
 import { Sql } from "../../../../layers/sql/Sql.ts"
 import { bytes } from "../../../terminal/duration.ts"
 import type { Paint } from "../../../terminal/Paint.ts"
@@ -87,26 +88,7 @@ export const settings = ({ settings }: Facts, paint: Paint, room: number | null)
 export const asJson = ({ error, found, place }: Asked) => ({
   place,
   error,
-  found:
-    found === null
-      ? null
-      : {
-          version: found.version,
-          is_standby: found.isStandby,
-          lsn: found.lsn,
-          wal_timeline: found.walTimeline,
-          mode: found.mode,
-          branch: found.branch,
-          endpoint: found.endpoint,
-          pending_restart: found.pendingRestart,
-          settings: found.settings.map(({ value, ...setting }) => ({
-            ...setting,
-            value: value === null ? null : isSecretName(setting.name) ? HIDDEN : redact(value)
-          })),
-          slots: found.slots,
-          standbys: found.standbys,
-          certificate_ends: found.certificateEnds
-        }
+  found: found === null ? null : factsReport(found)
 })
 
 const size = (behind: number | null): string => (behind === null ? "unknown" : `${bytes(Math.max(0, behind))} behind`)
