@@ -5,7 +5,7 @@
  */
 import * as Result from "effect/Result"
 import { decodeSteps } from "../json/decode/Decode.ts"
-import type { Steps } from "../json/Json.ts"
+import type { Steps } from "../json/Steps.ts"
 import { utf8Steps } from "../json/Utf8.ts"
 import { type ComputeConfig, ControlPlaneConfigResponse } from "../spec/ComputeConfig.ts"
 import { withoutSlashes } from "./BaseUrl.ts"

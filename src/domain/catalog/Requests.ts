@@ -46,3 +46,11 @@ export const SchemaGrant = Schema.Struct({
   role: Schema.String
 }).annotate({ identifier: "RoleGrants" })
 export type SchemaGrant = typeof SchemaGrant.Type
+
+export interface InstalledExtension {
+  readonly extname: string
+  readonly version: string
+  readonly n_databases: number
+  /** "1" when the bootstrap superuser owns it. */
+  readonly owned_by_superuser: "0" | "1"
+}

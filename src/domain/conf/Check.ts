@@ -13,14 +13,9 @@ import { ComputeSpec } from "../spec/ComputeSpec.ts"
 import { format } from "../spec/Lsn.ts"
 import { shardIndexes, shardUrl } from "../spec/PageserverConnectionInfo.ts"
 import { type ParsedSpec, parseSpec } from "../spec/ParsedSpec.ts"
+import type { Fault } from "./Fault.ts"
 import { type ConfContext, render, withoutValue } from "./PostgresConf.ts"
 import { missingWalProposer } from "./WalProposer.ts"
-
-export interface Fault {
-  /** JSON path; empty for the document itself. */
-  readonly path: string
-  readonly message: string
-}
 
 export interface Checked {
   readonly config: ComputeConfig

@@ -6,7 +6,7 @@
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import { excerpt } from "../json/Excerpt.ts"
-import { run, type Steps } from "../json/Json.ts"
+import { run, type Steps } from "../json/Steps.ts"
 import { conf } from "../postgres/Quote.ts"
 import { type ComputeSpec, type GenericOption, modeName } from "../spec/ComputeSpec.ts"
 import { formatShardIndex } from "../spec/Ids.ts"

@@ -6,7 +6,7 @@
 import { shortened } from "../json/Excerpt.ts"
 import { redact } from "../observe/Redaction.ts"
 import type { ComputeSpec } from "../spec/ComputeSpec.ts"
-import type { Fault } from "./Check.ts"
+import type { Fault } from "./Fault.ts"
 
 export interface Refusal {
   /** Null where a line could not be read at all. */

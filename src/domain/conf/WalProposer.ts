@@ -5,7 +5,7 @@
  */
 import { synchronousCommit } from "../postgres/session/SessionOptions.ts"
 import { type ComputeSpec, findSetting } from "../spec/ComputeSpec.ts"
-import type { Fault } from "./Check.ts"
+import type { Fault } from "./Fault.ts"
 import { libraries } from "./PreloadList.ts"
 import { settingsOf } from "./RestartSettings.ts"
 

@@ -2,7 +2,7 @@
  * A value -> JSON text in steps, as `JSON.stringify` would write it: the report of an apply to a hundred thousand roles is a
  * text of 30 MB.
  */
-import type { Steps } from "./Json.ts"
+import type { Steps } from "./Steps.ts"
 
 /** Values, or sixty characters of a text each, that are written in one go. */
 const SMALL = 1000

@@ -2,8 +2,10 @@
  * NUL characters in a document. Postgres, the file system and the environment of a process end a text there, so that what
  * was checked is not what is used.
  */
-import type { JsonRead, Steps } from "./Json.ts"
+
 import { JsonFloat, type JsonValue } from "./JsonValue.ts"
+import type { JsonRead } from "./read/JsonRead.ts"
+import type { Steps } from "./Steps.ts"
 
 export interface NulFault {
   readonly keys: ReadonlyArray<string | number>

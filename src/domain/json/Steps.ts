@@ -1,7 +1,17 @@
 /**
- * Long lists, gone through in steps.
+ * Work that may take long, in steps.
  */
-import type { Steps } from "./Json.ts"
+
+/** Work in steps of a millisecond or so: whoever runs it may do something else in between. */
+export type Steps<A> = Generator<void, A>
+
+/** All steps at once. */
+export const run = <A>(steps: Steps<A>): A => {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
 
 /** Items between two pauses. */
 const STEP = 500

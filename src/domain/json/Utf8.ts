@@ -1,7 +1,7 @@
 /**
  * Bytes -> text, strictly, in steps.
  */
-import type { Steps } from "./Json.ts"
+import type { Steps } from "./Steps.ts"
 
 /** Bytes of a step. */
 const STEP = 256 * 1024

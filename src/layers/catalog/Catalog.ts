@@ -12,7 +12,12 @@ import type * as Stream from "effect/Stream"
 import type { UnplannableSpec } from "../../domain/catalog/plan/Draft.ts"
 import type { Plan } from "../../domain/catalog/plan/Step.ts"
 import type { ApplyReport, FailedDatabase } from "../../domain/catalog/Report.ts"
-import type { CatalogObjects, ExtensionRequest, SchemaGrant } from "../../domain/catalog/Requests.ts"
+import type {
+  CatalogObjects,
+  ExtensionRequest,
+  InstalledExtension,
+  SchemaGrant
+} from "../../domain/catalog/Requests.ts"
 import { failedDatabases } from "../../domain/observe/MetricFamilies.ts"
 import type { Facts } from "../../domain/postgres/Facts.ts"
 import type { ParsedSpec } from "../../domain/spec/ParsedSpec.ts"
@@ -22,6 +27,7 @@ import { Metrics } from "../observe/Metrics.ts"
 import type { DataDirectory, DataDirectoryFailed } from "../postgres/dataDirectory/DataDirectory.ts"
 import type { Postmaster } from "../postgres/Postmaster.ts"
 import type { Sql, SqlFailed } from "../sql/Sql.ts"
+import type { ApplyOptions } from "./apply/apply.ts"
 import {
   ApplyFailed,
   DatabaseMissing,
@@ -32,22 +38,6 @@ import {
 } from "./errors.ts"
 
 export { ApplyFailed, DatabaseMissing, DumpFailed, ExtensionNotInstalled, GrantsNotSet, MigrationFailed }
-
-export interface ApplyOptions {
-  /** Databases worked on at once; at least one. The session of the system database comes on top. */
-  readonly concurrency: number
-  readonly phase: "start" | "reconfigure"
-  /** Whether what tenants have put in the way is told, and fails nothing. Default: it fails. */
-  readonly forgiving?: boolean
-}
-
-export interface InstalledExtension {
-  readonly extname: string
-  readonly version: string
-  readonly n_databases: number
-  /** "1" when the bootstrap superuser owns it. */
-  readonly owned_by_superuser: "0" | "1"
-}
 
 export class Catalog extends Context.Service<
   Catalog,

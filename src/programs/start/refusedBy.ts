@@ -2,7 +2,8 @@
  * What a given Postgres would refuse of a spec's configuration, before anything runs.
  */
 import * as Effect from "effect/Effect"
-import type { Checked, Fault } from "../../domain/conf/Check.ts"
+import type { Checked } from "../../domain/conf/Check.ts"
+import type { Fault } from "../../domain/conf/Fault.ts"
 import { type ConfContext, render } from "../../domain/conf/PostgresConf.ts"
 import { faultOf } from "../../domain/conf/Refusals.ts"
 import { Children } from "../../layers/machine/child/Children.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { configUrl, interpret, pauseAfter } from "../../../src/domain/api/ControlPlaneAnswer.ts"
-import { run } from "../../../src/domain/json/Json.ts"
+import { run } from "../../../src/domain/json/Steps.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const config = '"compute_ctl_config":{"jwks":{"keys":[]}}'

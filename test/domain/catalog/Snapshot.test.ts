@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { type Snapshot, snapshotSteps } from "../../../src/domain/catalog/Snapshot.ts"
-import { run } from "../../../src/domain/json/Json.ts"
+import { run } from "../../../src/domain/json/Steps.ts"
 
 const answer = (more: object = {}) =>
   JSON.stringify({

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { positionSteps, read, run, trailing } from "../../../src/domain/json/Json.ts"
+import { positionSteps, read, trailing } from "../../../src/domain/json/Json.ts"
 import { child, JsonFloat } from "../../../src/domain/json/JsonValue.ts"
 import { JsonReader } from "../../../src/domain/json/read/JsonReader.ts"
+import { run } from "../../../src/domain/json/Steps.ts"
 import { growth } from "../../rig/proportion.ts"
 
 const plain = (value: unknown): unknown =>

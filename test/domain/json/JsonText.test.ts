@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { run } from "../../../src/domain/json/Json.ts"
 import { textSteps } from "../../../src/domain/json/JsonText.ts"
+import { run } from "../../../src/domain/json/Steps.ts"
 
 const many = <A>(count: number, one: (index: number) => A) => Array.from({ length: count }, (_, index) => one(index))
 const text = (value: unknown) => run(textSteps(value)).join("")

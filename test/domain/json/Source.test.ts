@@ -3,7 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { newPlace, positionSteps, readSteps, run, trailing } from "../../../src/domain/json/Json.ts"
+import { positionSteps, readSteps, trailing } from "../../../src/domain/json/Json.ts"
+import { newPlace } from "../../../src/domain/json/read/JsonRead.ts"
+import { run } from "../../../src/domain/json/Steps.ts"
 import { Utf8Text } from "../../../src/domain/json/Utf8.ts"
 
 const lengths = fc.constantFrom(0, 5, 11, 12, 13, 100, 16_380, 65_530, 65_536, 65_540, 131_072, 200_000)

@@ -6,12 +6,12 @@ import * as Result from "effect/Result"
 import {
   type Checked,
   check as checkDocument,
-  type Fault,
   ignored,
   summary,
   unreadable,
   warnings
 } from "../../../domain/conf/Check.ts"
+import type { Fault } from "../../../domain/conf/Fault.ts"
 import { whyNotServed } from "../../../domain/postgres/Majors.ts"
 import { Children } from "../../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../../programs/start/refusedBy.ts"

@@ -4,8 +4,7 @@
  * Source: `compute_tools/src/spec_apply.rs` (`DropInvalidDatabases`, `RenameAndDeleteDatabases`, `CreateAndAlterDatabases`).
  */
 
-import type { Steps } from "../../json/Json.ts"
-import { flatMapSteps } from "../../json/Steps.ts"
+import { flatMapSteps, type Steps } from "../../json/Steps.ts"
 import { ident } from "../../postgres/Quote.ts"
 import type { ComputeSpec, Database, GenericOption } from "../../spec/ComputeSpec.ts"
 import { stored } from "../Name.ts"

@@ -5,8 +5,7 @@
  * `compute_tools/src/sql/{drop_subscriptions,set_public_schema_owner,default_grants}.sql`.
  */
 
-import type { Steps } from "../../json/Json.ts"
-import { flatMapSteps } from "../../json/Steps.ts"
+import { flatMapSteps, type Steps } from "../../json/Steps.ts"
 import { since } from "../../postgres/Majors.ts"
 import { dollar, ident } from "../../postgres/Quote.ts"
 import type { ComputeSpec } from "../../spec/ComputeSpec.ts"

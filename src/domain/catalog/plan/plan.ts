@@ -5,7 +5,7 @@
  * Source: `compute_tools/src/spec_apply.rs` (`apply_spec_sql`, `ApplySpecPhase`).
  */
 import * as Result from "effect/Result"
-import type { Steps } from "../../json/Json.ts"
+import type { Steps } from "../../json/Steps.ts"
 import type { ParsedSpec } from "../../spec/ParsedSpec.ts"
 import type { Snapshot } from "../Snapshot.ts"
 import { type DraftDatabase, draft, type PlanSettings, type UnplannableSpec } from "./Draft.ts"

@@ -6,8 +6,7 @@
 
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { Steps } from "../../json/Json.ts"
-import { flatMapSteps } from "../../json/Steps.ts"
+import { flatMapSteps, type Steps } from "../../json/Steps.ts"
 import { ident, literal } from "../../postgres/Quote.ts"
 import type { ComputeSpec, Role } from "../../spec/ComputeSpec.ts"
 import { passwordVerifier } from "../../spec/PasswordVerifier.ts"

@@ -7,18 +7,11 @@
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { excerpt } from "../Excerpt.ts"
-import {
-  type JsonPlace,
-  type JsonRead,
-  newPlace,
-  positionSteps,
-  readSteps,
-  run,
-  type Steps,
-  trailing
-} from "../Json.ts"
+import { positionSteps, readSteps, trailing } from "../Json.ts"
 import { nulFaults } from "../NulText.ts"
+import { type JsonPlace, type JsonRead, newPlace } from "../read/JsonRead.ts"
 import type { Source } from "../read/Source.ts"
+import { run, type Steps } from "../Steps.ts"
 import type { ShapeFault } from "./DecodeFaults.ts"
 import { search } from "./DecodeSearch.ts"
 import { valueSteps } from "./DecodeValue.ts"

@@ -5,8 +5,9 @@
 import * as Result from "effect/Result"
 import * as AST from "effect/SchemaAST"
 import { excerpt } from "../Excerpt.ts"
-import type { JsonDuplicate, JsonRead, Steps } from "../Json.ts"
 import { isObject, JsonFloat, type JsonObject, type JsonValue } from "../JsonValue.ts"
+import type { JsonDuplicate, JsonRead } from "../read/JsonRead.ts"
+import type { Steps } from "../Steps.ts"
 import { members, type ShapeFault, shapeFault } from "./DecodeFaults.ts"
 import { decode, passes, source } from "./DecodeValue.ts"
 

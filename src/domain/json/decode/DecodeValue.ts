@@ -8,8 +8,8 @@ import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
-import type { Steps } from "../Json.ts"
 import { child, isList, isObject, type JsonObject, type JsonValue } from "../JsonValue.ts"
+import type { Steps } from "../Steps.ts"
 import { members } from "./DecodeFaults.ts"
 
 export type Decoded = Result.Result<unknown, SchemaIssue.Issue>

@@ -2,9 +2,10 @@
  * The machine that reads JSON: it works off a text in steps, so that nothing else waits for the end of a long one, and each
  * character costs the same wherever it stands.
  */
-import type { JsonDuplicate, JsonFault, JsonNul, JsonPlace } from "../Json.ts"
+
 import type { JsonObject, JsonValue } from "../JsonValue.ts"
 import { readNumber } from "./JsonNumber.ts"
+import type { JsonDuplicate, JsonFault, JsonNul, JsonPlace } from "./JsonRead.ts"
 import { closing, hasControl, indexOf, malformed, unescaped } from "./JsonString.ts"
 import { MAX_CONTAINERS, MAX_DEPTH, MAX_DUPLICATES, MAX_KEY, MAX_MEMBERS, MAX_NULS, MAX_VALUES } from "./jsonLimits.ts"
 import { LongText, SHORT } from "./LongText.ts"

@@ -1,7 +1,7 @@
 /**
  * Strings of JSON: where they end, what they stand for, what is wrong with them.
  */
-import type { JsonFault } from "../Json.ts"
+import type { JsonFault } from "./JsonRead.ts"
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c

@@ -21,13 +21,12 @@ import type { Snapshot } from "../../../domain/catalog/Snapshot.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
 import { resultInSlices } from "../../compute/clock/Slices.ts"
 import type { Sql, SqlSession } from "../../sql/Sql.ts"
-import type { ApplyOptions } from "../Catalog.ts"
 import { dropRoles } from "../dropRoles.ts"
 import { readSnapshot } from "../look/read.ts"
 import { createDatabases, dependOnOrder, makeBirths, sessionsFor } from "./create.ts"
 import { type DatabaseVisits, visitDatabases } from "./databases.ts"
-import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
-import { fails } from "./failure.ts"
+import { type Execution, execute, isLost, LOST } from "./execute.ts"
+import { fails, type Item } from "./failure.ts"
 import type { Failure, Journal } from "./journal/journal.ts"
 import { lookAgain } from "./lookAgain.ts"
 import { makeObstacles } from "./obstacles/obstacles.ts"
@@ -36,6 +35,14 @@ import { firstToVisit, openAhead } from "./sessions/ahead.ts"
 import { makeMainSession } from "./sessions/mainSession.ts"
 import { freeSlots } from "./sessions/slots.ts"
 import type { Settled } from "./settled.ts"
+
+export interface ApplyOptions {
+  /** Databases worked on at once; at least one. The session of the system database comes on top. */
+  readonly concurrency: number
+  readonly phase: "start" | "reconfigure"
+  /** Whether what tenants have put in the way is told, and fails nothing. Default: it fails. */
+  readonly forgiving?: boolean
+}
 
 export interface ApplyParts {
   readonly sql: Sql["Service"]

@@ -9,7 +9,8 @@ import type * as Scope from "effect/Scope"
 import type { DatabaseWork } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import { type Execution, execute, type Item, isLost, LOST } from "./execute.ts"
+import { type Execution, execute, isLost, LOST } from "./execute.ts"
+import type { Item } from "./failure.ts"
 import type { Failure } from "./journal/journal.ts"
 
 const SESSIONS = 4

@@ -4,25 +4,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
+import type { Step } from "../../../domain/catalog/plan/Step.ts"
 import { SqlFailed } from "../../sql/errors.ts"
 import type { SqlSession } from "../../sql/Sql.ts"
-import { fails } from "./failure.ts"
-import type { Failure, Journal } from "./journal/journal.ts"
+import { type Circumstances, fails, type Item } from "./failure.ts"
+import type { Failure } from "./journal/journal.ts"
 import type { Obstacles } from "./obstacles/obstacles.ts"
 
-export interface Item {
-  readonly phase: PhaseName
-  readonly step: Step
-}
-
 /** What executing needs beside a session. */
-export interface Execution {
-  readonly journal: Journal
-  /** Our own database. */
-  readonly system: string
-  /** It has been given to a tenant, and is one of his like any other. */
-  readonly shared: boolean
+export interface Execution extends Circumstances {
   readonly obstacles: Obstacles
 }
 

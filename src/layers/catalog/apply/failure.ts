@@ -5,10 +5,23 @@
  * Source: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
  */
 import * as Effect from "effect/Effect"
-import type { PhaseName } from "../../../domain/catalog/plan/Step.ts"
+import type { PhaseName, Step } from "../../../domain/catalog/plan/Step.ts"
 import type { SqlFailed } from "../../sql/errors.ts"
-import type { Execution, Item } from "./execute.ts"
-import type { Failure } from "./journal/journal.ts"
+import type { Failure, Journal } from "./journal/journal.ts"
+
+export interface Item {
+  readonly phase: PhaseName
+  readonly step: Step
+}
+
+/** What tells a tenant's doing from the spec's fault. */
+export interface Circumstances {
+  readonly journal: Journal
+  /** Our own database. */
+  readonly system: string
+  /** It has been given to a tenant, and is one of his like any other. */
+  readonly shared: boolean
+}
 
 export const LOCK_NOT_AVAILABLE = "55P03"
 /** A session, a slot, a prepared transaction or a subscription uses the database. */
@@ -51,7 +64,7 @@ const isAnswer = ({ sqlstate }: SqlFailed) => sqlstate !== null && !sqlstate.sta
 
 /** Records a failed step. */
 export const fails = (
-  { journal, system, shared }: Execution,
+  { journal, system, shared }: Circumstances,
   { phase, step }: Item,
   error: SqlFailed
 ): Effect.Effect<ReadonlyArray<Failure>> =>

@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import * as References from "effect/References"
+import type { InstalledExtension } from "../../../domain/catalog/Requests.ts"
 import { installedExtensions as family } from "../../../domain/observe/MetricFamilies.ts"
 import type { Metrics } from "../../observe/Metrics.ts"
 import type { Sql } from "../../sql/Sql.ts"
-import type { InstalledExtension } from "../Catalog.ts"
 
 const APPLICATION = "compute_ctl:get_installed_extensions"
 const DATABASES = 500

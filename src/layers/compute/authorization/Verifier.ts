@@ -15,7 +15,7 @@ import {
   parseToken
 } from "../../../domain/api/Claims.ts"
 import { keyName } from "../../../domain/api/KeyRing.ts"
-import type { Steps } from "../../../domain/json/Json.ts"
+import type { Steps } from "../../../domain/json/Steps.ts"
 import type { JwkSet } from "../../../domain/spec/ComputeConfig.ts"
 import { inSlices } from "../clock/Slices.ts"
 import { type ImportedKeys, importedKey } from "./importedKey.ts"

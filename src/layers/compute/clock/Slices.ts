@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
-import type { Steps } from "../../../domain/json/Json.ts"
+import type { Steps } from "../../../domain/json/Steps.ts"
 
 /** Milliseconds; what a probe waits beside one such work is twice that, once to be read and once to be answered. */
 const SLICE = 5

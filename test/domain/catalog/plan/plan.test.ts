@@ -6,7 +6,7 @@ import { changes, planReport, planText } from "../../../../src/domain/catalog/pl
 import { planSteps } from "../../../../src/domain/catalog/plan/plan.ts"
 import type { PhaseName, Plan, Step } from "../../../../src/domain/catalog/plan/Step.ts"
 import { NO_FAULTS, type Snapshot } from "../../../../src/domain/catalog/Snapshot.ts"
-import { run } from "../../../../src/domain/json/Json.ts"
+import { run } from "../../../../src/domain/json/Steps.ts"
 import { database, mark, role, SCRAM, type SpecParts, snapshotOf, specOf, TIMELINE } from "../parts.ts"
 
 const plan = (...given: Parameters<typeof planSteps>) => run(planSteps(...given))

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import { SqlFailed } from "../../../sql/errors.ts"
 import type { SqlSession } from "../../../sql/Sql.ts"
 import { OBJECT_IN_USE } from "../failure.ts"
-import type { Look } from "./obstacles.ts"
+import type { Look } from "./Look.ts"
 
 /** Whoever is at work, however slowly, hears of it within moments. */
 const GRACE = Duration.seconds(10)

@@ -13,10 +13,8 @@ import type { Journal } from "../journal/journal.ts"
 import { makeBlockers } from "./blockers.ts"
 import { heard } from "./deaf.ts"
 import { namingHolders } from "./holders.ts"
+import type { Look } from "./Look.ts"
 import { withTemplate } from "./template.ts"
-
-/** Opens a session beside the one at work, in our own database unless another is named. */
-export type Look = (database?: string) => Effect.Effect<SqlSession, SqlFailed, Scope.Scope>
 
 export interface Obstacles {
   /** Runs the statement of some steps, with what can be done about its obstacles. */

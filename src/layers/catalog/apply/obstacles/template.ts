@@ -12,7 +12,7 @@ import { literal } from "../../../../domain/postgres/Quote.ts"
 import type { SqlFailed } from "../../../sql/errors.ts"
 import type { SqlSession } from "../../../sql/Sql.ts"
 import { OBJECT_IN_USE } from "../failure.ts"
-import type { Look } from "./obstacles.ts"
+import type { Look } from "./Look.ts"
 
 /** A template of the cluster's own; another one is a database that somebody works with. */
 const isCommon = (source: string | null): source is string => source === "template1" || source === "template0"
