@@ -169,6 +169,8 @@ describe.skipIf(isMissing)("the console (needs Chromium)", () => {
         yield* shows(seen, "Last error")
         yield* shows(seen, /bad token/)
         yield* isAt(seen, "failed")
+        yield* shows(seen, "It has failed before it was running.")
+        yield* shows(seen, "So far")
         const wide = yield* Effect.promise(() => page.evaluate("document.documentElement.scrollWidth"))
         assert.isAtMost(Number(wide), 360)
         yield* shot(seen, "failed")
@@ -178,6 +180,7 @@ describe.skipIf(isMissing)("the console (needs Chromium)", () => {
         first.signal("SIGKILL")
         yield* first.ended
         yield* shows(seen, "The compute does not answer")
+        yield* shows(seen, /What stands here is of \d/)
         const { dir, ports } = first
         const second = yield* startCompute({ emulator, dir, ports, spec: null })
         yield* second.waitFor("empty")

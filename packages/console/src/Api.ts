@@ -43,7 +43,10 @@ export const makeApi = (token: string, base = ""): Api => {
     const headers = { ...init.headers, ...(token !== "" && { authorization: `Bearer ${token}` }) }
     const answer = await fetch(`${base}${path}`, { cache: "no-store", redirect: "error", ...init, headers }).catch(
       (error: unknown) => {
-        throw new Refused(0, init.signal?.aborted === true ? "left" : `no answer: ${error}`)
+        throw new Refused(
+          0,
+          init.signal?.aborted === true ? "left" : error instanceof Error ? error.message : `${error}`
+        )
       }
     )
     if (!answer.ok) throw refusalOf(await answer.text(), answer.status)

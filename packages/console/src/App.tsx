@@ -15,7 +15,7 @@ import { Identity, LastError, Now, Services } from "./Now.tsx"
 import { Mark, type Tone } from "./parts.tsx"
 import { Events, Start } from "./Start.tsx"
 import { useWatched, type Watched } from "./watching.ts"
-import { running, spoken } from "./words.ts"
+import { clock, running, spoken } from "./words.ts"
 
 const KEPT_AS = "compute token"
 
@@ -60,10 +60,10 @@ const Gone = ({
         {isEnd
           ? "It was terminated, and its process has ended."
           : "Its process has ended, or the network is in the way. It is asked again each second."}{" "}
-        {known !== null && "What stands here may be old."}
+        {known !== null && `What stands here is of ${clock(known.detail.now)}.`}
       </p>
       <p class="soft" aria-hidden="true">
-        For {running(now - gone.since)}. {gone.reason}
+        For {running(now - gone.since)}: {gone.reason}
       </p>
     </section>
   )
@@ -72,8 +72,9 @@ const Gone = ({
 const Console = ({ leave, token }: { readonly token: string; readonly leave: (reason: string | null) => void }) => {
   const api = useMemo(() => makeApi(token), [token])
   const { ahead, gone, isTold, known, look, points, refused } = useWatched(api)
-  const clock = useClock()
-  const now = clock + ahead
+  const time = useClock()
+  // Nothing runs on that nobody sees.
+  const now = gone !== null && known !== null ? Date.parse(known.detail.now) : time + ahead
   useEffect(() => {
     if (refused !== null) leave(refused)
   }, [refused])
@@ -99,10 +100,10 @@ const Console = ({ leave, token }: { readonly token: string; readonly leave: (re
         </button>
       </header>
       <main>
-        {gone !== null && <Gone gone={gone} known={known} now={clock} />}
+        {gone !== null && <Gone gone={gone} known={known} now={time} />}
         {known === null && gone === null && <p class="soft">The compute is asked&hellip;</p>}
         {known !== null && (
-          <>
+          <div class={isGone ? "old" : ""}>
             <Glance known={known} now={now} />
             {known.detail.error !== null && <LastError error={known.detail.error} apply={known.apply} />}
             <div class="rooms">
@@ -125,7 +126,7 @@ const Console = ({ leave, token }: { readonly token: string; readonly leave: (re
               <Events history={known.history} />
               <Services detail={known.detail} />
             </div>
-          </>
+          </div>
         )}
       </main>
     </>

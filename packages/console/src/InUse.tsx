@@ -72,7 +72,7 @@ const InForce = ({ all }: { readonly all: NonNullable<Known["postgres"]>["settin
   <details>
     <summary>
       <span>
-        In force<span class="soft">, {counted(all.length, "setting")} that somebody has set</span>
+        In force<span class="soft">, {counted(all.length, "setting")} beside the defaults</span>
       </span>
     </summary>
     <Listed all={all} kind="changes">

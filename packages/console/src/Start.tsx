@@ -1,6 +1,7 @@
 /**
  * The last start as a waterfall of its phases, and what happened since.
  */
+import type { ComputeStatus } from "../../../src/domain/status/ComputeStatus.ts"
 import { Long, Room } from "./parts.tsx"
 import type { History, Known, Startup } from "./shapes.ts"
 import { clock, lasting, spoken } from "./words.ts"
@@ -48,7 +49,9 @@ const Waterfall = ({ startup }: { readonly startup: Startup }) => {
   let begin = 0
   return (
     <table class="waterfall">
-      <caption>From the spec to running in {lasting(startup.total_startup_ms)}</caption>
+      <caption>
+        {startup.total_startup_ms === 0 ? "So far" : `From the spec to running in ${lasting(startup.total_startup_ms)}`}
+      </caption>
       <tbody>
         {all.map(([name, millis]) => {
           const left = (begin / whole) * 100
@@ -88,15 +91,17 @@ const Reconfigurations = ({ history }: { readonly history: Known["history"] }) =
   )
 }
 
+const NOT_YET: Partial<Record<ComputeStatus, string>> = {
+  failed: "It has failed before it was running.",
+  init: "It is starting."
+}
+
 export const Start = ({ known: { detail, history, startup } }: { readonly known: Known }) => (
   <Room id="start" title="Start">
-    {startup === null || startup.total_startup_ms === 0 ? (
-      <p class="soft">
-        {detail.status === "failed" ? "It has failed before it was running." : "It has not started yet."}
-      </p>
-    ) : (
-      <Waterfall startup={startup} />
+    {(startup === null || startup.total_startup_ms === 0) && (
+      <p class="soft">{NOT_YET[detail.status] ?? "It has not started yet."}</p>
     )}
+    {startup !== null && phases(startup).some(([, millis]) => millis > 0) && <Waterfall startup={startup} />}
     <Reconfigurations history={history} />
   </Room>
 )

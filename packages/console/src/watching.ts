@@ -3,6 +3,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import { samplesOf } from "../../../src/domain/observe/Samples.ts"
+import type { ComputeStatus } from "../../../src/domain/status/ComputeStatus.ts"
 import { type Api, Refused } from "./Api.ts"
 import { kept, type Point, point } from "./Charts.tsx"
 import type { Known } from "./shapes.ts"
@@ -38,9 +39,15 @@ const nothing: Omit<Watched, "look"> = {
   refused: null
 }
 
-/** What goes on without an event. */
-const isAtWork = ({ apply, offload, prewarm }: Known): boolean =>
-  apply?.state === "running" || prewarm?.status === "prewarming" || offload?.status === "offloading"
+/** States in which a compute stays. */
+const RESTING: ReadonlyArray<ComputeStatus> = ["empty", "running", "failed", "terminated"]
+
+/** What goes on without a change of the state. */
+const isAtWork = ({ apply, detail, offload, prewarm }: Known): boolean =>
+  !RESTING.includes(detail.status) ||
+  apply?.state === "running" ||
+  prewarm?.status === "prewarming" ||
+  offload?.status === "offloading"
 
 const optional = <A>(answer: Promise<A>): Promise<A | null> => answer.catch(() => null)
 
