@@ -152,6 +152,92 @@ const sources = (folder: string): ReadonlyArray<string> =>
     return name.endsWith(".ts") && !file.includes("/emulator/") ? [file] : []
   })
 
+/** What each variable means to us. Those that the sources read are found in them; one without a meaning fails the page. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ALL_PROXY: "the proxy of requests that go out, where neither of the next two says one; each also in lower case, which counts after the upper case",
+  ASAN_OPTIONS: "passed on to the server of `fast-import`",
+  AUDIT_LOGGING_ENDPOINT: "`host:port` that rsyslogd ships audit records to, by plain TCP",
+  AUDIT_LOGGING_TLS_ENDPOINT: "the same by TLS; it counts before the one without",
+  AUTOSCALING: "set to anything: this is a virtual machine, so vm-monitor runs and Postgres goes into `--cgroup`",
+  AWS_DEFAULT_REGION: "`fast-import`: the region, where the next does not say it",
+  AWS_EC2_METADATA_DISABLED: "`fast-import`: `true` asks no machine for credentials",
+  AWS_EC2_METADATA_SERVICE_ENDPOINT: "`fast-import`: who is asked for them instead",
+  AWS_REGION: "`fast-import`: the region of its storage. AWS' other variables for credentials and endpoints count too",
+  COMPUTE_CTL_LOG_DIRECTORY: "lakebase mode: a folder for log files of a day, beside stderr; empty is none",
+  COMPUTE_CTL_TESTING: "`1`: there are failpoints, by `FAILPOINTS` and `POST /failpoints`",
+  COMPUTE_CTL_TETHER: "`stdin`: the compute ends with its standard input. `dev` sets it",
+  COMPUTE_CTL_TOKEN: "the token of verbs that ask a compute, where no flag gives one",
+  FAILPOINTS: "failpoints of the start, with `COMPUTE_CTL_TESTING=1`",
+  HTTPS_PROXY: "the proxy of requests by `https`",
+  HTTP_PROXY: "the proxy of requests by `http`; not under CGI, where `REQUEST_METHOD` is set and a client may have sent it",
+  INSTANCE_ID: "lakebase mode: that of this instance; without a token the API then answers what that mode opens",
+  NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: "how often a basebackup is tried again, for tests",
+  NEON_CONTROL_PLANE_TOKEN: "the token for `--control-plane-uri`",
+  NEON_IMPORTER_JOBS: "`fast-import --jobs`",
+  NEON_IMPORTER_MEMORY_MB: "`fast-import pgdata --memory-mb`",
+  NEON_IMPORTER_NUM_CPUS: "`fast-import pgdata --num-cpus`",
+  NEON_IMPORTER_PG_BIN_DIR: "`fast-import --pg-bin-dir`",
+  NEON_IMPORTER_PG_LIB_DIR: "`fast-import --pg-lib-dir`",
+  NEON_IMPORTER_S3_PREFIX: "`fast-import --s3-prefix`",
+  NEON_IMPORTER_TIMEOUT: "`fast-import --timeout`",
+  NEON_IMPORTER_WORKDIR: "`fast-import --working-directory`",
+  NO_COLOR: "set to anything but nothing: no colours in the terminal",
+  NO_PROXY: "hosts, domains, addresses and networks that are asked directly, with commas between them; `*` is all; also in lower case",
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "spans of one request to the collector; 512 by default",
+  OTEL_BSP_MAX_QUEUE_SIZE: "spans that are kept until they are sent, 2048 by default; more are dropped",
+  OTEL_BSP_SCHEDULE_DELAY: "milliseconds until spans are sent; 5000 by default",
+  OTEL_EXPORTER_OTLP_ENDPOINT: "the collector, to whose path `/v1/traces` is added; `http://localhost:4318` by default",
+  OTEL_EXPORTER_OTLP_HEADERS: "headers for it, as `name=value` with commas between them. `OTEL_EXPORTER_OTLP_PROTOCOL`, `_COMPRESSION` and `_TIMEOUT` (milliseconds, 10000 by default) count too, with `TRACES_` before the last word or without",
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "where traces go, as it stands",
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: "headers for it, beside those of the other variable",
+  OTEL_RESOURCE_ATTRIBUTES: "attributes of this process in its traces",
+  OTEL_SDK_DISABLED: "`true`: no traces",
+  OTEL_SERVICE_NAME: "the name of the service in traces",
+  OTEL_TRACES_EXPORTER: "`none`: no traces",
+  OTEL_TRACES_SAMPLER: "which traces are sent: `parentbased_always_on` by default, or another of OpenTelemetry's",
+  OTEL_TRACES_SAMPLER_ARG: "the share of them",
+  PATH: "where `--pgbin` and other programs are looked up by their names",
+  PGBOUNCER_PASSWORD: "that of pgbouncer's admin console",
+  POSTGRES_PATH: "the program `postgres`, where `--pgbin` does not name it",
+  REQUEST_METHOD: "see `HTTP_PROXY`",
+  RUST_LOG: "what is logged: a level (`info`), or levels of parts (`info,compute_ctl=debug`); `off` is nothing",
+  TERM: "`dumb`: no colours in the terminal",
+  TRACEPARENT: "the span under which the first start runs",
+  UBSAN_OPTIONS: "passed on to the server of `fast-import`"
+}
+
+/** `env.NAME`, `env["NAME"]`, and a name alone in quotes where it begins like one of ours. */
+const READ = /\benv(?:ironment)?(?:\.|\[")([A-Z][A-Z0-9_]{2,})|"((?:NEON_IMPORTER|COMPUTE_CTL|OTEL)_[A-Z0-9_]+|(?:ALL|HTTPS?)_PROXY)"/g
+
+const environment = () => {
+  const read = new Set(
+    sources(path.join(root, "src")).flatMap((file) =>
+      [...fs.readFileSync(file, "utf8").matchAll(READ)].map(([, member, text]) => member ?? text ?? "")
+    )
+  )
+  const unknown = [...read].filter((name) => MEANINGS[name] === undefined)
+  const unread = Object.keys(MEANINGS).filter((name) => !read.has(name))
+  if (unknown.length + unread.length > 0) {
+    throw new Error(`the environment has variables without a meaning: ${unknown}; meanings that nobody reads: ${unread}`)
+  }
+  return page(
+    "Environment",
+    "Variables that are read, once, when the process starts. No other changes what it does: `PG*`, `NODE_*` and `LD_*` neither steer it nor reach what it starts.",
+    [table(["Variable", "Meaning"], Object.entries(MEANINGS).toSorted().map(([name, meaning]) => [`\`${name}\``, meaning]))]
+  )
+}
+
+const exitCodes = () =>
+  page("Exit codes", "What the program ends with, as its help says; 128 and a number is a signal that nothing can hear.", [
+    table(
+      ["", "Exit code"],
+      ["", ...Object.keys(words)].map((verb) => {
+        const help = say([...(verb === "" ? [] : [verb]), "--help"]).replace(/\s+/g, " ")
+        return [`\`compute_ctl${verb === "" ? "" : ` ${verb}`}\``, /Exit code: (.*?)\. /.exec(help)?.[1] ?? "not said"]
+      })
+    )
+  ])
+
 /** A message as it is written, with `{...}` where a value goes; null for one that is made elsewhere. */
 const messageOf = (node: ts.Expression): string | null => {
   if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return node.text
@@ -190,6 +276,8 @@ export const reference = (): Readonly<Record<string, string>> => {
   const document: Document = JSON.parse(say(["openapi"]))
   return {
     "command-lines": commandLine(),
+    environment: environment(),
+    "exit-codes": exitCodes(),
     api: api(document),
     spec: spec(document),
     metrics: metrics(),

@@ -29,7 +29,7 @@ export const dev = Command.make(
 ).pipe(
   explained(
     "dev",
-    "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nWhat is in the databases is kept in .compute/ for the next time.",
+    "Emulated safekeepers and pageserver, a real Postgres, the HTTP API. It prints how to connect and ends with Ctrl-C.\nWhat is in the databases is kept in .compute/ for the next time. Exit code: 0 stopped by a signal, 1 it could not start,\n2 wrong arguments, else Postgres' own.",
     ["", "a compute with a database `app`"],
     ["--branch try", "a copy of what was kept, to break things in"],
     ["--pg-version 16", "another Postgres"],
@@ -79,7 +79,8 @@ export const emulate = Command.make(
     `Safekeepers, pageserver (libpq and gRPC), endpoint storage, extension store and control plane, all speaking the real
 protocols, and a Postgres whose \`postgres --sync-safekeepers\` asks the emulated safekeepers and which has a stand-in for
 the neon extension. When everything listens, one line of JSON on stdout says where: give a compute \`pgbin\` as --pgbin and
-the rest in its spec. What is asked is logged on stderr. SIGINT and SIGTERM end it.`,
+the rest in its spec. What is asked is logged on stderr. SIGINT and SIGTERM end it. Exit code: 0 stopped by a signal,
+1 something could not start, 2 wrong arguments.`,
     ["--port-safekeepers 5454 --port-pageservers 64000", "at ports that are known beforehand"],
     ["--fake-postgres --quiet", "for measuring everything but Postgres"]
   )
