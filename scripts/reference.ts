@@ -50,7 +50,8 @@ const metrics = () => {
 
 const states = () =>
   page("States", "Every way from one status to another, and why it is taken.", [
-    block(picture(edges), "mermaid"),
+    block(picture(edges.filter(({ to }) => !to.startsWith("terminat"))), "mermaid"),
+    "The picture leaves out the ways by which `/terminate` ends a compute; the table has them.",
     table(
       ["From", "To", "Because of", "Only while"],
       edges.map(({ cause, from, needsPostgres, to }) => [from, to, cause, needsPostgres ? "Postgres runs" : ""])

@@ -14,13 +14,23 @@ export const openapi = Command.make(
     const { openapi } = await import("../program/openapi.ts")
     return () => openapi
   })
-).pipe(explained("openapi", "Both servers' APIs, as JSON. Exit code: 0 printed, 2 wrong arguments.", ["> openapi.json", "for a generator of clients"]))
+).pipe(
+  explained("openapi", "Both servers' APIs, as JSON. Exit code: 0 printed, 2 wrong arguments.", [
+    "> openapi.json",
+    "for a generator of clients"
+  ])
+)
 
 export const version = Command.make(
   "version",
   { json: asJson },
   does(async () => (await import("../program/version.ts")).version)
-).pipe(explained("version", "The build, and what it runs on. Exit code: 0 printed, 2 wrong arguments.", ["", "the tag of the build"]))
+).pipe(
+  explained("version", "The build, and what it runs on. Exit code: 0 printed, 2 wrong arguments.", [
+    "",
+    "the tag of the build"
+  ])
+)
 
 /** Completes these verbs. */
 export const completionsOf = (verbs: Command.Command.Any) =>
