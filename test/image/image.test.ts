@@ -188,4 +188,28 @@ describe.skipIf(!isWanted || process.env["IMAGE"] !== undefined)("the image of D
     assert.include(run("$POSTGRES_PATH --version"), "(PostgreSQL) 17.")
     assert.match(run("compute_ctl version"), /\S/)
   })
+
+  it("imports with the programs of Postgres 17 too, while it dumps and after it", () => {
+    const script = `
+      cd /tmp; bin=$(dirname $POSTGRES_PATH)
+      source="host=localhost port=5555 user=cloud_admin dbname=postgres"
+      $bin/initdb -D source -U cloud_admin -N >&2; $bin/pg_ctl -D source -o "-p 5555 -k /tmp" -w start >&2
+      psql "$source" -q -c "CREATE TABLE one AS SELECT n FROM generate_series(1, 1000) n" \\
+        -c "CREATE FUNCTION heard() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'" \\
+        -c "CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION heard()" -c "CREATE DATABASE target"
+      import="--pg-bin-dir $bin --pg-lib-dir $bin/../lib --working-directory"
+      fast_import $import first --at-once pgdata --pg-port 5556 --source-connection-string "$source" >&2
+      fast_import $import second --jobs 2 pgdata --pg-port 5556 --source-connection-string "$source" >&2
+      fast_import $import third --at-once dump-restore --source-connection-string "$source" \\
+        --destination-connection-string "\${source/%postgres/target}" >&2
+      psql "\${source/%postgres/target}" -Atc "SELECT count(*), (SELECT count(*) FROM pg_event_trigger) FROM one"
+      for made in first second; do
+        $bin/postgres --single -D $made/pgdata neondb <<<"SELECT count(*) AS of_$made FROM one" 2>/dev/null | grep -o "of_$made = .[0-9]*"
+      done`
+    const said = call(
+      ...["run", "--rm", "--label", LABEL, "--network=none", "--tmpfs=/tmp:mode=1777", "--no-healthcheck"],
+      ...["--entrypoint=/bin/bash", other, "-euc", script]
+    )
+    assert.deepStrictEqual(said.trim().split("\n"), ["1000|0", 'of_first = "1000', 'of_second = "1000'])
+  })
 })
