@@ -20,7 +20,7 @@ import {
   workingDirectory
 } from "../rig/fastImport.ts"
 import { freePort } from "../rig/freePort.ts"
-import { startObjectStore } from "../rig/objectStore.ts"
+import { type ObjectStore, startObjectStore } from "../rig/objectStore.ts"
 import { account } from "../rig/postgres.ts"
 import { processesOf } from "../rig/processes.ts"
 import { LIMIT, until } from "../rig/waits.ts"
@@ -359,6 +359,66 @@ describe("a job that fails", () => {
       assert.strictEqual(error, "pg_dump failed")
       assert.match(detail.causes.join(), /SIGKILL/)
       yield* nobodyIn(running.workdir)
+    })
+  )
+})
+
+/** The note of a complete data directory counts for this boot of the machine. */
+const BOOT = "/proc/sys/kernel/random/boot_id"
+
+describe.skipIf(!fs.existsSync(BOOT))("an upload that goes on", () => {
+  /** A job that has nothing left to do but to send these files. */
+  const sending = (store: ObjectStore, names: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const workdir = yield* workingDirectory
+      for (const name of ["global/pg_control", ...names]) {
+        const file = path.join(workdir, "pgdata", name)
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        fs.writeFileSync(file, `content of ${name}`)
+      }
+      const control = createHash("sha256").update("content of global/pg_control").digest("hex")
+      const note = { boot: fs.readFileSync(BOOT, "utf8").trim(), prefix: "s3://bkt/job", control }
+      fs.writeFileSync(path.join(workdir, "pgdata.complete"), JSON.stringify(note))
+      putSpec(store, "host=s")
+      const options = ["--resume", "--status-detail"]
+      return yield* runImport({ store, workdir, options, bin: yield* pretended({}), command: ["pgdata"] })
+    })
+
+  it.live("ends with a signal while storage says nothing", () =>
+    Effect.gen(function* () {
+      const store = yield* startObjectStore
+      store.fault = ({ path: place }) => (place.endsWith("/base/1") ? "silent" : null)
+      const running = yield* sending(store, ["base/1", "base/2"])
+      yield* until("the request", () => store.asked.some(({ path: place }) => place.endsWith("/base/1")))
+      running.signal("SIGTERM")
+      assert.strictEqual(yield* exitCode(running), 143)
+      assert.deepStrictEqual(
+        statuses(store).map(([name, text]) => [name, JSON.parse(text).error]),
+        [["fast_import", "stopped by SIGTERM"]]
+      )
+    })
+  )
+
+  it.live("asks again where storage is busy or hangs up, and names what it never took", () =>
+    Effect.gen(function* () {
+      const store = yield* startObjectStore
+      const busy = [503, "cut", 500] as const
+      const asked = new Map<string, number>()
+      store.fault = ({ method, path: place }) => {
+        if (method !== "PUT") return null
+        const times = asked.get(place) ?? 0
+        asked.set(place, times + 1)
+        return place.endsWith("/base/1") ? (busy[times] ?? null) : place.endsWith("/base/2") ? 500 : null
+      }
+      const running = yield* sending(store, ["base/1", "base/2"])
+      assert.strictEqual(yield* exitCode(running), 0)
+      assert.strictEqual(String(store.objects.get("bkt/job/pgdata/base/1")), "content of base/1")
+      assert.strictEqual(asked.get("/bkt/job/pgdata/base/2"), 5)
+      const [[name, text] = ["", ""], ...more] = statuses(store)
+      assert.deepStrictEqual([name, more], ["fast_import", []])
+      const { detail, done, error } = JSON.parse(text)
+      assert.deepStrictEqual([done, error], [false, "sync dump directory to destination"])
+      assert.match(detail.causes[0], /\/pgdata\/base\/2 to s3:\/\/bkt\/job\/pgdata\/base\/2$/)
     })
   )
 })

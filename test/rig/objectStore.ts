@@ -26,8 +26,8 @@ export interface ObjectStore {
   /** By `bucket/key`, in the order in which they were written first. */
   readonly objects: Map<string, Buffer>
   readonly asked: Array<Asked>
-  /** The status to answer with instead; null: as usual. `cut`: the connection ends. */
-  fault: (asked: Asked) => number | "cut" | null
+  /** The status to answer with instead; null: as usual. `cut`: the connection ends; `silent`: nothing comes. */
+  fault: (asked: Asked) => number | "cut" | "silent" | null
   /** What the key service makes of a text of ours. */
   readonly encrypt: (text: string | Buffer) => string
   readonly keyId: string
@@ -162,6 +162,7 @@ export const startObjectStore: Effect.Effect<ObjectStore, never, Scope.Scope> = 
         const one: Asked = { method, path: decodeURIComponent(path), query, headers, body, status: 0 }
         asked.push(one)
         const fault = store.fault(one)
+        if (fault === "silent") return
         if (fault === "cut") return void request.socket.destroy()
         const wrong = wrongSignature(request, body)
         const reply =

@@ -6,8 +6,8 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import type { JobFailed } from "../../domain/fastImport/JobFailed.ts"
 import { format, type S3Prefix } from "../../domain/fastImport/S3Prefix.ts"
+import { messageOf } from "../../domain/observe/ErrorChain.ts"
 import { attempt } from "./WorkingDirectory.ts"
 
 const NAME = "pgdata.complete"
@@ -35,8 +35,9 @@ export const isComplete = (workdir: string, prefix: S3Prefix): Effect.Effect<boo
     return note !== null && fs.existsSync(file) && fs.readFileSync(file, "utf8") === note
   })
 
-export const markComplete = (workdir: string, prefix: S3Prefix): Effect.Effect<void, JobFailed> =>
+/** Without it the job goes on all the same: only nobody could go on after it. */
+export const markComplete = (workdir: string, prefix: S3Prefix): Effect.Effect<void> =>
   attempt("write status file", () => {
     const note = noteFor(workdir, prefix)
     if (note !== null) fs.writeFileSync(path.join(workdir, NAME), note)
-  })
+  }).pipe(Effect.catch(({ cause, message }) => Effect.logWarning(`${message}: ${messageOf(cause)}`)))
