@@ -26,6 +26,7 @@ import { ComputeSpec } from "../../src/domain/spec/ComputeSpec.ts"
 import { parseSpec } from "../../src/domain/spec/ParsedSpec.ts"
 import { External, Internal } from "../../src/http/api/Api.ts"
 import { PlanRequest } from "../../src/http/api/catalog.ts"
+import { atHand } from "../../src/http/routes/atHand.ts"
 import { lifecycle } from "../../src/http/routes/lifecycle.ts"
 import { pages } from "../../src/http/routes/pages.ts"
 import { probes } from "../../src/http/routes/probes.ts"
@@ -280,16 +281,19 @@ export const layer = (jwks: JwkSet, more: Partial<ComputeOptions> = {}) => {
 export const keys: JwkSet = { keys: [jwkOf(ed25519.publicKey) as never] }
 export const layerRig = layer(keys)
 
-/** Both servers, with more endpoints on the external one. */
-export const serveAll = (more: More = {}) =>
+/** Both servers, with more endpoints on the external one. `isDirect` false: nothing goes past the library's router. */
+export const serveAll = (more: More = {}, isDirect = true) =>
   Effect.all({
-    external: serveApi(
-      Extended,
-      HttpRouter.toHttpEffect(
-        HttpApiBuilder.layer(Extended).pipe(
-          Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, pages, extra(more))),
-          Layer.provide(Layer.merge(middleware.layer, HttpServer.layerServices))
-        )
+    external: Effect.flatMap(isDirect ? atHand : Effect.succeed(undefined), (known) =>
+      serveApi(
+        Extended,
+        HttpRouter.toHttpEffect(
+          HttpApiBuilder.layer(Extended).pipe(
+            Layer.provide(Layer.mergeAll(lifecycle, probes, catalog, lfc, pages, extra(more))),
+            Layer.provide(Layer.merge(middleware.layer, HttpServer.layerServices))
+          )
+        ),
+        known
       )
     ),
     internal: serveApi(

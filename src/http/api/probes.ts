@@ -61,8 +61,11 @@ const poolz = HttpApiEndpoint.get("poolz", "/poolz", { success: Ready, error: No
   .annotate(OpenApi.Summary, "As `/readyz`, and an empty compute that waits for its spec is ready too")
 
 /** Without a charset parameter, as the original sends it. */
+/** Without a charset parameter, as the original sends it. */
+export const EXPOSITION = "text/plain; version=0.0.4"
+
 const metrics = HttpApiEndpoint.get("metrics", "/metrics", {
-  success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" }))
+  success: Schema.String.pipe(HttpApiSchema.asText({ contentType: EXPOSITION }))
 })
   .annotate(Scraped, true)
   .annotate(OpenApi.Summary, "Metrics in the text format of Prometheus")

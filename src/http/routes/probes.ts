@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import { ComputeState } from "../../layers/compute/ComputeState.ts"
+import { ComputeState, type State } from "../../layers/compute/ComputeState.ts"
 import { PostgresExporter } from "../../layers/neighbours/exporter/PostgresExporter.ts"
 import { Metrics } from "../../layers/observe/Metrics.ts"
 import { Readiness } from "../../layers/postgres/Readiness.ts"
@@ -14,12 +14,15 @@ import { Failed } from "../api/shapes/Refusal.ts"
 import { orRefuse } from "../server/answers/answers.ts"
 
 /** A start that failed stays failed; a reconfiguration that failed leaves Postgres as it was. */
-const started = Effect.flatMap(ComputeState.current, ({ postgresRuns, status }) => {
-  if (status === "init" || (status === "configuration_pending" && !postgresRuns))
-    return Effect.fail(NotStarted.make({ word: "starting\n" }))
-  return status === "failed" && !postgresRuns
-    ? Effect.fail(NotStarted.make({ word: "failed\n" }))
-    : Effect.succeed("ok\n")
+export const startWord = ({ postgresRuns, status }: State): "ok\n" | "starting\n" | "failed\n" => {
+  if (postgresRuns) return status === "init" ? "starting\n" : "ok\n"
+  if (status === "init" || status === "configuration_pending") return "starting\n"
+  return status === "failed" ? "failed\n" : "ok\n"
+}
+
+const started = Effect.flatMap(ComputeState.current, (state) => {
+  const word = startWord(state)
+  return word === "ok\n" ? Effect.succeed(word) : Effect.fail(NotStarted.make({ word }))
 })
 
 const ready = Effect.flatMap(Readiness, ({ check }) => check).pipe(

@@ -17,6 +17,13 @@ import { traced } from "./tracing.ts"
 /** All endpoints of a server, as the library serves them. */
 export type App<R> = Effect.Effect<Response, unknown, R>
 
+/**
+ * Answers to reads that need neither the library's router nor a scope, by the path of a resource; null when this request
+ * does.
+ */
+export type AtHand = ReadonlyMap<string, AnswerAtHand>
+export type AnswerAtHand = (request: Sent) => Effect.Effect<Response> | null
+
 const notAllowed = (allow: string): Response => HttpServerResponse.empty({ status: 405, headers: { allow } })
 
 const failed = (cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
@@ -24,13 +31,11 @@ const failed = (cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
     ? Effect.interrupt
     : Effect.as(Effect.logError("a request handler failed", cause), json(500, { error: "internal error" }))
 
-const routed = <R>(app: App<R>, resource: Resource | undefined, request: Sent) => {
+/** The endpoint's answer, or that there is none. */
+export const routed = <R>(app: App<R>, resource: Resource | undefined, request: Sent) => {
   if (resource === undefined) return Effect.succeed(empty(404))
   if (!resource.methods.has(request.method)) return Effect.succeed(notAllowed(resource.allow))
-  return app.pipe(
-    Effect.provideService(HttpServerRequest.HttpServerRequest, forRouter(request, resource.url)),
-    Effect.catchCause(failed)
-  )
+  return app.pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, forRouter(request, resource.url)))
 }
 
 const logAnswer = (response: Response, latency: number): Effect.Effect<void> => {
@@ -59,11 +64,16 @@ const labelsOf = (resource: Resource | undefined, method: string, status: number
   server
 })
 
-/** The answer to a request that the table has been asked for. Composed by hand: every request pays for what is here. */
-export const dispatch = <R>(app: App<R>, resource: Resource | undefined, request: Sent, server: string) => {
+/** `answered` with its log lines, its metric and its span. Composed by hand: every request pays for what is here. */
+export const dispatch = <E, R>(
+  answered: Effect.Effect<Response, E, R>,
+  resource: Resource | undefined,
+  request: Sent,
+  server: string
+) => {
   const quiet = resource?.methods.get(request.method)?.quiet ?? false
   const began = performance.now()
-  const answer = Effect.flatMap(routed(app, resource, request), (response) => {
+  const answer = Effect.flatMap(Effect.catchCause(answered, failed), (response) => {
     const latency = performance.now() - began
     const labels = labelsOf(resource, request.method, response.status, server)
     const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))

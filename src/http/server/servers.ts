@@ -20,7 +20,8 @@ import { Readiness } from "../../layers/postgres/Readiness.ts"
 import { External, Internal } from "../api/Api.ts"
 import { type Audience, Quiet } from "../api/traits.ts"
 import { externalRoutes, internalRoutes } from "../routes/all.ts"
-import type { App } from "./dispatch.ts"
+import { atHand } from "../routes/atHand.ts"
+import type { App, AtHand } from "./dispatch.ts"
 import {
   bind,
   type CannotListen,
@@ -96,10 +97,11 @@ const unbegun = <R>(context: Context.Context<R>): Context.Context<R> =>
     )
   )
 
-/** An API with what answers it, served until the scope closes. */
+/** An API with what answers it, served until the scope closes. `atHand`: of its reads those that can be had for less. */
 export const serveApi = <Id extends Audience, Groups extends HttpApiGroup.Constraint, R, R2>(
   api: HttpApi.HttpApi<Id, Groups>,
-  routes: Effect.Effect<App<R>, never, R2>
+  routes: Effect.Effect<App<R>, never, R2>,
+  atHand: AtHand = new Map()
 ): Effect.Effect<Listening, PortInUse | CannotListen, Requests.Needs<R> | R2 | Metrics | Options | Scope.Scope> =>
   Effect.gen(function* () {
     const audience = api.identifier
@@ -108,7 +110,7 @@ export const serveApi = <Id extends Audience, Groups extends HttpApiGroup.Constr
     const probes = endpointsOf(api).flatMap(({ annotations, path }) => (Context.get(annotations, Quiet) ? [path] : []))
     const connections = yield* Connections.make({ server: audience, limit: MAX_CONNECTIONS, probes })
     const app = yield* Effect.updateContext(routes, unbegun<R2>)
-    const serving = { ...(yield* Requests.make(app, table(api), audience)), connections }
+    const serving = { ...(yield* Requests.make(app, table(api), audience, atHand)), connections }
     // Dual stack: some clusters have IPv6 only, some machines have none.
     const bound =
       audience === "external"
@@ -117,7 +119,7 @@ export const serveApi = <Id extends Audience, Groups extends HttpApiGroup.Constr
     return yield* announce(audience, bound)
   })
 
-export const serveExternal = serveApi(External, externalRoutes).pipe(
+export const serveExternal = Effect.flatMap(atHand, (known) => serveApi(External, externalRoutes, known)).pipe(
   Effect.provide(Layer.merge(Authorization.layer, Readiness.layer))
 )
 

@@ -39,9 +39,10 @@ interface Kept {
   count: number
 }
 
-/** What is counted of one family, and its exposition as long as nothing was counted since. */
+/** What is counted of one family, and its exposition as long as nothing was counted since and who is asked says the same. */
 interface Counted {
   readonly series: Map<string, Kept>
+  asked: ReadonlyArray<Sample>
   text: string | null
 }
 
@@ -54,6 +55,23 @@ const entry = <K, V>(map: Map<K, V>, key: K, create: () => V): V => {
   map.set(key, created)
   return created
 }
+
+const sameLabels = (one: Labels, other: Labels): boolean => {
+  const names = Object.keys(one)
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
+}
+
+const sameSamples = (some: ReadonlyArray<Sample>, others: ReadonlyArray<Sample>): boolean =>
+  some.length === others.length &&
+  some.every((one, index) => {
+    const other = others[index]
+    return (
+      other !== undefined &&
+      one.value === other.value &&
+      one.count === other.count &&
+      sameLabels(one.labels, other.labels)
+    )
+  })
 
 /** Seconds, no finer than anybody looks at them. */
 const toMicros = (seconds: number): number => Math.round(seconds * 1e6) / 1e6
@@ -69,7 +87,7 @@ const make = (): Metrics["Service"] => {
   const sources = new Map<string, Set<Source>>()
 
   const counted = (family: MetricFamily): Counted =>
-    entry(kept, family.name, () => ({ series: new Map<string, Kept>(), text: null }))
+    entry(kept, family.name, () => ({ series: new Map<string, Kept>(), asked: [], text: null }))
 
   /** The series to change; its family's text is made anew at the next scrape. */
   const series = (family: MetricFamily, labels: Labels, key: string): Kept => {
@@ -79,19 +97,22 @@ const make = (): Metrics["Service"] => {
   }
 
   const exposed = (family: MetricFamily, asked: ReadonlyArray<Sample>): string => {
-    const samples: ReadonlyArray<Sample> = [...asked, ...counted(family).series.values()]
-    return render(family, samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : samples)
+    const all = counted(family)
+    if (all.text !== null && sameSamples(all.asked, asked)) return all.text
+    const samples: ReadonlyArray<Sample> = [...asked, ...all.series.values()]
+    all.text = render(family, samples.length === 0 && family.fromZero ? [{ labels: {}, value: 0 }] : samples)
+    // A source may go on with the list, or with a sample, that it gave.
+    all.asked = asked.map((sample) => ({ ...sample, labels: { ...sample.labels } }))
+    return all.text
   }
 
-  /** Most families are only counted: nothing is asked for them, and nothing is written that did not change. */
+  /** Most families are only counted: nothing is asked for them. Nothing is written that did not change. */
   const textOf = (family: MetricFamily): string | Effect.Effect<string> => {
     const asked = sources.get(family.name)
     if (asked !== undefined && asked.size > 0) {
       return Effect.map(Effect.forEach(asked, heard(family)), (samples) => exposed(family, samples.flat()))
     }
-    const all = counted(family)
-    all.text ??= exposed(family, [])
-    return all.text
+    return exposed(family, [])
   }
 
   const renderAll = Effect.suspend(() => {

@@ -61,6 +61,31 @@ describe("Metrics", () => {
     }).pipe(Effect.provide(Metrics.layer))
   )
 
+  it.effect("shows what changed, and in what a gauge gave before, at the next scrape", () =>
+    Effect.gen(function* () {
+      const metrics = yield* Metrics
+      const seen = (text: string) => Effect.map(metrics.render, (all) => all.includes(text))
+      const samples = [{ labels: { wait: "a" }, value: 1 }]
+      yield* metrics.gauge(
+        Families.waitingSeconds,
+        Effect.sync(() => samples)
+      )
+      assert.isTrue(yield* seen('waiting_seconds{wait="a"} 1\n'))
+      samples[0] = { labels: { wait: "a" }, value: 2 }
+      assert.isTrue(yield* seen('waiting_seconds{wait="a"} 2\n'))
+      Object.assign(samples[0], { value: 3 })
+      assert.isTrue(yield* seen('waiting_seconds{wait="a"} 3\n'))
+      Object.assign(samples[0].labels, { wait: "b" })
+      assert.isTrue(yield* seen('waiting_seconds{wait="b"} 3\n'))
+      yield* metrics.set(Families.waitingSeconds, { wait: "c" }, 4)
+      assert.isTrue(yield* seen('waiting_seconds{wait="c"} 4\n'))
+      samples.pop()
+      assert.isFalse(yield* seen('wait="b"'))
+      yield* metrics.set(Families.waitingSeconds, { wait: "c" }, 5)
+      assert.isTrue(yield* seen('waiting_seconds{wait="c"} 5\n'))
+    }).pipe(Effect.scoped, Effect.provide(Metrics.layer))
+  )
+
   it.effect("loses a broken gauge and nothing else", () =>
     Effect.gen(function* () {
       const metrics = yield* Metrics

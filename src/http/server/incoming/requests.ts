@@ -9,8 +9,8 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Scope from "effect/Scope"
 import type { Metrics } from "../../../layers/observe/Metrics.ts"
 import type { Audience } from "../../api/traits.ts"
-import { json } from "../answers/answers.ts"
-import { type App, dispatch } from "../dispatch.ts"
+import { json, type Response } from "../answers/answers.ts"
+import { type App, type AtHand, dispatch, routed } from "../dispatch.ts"
 import type { Table } from "../table.ts"
 import * as Bodies from "./bodies.ts"
 import { requestOf, send, sendNow } from "./exchange.ts"
@@ -38,7 +38,8 @@ const busy = json(503, { error: "too many requests are under way" })
 export const make = <R>(
   app: App<R>,
   find: Table,
-  server: Audience
+  server: Audience,
+  atHand: AtHand
 ): Effect.Effect<Requests, never, Needs<R> | Metrics> =>
   Effect.map(Effect.context<Needs<R> | Metrics>(), (context) => {
     const runFork = Effect.runForkWith(context)
@@ -54,12 +55,16 @@ export const make = <R>(
         sendNow(target, busy, request.id, withBody)
         return
       }
+      const sent = (response: Response) => send(target, response, request.id, withBody)
+      const known = route === undefined ? null : atHand.get(request.path)?.(request)
       const fiber = runFork(
-        dispatch(app, resource, request, server).pipe(
-          Effect.flatMap((response) => send(target, response, request.id, withBody)),
-          Effect.provideService(Request, request),
-          Effect.scoped
-        )
+        known == null
+          ? dispatch(routed(app, resource, request), resource, request, server).pipe(
+              Effect.flatMap(sent),
+              Effect.provideService(Request, request),
+              Effect.scoped
+            )
+          : Effect.flatMap(dispatch(known, resource, request, server), sent)
       )
       if (fiber.pollUnsafe() !== undefined) return
       active.add(fiber)
