@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { TenantId, TimelineId } from "../domain/spec/Ids.ts"
 import * as Lsn from "../domain/spec/Lsn.ts"
-import { Faults, Peer } from "./Fault.ts"
+import { Faults, Natural, Peer } from "./Fault.ts"
 import { bodyOf, bytes, json, type Request, type Response, serveHttp, text } from "./peers/HttpServer.ts"
 import { sync } from "./postgres/sync.ts"
 import type { Timeline, World } from "./World.ts"
@@ -38,7 +38,7 @@ POST   /spec           {"compute_id","status","body"}: what the control plane an
 const position = Schema.Struct({
   tenant_id: Schema.optional(TenantId),
   timeline_id: Schema.optional(TimelineId),
-  member: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  member: Schema.optional(Natural),
   flush: Schema.optional(Lsn.Lsn),
   commit: Schema.optional(Lsn.Lsn),
   gc_cutoff: Schema.optional(Lsn.Lsn),

@@ -8,21 +8,22 @@ import * as Schema from "effect/Schema"
 export const Peer = Schema.Literals(["safekeeper", "pageserver", "grpc", "storage", "control", "extensions", "sync"])
 export type Peer = typeof Peer.Type
 
-const after = Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+export const Natural = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const after = Schema.optional(Natural)
 
 export const Action = Schema.Union([
   /** The connection is reset as soon as it is accepted. */
   Schema.Struct({ do: Schema.Literal("refuse") }),
   /** Waits, then goes on as usual. */
-  Schema.Struct({ do: Schema.Literal("delay"), ms: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
+  Schema.Struct({ do: Schema.Literal("delay"), ms: Natural }),
   /** Says nothing, or nothing more after so many bytes of the answer, and keeps the connection open. */
   Schema.Struct({ do: Schema.Literal("silence"), after }),
   /** Breaks the connection after so many bytes of the answer. */
-  Schema.Struct({ do: Schema.Literal("cut"), after: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
+  Schema.Struct({ do: Schema.Literal("cut"), after: Natural }),
   /** An error in the peer's own form: `code` is an SQLSTATE, a gRPC status name or an HTTP status. */
   Schema.Struct({ do: Schema.Literal("error"), code: Schema.String, message: Schema.String, after }),
   /** Inverts one byte of the archive. */
-  Schema.Struct({ do: Schema.Literal("corrupt"), at: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }),
+  Schema.Struct({ do: Schema.Literal("corrupt"), at: Natural }),
   /** The archive goes out at this rate. */
   Schema.Struct({ do: Schema.Literal("slow"), bytesPerSecond: Schema.Number.check(Schema.isGreaterThan(0)) }),
   /** Safekeepers report these positions, `HI/LO`. */
@@ -52,11 +53,11 @@ export type Action = typeof Action.Type
 export const Fault = Schema.Struct({
   peer: Peer,
   /** One of several safekeepers or pageservers, counted from 0. */
-  member: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  member: Schema.optional(Natural),
   /** Acts only on requests that contain this text. */
   match: Schema.optional(Schema.String),
   /** Lets so many fitting requests pass first. */
-  skip: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  skip: Schema.optional(Natural),
   /** Acts so many times, then is gone. Without it: always. */
   times: Schema.optional(Schema.Number.check(Schema.isGreaterThan(0))),
   action: Action
@@ -98,3 +99,10 @@ export const find = <K extends Action["do"]>(
   kind: K
 ): Extract<Action, { readonly do: K }> | undefined =>
   actions.find((action): action is Extract<Action, { readonly do: K }> => action.do === kind)
+
+/** The same, of those that do not wait until so many bytes of the answer are out. */
+export const atOnce = <K extends "silence" | "error">(actions: ReadonlyArray<Action>, kind: K) =>
+  find(
+    actions.filter((action) => !("after" in action) || action.after === undefined),
+    kind
+  )

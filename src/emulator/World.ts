@@ -2,6 +2,7 @@
  * What all emulated peers share: the timelines and their content, who may ask, what was asked, and which faults act.
  */
 import type { KeyObject } from "node:crypto"
+import * as Effect from "effect/Effect"
 import * as Lsn from "../domain/spec/Lsn.ts"
 import * as Fault from "./Fault.ts"
 import type { Archive } from "./postgres/Archive.ts"
@@ -105,6 +106,16 @@ export class World {
     )
     this.faults = left
     return Fault.find(actions, "raw")
+  }
+
+  /** Notes what was asked and consumes the faults that fit it; those that delay have acted. */
+  heed(asked: Asked): Effect.Effect<ReadonlyArray<Fault.Action>> {
+    return Effect.suspend(() => {
+      this.note(asked)
+      const actions = this.actions(asked.peer, asked.member, asked.text)
+      const delay = Fault.find(actions, "delay")
+      return delay === undefined ? Effect.succeed(actions) : Effect.as(Effect.sleep(delay.ms), actions)
+    })
   }
 
   /** Consumes the faults that fit a request. */

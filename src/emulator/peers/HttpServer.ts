@@ -85,28 +85,24 @@ const struck = Effect.fnUntraced(function* <E>(
   handler: Effect.Effect<Response, E>
 ) {
   yield* bodyOf(request)
-  const line = `${request.method} ${request.url}`
   const { authorization } = request.headers
-  world.note({
+  const detail = authorization === undefined ? {} : { authorization }
+  const actions = yield* world.heed({
     peer,
     member: 0,
     what: "request",
-    text: line,
-    detail: authorization === undefined ? {} : { authorization }
+    text: `${request.method} ${request.url}`,
+    detail
   })
-  const actions = world.actions(peer, 0, line)
-  const delay = Fault.find(actions, "delay")
-  if (delay !== undefined) yield* Effect.sleep(delay.ms)
   const raw = Fault.find(actions, "raw")
   if (raw !== undefined) {
     yield* sendRaw(incoming.socket, raw)
     incoming.socket.destroySoon()
     return yield* silence(incoming)
   }
-  const mute = Fault.find(actions, "silence")
-  if (mute !== undefined && mute.after === undefined) return yield* silence(incoming)
-  const error = Fault.find(actions, "error")
-  if (error !== undefined && error.after === undefined) return text(Number(error.code), error.message)
+  if (Fault.atOnce(actions, "silence") !== undefined) return yield* silence(incoming)
+  const error = Fault.atOnce(actions, "error")
+  if (error !== undefined) return text(Number(error.code), error.message)
   if (Fault.find(actions, "missing") !== undefined) return text(404, "not found")
   if (Fault.find(actions, "denied") !== undefined) return text(401, "unauthorized")
   return yield* deliver({ incoming, outgoing, request }, yield* handler, actions)

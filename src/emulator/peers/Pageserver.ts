@@ -129,16 +129,13 @@ export const lease = (
 const run = (session: Session, text: string, protocol: Protocol): Effect.Effect<void, Gone> =>
   Effect.gen(function* () {
     const { world, member, connection } = session
-    world.note({ peer: "pageserver", member, what: "query", text: text.trim(), detail: { protocol } })
-    const actions = world.actions("pageserver", member, text)
-    const delay = Fault.find(actions, "delay")
-    if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const asked = { peer: "pageserver", member, what: "query", text: text.trim(), detail: { protocol } } as const
+    const actions = yield* world.heed(asked)
     const raw = Fault.find(actions, "raw")
     if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
-    const silence = Fault.find(actions, "silence")
-    if (silence !== undefined && silence.after === undefined) return yield* connection.silence
-    const scripted = Fault.find(actions, "error")
-    if (scripted !== undefined && scripted.after === undefined) {
+    if (Fault.atOnce(actions, "silence") !== undefined) return yield* connection.silence
+    const scripted = Fault.atOnce(actions, "error")
+    if (scripted !== undefined) {
       return yield* connection.send(Messages.error(scripted.code, scripted.message))
     }
     const command = parse(text)

@@ -30,8 +30,8 @@ interface Refused {
   readonly message: string
 }
 
-const refuse = (status: PageApi.StatusName, message: string): Result.Result<never, Refused> =>
-  Result.fail({ status, message })
+const refuse = (status: PageApi.StatusName, message: string): Effect.Effect<never, Refused> =>
+  Effect.fail({ status, message })
 
 interface Call {
   readonly world: World
@@ -50,12 +50,12 @@ const text = (headers: IncomingHttpHeaders, name: string): string | undefined =>
 
 /** Metadata in the server's order: tenant, timeline, shard, then the token. */
 const admit = (world: World, headers: IncomingHttpHeaders, now: number) =>
-  Result.gen(function* () {
+  Effect.gen(function* () {
     const read = <A>(name: string, decode: (value: string) => Result.Result<A, unknown>) => {
       const value = text(headers, name)
       return value === undefined
         ? refuse("INVALID_ARGUMENT", `missing ${name}`)
-        : Result.mapError(decode(value), (): Refused => ({ status: "INVALID_ARGUMENT", message: `invalid ${name}` }))
+        : Effect.catch(Effect.fromResult(decode(value)), () => refuse("INVALID_ARGUMENT", `invalid ${name}`))
     }
     const tenant = yield* read(PageApi.metadata.tenant, Schema.decodeResult(TenantId))
     const timeline = yield* read(PageApi.metadata.timeline, Schema.decodeResult(TimelineId))
@@ -118,7 +118,7 @@ const known = (call: Call, actions: ReadonlyArray<Fault.Action>) => {
   if (Fault.find(actions, "denied") !== undefined) return refuse("PERMISSION_DENIED", "Permission denied")
   return timeline === undefined || Fault.find(actions, "missing") !== undefined
     ? refuse("NOT_FOUND", `Timeline ${call.tenant}/${call.timeline} was not found`)
-    : Result.succeed(timeline)
+    : Effect.succeed(timeline)
 }
 
 const getBaseBackup = (
@@ -130,22 +130,18 @@ const getBaseBackup = (
     const { stream, shard } = call
     if (shard.number !== 0) {
       const index = shard.number.toString(16).padStart(2, "0") + shard.count.toString(16).padStart(2, "0")
-      return yield* Effect.fromResult(
-        refuse("INVALID_ARGUMENT", `request only valid on shard zero (requested shard ${index})`)
-      )
+      return yield* refuse("INVALID_ARGUMENT", `request only valid on shard zero (requested shard ${index})`)
     }
     if (request.compression === "unknown") {
-      return yield* Effect.fromResult(refuse("INVALID_ARGUMENT", "field 'compression' has invalid value 'unknown'"))
+      return yield* refuse("INVALID_ARGUMENT", "field 'compression' has invalid value 'unknown'")
     }
-    const timeline = yield* Effect.fromResult(known(call, actions))
-    if (timeline.isArchived) return yield* Effect.fromResult(refuse("FAILED_PRECONDITION", "timeline is archived"))
+    const timeline = yield* known(call, actions)
+    if (timeline.isArchived) return yield* refuse("FAILED_PRECONDITION", "timeline is archived")
     if (request.lsn !== Lsn.zero && request.lsn < timeline.gcCutoff) {
       const cutoff = Lsn.format(timeline.gcCutoff)
-      return yield* Effect.fromResult(
-        refuse(
-          "INVALID_ARGUMENT",
-          `invalid basebackup LSN: LSN ${Lsn.format(request.lsn)} is earlier than latest GC cutoff ${cutoff}`
-        )
+      return yield* refuse(
+        "INVALID_ARGUMENT",
+        `invalid basebackup LSN: LSN ${Lsn.format(request.lsn)} is earlier than latest GC cutoff ${cutoff}`
       )
     }
     const archive = timeline.archive(request.replica)
@@ -166,14 +162,12 @@ const getBaseBackup = (
 const leaseLsn = (call: Call, lsn: Lsn.Lsn, actions: ReadonlyArray<Fault.Action>): Effect.Effect<void, Refused> =>
   Effect.gen(function* () {
     const { stream, world } = call
-    if (lsn === Lsn.zero) return yield* Effect.fromResult(refuse("INVALID_ARGUMENT", "required field 'lsn' is missing"))
-    const timeline = yield* Effect.fromResult(known(call, actions))
+    if (lsn === Lsn.zero) return yield* refuse("INVALID_ARGUMENT", "required field 'lsn' is missing")
+    const timeline = yield* known(call, actions)
     const until = lease(world, timeline, lsn, actions, yield* Clock.currentTimeMillis)
     if (until === null) {
       const cutoff = Lsn.format(timeline.gcCutoff)
-      return yield* Effect.fromResult(
-        refuse("FAILED_PRECONDITION", `tried to request an LSN lease below the GC cutoff ${cutoff}`)
-      )
+      return yield* refuse("FAILED_PRECONDITION", `tried to request an LSN lease below the GC cutoff ${cutoff}`)
     }
     yield* begin(stream, () => null)
     yield* write(stream, PageApi.frame(PageApi.encodeLeaseLsnResponse(until)))
@@ -220,35 +214,24 @@ const serveCall = (world: World, member: number, stream: ServerHttp2Stream, head
         : Result.isSuccess(position)
           ? describe({ lsn: position.success })
           : {}
-    world.note({ peer: "grpc", member, what: "call", text: method, detail: { ...fields, ...metadata } })
-    const actions = world.actions("grpc", member, method)
-    const delay = Fault.find(actions, "delay")
-    if (delay !== undefined) yield* Effect.sleep(delay.ms)
-    const silence = Fault.find(actions, "silence")
-    if (silence !== undefined && silence.after === undefined) return yield* closed(stream)
-    const error = Fault.find(actions, "error")
-    if (error !== undefined && error.after === undefined) {
-      return yield* Effect.fromResult(refuse(statusOf(error.code), error.message))
-    }
+    const detail = { ...fields, ...metadata }
+    const actions = yield* world.heed({ peer: "grpc", member, what: "call", text: method, detail })
+    if (Fault.atOnce(actions, "silence") !== undefined) return yield* closed(stream)
+    const error = Fault.atOnce(actions, "error")
+    if (error !== undefined) return yield* refuse(statusOf(error.code), error.message)
     const raw = Fault.find(actions, "raw")
     if (raw !== undefined) {
       yield* begin(stream, () => null)
       yield* sendRaw(stream, raw)
       return yield* Effect.sync(() => stream.end())
     }
-    const ids = yield* Effect.fromResult(admit(world, headers, yield* Clock.currentTimeMillis))
+    const ids = yield* admit(world, headers, yield* Clock.currentTimeMillis)
     const call: Call = { world, member, stream, method, ...ids }
-    const invalid = (why: string): Refused => ({
-      status: "INTERNAL",
-      message: `failed to decode Protobuf message: ${why}`
-    })
-    if (path === PageApi.path.getBaseBackup) {
-      return yield* getBaseBackup(call, yield* Effect.fromResult(Result.mapError(backup, invalid)), actions)
-    }
-    if (path === PageApi.path.leaseLsn) {
-      return yield* leaseLsn(call, yield* Effect.fromResult(Result.mapError(position, invalid)), actions)
-    }
-    return yield* Effect.fromResult(refuse("UNIMPLEMENTED", ""))
+    const decoded = <A>(message: Result.Result<A, string>) =>
+      Effect.catch(Effect.fromResult(message), (why) => refuse("INTERNAL", `failed to decode Protobuf message: ${why}`))
+    if (path === PageApi.path.getBaseBackup) return yield* getBaseBackup(call, yield* decoded(backup), actions)
+    if (path === PageApi.path.leaseLsn) return yield* leaseLsn(call, yield* decoded(position), actions)
+    return yield* refuse("UNIMPLEMENTED", "")
   }).pipe(Effect.catch((refused) => reject(stream, refused)))
 
 /** Listens until the scope closes. */

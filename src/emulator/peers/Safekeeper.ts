@@ -128,10 +128,7 @@ const answer = (session: Session, query: string, actions: ReadonlyArray<Fault.Ac
 const query = (connection: PgConnection, session: Session, text: string): Effect.Effect<void, Gone> =>
   Effect.gen(function* () {
     const { world, member } = session
-    world.note({ peer: "safekeeper", member, what: "query", text, detail: {} })
-    const actions = world.actions("safekeeper", member, text)
-    const delay = Fault.find(actions, "delay")
-    if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const actions = yield* world.heed({ peer: "safekeeper", member, what: "query", text, detail: {} })
     const raw = Fault.find(actions, "raw")
     if (raw !== undefined) return yield* sendRaw(connection.socket, raw)
     const silence = Fault.find(actions, "silence")

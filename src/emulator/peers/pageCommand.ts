@@ -34,8 +34,7 @@ export interface Refusal {
   readonly causes: ReadonlyArray<string>
 }
 
-const refuse = (text: string, ...causes: ReadonlyArray<string>): Result.Result<never, Refusal> =>
-  Result.fail({ text, causes })
+const refuse = (text: string): Result.Result<never, Refusal> => Result.fail({ text, causes: [] })
 
 const ACTUAL = "actual: "
 
@@ -45,20 +44,14 @@ const cause = ({ message }: { readonly message: string }): string => {
   return line === undefined ? (lines.at(-1) ?? "") : line.slice(line.indexOf(ACTUAL))
 }
 
-const tenantId = (text: string) =>
-  Result.mapError(
-    Schema.decodeResult(TenantId)(text),
-    (fault): Refusal => ({ text: `Failed to parse tenant id from ${text}`, causes: [cause(fault)] })
-  )
+const parsed =
+  <A, E>(what: string, parse: (text: string) => Result.Result<A, E>, cause: (fault: E) => string) =>
+  (text: string): Result.Result<A, Refusal> =>
+    Result.mapError(parse(text), (fault) => ({ text: `Failed to parse ${what} from ${text}`, causes: [cause(fault)] }))
 
-const timelineId = (text: string) =>
-  Result.mapError(
-    Schema.decodeResult(TimelineId)(text),
-    (fault): Refusal => ({ text: `Failed to parse timeline id from ${text}`, causes: [cause(fault)] })
-  )
-
-const lsn = (text: string) =>
-  Result.mapError(Lsn.parse(text), (fault): Refusal => ({ text: `Failed to parse lsn from ${text}`, causes: [fault] }))
+const tenantId = parsed("tenant id", Schema.decodeResult(TenantId), cause)
+const timelineId = parsed("timeline id", Schema.decodeResult(TimelineId), cause)
+const lsn = parsed("lsn", Lsn.parse, (fault) => fault)
 
 const basebackup = (rest: string): Result.Result<PageCommand, Refusal> =>
   Result.gen(function* () {
@@ -111,11 +104,7 @@ const tenantShard = (text: string) =>
   Result.gen(function* () {
     const tenant = yield* tenantId(text.slice(0, 32))
     if (text.length === 32) return { tenant, shard: unsharded }
-    const shard = yield* Result.mapError(
-      parseShardIndex(text.slice(33)),
-      (fault): Refusal => ({ text: fault, causes: [] })
-    )
-    return { tenant, shard }
+    return { tenant, shard: yield* Result.mapError(parseShardIndex(text.slice(33)), (text) => ({ text, causes: [] })) }
   })
 
 const lease = (rest: string): Result.Result<PageCommand, Refusal> =>

@@ -75,16 +75,8 @@ const highest = (all: ReadonlyArray<Lsn.Lsn>): Lsn.Lsn =>
 export const sync = (world: World, request: SyncRequest): Effect.Effect<SyncResult> =>
   Effect.gen(function* () {
     const { safekeepers, tenant, timeline } = request
-    world.note({
-      peer: "sync",
-      member: 0,
-      what: "sync",
-      text: safekeepers,
-      detail: { tenant, timeline, token: request.token }
-    })
-    const actions = world.actions("sync", 0, safekeepers)
-    const delay = Fault.find(actions, "delay")
-    if (delay !== undefined) yield* Effect.sleep(delay.ms)
+    const detail = { tenant, timeline, token: request.token }
+    const actions = yield* world.heed({ peer: "sync", member: 0, what: "sync", text: safekeepers, detail })
     if (Fault.find(actions, "silence") !== undefined) return yield* Effect.never
     const error = Fault.find(actions, "error")
     if (error !== undefined) return fatal(error.message)
