@@ -14,6 +14,8 @@ const SLOW_MILLIS = 5000
 const POSTGRES_MILLIS = 30_000
 /** Not more often, however many events come. */
 const PAUSE_MILLIS = 150
+/** While it works, all that is known of it is asked for each time. */
+const BUSY_MILLIS = 500
 
 export interface Watched {
   readonly known: Known | null
@@ -99,6 +101,8 @@ export const useWatched = (api: Api): Watched => {
     const { signal } = controller
     let isTold = false
     let isDueNow = false
+    /** Something has happened since the last look began. */
+    let isBehind = false
     let wake = () => {}
     again.current = () => {
       isDueNow = true
@@ -116,6 +120,7 @@ export const useWatched = (api: Api): Watched => {
       while (!signal.aborted) {
         const heard = () => {
           isTold = true
+          isBehind = true
           wake()
         }
         await api.watch(heard, signal).catch(() => undefined)
@@ -132,6 +137,7 @@ export const useWatched = (api: Api): Watched => {
           const isDue = isDueNow || performance.now() - looked >= SLOW_MILLIS
           const postgres = isDueNow || performance.now() - asked >= POSTGRES_MILLIS
           isDueNow = false
+          isBehind = false
           const known: Known = await lookAt(api, before, { all: isDue, postgres })
           if (isDue) looked = performance.now()
           if (isDue && postgres) asked = performance.now()
@@ -156,8 +162,10 @@ export const useWatched = (api: Api): Watched => {
             gone: { reason: message, since: last.gone?.since ?? Date.now() }
           }))
         }
-        await sleep(PAUSE_MILLIS, signal)
-        if (!isDueNow) await pause(isTold && !(before !== null && isAtWork(before)) ? SLOW_MILLIS : POLL_MILLIS)
+        const isBusy = before !== null && isAtWork(before)
+        await sleep(isBusy ? BUSY_MILLIS : PAUSE_MILLIS, signal)
+        if (isDueNow || isBehind) continue
+        await pause(isTold && !isBusy ? SLOW_MILLIS : POLL_MILLIS)
       }
     }
     void listen()
