@@ -19,7 +19,7 @@ export interface Flag {
 /** The command line is wrong: exit 2, with a hint. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string; readonly hint?: string }> {}
 
-const usage = (message: string, hint?: string) =>
+export const usage = (message: string, hint?: string) =>
   Result.fail(new UsageError({ message, ...(hint !== undefined && { hint }) }))
 
 /** Values by flag name; a switch that is given has the value "true". */

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { parse as parsePrefix } from "../../domain/fastImport/S3Prefix.ts"
 import type { ImportSettings, JobCommand } from "../../layers/fastImport/ImportOptions.ts"
-import { type Flag, type Given, helpOf, parseFlags, UsageError, wholeNumber } from "../flags.ts"
+import { type Flag, type Given, helpOf, parseFlags, UsageError, usage, wholeNumber } from "../flags.ts"
 
 export interface Option extends Flag {
   readonly env?: string
@@ -138,9 +138,6 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export type Wanted =
   | { readonly _tag: "Help"; readonly command: JobCommand["name"] | null }
   | { readonly _tag: "Run"; readonly settings: ImportSettings }
-
-const usage = (message: string, hint?: string) =>
-  Result.fail(new UsageError({ message, ...(hint !== undefined && { hint }) }))
 
 const isHelp = (word: string) => word === "--help" || word === "-h"
 

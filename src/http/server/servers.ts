@@ -45,36 +45,21 @@ export interface Listening {
 /** Of each server. */
 const MAX_CONNECTIONS = 1000
 
-/** The first address the machine has. */
-const bindFirst = Effect.fnUntraced(function* (
+/** Addresses of these that the machine has, `most` at most, with the same port. */
+const bindSome = Effect.fnUntraced(function* (
   audience: Audience,
   hosts: ReadonlyArray<string>,
   port: number,
-  serving: Serving
-) {
-  let missing: CannotListen | PortInUse | undefined
-  for (const host of hosts) {
-    const bound = yield* Effect.result(bind(audience, host, port, serving))
-    if (bound._tag === "Success") return [bound.success]
-    missing = bound.failure
-    if (!lacksAddress(missing)) break
-  }
-  return missing === undefined ? [] : yield* Effect.fail(missing)
-})
-
-/** Every address the machine has, with the same port. */
-const bindAll = Effect.fnUntraced(function* (
-  audience: Audience,
-  hosts: ReadonlyArray<string>,
-  port: number,
-  serving: Serving
+  serving: Serving,
+  most: number
 ) {
   const bound: Array<Listener> = []
   let missing: CannotListen | PortInUse | undefined
   for (const host of hosts) {
     const next = yield* Effect.result(bind(audience, host, bound[0]?.port ?? port, serving))
-    if (next._tag === "Success") bound.push(next.success)
-    else if (lacksAddress(next.failure)) missing = next.failure
+    if (next._tag === "Success") {
+      if (bound.push(next.success) === most) break
+    } else if (lacksAddress(next.failure)) missing = next.failure
     else return yield* Effect.fail(next.failure)
   }
   return missing === undefined || bound.length > 0 ? bound : yield* Effect.fail(missing)
@@ -114,8 +99,14 @@ export const serveApi = <Id extends Audience, Groups extends HttpApiGroup.Constr
     // Dual stack: some clusters have IPv6 only, some machines have none.
     const bound =
       audience === "external"
-        ? yield* bindFirst(audience, ["::", "0.0.0.0"], options.externalHttpPort, serving)
-        : yield* bindAll(audience, options.internalHttpHosts, options.internalHttpPort, serving)
+        ? yield* bindSome(audience, ["::", "0.0.0.0"], options.externalHttpPort, serving, 1)
+        : yield* bindSome(
+            audience,
+            options.internalHttpHosts,
+            options.internalHttpPort,
+            serving,
+            Number.POSITIVE_INFINITY
+          )
     return yield* announce(audience, bound)
   })
 

@@ -7,15 +7,8 @@ import * as Schema from "effect/Schema"
 import { type Facts, Setting, Slot, Standby } from "../../domain/postgres/Facts.ts"
 import type { SqlSession } from "../sql/session/SqlSession.ts"
 
-interface Row {
-  readonly version: string
-  readonly standby: boolean
-  readonly lsn: string | null
-  readonly timeline: string
-  readonly mode: string | null
-  readonly branch: string | null
-  readonly endpoint: string | null
-  readonly pending: string | null
+/** Lists as JSON, a chain as PEM. */
+interface Row extends Omit<Facts, "settings" | "slots" | "standbys" | "certificateEnds"> {
   readonly settings: string
   readonly slots: string
   readonly standbys: string
@@ -29,14 +22,14 @@ const behind = (position: string) => `pg_catalog.pg_wal_lsn_diff(now.lsn, ${posi
 
 const QUERY = `
   SELECT pg_catalog.current_setting('server_version') AS version,
-         now.recovering AS standby,
+         now.recovering AS "isStandby",
          now.lsn::pg_catalog.text AS lsn,
-         (SELECT control.timeline_id::pg_catalog.text FROM pg_catalog.pg_control_checkpoint() AS control) AS timeline,
+         (SELECT control.timeline_id::pg_catalog.text FROM pg_catalog.pg_control_checkpoint() AS control) AS "walTimeline",
          pg_catalog.current_setting('neon.compute_mode', true) AS mode,
          pg_catalog.current_setting('neon.branch_id', true) AS branch,
          pg_catalog.current_setting('neon.endpoint_id', true) AS endpoint,
          (SELECT pg_catalog.string_agg(setting.name, ', ') FROM pg_catalog.pg_settings AS setting
-           WHERE setting.pending_restart) AS pending,
+           WHERE setting.pending_restart) AS "pendingRestart",
          (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
              'name', setting.name, 'value', pg_catalog.current_setting(setting.name, true),
              'source', setting.source, 'file', setting.sourcefile, 'line', setting.sourceline)
@@ -76,19 +69,13 @@ const listOf = <A, I>(element: Schema.Codec<A, I>, json: string) =>
 export const facts = Effect.fnUntraced(function* (session: SqlSession) {
   const [row] = yield* session.query<Row>(QUERY)
   if (row === undefined) return null
+  const { certificate, settings, slots, standbys, ...others } = row
   const found: Facts = {
-    version: row.version,
-    isStandby: row.standby,
-    lsn: row.lsn,
-    walTimeline: row.timeline,
-    mode: row.mode,
-    branch: row.branch,
-    endpoint: row.endpoint,
-    pendingRestart: row.pending,
-    settings: yield* listOf(Setting, row.settings),
-    slots: yield* listOf(Slot, row.slots),
-    standbys: yield* listOf(Standby, row.standbys),
-    certificateEnds: certificateEnds(row.certificate)
+    ...others,
+    settings: yield* listOf(Setting, settings),
+    slots: yield* listOf(Slot, slots),
+    standbys: yield* listOf(Standby, standbys),
+    certificateEnds: certificateEnds(certificate)
   }
   return found
 })

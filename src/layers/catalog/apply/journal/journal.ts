@@ -65,6 +65,8 @@ const NOT_REACHED: Readonly<Record<ApplyReport["state"], string>> = {
 /** Steps that are told when they begin or end at once. */
 const TOLD = 50
 
+const PENDING = { state: "pending", began: null, ended: null, error: null, blockers: [] } as const
+
 export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Journal> =>
   Effect.map(Clock.Clock, (clock) => {
     const now = () => clock.currentTimeMillisUnsafe()
@@ -89,26 +91,17 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
       const all = phases.get(phase) ?? []
       phases.set(phase, all)
       for (const step of steps) {
-        const entry: Entry = {
-          phase,
-          step,
-          state: "pending",
-          began: null,
-          ended: null,
-          error: null,
-          because: null,
-          blockers: []
-        }
+        const entry: Entry = { phase, step, because: null, ...PENDING }
         all.push(entry)
         entries.set(step, entry)
       }
     }
-    const update = (steps: ReadonlyArray<Step>, change: (entry: Entry, time: number, step: Step) => void) =>
+    const update = (steps: ReadonlyArray<Step>, change: (entry: Entry, time: number) => Partial<Entry>) =>
       Effect.sync(() => {
         const time = now()
         for (const step of steps) {
           const entry = entries.get(step)
-          if (entry !== undefined) change(entry, time, step)
+          if (entry !== undefined) Object.assign(entry, change(entry, time))
         }
       })
     const told = (steps: ReadonlyArray<Step>, state: Extract<Told, { kind: "step" }>["state"], reason: string | null) =>
@@ -125,10 +118,9 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
     const miss = ({ object, provides }: Step, how: string) => {
       for (const outcome of provides) if (!missing.has(outcome)) missing.set(outcome, `${object} ${how}`)
     }
-    const skip = (step: Step, entry: Entry, because: string) => {
-      entry.state = "skipped"
-      entry.because = because
+    const skip = (step: Step, because: string) => {
       miss(step, "was skipped")
+      return { state: "skipped", because } as const
     }
     /** Statements and verifiers are not kept for a report that has neither. */
     const letGo = () => {
@@ -154,38 +146,27 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
         visitedDatabases += 1
       }),
       began: (steps) =>
-        update(steps, (entry, time) => {
-          entry.began ??= time
-        }).pipe(Effect.andThen(told(steps, "running", null))),
-      blocked: (steps, by) =>
-        update(steps, (entry) => {
-          entry.blockers = by
-        }),
+        update(steps, ({ began }, time) => ({ began: began ?? time })).pipe(
+          Effect.andThen(told(steps, "running", null))
+        ),
+      blocked: (steps, by) => update(steps, () => ({ blockers: by })),
       blockersOf: (step) => entries.get(step)?.blockers ?? [],
-      undone: (steps) =>
-        update(steps, (entry) => {
-          entry.state = "pending"
-          entry.began = null
-          entry.ended = null
-          entry.error = null
-          entry.blockers = []
-        }),
+      undone: (steps) => update(steps, () => PENDING),
       done: (steps) =>
-        update(steps, (entry, time) => {
-          entry.state = "done"
-          entry.ended = time
-          entry.blockers = []
-        }).pipe(Effect.andThen(told(steps, "done", null))),
+        update(steps, (_, time) => ({ state: "done", ended: time, blockers: [] })).pipe(
+          Effect.andThen(told(steps, "done", null))
+        ),
       failed: (step, cause) =>
-        update([step], (entry, time) => {
-          entry.state = "failed"
-          entry.ended = time
-          entry.error = failureOf(cause)
+        update([step], (_, time) => {
           miss(step, "failed")
+          return { state: "failed", ended: time, error: failureOf(cause) }
         }).pipe(Effect.andThen(told([step], "failed", cause.message))),
       skipped: (steps, because) =>
-        update(steps, (entry, _, step) => {
-          if (entry.state === "pending") skip(step, entry, because)
+        Effect.sync(() => {
+          for (const step of steps) {
+            const entry = entries.get(step)
+            if (entry?.state === "pending") Object.assign(entry, skip(step, because))
+          }
         }).pipe(Effect.andThen(told(steps, "skipped", because))),
       obstacle: (needs) => {
         const lacking = needs.find((outcome) => missing.has(outcome))
@@ -202,7 +183,7 @@ export const makeJournal = (trigger: ApplyReport["trigger"]): Effect.Effect<Jour
           ended = now()
           for (const [step, entry] of entries) {
             if (entry.state !== "pending") continue
-            skip(step, entry, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran")
+            Object.assign(entry, skip(step, entry.began === null ? NOT_REACHED[how] : "it was cut off while it ran"))
           }
           letGo()
           return { kind: "apply", trigger, state, duration_ms: ended - started, error } as const
