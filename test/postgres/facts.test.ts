@@ -23,7 +23,7 @@ describe.each(versions)("Postgres $major", (server) => {
       })
       // The signal reaches the server, and its sessions after it, in their own time.
       const asked = yield* askPostgres(connstr).pipe(
-        Effect.filterOrFail(({ found }) => found?.pendingRestart != null),
+        Effect.filterOrFail(({ found }) => found?.pending_restart != null),
         Effect.retry({ times: 4000, schedule: Schedule.spaced("20 millis") }),
         Effect.orDie
       )
@@ -31,8 +31,8 @@ describe.each(versions)("Postgres $major", (server) => {
       if (found === null) return assert.fail(asked.error ?? "")
       assert.match(found.version, /^\d+\.\d+/)
       assert.match(found.lsn ?? "", /^[0-9A-F]+\/[0-9A-F]+$/)
-      assert.deepInclude(found, { isStandby: false, walTimeline: "1", standbys: [], certificateEnds: null })
-      assert.strictEqual(found.pendingRestart, "max_connections")
+      assert.deepInclude(found, { is_standby: false, wal_timeline: "1", standbys: [], certificate_ends: null })
+      assert.strictEqual(found.pending_restart, "max_connections")
       const [slot] = found.slots
       assert.deepInclude(slot, { name: "follower", kind: "physical", active: false, wal: "reserved" })
       assert.isAtLeast(slot?.behind ?? -1, 0)

@@ -85,7 +85,7 @@ describe("compute_ctl dev", () => {
           assert.strictEqual((yield* beside.ended).code, 1)
           assert.match(beside.log(), /branch main in \.compute is in use by process \d+; --branch NAME runs a copy/)
           // The line that the user is given, typed as it stands.
-          const [, line = ""] = yield* said(first, /^ {2}(.+ status --url .+\\\n.+ --connstr .+)$/m)
+          const [, line = ""] = yield* said(first, /^ {2}(.+ status --url .+ --token-file .+)$/m)
           const status = Effect.sync(() => spawnSync("bash", ["-c", line], { encoding: "utf8", cwd }))
           // Our own work after the start hides what a user does beside it.
           const used = asks(app, "select 1").pipe(

@@ -49,7 +49,6 @@ describe("the command line of the verbs", () => {
         [2, ["diff", "--config", "a"], "give --config FILE twice: the old configuration, and then the new one"],
         [2, ["diff", "--config", "-", "--config", "-"], "only one of the two can be `-`"],
         [2, ["report", "--lines", "many"], "a whole number from 0 to 100000"],
-        [2, ["status", "--settings"], "--settings needs --connstr URL"],
         [2, ["completions"], "<bash|zsh|fish|powershell>"],
         [2, ["--pgdta", "x"], "did you mean '--pgdata'?"],
         [2, ["status", "--token", "x", "--token-file", "y"], "--token cannot be used with --token-file"],

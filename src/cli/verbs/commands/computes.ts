@@ -15,27 +15,24 @@ export const status = Command.make(
   "status",
   {
     ...targetFlags,
-    connstr: text("connstr", "URL", "Connection URI of its Postgres, for version, LSN, slots and more", { short: "C" }),
-    settings: flag("settings", "With --connstr: the running configuration as well"),
+    connstr: text("connstr", "URL", "Connection URI of its Postgres, which is asked itself; else the compute is", {
+      short: "C"
+    }),
+    settings: flag("settings", "The running configuration as well, with where each setting stands"),
     json: asJson,
     watch
   },
   does(async () => (await import("../computes/status.ts")).status)
 ).pipe(
-  Command.validate(
-    Effect.fnUntraced(function* (given) {
-      if (given.settings && given.connstr === null) yield* misfit("--settings needs --connstr URL: Postgres is asked")
-      yield* fitToken(given)
-    })
-  ),
+  Command.validate(fitToken),
   explained(
     "status",
     "Exit code: 0 running, 3 anything else that is no failure, 1 failed or not to be asked, 2 wrong arguments.",
     ["--token-file token", "the compute of this machine"],
-    ["-C postgresql://cloud_admin@localhost/postgres", "version, mode, LSN, lag, slots and certificate as well"],
+    ["--token-file token --settings", "its running configuration too"],
     [
-      "-C postgresql://cloud_admin@localhost/postgres --settings",
-      "its running configuration too, with where each setting stands"
+      "--token-file token -C postgresql://cloud_admin@localhost/postgres",
+      "an older build, whose Postgres is asked itself"
     ],
     ["--url 10.0.0.7:3080 --watch", "another's, until it has terminated; the token from COMPUTE_CTL_TOKEN"],
     ["--json | jq -r .status", "for a script"]

@@ -19,7 +19,7 @@ import { readFile } from "../documents/document.ts"
 import { ask } from "./ask.ts"
 import { withoutSecrets } from "./report/hide.ts"
 import { tail } from "./report/tail.ts"
-import { asJson, askPostgres } from "./status/postgres.ts"
+import { askPostgres } from "./status/postgres.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
 const WRITTEN = 0
@@ -40,7 +40,17 @@ interface Part {
 }
 
 /** Routes of the external server, in the order in which they are read. */
-const ROUTES = ["/status", "/status/detail", "/history", "/apply", "/activity", "/metrics.json", "/readyz", "/metrics"]
+const ROUTES = [
+  "/status",
+  "/status/detail",
+  "/history",
+  "/apply",
+  "/activity",
+  "/postgres",
+  "/metrics.json",
+  "/readyz",
+  "/metrics"
+]
 
 const NOT_TO_BE_HAD = "not to be had: "
 
@@ -95,9 +105,7 @@ const configuration = (file: string | null): Effect.Effect<ReadonlyArray<Part>, 
 const postgresOf = (connstr: string | null): Effect.Effect<ReadonlyArray<Part>> =>
   connstr === null
     ? Effect.succeed([])
-    : Effect.map(askPostgres(connstr), (asked) => [
-        { title: "Postgres", text: redact(JSON.stringify(asJson(asked), null, 2)) }
-      ])
+    : Effect.map(askPostgres(connstr), (asked) => [{ title: "Postgres", text: redact(JSON.stringify(asked, null, 2)) }])
 
 const logOf = ({ lines, log }: ReportOptions): Effect.Effect<ReadonlyArray<Part>, UsageError> =>
   log === null

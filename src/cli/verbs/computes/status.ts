@@ -9,7 +9,7 @@ import { columns, complain, print, repaint } from "../../output.ts"
 import { ofTerminal } from "../../terminal/Paint.ts"
 import { changes } from "./status/changes.ts"
 import { extras, none } from "./status/extras.ts"
-import { asJson, askPostgres } from "./status/postgres.ts"
+import { askCompute, askPostgres } from "./status/postgres.ts"
 import { statusText } from "./status/screen.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
@@ -26,7 +26,7 @@ export const exitCodeOf = (status: ComputeStatus): number =>
 export interface StatusOptions extends TargetOptions {
   readonly json: boolean
   readonly watch: boolean
-  /** Of the compute's Postgres. */
+  /** Of the compute's Postgres, which is asked itself then. */
   readonly connstr: string | null
   /** Its running configuration as well. */
   readonly settings: boolean
@@ -44,9 +44,10 @@ const look = Effect.fnUntraced(function* ({ connstr, json, settings, target }: W
   const client = yield* Effect.promise(() => import("../../../http/client.ts"))
   const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
   const code = exitCodeOf(status.status)
-  const facts = connstr === null ? null : yield* askPostgres(connstr)
+  const wanted = !json || settings || connstr !== null
+  const facts = !wanted ? null : yield* connstr === null ? askCompute(target) : askPostgres(connstr)
   if (json) {
-    const text = JSON.stringify(facts === null ? status : { ...status, postgres: asJson(facts) }, null, 2)
+    const text = JSON.stringify(wanted ? { ...status, postgres: facts } : status, null, 2)
     return { code, status: status.status, text }
   }
   const more = status.status === "terminated" ? none : yield* extras(target)

@@ -332,13 +332,30 @@ describe("verbs that ask", () => {
       const well = yield* computeWith({
         "/status/detail": { ...detail, status: "running" },
         "/apply": null,
-        "/activity": activity
+        "/activity": activity,
+        "/postgres": {
+          version: "17.5",
+          is_standby: false,
+          lsn: "0/16B9188",
+          wal_timeline: "1",
+          mode: "primary",
+          branch: "br-1",
+          endpoint: "ep-test-1",
+          pending_restart: null,
+          settings: [
+            { name: "port", value: "5433", source: "configuration file", file: "/pgdata/postgresql.conf", line: 3 }
+          ],
+          slots: [{ name: "follower", kind: "physical", active: true, behind: 2048, wal: "reserved" }],
+          standbys: [],
+          certificate_ends: null
+        }
       })
       const failed = yield* computeWith({ "/status/detail": { ...detail, status: "failed" } })
       const url = ["--url", well.url] as const
-      const [status, watched, top, apply, used, history] = yield* Effect.all(
+      const [status, screen, watched, top, apply, used, history] = yield* Effect.all(
         [
           run("status", ...url, "--json"),
+          run("status", ...url, "--settings"),
           run(
             "status",
             "--watch",
@@ -354,6 +371,15 @@ describe("verbs that ask", () => {
       )
       assert.strictEqual(status.code, 0, status.log)
       assert.strictEqual(JSON.parse(status.stdout).compute_id, "ep-test-1")
+      for (const shown of [
+        /^ {2}port +5433$/m,
+        /^ {2}version +17\.5$/m,
+        /^ {2}LSN +0\/16B9188 \(flushed\), WAL timeline 1$/m,
+        /^Replication slots\n {2}follower {2}physical {2}active {2}2\.0 kB behind {2}WAL reserved$/m,
+        /^Settings in force\n {2}name +value +where\n {2}port +5433 +postgresql\.conf:3$/m
+      ]) {
+        assert.match(screen.stdout, shown)
+      }
       // No terminal, so no escapes; it ends with the compute.
       assert.strictEqual(watched.code, 3, watched.log)
       assert.match(watched.stdout, /^Compute ep-test-1\n {2}status +terminated/)

@@ -1,25 +1,25 @@
 /**
- * What Postgres itself says, for `status --connstr`: the API tells a control plane what it needs, an operator wants more.
+ * What Postgres itself says: of a session to it, or of `GET /postgres`.
  */
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { isSecretName, redact } from "../../../../domain/observe/Redaction.ts"
+import { decodeJson } from "../../../../domain/json/decode/Decode.ts"
 import * as ConnectionString from "../../../../domain/postgres/ConnectionString.ts"
-import { type Facts, factsReport } from "../../../../domain/postgres/Facts.ts"
+import { FactsReport, factsReport } from "../../../../domain/postgres/Facts.ts"
+import type { Target } from "../../../../http/client.ts"
 import { facts } from "../../../../layers/postgres/facts.ts"
 import { Sql } from "../../../../layers/sql/Sql.ts"
 import { bytes } from "../../../terminal/duration.ts"
 import type { Paint } from "../../../terminal/Paint.ts"
 import { row, type Section } from "../../../terminal/sections.ts"
 import { harmless, onOneLine, table } from "../../../terminal/table.ts"
-
-const HIDDEN = "(hidden)"
+import { ask } from "../ask.ts"
 
 export interface Asked {
-  /** `host:port` of the connection string. */
-  readonly place: string
-  readonly found: Facts | null
+  /** `host:port` of the connection string; null where the compute was asked. */
+  readonly place: string | null
+  readonly found: FactsReport | null
   /** Why it could not be asked. */
   readonly error: string | null
 }
@@ -43,8 +43,22 @@ export const askPostgres = (connstr: string): Effect.Effect<Asked> =>
     Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.fail({ message: "no answer in time" }) }),
     Effect.match({
       onFailure: ({ message }) => ({ place: placeOf(connstr), found: null, error: message }),
-      onSuccess: (found) => ({ place: placeOf(connstr), found, error: null })
+      onSuccess: (found) => ({
+        place: placeOf(connstr),
+        found: found === null ? null : factsReport(found),
+        error: null
+      })
     })
+  )
+
+/** A compute that is slow to answer is shown without it. */
+const PATIENCE = "3 seconds"
+
+/** Null where it is not to be had: by the original and older builds, while Postgres does not run or answer. */
+export const askCompute = (target: Target): Effect.Effect<Asked | null> =>
+  ask(target, "/postgres", { limit: PATIENCE }).pipe(
+    Effect.flatMap((text) => Effect.fromResult(decodeJson(FactsReport, text))),
+    Effect.match({ onFailure: () => null, onSuccess: (found) => ({ place: null, found, error: null }) })
   )
 
 const known = (name: string, value: string | null): ReadonlyArray<string> =>
@@ -53,29 +67,30 @@ const known = (name: string, value: string | null): ReadonlyArray<string> =>
 export const factLines = (asked: Asked | null, paint: Paint): ReadonlyArray<string> => {
   if (asked === null) return []
   const { error, found, place } = asked
-  if (found === null) return [...row("place", place), ...row("asked", paint.bad(harmless(error ?? "no answer")))]
+  if (found === null) return [...known("place", place), ...row("asked", paint.bad(harmless(error ?? "no answer")))]
+  const port = found.settings.find(({ name }) => name === "port")?.value ?? null
   return [
-    ...row("place", place),
+    ...(place === null ? known("port", port) : known("place", place)),
     ...row("version", found.version),
-    ...row("mode", found.mode ?? (found.isStandby ? "replica" : "primary")),
+    ...row("mode", found.mode ?? (found.is_standby ? "replica" : "primary")),
     ...known("endpoint", found.endpoint),
     ...known("branch", found.branch),
     ...row(
       "LSN",
-      `${found.lsn ?? "unknown"} (${found.isStandby ? "replayed" : "flushed"}), WAL timeline ${found.walTimeline}`
+      `${found.lsn ?? "unknown"} (${found.is_standby ? "replayed" : "flushed"}), WAL timeline ${found.wal_timeline}`
     ),
-    ...(found.pendingRestart === null ? [] : row("restart", paint.warn(`waits for one: ${found.pendingRestart}`))),
-    ...known("certificate", found.certificateEnds === null ? null : `until ${found.certificateEnds}`)
+    ...(found.pending_restart === null ? [] : row("restart", paint.warn(`waits for one: ${found.pending_restart}`))),
+    ...known("certificate", found.certificate_ends === null ? null : `until ${found.certificate_ends}`)
   ]
 }
 
 /** The running configuration: what something else than a default has set. */
-export const settings = ({ settings }: Facts, paint: Paint, room: number | null): Section => ({
+export const settings = ({ settings }: FactsReport, paint: Paint, room: number | null): Section => ({
   title: "Settings in force",
   lines: table(
     settings.map(({ file, line, name, source, value }) => [
       harmless(name),
-      isSecretName(name) ? HIDDEN : onOneLine(redact(value ?? "")),
+      onOneLine(value ?? ""),
       file === null ? source : `${path.basename(file)}${line === null ? "" : `:${line}`}`
     ]),
     room,
@@ -84,16 +99,13 @@ export const settings = ({ settings }: Facts, paint: Paint, room: number | null)
   )
 })
 
-/** For programs. */
-export const asJson = ({ error, found, place }: Asked) => ({
-  place,
-  error,
-  found: found === null ? null : factsReport(found)
-})
-
 const size = (behind: number | null): string => (behind === null ? "unknown" : `${bytes(Math.max(0, behind))} behind`)
 
-export const replication = ({ slots, standbys }: Facts, paint: Paint, room: number | null): ReadonlyArray<Section> => [
+export const replication = (
+  { slots, standbys }: FactsReport,
+  paint: Paint,
+  room: number | null
+): ReadonlyArray<Section> => [
   {
     title: "Replication slots",
     lines: table(

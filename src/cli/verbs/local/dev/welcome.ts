@@ -46,8 +46,7 @@ const explanation = (compute: DevCompute): string => {
           `  psql ${connstr(compute)}  (administrator: such sessions do not count as use)`
         ]),
     "",
-    `  ${ourselves()} status --url ${url} --token-file ${compute.tokenFile} \\`,
-    `    --connstr ${connstr(compute)}`,
+    `  ${ourselves()} status --url ${url} --token-file ${compute.tokenFile}`,
     `  curl ${authorized} ${url}/status`,
     `  curl ${url}/metrics`,
     "",
