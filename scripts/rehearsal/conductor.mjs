@@ -25,6 +25,13 @@ export const heapFlags = [
   "--initial-old-space-size=32",
   // A flood of requests leaves garbage that outlives the young generation: by its own rule the heap would first double.
   "--heap-growing-percent=50",
+  // A regular expression is compiled anew by every process, and few run often enough to repay what makes them faster. Of the
+  // one by which the runtime tells IPv6 addresses: 0.3 ms instead of 4.
+  "--no-regexp-peephole-optimization",
+  "--no-regexp-unroll",
+  // The young generation is small: to wake threads for it takes longer than they help.
+  "--no-parallel-scavenge",
+  "--v8-pool-size=1",
   "--expose-gc"
 ]
 

@@ -57,11 +57,16 @@ const resource = (template: string, endpoints: ReadonlyArray<HttpApiEndpoint.Top
 /** Where in a path its name begins; -1 without one. */
 export const nameAt = (template: string): number => template.indexOf(":")
 
+/** None passes: for those that do, the library derives the schemas of all answers, a tenth of what a start computes. */
 export const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ): ReadonlyArray<HttpApiEndpoint.Top> => {
   const all: Array<HttpApiEndpoint.Top> = []
-  HttpApi.reflect(api, { onGroup: () => {}, onEndpoint: ({ endpoint }) => void all.push(endpoint) })
+  const predicate = ({ endpoint }: { readonly endpoint: HttpApiEndpoint.Top }) => {
+    all.push(endpoint)
+    return false
+  }
+  HttpApi.reflect(api, { predicate, onGroup: () => {}, onEndpoint: () => {} })
   return all
 }
 
