@@ -16,7 +16,7 @@ const ORIGIN = "http://compute.test"
 const ago = (seconds: number): string => new Date(Date.now() - 1000 * seconds).toISOString()
 
 const LONG_NAME = `compute-${"winter-haze-".repeat(20)}end`
-const LONG_ERROR = `failed to apply\n\nCaused by:\n    0: spec.cluster.roles[17].name: ${"no ".repeat(1400)}\n    1: root of it all`
+const LONG_ERROR = `failed to apply\n\nCaused by:\n    0: spec.cluster.roles[17].name: ${"no ".repeat(1400)}\n    1: db error: permission denied`
 
 const detail: Known["detail"] = {
   start_time: ago(900),
@@ -186,7 +186,7 @@ describe.skipIf(isMissing)("the console with hard answers (needs Chromium)", () 
         yield* Effect.promise(async () => {
           const error = page.getByRole("region", { name: "Last error" })
           await error.locator("mark", { hasText: "spec.cluster.roles[17].name" }).waitFor()
-          await error.getByText("root of it all").waitFor()
+          await error.getByText("db error: permission denied").waitFor()
           assert.include(
             await error.textContent(),
             'At role "web", create and alter roles, SQLSTATE 42501. Hint: Ask somebody.'

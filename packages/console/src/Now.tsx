@@ -6,16 +6,16 @@ import { Facts, Listed, Long, Mark, Marked, Room } from "./parts.tsx"
 import type { Apply, Known, StatusDetail } from "./shapes.ts"
 import { causes, clock, counted, running, spoken } from "./words.ts"
 
-/** Of which object the catalog's first failed statement was. */
-const failedStep = (apply: Apply | null) =>
+/** The failed statement that the error is of, if it is of one. */
+const failedStep = (apply: Apply | null, error: string) =>
   (apply?.phases ?? [])
     .flatMap(({ phase, steps }) => steps.map((step) => ({ ...step, phase })))
-    .find(({ state }) => state === "failed")
+    .find((step) => step.error !== null && error.includes(step.error.message))
 
 /** The last error, from what was to be done to what was in the way. */
 export const LastError = ({ apply, error }: { readonly error: string; readonly apply: Apply | null }) => {
   const chain = causes(error)
-  const step = failedStep(apply)
+  const step = failedStep(apply, error)
   return (
     <section class="alert" aria-labelledby="error">
       <div class="head">
