@@ -32,7 +32,7 @@ const failed = (cause: Cause.Cause<unknown>): Effect.Effect<Response> =>
     : Effect.as(Effect.logError("a request handler failed", cause), json(500, { error: "internal error" }))
 
 /** The endpoint's answer, or that there is none. */
-export const routed = <R>(app: App<R>, resource: Resource | undefined, request: Sent) => {
+const routed = <R>(app: App<R>, resource: Resource | undefined, request: Sent) => {
   if (resource === undefined) return Effect.succeed(empty(404))
   if (!resource.methods.has(request.method)) return Effect.succeed(notAllowed(resource.allow))
   return app.pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, forRouter(request, resource.url)))
@@ -64,21 +64,48 @@ const labelsOf = (resource: Resource | undefined, method: string, status: number
   server
 })
 
-/** `answered` with its log lines, its metric and its span. Composed by hand: every request pays for what is here. */
-export const dispatch = <E, R>(
-  answered: Effect.Effect<Response, E, R>,
+const isQuiet = (resource: Resource | undefined, { method }: Sent): boolean =>
+  resource?.methods.get(method)?.quiet ?? false
+
+const came = ({ method, url }: Sent): Effect.Effect<void> => Effect.logInfo(`${method} ${shown(url)}`)
+
+/** What an answer leaves in the metrics and in the log. */
+const leftBehind = (
+  response: Response,
   resource: Resource | undefined,
   request: Sent,
-  server: string
-) => {
-  const quiet = resource?.methods.get(request.method)?.quiet ?? false
+  server: string,
+  latency: number
+): Effect.Effect<void, never, Metrics> => {
+  const labels = labelsOf(resource, request.method, response.status, server)
+  const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))
+  return isQuiet(resource, request) ? counted : Effect.andThen(counted, logAnswer(response, latency))
+}
+
+/** The endpoint's answer with its log lines, its metric and its span. Composed by hand: every request pays for what is here. */
+export const dispatch = <R>(app: App<R>, resource: Resource | undefined, request: Sent, server: string) => {
   const began = performance.now()
-  const answer = Effect.flatMap(Effect.catchCause(answered, failed), (response) => {
-    const latency = performance.now() - began
-    const labels = labelsOf(resource, request.method, response.status, server)
-    const counted = Effect.flatMap(Metrics, ({ observe }) => observe(httpRequestSeconds, labels, latency / 1000))
-    return Effect.as(quiet ? counted : Effect.andThen(counted, logAnswer(response, latency)), response)
-  })
-  const logged = quiet ? answer : Effect.andThen(Effect.logInfo(`${request.method} ${shown(request.url)}`), answer)
+  const answer = Effect.flatMap(Effect.catchCause(routed(app, resource, request), failed), (response) =>
+    Effect.as(leftBehind(response, resource, request, server, performance.now() - began), response)
+  )
+  const logged = isQuiet(resource, request) ? answer : Effect.andThen(came(request), answer)
   return traced(request, resource)(Effect.annotateLogs(logged, "request_id", request.id))
+}
+
+/** The same of an answer that is at hand. It is sent before anything is written about it, in the same turn of the event loop. */
+export const dispatchAtHand = (
+  known: Effect.Effect<Response>,
+  resource: Resource | undefined,
+  request: Sent,
+  server: string,
+  send: (response: Response) => Effect.Effect<void>
+) => {
+  const began = performance.now()
+  const answer = Effect.flatMap(Effect.catchCause(known, failed), (response) => {
+    const latency = performance.now() - began
+    const left = leftBehind(response, resource, request, server, latency)
+    const told = isQuiet(resource, request) ? left : Effect.andThen(came(request), left)
+    return Effect.as(Effect.andThen(send(response), told), response)
+  })
+  return traced(request, resource)(Effect.annotateLogs(answer, "request_id", request.id))
 }

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { Metrics } from "../../../layers/observe/Metrics.ts"
 import type { Audience } from "../../api/traits.ts"
 import { json, type Response } from "../answers/answers.ts"
-import { type App, type AtHand, dispatch, routed } from "../dispatch.ts"
+import { type App, type AtHand, dispatch, dispatchAtHand } from "../dispatch.ts"
 import type { Table } from "../table.ts"
 import * as Bodies from "./bodies.ts"
 import { requestOf, send, sendNow } from "./exchange.ts"
@@ -44,7 +44,7 @@ export const make = <R>(
   Effect.map(Effect.context<Needs<R> | Metrics>(), (context) => {
     const runFork = Effect.runForkWith(context)
     const bodies = Bodies.make()
-    const active = new Set<Fiber.Fiber<void>>()
+    const active = new Set<Fiber.Fiber<unknown>>()
 
     const handler = (message: IncomingMessage, target: ServerResponse): void => {
       const request = requestOf(message, target, bodies)
@@ -59,12 +59,12 @@ export const make = <R>(
       const known = route === undefined ? null : atHand.get(request.path)?.(request)
       const fiber = runFork(
         known == null
-          ? dispatch(routed(app, resource, request), resource, request, server).pipe(
+          ? dispatch(app, resource, request, server).pipe(
               Effect.flatMap(sent),
               Effect.provideService(Request, request),
               Effect.scoped
             )
-          : Effect.flatMap(dispatch(known, resource, request, server), sent)
+          : dispatchAtHand(known, resource, request, server, sent)
       )
       if (fiber.pollUnsafe() !== undefined) return
       active.add(fiber)
