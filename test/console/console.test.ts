@@ -186,6 +186,13 @@ describe.skipIf(isMissing)("the console (needs Chromium)", () => {
         yield* second.waitFor("empty")
         yield* Effect.promise(() => page.getByText(/does not answer/).waitFor({ state: "hidden", timeout: WAIT }))
         yield* isAt(seen, "empty")
+        // What happens now is told by the compute.
+        yield* shows(seen, "It has not started yet.")
+        emulator.world.faults = []
+        const { body, status } = yield* second.configure({ ...second.spec, skip_pg_catalog_updates: true })
+        assert.strictEqual(status, 200, body)
+        yield* isAt(seen, "running")
+        yield* shows(seen, /From the spec to running in/)
         assert.deepStrictEqual(seen.complaints, [])
       }),
     LIMIT
