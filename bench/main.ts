@@ -71,6 +71,7 @@ const applies = Effect.gen(function* () {
   const emulator = yield* startEmulator()
   const setup = { emulator, kind: "real Postgres", env, spec: {} }
   for (let run = 0; run < Math.ceil(runs / 3); run++) {
+    yield* inTurn((figures) => apply(figures, setup, 1000, 0))
     yield* inTurn((figures) => apply(figures, setup, 1000, 10))
     yield* inTurn((figures) => apply(figures, setup, 100, 100))
   }

@@ -47,9 +47,13 @@ const databasesNow = list(
   "pg_catalog.pg_database d"
 )
 
-/** Verifiers and names are two lists in the same order, so that a thousand roles do not repeat their member names. */
-const rolesNow = `(SELECT pg_catalog.json_build_object('names', pg_catalog.json_agg(rolname ORDER BY oid),
-    'passwords', pg_catalog.json_agg(rolpassword ORDER BY oid)) FROM pg_catalog.pg_authid)`
+/**
+ * Verifiers and names are two lists in the same order, so that a thousand roles do not repeat their member names. They are
+ * brought in order once for both.
+ */
+const rolesNow = `(SELECT pg_catalog.json_build_object('names', pg_catalog.json_agg(r.rolname),
+    'passwords', pg_catalog.json_agg(r.rolpassword))
+  FROM (SELECT rolname, rolpassword FROM pg_catalog.pg_authid ORDER BY oid) r)`
 
 /** Columns of later versions are asked for by way of JSON. */
 const creates = (row: string) =>
