@@ -12,7 +12,7 @@ import {
   type OwnedDatabase,
   passOnMuch,
   type Reference
-} from "../../domain/catalog/doomedRoles.ts"
+} from "../../domain/catalog/dropped/doomedRoles.ts"
 import { stored } from "../../domain/catalog/Name.ts"
 import { named, type PhaseName, type Step, step } from "../../domain/catalog/plan/Step.ts"
 import { SqlFailed } from "../sql/errors.ts"

@@ -4,11 +4,11 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { kebab } from "../../domain/status/ComputeStatus.ts"
 import type { Ready } from "../../domain/status/Ready.ts"
 import { ComputeState } from "../compute/ComputeState.ts"
-import { disconnect } from "../compute/disconnect.ts"
 import { Sql } from "../sql/Sql.ts"
 
 export class NotReady extends Data.TaggedError("NotReady")<{ readonly message: string }> {}
@@ -33,6 +33,17 @@ const QUERY = `
     FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovering,
                  pg_catalog.pg_last_wal_receive_lsn() AS received,
                  pg_catalog.pg_last_wal_replay_lsn() AS replayed) AS now`
+
+/**
+ * An effect whose interruption is not waited for: it ends on its own. For what a peer that hangs would hold up, such as a
+ * goodbye or a request to cancel.
+ */
+const disconnect = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(restore(effect)), (fiber) =>
+      Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.sync(() => fiber.interruptUnsafe()))
+    )
+  )
 
 const number = (text: string | null): number | null => (text === null ? null : Math.max(0, Number(text)))
 

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ImportSpec } from "../../domain/fastImport/ImportSpec.ts"
 import { JobFailed } from "../../domain/fastImport/JobFailed.ts"
+import { transfer } from "../../layers/fastImport/dump/transfer.ts"
 import { ImportOptions, type JobCommand } from "../../layers/fastImport/ImportOptions.ts"
-import type { Storage } from "../../layers/fastImport/Storage.ts"
-import { transfer } from "../../layers/fastImport/transfer.ts"
+import type { Storage } from "../../layers/fastImport/storage/Storage.ts"
 import { prepare } from "../../layers/fastImport/WorkingDirectory.ts"
 
 type DumpRestore = Extract<JobCommand, { readonly name: "dump-restore" }>

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { clearRole, giveAway, passOnMuch } from "../../../domain/catalog/doomedRoles.ts"
+import { clearRole, giveAway, passOnMuch } from "../../../domain/catalog/dropped/doomedRoles.ts"
 import type { PlanSettings } from "../../../domain/catalog/plan/Draft.ts"
 import { planSteps } from "../../../domain/catalog/plan/plan.ts"
 import { named, type Plan } from "../../../domain/catalog/plan/Step.ts"

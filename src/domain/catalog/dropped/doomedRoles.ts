@@ -4,10 +4,10 @@
  * Source: `compute_tools/src/spec_apply.rs` (`DeleteDBRoleReferences`, `DropRoles`),
  * `compute_tools/src/sql/pre_drop_role_revoke_privileges.sql`; PostgreSQL `src/backend/catalog/{pg_shdepend,aclchk}.c`.
  */
-import { ident } from "../postgres/Quote.ts"
+import { ident } from "../../postgres/Quote.ts"
+import { named, type Step, step } from "../plan/Step.ts"
 import { revokeForeignGrants } from "./foreignGrants.ts"
 import { passOn, passOnSome, SOME } from "./passOn.ts"
-import { named, type Step, step } from "./plan/Step.ts"
 
 /** A database in which something refers to a doomed role; objects of the whole cluster count for that of our sessions. */
 export interface Reference {

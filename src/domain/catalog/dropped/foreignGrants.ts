@@ -3,9 +3,9 @@
  *
  * Source: `compute_tools/src/sql/pre_drop_role_revoke_privileges.sql`; PostgreSQL `src/backend/catalog/aclchk.c`.
  */
-import { since } from "../postgres/Majors.ts"
-import { dollar } from "../postgres/Quote.ts"
-import { stored } from "./Name.ts"
+import { since } from "../../postgres/Majors.ts"
+import { dollar } from "../../postgres/Quote.ts"
+import { stored } from "../Name.ts"
 
 /** Catalogs with access lists: columns of the list and the owner, the schemas that an object's name takes. */
 const CATALOGS: ReadonlyArray<readonly [name: string, acl: string, owner: string, spaces?: string]> = [

@@ -3,9 +3,9 @@
  *
  * Source: PostgreSQL `src/backend/catalog/pg_shdepend.c` (`shdepReassignOwned`).
  */
-import { since } from "../postgres/Majors.ts"
-import { dollar, literal } from "../postgres/Quote.ts"
-import { stored } from "./Name.ts"
+import { since } from "../../postgres/Majors.ts"
+import { dollar, literal } from "../../postgres/Quote.ts"
+import { stored } from "../Name.ts"
 
 interface Heritage {
   readonly role: string

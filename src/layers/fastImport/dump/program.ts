@@ -3,14 +3,14 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { NO_EVENT_TRIGGERS } from "../../domain/fastImport/commandLines.ts"
-import { failing, type JobFailed } from "../../domain/fastImport/JobFailed.ts"
-import { isTableFinished, type Measure, tableOf } from "../../domain/fastImport/Progress.ts"
-import { describeEnd, type Ended } from "../machine/child/Children.ts"
+import { NO_EVENT_TRIGGERS } from "../../../domain/fastImport/commandLines.ts"
+import { failing, type JobFailed } from "../../../domain/fastImport/JobFailed.ts"
+import { isTableFinished, type Measure, tableOf } from "../../../domain/fastImport/Progress.ts"
+import { describeEnd, type Ended } from "../../machine/child/Children.ts"
+import { isWell } from "../Installation.ts"
+import { Programs, type Relayed } from "../Programs.ts"
+import { ProgressReport } from "../ProgressReport.ts"
 import type { Phase } from "./connection.ts"
-import { isWell } from "./Installation.ts"
-import { Programs, type Relayed } from "./Programs.ts"
-import { ProgressReport } from "./ProgressReport.ts"
 
 /** As a process's status is usually written. */
 const statusText = (ended: Ended): string =>

@@ -4,12 +4,12 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import { failing, type JobFailed } from "../../domain/fastImport/JobFailed.ts"
-import { read } from "../../domain/fastImport/tableOfContents.ts"
-import { describeEnd } from "../machine/child/Children.ts"
-import { isWell } from "./Installation.ts"
-import { Programs } from "./Programs.ts"
-import { attempt } from "./WorkingDirectory.ts"
+import { failing, type JobFailed } from "../../../domain/fastImport/JobFailed.ts"
+import { read } from "../../../domain/fastImport/tableOfContents.ts"
+import { describeEnd } from "../../machine/child/Children.ts"
+import { isWell } from "../Installation.ts"
+import { Programs } from "../Programs.ts"
+import { attempt } from "../WorkingDirectory.ts"
 
 /** It grows with the number of objects; nothing is done but to read it. */
 const LIMIT = "10 minutes"
