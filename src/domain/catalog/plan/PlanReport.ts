@@ -50,6 +50,19 @@ export const changes = (report: PlanReport): number => report.phases.reduce((sum
 
 const indented = (sql: string): string => sql.replaceAll("\n", "\n        ")
 
+const TAKEN = {
+  reload: "at once",
+  restart: "waits for a restart",
+  extension: "at once, unless the extension wants a restart"
+} as const
+
+/** They are no change of the catalog, and not counted as one. */
+const settingLines = (settings: PlanReport["settings"] = []): ReadonlyArray<string> =>
+  settings.map(
+    ({ from, name, taken_by, to }) =>
+      `  - ${name}: ${from ?? "its default"} -> ${to ?? "its default"} (${TAKEN[taken_by]})`
+  )
+
 /** One paragraph per phase; a step's statement stands below its reason. */
 export const planText = (report: PlanReport): string => {
   const phases = report.phases
@@ -64,7 +77,13 @@ export const planText = (report: PlanReport): string => {
         )
       ].join("\n")
     )
+  const settings = settingLines(report.settings)
   const count = changes(report)
   const summary = count === 0 ? "nothing to do" : `${count} ${count === 1 ? "change" : "changes"} pending`
-  return [...phases, ...report.warnings.map((warning) => `warning: ${warning}`), summary].join("\n")
+  return [
+    ...phases,
+    ...(settings.length > 0 ? ["settings", ...settings] : []),
+    ...report.warnings.map((warning) => `warning: ${warning}`),
+    settings.length > 0 && count === 0 ? "nothing to do in the catalog" : summary
+  ].join("\n")
 }

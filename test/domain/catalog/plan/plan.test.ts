@@ -331,6 +331,24 @@ describe("the system database", () => {
     assert.strictEqual(changes(planReport(whole)), 0)
     assert.strictEqual(planText(planReport(whole)), "nothing to do")
   })
+
+  it("tells settings beside the catalog's changes, and does not count them", () => {
+    const settings = [
+      { name: "max_connections", from: "100", to: "200", taken_by: "restart" },
+      { name: "work_mem", from: null, to: "8MB", taken_by: "reload" }
+    ] as const
+    const report = { phases: [], warnings: [], settings }
+    assert.strictEqual(changes(report), 0)
+    assert.strictEqual(
+      planText(report),
+      [
+        "settings",
+        "  - max_connections: 100 -> 200 (waits for a restart)",
+        "  - work_mem: its default -> 8MB (at once)",
+        "nothing to do in the catalog"
+      ].join("\n")
+    )
+  })
 })
 
 describe("what tenants have made under a name of ours", () => {
