@@ -37,7 +37,7 @@ export default withMermaid({
       { text: "Start here", items: ["index", "concepts"].map(page) },
       // In the order in which a compute meets them.
       { text: "Behaviour", items: folder("behaviour", "start", "reconfigure", "refresh", "promote", "stop") },
-      { text: "Operating", items: ["moving", "differences", "stability", "performance", "security"].map(page) },
+      { text: "Operating", items: ["control-plane", "moving", "differences", "stability", "performance", "security"].map(page) },
       { text: "Reference", items: folder("reference", "command-lines", "environment", "exit-codes"), collapsed: true },
       { text: "Runbooks", items: folder("runbooks", "index"), collapsed: true }
     ]
