@@ -228,6 +228,14 @@ describe("a restore while the dump runs", () => {
     })
   )
 
+  it.live("fails at once where it cannot write, as on a full disk, and waits for no dump that nobody reads", () =>
+    Effect.gen(function* () {
+      const { code, running } = yield* run("mkdir head; exec cat /dev/zero", "cat >/dev/null")
+      assert.strictEqual(code, 1)
+      assert.match(running.log(), /^Error: pg_dump failed\n\nCaused by:\n.*cannot write \S+\/dumpdir\/head\n.*EISDIR/m)
+    })
+  )
+
   it.live("fails when the restore does, and ends the dump", () =>
     Effect.gen(function* () {
       const { code, running } = yield* run(

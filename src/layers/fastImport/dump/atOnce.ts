@@ -30,10 +30,18 @@ interface Head {
   readonly file: string
 }
 
-/** Reads as much as holds the whole list. A shorter piece is refused by the program that lists it. */
-const headOf = (archive: AsyncIterator<Buffer>, folder: string): Effect.Effect<Head, JobFailed, Programs> =>
+/**
+ * Reads as much as holds the whole list. A shorter piece is refused by the program that lists it; when there is no more, the
+ * dump has `ended`, whose own words say why. What fails before is told at once: nobody reads on, and the dump would wait for ever.
+ */
+const headOf = (
+  archive: AsyncIterator<Buffer>,
+  folder: string,
+  ended: Effect.Effect<void, JobFailed>
+): Effect.Effect<Head, JobFailed, Programs> =>
   Effect.gen(function* () {
     const file = path.join(folder, "head")
+    const unwritten = (cause: unknown) => broken(failing(`cannot write ${file}`)(cause))
     let size = 0
     for (let most = FIRST; ; most *= 2) {
       let bytes: Buffer | null = Buffer.alloc(0)
@@ -41,11 +49,14 @@ const headOf = (archive: AsyncIterator<Buffer>, folder: string): Effect.Effect<H
         bytes = yield* next(archive)
         if (bytes === null) break
         const piece = bytes
-        yield* Effect.try({ try: () => fs.appendFileSync(file, piece), catch: broken })
+        yield* Effect.try({ try: () => fs.appendFileSync(file, piece), catch: unwritten })
         size += piece.length
       }
       const contents = contentsOf(file, folder)
-      if (bytes === null) return { file, contents: yield* contents }
+      if (bytes === null) {
+        const whole = Effect.catch(contents, (error) => Effect.andThen(ended, Effect.fail(error)))
+        return { file, contents: yield* whole }
+      }
       const found = yield* Effect.option(contents)
       if (found._tag === "Some") return { file, contents: found.value }
     }
@@ -92,8 +103,7 @@ export const atOnce = Effect.fnUntraced(function* (from: Connection, to: Connect
   const output = dumping.raw.stdout
   if (output === null) return yield* Effect.die(new Error("pg_dump has no output"))
   const archive = output.iterator({ destroyOnReturn: false })
-  // Where it ends early, its own words say why.
-  const head = yield* Effect.catch(headOf(archive, folder), (error) => Effect.andThen(dumping.done, Effect.fail(error)))
+  const head = yield* headOf(archive, folder, dumping.done)
   const restoring = yield* begin({
     ...{ phase: "restore", folder, env: to.env, tables: head.contents.tables, isSerial: true, raw: "stdin" },
     args: restoreArchive(to.connstr, restoreLeaves, restoreLeaves ? null : head.contents.list)
