@@ -119,6 +119,7 @@ describe("deploy", () => {
   })
 
   it("explains every alert, and names the compute and a page about it", () => {
+    const index = readFileSync(fileURLToPath(new URL("../../docs/runbooks/index.md", import.meta.url)), "utf8")
     const alerts = rules.split(/^\s+- alert: /m).slice(1)
     assert.isAbove(alerts.length, 10)
     for (const alert of alerts) {
@@ -129,9 +130,11 @@ describe("deploy", () => {
       const page = `docs/runbooks/${name}.md`
       assert.include(alert, `runbook_url: ${page}\n`)
       const text = readFileSync(fileURLToPath(new URL(`../../${page}`, import.meta.url)), "utf8")
-      for (const part of [`# ${name}\n`, "## What it means\n", "## Where to look\n", "## What to do\n"]) {
-        assert.include(text, part, page)
+      for (const part of [`# ${name}\n`, "What it means", "Where to look", "What to do", "Good again"]) {
+        assert.include(text, part.startsWith("#") ? part : `## ${part}\n`, page)
       }
+      assert.match(text, /^```$/m, page)
+      assert.include(index, `[${name}](./${name})`)
     }
     for (const grouped of ruled.flatMap((expression) => [...expression.matchAll(/ by \(([^)]*)\)/g)])) {
       assert.include(grouped[1], "instance")

@@ -47,7 +47,8 @@ const lines = (changes: ReadonlyArray<Change>, paint: Paint, room: number | null
       to === null ? paint.bad("(gone)") : paint.good(harmless(to))
     ]),
     room === null ? null : room - 2,
-    paint
+    paint,
+    ["", "now", "then"]
   )
 
 const diffText = (found: Difference, paint: Paint = plain, room: number | null = null): string => {

@@ -37,7 +37,10 @@ it.live("diff ends with 3 for a difference, 0 for none, and 1 for what could not
     const [changed, same, wrong] = yield* Effect.all([diff(now, next), diff(now, now), diff(now, bad)], {
       concurrency: 3
     })
-    assert.deepStrictEqual(changed, { code: 3, log: "Settings that wait for a restart\n  max_connections  100  200\n" })
+    assert.deepStrictEqual(changed, {
+      code: 3,
+      log: "Settings that wait for a restart\n                   now  then\n  max_connections  100  200\n"
+    })
     assert.deepStrictEqual(same, { code: 0, log: "nothing to change\n" })
     assert.strictEqual(wrong.code, 1)
     assert.include(wrong.log, `${bad}: `)
