@@ -31,7 +31,7 @@ const { positionals, values: given } = parseArgs({
 })
 
 const runs = Number(given.runs ?? (given.short ? 3 : 7))
-const loadMillis = Number(given.load ?? 2_000)
+const loadMillis = Number(given.load ?? (given.short ? 500 : 2_000))
 const only = given.only ?? (given.short ? ["fake"] : ["fake", "real", "apply", "api"])
 const env = { OTEL_SDK_DISABLED: String(!given.traces) }
 const programs = [
