@@ -182,7 +182,8 @@ describe("the lines of postgres --sync-safekeepers", () => {
       Effect.gen(function* () {
         const emulator = yield* startFakeEmulator()
         emulator.world.faults = [
-          ...once({ do: "missing" }, 0),
+          // Two: without them there is no quorum, in time or not.
+          ...once({ do: "missing" }, 0, 1),
           { peer: "sync", times: 2, action: { do: "error", code: "", message: "lost the election" } }
         ]
         const compute = yield* startCompute({ emulator, spec: plain })

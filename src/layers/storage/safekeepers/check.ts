@@ -40,6 +40,8 @@ const NET = 10 * LIMIT
  */
 const HEARD = 50
 
+/** Milliseconds for a connection that nobody waits for yet. */
+const EARLY = 5_000
 /** Milliseconds for which a session that nobody has used counts as good. */
 const FRESH = 30_000
 
@@ -47,7 +49,7 @@ const failed = (reason: string): Answer => ({ _tag: "Failed", reason })
 
 type Opening = Effect.Effect<Session, WireFailed, Scope.Scope>
 
-const connect = (spec: ParsedSpec, address: string): Opening =>
+const connect = (spec: ParsedSpec, address: string, connectTimeout = NET): Opening =>
   Effect.flatMap(
     Effect.fromResult(Result.mapError(ConnectionString.parse(`postgresql://no_user@${address}`), connectFailed)),
     (connection) =>
@@ -59,7 +61,7 @@ const connect = (spec: ParsedSpec, address: string): Opening =>
           ["options", `-c timeline_id=${spec.timelineId} tenant_id=${spec.tenantId}`]
         ],
         password: spec.storageAuthToken,
-        connectTimeout: NET
+        connectTimeout
       })
   )
 
@@ -70,7 +72,7 @@ const connect = (spec: ParsedSpec, address: string): Opening =>
 const connectEarly = (spec: ParsedSpec, address: string): Effect.Effect<Opening, never, Scope.Scope> =>
   Effect.gen(function* () {
     const begun = performance.now()
-    const opening = yield* Effect.forkScoped(Effect.option(connect(spec, address)), { startImmediately: true })
+    const opening = yield* Effect.forkScoped(Effect.option(connect(spec, address, EARLY)), { startImmediately: true })
     return Effect.gen(function* () {
       const early = performance.now() - begun < FRESH ? yield* Fiber.join(opening) : Option.none()
       if (Option.isSome(early) && (yield* early.value.isOpen)) return early.value
