@@ -136,3 +136,7 @@ export const statusDetail = (target: Target) =>
       () => Effect.succeed(null)
     )
   )
+
+/** All that it says of itself; of the original, which has no detail, the status. */
+export const standing = (target: Target) =>
+  Effect.flatMap(statusDetail(target), (detail) => (detail === null ? status(target) : Effect.succeed(detail)))

@@ -26,9 +26,6 @@ export class Interrupts extends Context.Service<
         })
       const next = Effect.callback<void>((resume) => {
         waiting = () => resume(Effect.void)
-        return Effect.sync(() => {
-          waiting = null
-        })
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {

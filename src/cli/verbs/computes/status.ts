@@ -13,9 +13,9 @@ import { askCompute, askPostgres } from "./status/postgres.ts"
 import { statusText } from "./status/screen.ts"
 import { explained, type TargetOptions, targetOf } from "./target.ts"
 
-const RUNNING = 0
-const FAILED = 1
-const OTHERWISE = 3
+export const RUNNING = 0
+export const FAILED = 1
+export const OTHERWISE = 3
 
 /** Between two screens when nothing is told. */
 const PERIOD = "2 seconds"
@@ -41,8 +41,8 @@ interface Wanted {
 
 /** One look: what is to be printed, and the exit code. */
 const look = Effect.fnUntraced(function* ({ connstr, json, settings, target }: Wanted) {
-  const client = yield* Effect.promise(() => import("../../../http/client.ts"))
-  const status = (yield* client.statusDetail(target)) ?? (yield* client.status(target))
+  const { standing } = yield* Effect.promise(() => import("../../../http/client.ts"))
+  const status = yield* standing(target)
   const code = exitCodeOf(status.status)
   const wanted = !json || settings || connstr !== null
   const facts = !wanted ? null : yield* connstr === null ? askCompute(target) : askPostgres(connstr)

@@ -14,12 +14,8 @@ import { duration } from "../../terminal/duration.ts"
 import { byState, ofTerminal, type Paint, plain } from "../../terminal/Paint.ts"
 import { harmless, onOneLine, table } from "../../terminal/table.ts"
 import { readFile } from "../documents/document.ts"
-import { exitCodeOf } from "./status.ts"
+import { exitCodeOf, FAILED, OTHERWISE, RUNNING } from "./status.ts"
 import { addressOf, hint, type TokenOptions, tokenOf } from "./target.ts"
-
-const RUNNING = 0
-const FAILED = 1
-const OTHERWISE = 3
 
 /** Asked at the same time. */
 const AT_ONCE = 16
@@ -60,8 +56,8 @@ const shortly = (error: Unreachable | Refused | Unreadable): string => {
 
 const look = (target: Target): Effect.Effect<Seen> =>
   Effect.gen(function* () {
-    const client = yield* Effect.promise(() => import("../../../http/client.ts"))
-    return (yield* client.statusDetail(target)) ?? (yield* client.status(target))
+    const { standing } = yield* Effect.promise(() => import("../../../http/client.ts"))
+    return yield* standing(target)
   }).pipe(
     Effect.match({
       onFailure: (error) => ({
