@@ -132,6 +132,7 @@ case $job in
     ;;
   bench)
     build
+    in_memory || true
     if [ "${1:-}" = flood ]; then shift; exec "$node" bench/flood.ts "$@"; fi
     exec "$node" bench/main.ts "$@"
     ;;
