@@ -13,6 +13,10 @@ const has = (program: string) =>
 
 const cache = path.resolve(import.meta.dirname, "../../node_modules/.cache")
 
+/** Where the engine is called: podman's monitor leaves a file named `oom` in that folder when the memory of a container ran out. */
+const cwd = cache
+fs.mkdirSync(cwd, { recursive: true })
+
 const isRoot = process.getuid?.() === 0
 /** Version 2 alone has the first of these at its root; the second is there where systemd makes control groups. */
 const isWhole = ["/sys/fs/cgroup/cgroup.controllers", "/run/systemd/system"].every((file) => fs.existsSync(file))
@@ -54,6 +58,7 @@ export const isPodman = path.basename(program) === "podman"
 /** What it printed; fails with what it complained of. */
 export const call = (...args: ReadonlyArray<string>): string => {
   const { error, status, stderr, stdout } = spawnSync(program, [...flags, ...args], {
+    cwd,
     encoding: "utf8",
     env: environment,
     maxBuffer: 64 * 1024 * 1024
@@ -65,7 +70,7 @@ export const call = (...args: ReadonlyArray<string>): string => {
 }
 
 export const succeeds = (...args: ReadonlyArray<string>): boolean =>
-  spawnSync(program, [...flags, ...args], { stdio: "ignore", env: environment }).status === 0
+  spawnSync(program, [...flags, ...args], { cwd, stdio: "ignore", env: environment }).status === 0
 
 /** What a container said on both of its streams. */
 export const logs = (container: string): string => {
@@ -76,7 +81,7 @@ export const logs = (container: string): string => {
 /** A command of minutes: the runner goes on meanwhile. Its whole output, and its exit code. */
 export const longCall = (...args: ReadonlyArray<string>) =>
   new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
-    const child = spawn(program, [...flags, ...args], { env: environment, stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(program, [...flags, ...args], { cwd, env: environment, stdio: ["ignore", "pipe", "pipe"] })
     let output = ""
     const heard = (chunk: Buffer) => {
       output += chunk
