@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { writeLine } from "../layers/observe/log/StandardError.ts"
 import type { UsageError } from "./flags.ts"
+import { harmless } from "./terminal/harmless.ts"
 
 const STDOUT = 1
 
@@ -56,7 +57,7 @@ export const write = (text: string): Effect.Effect<void> =>
 
 export const print = (text: string): Effect.Effect<void> => write(`${text}\n`)
 
-export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void writeLine(text))
+export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void writeLine(harmless(text)))
 
 /** Asked of the descriptor: a stream on it would change its mode. */
 export const isTerminal = (): boolean => tty.isatty(STDOUT)

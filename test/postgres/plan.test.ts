@@ -45,6 +45,15 @@ it.live("prints what is pending with exit code 2, nothing with 0, and trouble wi
     assert.match(pending.stdout, /role "alice": missing[\s\S]*database "app": missing[\s\S]*7 changes pending/)
     assert.notInclude(pending.log, "SCRAM-SHA-256$")
 
+    const hostile = path.join(dir, "hostile.json")
+    const cluster2 = { roles: [role("a\x1b[2J\u202e")], databases: [], "x\x1b[5m": 1 }
+    fs.writeFileSync(hostile, JSON.stringify({ ...config, spec: { ...config.spec, cluster: cluster2 } }))
+    const steering = yield* plan("--config", hostile, "--connstr", cluster.connstr)
+    assert.strictEqual(steering.code, 2, steering.log)
+    assert.include(steering.stdout, 'CREATE ROLE "a?[2J?"')
+    assert.include(steering.log, "x?[5m: nobody reads this member")
+    for (const steers of ["\x1b", "\u202e"]) assert.notInclude(steering.stdout + steering.log, steers)
+
     const asJson = yield* plan("--config", file, "--connstr", cluster.connstr, "--json")
     assert.strictEqual(asJson.code, 2)
     const phases: ReadonlyArray<{ readonly phase: string }> = JSON.parse(asJson.stdout).phases

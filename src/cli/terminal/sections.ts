@@ -1,8 +1,10 @@
 /**
  * A screen of named sections, each with names and values or with lines of its own.
  */
+
+import { harmless } from "./harmless.ts"
 import type { Paint } from "./Paint.ts"
-import { harmless, width } from "./table.ts"
+import { width } from "./table.ts"
 
 export interface Section {
   readonly title: string

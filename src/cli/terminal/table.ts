@@ -1,6 +1,7 @@
 /**
  * Rows of cells as aligned columns that fit a line.
  */
+import { harmless } from "./harmless.ts"
 import { plain } from "./Paint.ts"
 
 /** Escapes that a cell's paint has put in; they take no room. */
@@ -8,10 +9,6 @@ import { plain } from "./Paint.ts"
 const ESCAPES = /\x1b\[\d*m/g
 
 export const width = (text: string): number => [...text.replace(ESCAPES, "")].length
-
-/** Control characters of what a compute has said: none of them is for the terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken away.
-export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?")
 
 export const onOneLine = (text: string): string => harmless(text.replaceAll("\n", " "))
 

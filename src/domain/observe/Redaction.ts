@@ -13,12 +13,17 @@ const scheme = /\b(Bearer|Basic)(\s+|%20)[A-Za-z0-9._~+/=-]+/gi
 /** `scheme://user:password@host`. A password may hold anything but a slash, white space or `@`. */
 const userInfo = /(?<=[a-z0-9+.-])(:\/\/[^\s/:@"']*):[^\s/@"']*@/gi
 /**
- * `password=x`, `password='x y'`, `"storage_auth_token": "x"`, `NEON_AUTH_TOKEN=x`; also as a query parameter.
- * A colon counts behind a quoted name only: errors say `invalid token: reason`. A quote that never closes belongs to a
- * text that was cut.
+ * `password=x`, `password='x y'`, `PGPASSWORD=x`, `"secret": "x"`; also as a query parameter. A colon counts behind a quoted
+ * name only: errors say `invalid token: reason`. A quote that never closes belongs to a text that was cut. Without quotes it
+ * is as libpq reads it: whatever is in it, it goes on to white space that no backslash precedes.
  */
-const keyed =
-  /((?:\b|_)(?:(?:ssl)?password|passwd|pgpassword|secret|token|jwt|api_?key)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s,;&"'{}[\])]+)/gis
+const chosen =
+  /((?:\b|_)(?:(?:ssl|pg)?password|passwd|passphrase|secret)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|(?:[^\s&"'\\]|\\[^"'])+)/gis
+/** `"storage_auth_token": "x"`, `NEON_AUTH_TOKEN=x`: what was made, and has letters and digits where it has no quotes. */
+const made =
+  /((?:\b|_)(?:token|jwt|(?:api|access|private|secret|signing|encryption|service_role)[_-]?key)(?:\s*=\s*|\\?["']\s*[=:]\s*))(\\?"(?:[^"\\]|\\[^"])*(?:\\?"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[^\s,;&"'{}[\])]+)/gis
+/** What Postgres logs when a setting has changed. */
+const changed = /(\bparameter "([^"\n]*)" changed to ")[^\n]*"/g
 /** `PASSWORD 'x'` of a role statement. */
 const statement = /(\bPASSWORD\s+)E?'(?:[^'\\]|''|\\.)*(?:'|\\?$)/gis
 const verifier = /\bSCRAM-SHA-256\$[^\s"',;)]+|\bmd5[0-9a-f]{32}\b/g
@@ -49,18 +54,23 @@ const withoutTokens = (run: string): string => {
   return kept.join(".")
 }
 
+const secretName =
+  /(^|[._-])(authorization|cookie|credentials?|passphrase_command|(?:ssl|pg)?password|passwd|passphrase|secret|token|jwt|(?:api|access|private|secret|signing|encryption|service_role)[_-]?key)$/i
+
 /** True of names whose whole value is secret, whatever it looks like. */
-export const isSecretName = (name: string): boolean =>
-  /(^|[._-])(authorization|cookie|password|pgpassword|passwd|secret|token|jwt|api_?key)$/i.test(name)
+export const isSecretName = (name: string): boolean => secretName.test(name)
+
+const withoutValue = (whole: string, head: string, value: string): string =>
+  value.startsWith(HIDDEN) || /^(null|none|true|false)$/i.test(value) ? whole : `${head}${HIDDEN}`
 
 export const redact = (text: string): string => {
   const hidden = text
     .replace(scheme, (_, name: string, space: string) => `${name}${space}${HIDDEN}`)
     .replace(userInfo, (_, head: string) => `${head}:${HIDDEN}@`)
     .replace(statement, (_, head: string) => `${head}'${HIDDEN}'`)
-    .replace(keyed, (whole: string, head: string, value: string) =>
-      value.startsWith(HIDDEN) || /^(null|none|true|false)$/i.test(value) ? whole : `${head}${HIDDEN}`
-    )
+    .replace(chosen, withoutValue)
+    .replace(made, withoutValue)
+    .replace(changed, (whole: string, head: string, name: string) => (isSecretName(name) ? `${head}${HIDDEN}"` : whole))
     .replace(verifier, HIDDEN)
   return hidden.includes(TOKEN_HEAD) ? hidden.replace(dotted, withoutTokens) : hidden
 }

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { bytes, duration } from "../../../src/cli/terminal/duration.ts"
+import { harmless } from "../../../src/cli/terminal/harmless.ts"
 import { byState, colours, plain } from "../../../src/cli/terminal/Paint.ts"
 import { sections } from "../../../src/cli/terminal/sections.ts"
-import { harmless, table, width } from "../../../src/cli/terminal/table.ts"
+import { table, width } from "../../../src/cli/terminal/table.ts"
 
 describe("columns", () => {
   const rows = [
@@ -37,6 +38,7 @@ describe("columns", () => {
 
   it("show nothing that steers a terminal", () => {
     assert.strictEqual(harmless("a\x1b[2Jb\rc\x9bd"), "a?[2Jb?c?d")
+    assert.strictEqual(harmless("a\u202eb\u2066c\u2028d\te\nf"), "a?b?c?d\te\nf")
   })
 })
 

@@ -4,6 +4,8 @@ import { isSecretName, redact } from "../../../src/domain/observe/Redaction.ts"
 import { growth } from "../../rig/proportion.ts"
 
 const SECRET = "s3cr3tV4lue"
+/** Names of settings of extensions and applications. */
+const SETTINGS = ["app.private_key", "app.jwt_secret", "s3.secret_access_key", "x.apikey", "ssl_passphrase_command"]
 
 describe("Redaction", () => {
   for (const text of [
@@ -31,7 +33,14 @@ describe("Redaction", () => {
     `password='${SECRET} never closed`,
     `host=h sslpassword=${SECRET}`,
     `"token": "${SECRET} never closed`,
-    `ALTER ROLE a PASSWORD '${SECRET} never closed`
+    `ALTER ROLE a PASSWORD '${SECRET} never closed`,
+    `host=h password=a,b;c}d)${SECRET} user=u`,
+    `host=h password=a\\ b\\\\${SECRET} user=u`,
+    `AWS_SECRET_ACCESS_KEY=${SECRET} aws s3 cp`,
+    `app.private_key = '${SECRET}'`,
+    `{"secret_key":"${SECRET}","passphrase":"${SECRET}"}`,
+    `LOG:  parameter "app.jwt_secret" changed to "${SECRET}"`,
+    `LOG:  parameter "primary_conninfo" changed to "host=h password=a,${SECRET}"`
   ]) {
     it(`hides it in: ${text.slice(0, 60)}`, () => {
       const hidden = redact(text)
@@ -50,7 +59,9 @@ describe("Redaction", () => {
     '{"storage_auth_token":null,"mode":"Primary"}',
     "Running migration id=3",
     "invalid authorization token: the signature does not match",
-    "password: authentication failed"
+    "password: authentication failed",
+    'LOG:  parameter "work_mem" changed to "4MB"',
+    '{"primary_key":"id","ssl_key_file":"server.key"}'
   ]) {
     it(`leaves alone: ${text.slice(0, 60)}`, () => assert.strictEqual(redact(text), text))
   }
@@ -58,7 +69,18 @@ describe("Redaction", () => {
   it("takes time in proportion to hostile text", () => {
     const parts = [
       ...["a.b+", "password=", "://a:", "x://", "Bearer ", "'\\", '"\\"', "token='\\", "PASSWORD ''", "md5", "_token"],
-      ...["eyJ-", "eyJaaaaaa.", "eyJaaaaa-eyJ", "eyJaaaaaa..", ".", "-", "SCRAM-SHA-256$"]
+      ...[
+        "eyJ-",
+        "eyJaaaaaa.",
+        "eyJaaaaa-eyJ",
+        "eyJaaaaaa..",
+        ".",
+        "-",
+        "SCRAM-SHA-256$",
+        "password=\\\\",
+        "access_",
+        'parameter "a" changed to "'
+      ]
     ]
     const texts = (repeats: number) => parts.map((part) => part.repeat(repeats))
     // Ten times the text: about ten times the time, and a hundred times if any of it were read again for each part.
@@ -73,9 +95,16 @@ describe("Redaction", () => {
   })
 
   it("knows names whose values are secret", () => {
-    for (const name of ["authorization", "http.request.header.authorization", "x-auth-token", "password"]) {
+    for (const name of [
+      "authorization",
+      "http.request.header.authorization",
+      "x-auth-token",
+      "password",
+      ...SETTINGS
+    ]) {
       assert.isTrue(isSecretName(name), name)
     }
-    for (const name of ["request_id", "tokens_used", "path"]) assert.isFalse(isSecretName(name), name)
+    for (const name of ["request_id", "tokens_used", "path", "password_encryption", "primary_key"])
+      assert.isFalse(isSecretName(name), name)
   })
 })

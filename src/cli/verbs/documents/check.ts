@@ -17,6 +17,7 @@ import { Children } from "../../../layers/machine/child/Children.ts"
 import { refusedBy } from "../../../programs/start/refusedBy.ts"
 import { UsageError } from "../../flags.ts"
 import { complain, print } from "../../output.ts"
+import { harmless } from "../../terminal/harmless.ts"
 import { type DocumentOptions, faultLine, type ReadDocument, readDocument } from "./document.ts"
 
 export interface CheckOptions extends DocumentOptions {
@@ -81,7 +82,7 @@ const asText = (file: string, { faults, summary, warnings }: Verdict): Effect.Ef
   const lines = summary.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
   return Effect.andThen(
     said.length === 0 ? Effect.void : complain(said.join("\n")),
-    lines.length === 0 ? Effect.void : print(lines.join("\n"))
+    lines.length === 0 ? Effect.void : print(harmless(lines.join("\n")))
   )
 }
 

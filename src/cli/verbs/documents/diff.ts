@@ -9,9 +9,10 @@ import { render } from "../../../domain/conf/PostgresConf.ts"
 import { effectiveTls } from "../../../domain/spec/ParsedSpec.ts"
 import { UsageError } from "../../flags.ts"
 import { columns, complain, print } from "../../output.ts"
+import { harmless } from "../../terminal/harmless.ts"
 import { ofTerminal, type Paint, plain } from "../../terminal/Paint.ts"
 import { sections } from "../../terminal/sections.ts"
-import { harmless, table } from "../../terminal/table.ts"
+import { table } from "../../terminal/table.ts"
 import { contextOf, faultLine, readFile } from "./document.ts"
 
 const SAME = 0

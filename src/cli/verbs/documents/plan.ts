@@ -16,6 +16,7 @@ import { limits, readText } from "../../../layers/machine/RegularFile.ts"
 import { Sql } from "../../../layers/sql/Sql.ts"
 import * as Output from "../../output.ts"
 import { print } from "../../output.ts"
+import { harmless } from "../../terminal/harmless.ts"
 import { ask } from "../computes/ask.ts"
 import { placeOf } from "../computes/status/postgres.ts"
 import { explained, type TokenOptions, tokenOf } from "../computes/target.ts"
@@ -95,7 +96,7 @@ export const plan = (wanted: PlanOptions): Effect.Effect<number> => {
     return yield* config === null ? refused("no config") : lookMyself(config, wanted)
   })
   return found.pipe(
-    Effect.tap((report) => print(json ? JSON.stringify(report, null, 2) : planText(report))),
+    Effect.tap((report) => print(json ? JSON.stringify(report, null, 2) : harmless(planText(report)))),
     Effect.map((report) => (changes(report) === 0 ? NOTHING : PENDING)),
     Effect.catch((error) => Effect.as(complain(`Error: ${error.message}`), FAILED))
   )

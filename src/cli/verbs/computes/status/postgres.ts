@@ -11,9 +11,10 @@ import type { Target } from "../../../../http/client.ts"
 import { facts } from "../../../../layers/postgres/facts.ts"
 import { Sql } from "../../../../layers/sql/Sql.ts"
 import { bytes } from "../../../terminal/duration.ts"
+import { harmless } from "../../../terminal/harmless.ts"
 import type { Paint } from "../../../terminal/Paint.ts"
 import { row, type Section } from "../../../terminal/sections.ts"
-import { harmless, onOneLine, table } from "../../../terminal/table.ts"
+import { onOneLine, table } from "../../../terminal/table.ts"
 import { ask } from "../ask.ts"
 
 export interface Asked {

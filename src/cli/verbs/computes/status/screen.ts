@@ -4,9 +4,10 @@
 import { kebab } from "../../../../domain/status/ComputeStatus.ts"
 import type { Status, StatusDetail } from "../../../../http/api/shapes/StatusDetail.ts"
 import { bytes, duration } from "../../../terminal/duration.ts"
+import { harmless } from "../../../terminal/harmless.ts"
 import { byState, type Paint, plain } from "../../../terminal/Paint.ts"
 import { row, type Section, sections } from "../../../terminal/sections.ts"
-import { harmless, onOneLine, table } from "../../../terminal/table.ts"
+import { onOneLine, table } from "../../../terminal/table.ts"
 import type { Extras } from "./extras.ts"
 import { type Asked, factLines, settings as inForce, replication } from "./postgres.ts"
 
