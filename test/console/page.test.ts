@@ -162,6 +162,27 @@ const tabTo = async (page: Page, words: string) => {
 }
 
 describe.skipIf(isMissing)("the console with hard answers (needs Chromium)", () => {
+  it.live(
+    "shows what there is while Postgres says nothing of itself, and the rest when it does",
+    () =>
+      Effect.gen(function* () {
+        const asked = Promise.withResolvers<Route>()
+        const { page } = yield* opened({}, (route) => {
+          if (new URL(route.request().url()).pathname !== "/postgres") return undefined
+          asked.resolve(route)
+          return Promise.resolve()
+        })
+        const lsn = page.getByText("0/16B9188")
+        yield* Effect.promise(async () => {
+          await page.getByText("tenant_0_").first().waitFor()
+          assert.strictEqual(await lsn.count(), 0)
+          await (await asked.promise).fulfill({ json: failing["/postgres"] })
+          await lsn.first().waitFor()
+        })
+      }),
+    LIMIT
+  )
+
   for (const colorScheme of ["light", "dark"] as const) {
     it.live(
       `is readable and stays within a telephone: ${colorScheme}`,

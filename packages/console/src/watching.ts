@@ -53,18 +53,12 @@ const isAtWork = ({ apply, detail, offload, prewarm }: Known): boolean =>
 
 const optional = <A>(answer: Promise<A>): Promise<A | null> => answer.catch(() => null)
 
-interface Due {
-  /** What can be large is had again when something changed, and slowly otherwise. */
-  readonly all: boolean
-  readonly postgres: boolean
-}
-
-const lookAt = async (api: Api, before: Known | null, due: Due): Promise<Known> => {
+/** What can be large is had again when something changed, and slowly otherwise. */
+const lookAt = async (api: Api, before: Known | null, isDue: boolean): Promise<Omit<Known, "postgres">> => {
   const detail = await api.get<Known["detail"]>("/status/detail")
   const isSame = before !== null && before.detail.since === detail.since
-  if (isSame && !isAtWork(before) && !due.all) return { ...before, detail }
-  const isAsked = detail.postgres_runs && (due.postgres || !isSame || before.postgres === null)
-  const [apply, activity, startup, prewarm, offload, history, ready, metrics, postgres] = await Promise.all([
+  if (isSame && !isAtWork(before) && !isDue) return { ...before, detail }
+  const [apply, activity, startup, prewarm, offload, history, ready, metrics] = await Promise.all([
     optional(api.get<Known["apply"]>("/apply")),
     optional(api.get<Known["activity"]>("/activity")),
     optional(api.get<Known["startup"]>("/metrics.json")),
@@ -72,15 +66,10 @@ const lookAt = async (api: Api, before: Known | null, due: Due): Promise<Known> 
     optional(api.get<Known["offload"]>("/lfc/offload")),
     optional(api.get<Known["history"]>("/history")),
     optional(api.get<Known["ready"]>("/readyz")),
-    optional(api.text("/metrics")),
-    isAsked
-      ? optional(api.get<Known["postgres"]>("/postgres"))
-      : detail.postgres_runs
-        ? (before?.postgres ?? null)
-        : null
+    optional(api.text("/metrics"))
   ])
   const samples = samplesOf(metrics ?? "")
-  return { detail, apply, activity, startup, prewarm, offload, history, ready, postgres, metrics: samples }
+  return { detail, apply, activity, startup, prewarm, offload, history, ready, metrics: samples }
 }
 
 const sleep = (millis: number, signal: AbortSignal) =>
@@ -128,19 +117,45 @@ export const useWatched = (api: Api): Watched => {
         await sleep(SLOW_MILLIS, signal)
       }
     }
+    let postgres: Known["postgres"] = null
+    let asked = Number.NEGATIVE_INFINITY
+    let isAsking = false
+    let isOwed = false
+    /** Apart from all else: a Postgres that hangs answers after many seconds, or not at all. */
+    const askPostgres = async () => {
+      if (isAsking) {
+        isOwed = true
+        return
+      }
+      isAsking = true
+      do {
+        isOwed = false
+        asked = performance.now()
+        const found = await optional(api.get<Known["postgres"]>("/postgres"))
+        if (signal.aborted) return
+        postgres = found
+        setWatched((last) =>
+          last.known?.detail.postgres_runs === true ? { ...last, known: { ...last.known, postgres: found } } : last
+        )
+      } while (isOwed)
+      isAsking = false
+    }
     const ask = async () => {
       let before: Known | null = null
       let looked = Number.NEGATIVE_INFINITY
-      let asked = Number.NEGATIVE_INFINITY
       while (!signal.aborted) {
         try {
           const isDue = isDueNow || performance.now() - looked >= SLOW_MILLIS
-          const postgres = isDueNow || performance.now() - asked >= POSTGRES_MILLIS
+          const isWanted = isDueNow
           isDueNow = false
           isBehind = false
-          const known: Known = await lookAt(api, before, { all: isDue, postgres })
+          const found = await lookAt(api, before, isDue)
           if (isDue) looked = performance.now()
-          if (isDue && postgres) asked = performance.now()
+          const { postgres_runs, since } = found.detail
+          if (!postgres_runs) postgres = null
+          else if (isWanted || before?.detail.since !== since) void askPostgres()
+          else if (!isAsking && (postgres === null || performance.now() - asked >= POSTGRES_MILLIS)) void askPostgres()
+          const known: Known = { ...found, postgres }
           before = known
           if (signal.aborted) return
           const ahead = Date.parse(known.detail.now) - Date.now()

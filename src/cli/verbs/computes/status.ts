@@ -45,14 +45,16 @@ const look = Effect.fnUntraced(function* ({ connstr, json, settings, target }: W
   const status = yield* standing(target)
   const code = exitCodeOf(status.status)
   const wanted = !json || settings || connstr !== null
-  const facts = !wanted ? null : yield* connstr === null ? askCompute(target) : askPostgres(connstr)
+  const asked = connstr === null ? askCompute(target) : askPostgres(connstr)
   if (json) {
+    const facts = wanted ? yield* asked : null
     const text = JSON.stringify(wanted ? { ...status, postgres: facts } : status, null, 2)
     return { code, status: status.status, text }
   }
-  const more = status.status === "terminated" ? none : yield* extras(target)
+  const more = status.status === "terminated" ? Effect.succeed(none) : extras(target)
+  const [facts, found] = yield* Effect.all([asked, more], { concurrency: "unbounded" })
   const screen = { paint: ofTerminal(), room: columns(), withSettings: settings }
-  const text = statusText({ status, extras: more, facts, now: yield* wallMillis }, screen)
+  const text = statusText({ status, extras: found, facts, now: yield* wallMillis }, screen)
   return { code, status: status.status, text }
 })
 

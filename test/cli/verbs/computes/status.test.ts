@@ -12,6 +12,7 @@ import { width } from "../../../../src/cli/terminal/table.ts"
 import { applyText } from "../../../../src/cli/verbs/computes/apply.ts"
 import { historyText } from "../../../../src/cli/verbs/computes/history.ts"
 import { none } from "../../../../src/cli/verbs/computes/status/extras.ts"
+import { askCompute } from "../../../../src/cli/verbs/computes/status/postgres.ts"
 import { statusText } from "../../../../src/cli/verbs/computes/status/screen.ts"
 import { topText } from "../../../../src/cli/verbs/computes/top.ts"
 import type { StatusDetail } from "../../../../src/http/api/shapes/StatusDetail.ts"
@@ -221,13 +222,13 @@ T4  new`
 })
 
 /** A compute with these answers, and 404 for all others. */
-const computeWith = (answers: Readonly<Record<string, unknown>>) =>
+const computeWith = (answers: Readonly<Record<string, unknown>>, status = 200) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
       const server = http.createServer((request, response) => {
         const answer = answers[request.url ?? ""]
         response
-          .writeHead(answer === undefined ? 404 : 200, { "content-type": "application/json" })
+          .writeHead(answer === undefined ? 404 : status, { "content-type": "application/json" })
           .end(JSON.stringify(answer === undefined ? { error: "not found" } : answer))
       })
       server.listen(0, "127.0.0.1", () => {
@@ -316,6 +317,22 @@ describe("verbs that ask", () => {
       const { code, log } = yield* run("top", "--file", file)
       assert.strictEqual(code, 2)
       assert.include(log, `${file} has no addresses`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("say that Postgres has not answered, and nothing where it could not be asked", () =>
+    Effect.gen(function* () {
+      const asked = (status: number) =>
+        Effect.flatMap(computeWith({ "/postgres": { error: "no answer in time" } }, status), ({ url }) =>
+          askCompute({ url: `http://${url}`, token: null })
+        )
+      const hung = yield* asked(500)
+      assert.deepStrictEqual(hung, { place: null, found: null, error: "no answer in time" })
+      assert.include(
+        statusText({ status: detail, extras: none, facts: hung, now: 0 }),
+        "  asked         no answer in time\n"
+      )
+      for (const status of [404, 412]) assert.isNull(yield* asked(status))
     }).pipe(Effect.scoped)
   )
 

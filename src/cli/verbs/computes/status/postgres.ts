@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { decodeJson } from "../../../../domain/json/decode/Decode.ts"
 import * as ConnectionString from "../../../../domain/postgres/ConnectionString.ts"
 import { FactsReport, factsReport } from "../../../../domain/postgres/Facts.ts"
-import type { Target } from "../../../../http/client.ts"
+import type { Refused, Target, Unreachable } from "../../../../http/client.ts"
 import { facts } from "../../../../layers/postgres/facts.ts"
 import { Sql } from "../../../../layers/sql/Sql.ts"
 import { bytes } from "../../../terminal/duration.ts"
@@ -55,11 +55,23 @@ export const askPostgres = (connstr: string): Effect.Effect<Asked> =>
 /** A compute that is slow to answer is shown without it. */
 const PATIENCE = "3 seconds"
 
-/** Null where it is not to be had: by the original and older builds, while Postgres does not run or answer. */
+/** The original and older builds do not know the route; without a Postgres that runs there is nothing to ask. */
+const NOT_TO_BE_HAD: ReadonlySet<number> = new Set([404, 412])
+
+const whyNot = (error: Unreachable | Refused): string => (error._tag === "Refused" ? error.error : error.reason)
+
+/** Null where it is not to be had. */
 export const askCompute = (target: Target): Effect.Effect<Asked | null> =>
   ask(target, "/postgres", { limit: PATIENCE }).pipe(
     Effect.flatMap((text) => Effect.fromResult(decodeJson(FactsReport, text))),
-    Effect.match({ onFailure: () => null, onSuccess: (found) => ({ place: null, found, error: null }) })
+    Effect.match({
+      onFailure: (error) => {
+        if (!("_tag" in error)) return null
+        if (error._tag === "Refused" && NOT_TO_BE_HAD.has(error.status)) return null
+        return { place: null, found: null, error: whyNot(error) }
+      },
+      onSuccess: (found) => ({ place: null, found, error: null })
+    })
   )
 
 const known = (name: string, value: string | null): ReadonlyArray<string> =>
