@@ -2,7 +2,7 @@
  * A screen of named sections, each with names and values or with lines of its own.
  */
 
-import { harmless } from "./harmless.ts"
+import { harmlessPainted } from "./harmless.ts"
 import type { Paint } from "./Paint.ts"
 import { width } from "./table.ts"
 
@@ -18,7 +18,9 @@ const named = (name: string): string => (name.length < NAME ? name.padEnd(NAME) 
 
 /** `name` and a value, which may have several lines. */
 export const row = (name: string, value: string): ReadonlyArray<string> =>
-  value.split("\n").map((line, index) => `${index === 0 ? named(name) : " ".repeat(NAME)}${line}`.trimEnd())
+  harmlessPainted(value)
+    .split("\n")
+    .map((line, index) => `${index === 0 ? named(name) : " ".repeat(NAME)}${line}`.trimEnd())
 
 /** Lines that are longer than the room continue below themselves. */
 const wrapped = (line: string, room: number | null): ReadonlyArray<string> => {
@@ -35,10 +37,10 @@ export const sections = (all: ReadonlyArray<Section>, paint: Paint, room: number
     .filter(({ lines }) => lines.length > 0)
     .map(({ lines, title }) =>
       [
-        paint.head(harmless(title)),
+        paint.head(harmlessPainted(title)),
         ...lines
           .flatMap((line) => wrapped(line, room === null ? null : room - INDENT.length))
-          .map((line) => (INDENT + line).trimEnd())
+          .map((line) => harmlessPainted(INDENT + line).trimEnd())
       ].join("\n")
     )
     .join("\n\n")

@@ -1,7 +1,7 @@
 /**
  * Rows of cells as aligned columns that fit a line.
  */
-import { harmless } from "./harmless.ts"
+import { harmless, harmlessPainted } from "./harmless.ts"
 import { plain } from "./Paint.ts"
 
 /** Escapes that a cell's paint has put in; they take no room. */
@@ -39,7 +39,8 @@ export type Table = ReadonlyArray<ReadonlyArray<string>>
 /** A line for each row, without blanks at its end; none, and no head, without rows. `room`: characters of a line; null where it does not matter. */
 export const table = (rows: Table, room: number | null = null, paint = plain, head?: ReadonlyArray<string>) => {
   if (rows.length === 0) return []
-  const all = head === undefined ? rows : [head.map(paint.dim), ...rows]
+  const clean = rows.map((row) => row.map(harmlessPainted))
+  const all = head === undefined ? clean : [head.map(paint.dim), ...clean]
   const columns = Math.max(0, ...all.map((row) => row.length))
   const natural = Array.from({ length: columns }, (_, at) => Math.max(0, ...all.map((row) => width(row[at] ?? ""))))
   const widths = room === null ? natural : fitted(natural, room)

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { bytes, duration } from "../../../src/cli/terminal/duration.ts"
 import { harmless } from "../../../src/cli/terminal/harmless.ts"
 import { byState, colours, plain } from "../../../src/cli/terminal/Paint.ts"
-import { sections } from "../../../src/cli/terminal/sections.ts"
+import { row, sections } from "../../../src/cli/terminal/sections.ts"
 import { table, width } from "../../../src/cli/terminal/table.ts"
 
 describe("columns", () => {
@@ -36,7 +36,11 @@ describe("columns", () => {
     assert.include(table(rows)[0], "x".repeat(60))
   })
 
-  it("show nothing that steers a terminal", () => {
+  it("show nothing that steers a terminal, wherever it comes from, and their own paint", () => {
+    const hostile = "a\x1b[2Jb\u202e"
+    const screen = sections([{ title: colours.bad("Error"), lines: [hostile, ...row("name", hostile)] }], colours, 60)
+    assert.strictEqual(screen, "\x1b[1m\x1b[31mError\x1b[0m\x1b[0m\n  a?[2Jb?\n  name          a?[2Jb?")
+    assert.deepStrictEqual(table([[colours.good("x"), hostile]]), [`${colours.good("x")}  a?[2Jb?`])
     assert.strictEqual(harmless("a\x1b[2Jb\rc\x9bd"), "a?[2Jb?c?d")
     assert.strictEqual(harmless("a\u202eb\u2066c\u2028d\te\nf"), "a?b?c?d\te\nf")
   })
