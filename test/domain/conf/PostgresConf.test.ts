@@ -1,6 +1,6 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ConfContext, optionLine, render } from "../../../src/domain/conf/PostgresConf.ts"
@@ -20,6 +20,7 @@ const minimal = {
 }
 const lines = (spec: object, context: Partial<ConfContext> = {}): ReadonlyArray<string> =>
   Result.getOrThrow(render(decode({ ...minimal, ...spec }), { ...confContext, ...context })).split("\n")
+const failure = <A, E>(result: Result.Result<A, E>) => Result.getOrThrow(Result.flip(result))
 
 interface Case {
   readonly spec: object
@@ -41,7 +42,7 @@ describe("postgresql.conf as recorded", () => {
         lakebase: args.includes("--lakebase-mode") ? { port: 55432 } : null
       }
       const text = Result.getOrThrow(render(spec, context))
-      expect(text).toBe(recorded.result.replaceAll("INTERNAL_PORT", "4242"))
+      assert.strictEqual(text, recorded.result.replaceAll("INTERNAL_PORT", "4242"))
     })
   }
 })
@@ -58,8 +59,8 @@ describe("postgresql.conf", () => {
         }
       }
     })
-    expect(lines(shards("b"))).toContain("neon.pageserver_connstring='a,b'")
-    expect(lines(shards(null))).toContain("# no neon.pageserver_connstring")
+    assert.include(lines(shards("b")), "neon.pageserver_connstring='a,b'")
+    assert.include(lines(shards(null)), "# no neon.pageserver_connstring")
   })
 
   it("names the shard that the map lacks", () => {
@@ -67,33 +68,37 @@ describe("postgresql.conf", () => {
       ...minimal,
       pageserver_connection_info: { shard_count: 2, shards: { "0002": { pageservers: [{ libpq_url: "a" }] } } }
     })
-    expect(render(spec, confContext)).toMatchObject({
-      failure: { message: "shard 0102 missing from pageserver_connection_info shard map" }
-    })
+    assert.strictEqual(
+      failure(render(spec, confContext)).message,
+      "shard 0102 missing from pageserver_connection_info shard map"
+    )
   })
 
   it("prefixes safekeepers with any generation, zero too", () => {
     const safekeeper_connstrings = ["a:1", "b:2"]
-    expect(lines({ safekeeper_connstrings })).toContain("neon.safekeepers='a:1,b:2'")
-    expect(lines({ safekeeper_connstrings, safekeepers_generation: 0 })).toContain("neon.safekeepers='g#0:a:1,b:2'")
-    expect(lines({}).filter((line) => line.startsWith("neon.safekeepers"))).toEqual([])
+    assert.include(lines({ safekeeper_connstrings }), "neon.safekeepers='a:1,b:2'")
+    assert.include(lines({ safekeeper_connstrings, safekeepers_generation: 0 }), "neon.safekeepers='g#0:a:1,b:2'")
+    assert.deepStrictEqual(
+      lines({}).filter((line) => line.startsWith("neon.safekeepers")),
+      []
+    )
   })
 
   it("writes the recovery target of a static compute", () => {
     const text = lines({ mode: { Static: "0/169AD58" }, audit_log_level: "Full" })
     const from = text.indexOf("neon.compute_mode=static")
-    expect(text.slice(from, from + 3)).toEqual([
+    assert.deepStrictEqual(text.slice(from, from + 3), [
       "neon.compute_mode=static",
       "hot_standby=on",
       "recovery_target_lsn='0/169AD58'"
     ])
-    expect(text).toContain("pgaudit.log='all'")
-    expect(text).toContain("pgaudit.log_parameter=on")
+    assert.include(text, "pgaudit.log='all'")
+    assert.include(text, "pgaudit.log_parameter=on")
   })
 
   it("lets shared memory swap when the kernel does not overcommit", () => {
-    expect(lines({}, { strictOvercommit: true })).toContain("dynamic_shared_memory_type = mmap")
-    expect(lines({})).not.toContain("dynamic_shared_memory_type = mmap")
+    assert.include(lines({}, { strictOvercommit: true }), "dynamic_shared_memory_type = mmap")
+    assert.notInclude(lines({}), "dynamic_shared_memory_type = mmap")
   })
 
   it("escapes the Databricks settings", () => {
@@ -105,7 +110,7 @@ describe("postgresql.conf", () => {
     }
     const text = lines({ databricks_settings }, { lakebase: { port: 5433 } })
     const from = text.indexOf("port = 5433")
-    expect(text.slice(from, from + 8)).toEqual([
+    assert.deepStrictEqual(text.slice(from, from + 8), [
       "port = 5433",
       "# Databricks settings start",
       "ssl_ca_file = '/it''s/ca'",
@@ -122,31 +127,31 @@ describe("settings", () => {
   const line = (name: string, value: string | null, vartype: string) => optionLine({ name, value, vartype })
 
   it("are written by type", () => {
-    expect(line("test.escaping", `a \\ b ' c " d`, "string")).toEqual(
+    assert.deepStrictEqual(
+      line("test.escaping", `a \\ b ' c " d`, "string"),
       Result.succeed(`test.escaping = 'a \\\\ b '' c " d'`)
     )
-    expect(line("fsync", "off", "bool")).toEqual(Result.succeed("fsync = off"))
-    expect(line("a", "x\ny", "string")).toEqual(Result.succeed("a = 'x\\ny'"))
+    assert.deepStrictEqual(line("fsync", "off", "bool"), Result.succeed("fsync = off"))
+    assert.deepStrictEqual(line("a", "x\ny", "string"), Result.succeed("a = 'x\\ny'"))
   })
 
   it("cannot smuggle another line in", () => {
-    expect(line("a", "on\nfsync = off", "bool")).toMatchObject({
-      failure: { field: "a", message: expect.stringContaining('setting "a"') }
-    })
-    expect(line("a\nfsync", "off", "string")).toMatchObject({
-      failure: { message: expect.stringContaining("control character") }
-    })
-    expect(line("a", "x\u0000y", "string")).toMatchObject({ failure: { message: expect.stringContaining("NUL") } })
+    const refused = failure(line("a", "on\nfsync = off", "bool"))
+    assert.strictEqual(refused.field, "a")
+    assert.include(refused.message, 'setting "a"')
+    assert.include(failure(line("a\nfsync", "off", "string")).message, "control character")
+    assert.include(failure(line("a", "x\u0000y", "string")).message, "NUL")
   })
 })
 
 describe("audit libraries", () => {
   it("are compared item by item", () => {
-    expect(withLibraries("neon,pgauditlogtofile", ["pgaudit", "pgauditlogtofile"])).toBe(
+    assert.strictEqual(
+      withLibraries("neon,pgauditlogtofile", ["pgaudit", "pgauditlogtofile"]),
       "neon,pgauditlogtofile,pgaudit"
     )
-    expect(withLibraries("neon, pgaudit", ["pgaudit"])).toBe("neon, pgaudit")
-    expect(withLibraries("", ["pgaudit"])).toBe("pgaudit")
+    assert.strictEqual(withLibraries("neon, pgaudit", ["pgaudit"]), "neon, pgaudit")
+    assert.strictEqual(withLibraries("", ["pgaudit"]), "pgaudit")
   })
 })
 
@@ -160,14 +165,15 @@ describe("concurrency of a start", () => {
     })
 
   it("follows max_connections", () => {
-    expect([5, 10, 29, 30, 100, 299, 300, 5000].map((n) => startConcurrency(withSetting(String(n))))).toEqual([
-      5, 10, 10, 10, 33, 99, 100, 100
-    ])
-    expect(startConcurrency(decode(minimal))).toBe(10)
+    assert.deepStrictEqual(
+      [5, 10, 29, 30, 100, 299, 300, 5000].map((n) => startConcurrency(withSetting(String(n)))),
+      [5, 10, 10, 10, 33, 99, 100, 100]
+    )
+    assert.strictEqual(startConcurrency(decode(minimal)), 10)
   })
 
   it("reads the configuration text, whose last line wins", () => {
-    expect(maxConnections(withText("max_connections=7\nmax_connections = 9\n#max_connections=1"))).toBe(9)
-    expect(maxConnections(withText("superuser_max_connections=7"))).toBe(null)
+    assert.strictEqual(maxConnections(withText("max_connections=7\nmax_connections = 9\n#max_connections=1")), 9)
+    assert.isNull(maxConnections(withText("superuser_max_connections=7")))
   })
 })

@@ -1,27 +1,27 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { conf, dollar, ident, literal } from "../../../src/domain/postgres/Quote.ts"
 
 describe("Quote", () => {
   it("writes SQL literals, escaped ones with E", () => {
-    expect(literal("a'b")).toBe("'a''b'")
-    expect(literal("a\\'b")).toBe("E'a\\\\''b'")
-    expect(literal("")).toBe("''")
+    assert.strictEqual(literal("a'b"), "'a''b'")
+    assert.strictEqual(literal("a\\'b"), "E'a\\\\''b'")
+    assert.strictEqual(literal(""), "''")
   })
 
   it("writes configuration values without E and without line breaks", () => {
-    expect(conf("it's %m \\ x")).toBe("'it''s %m \\\\ x'")
-    expect(conf(`it's a \\ "x"`)).toBe(`'it''s a \\\\ "x"'`)
-    expect(conf("a\nb\r")).toBe("'a\\nb\\r'")
+    assert.strictEqual(conf("it's %m \\ x"), "'it''s %m \\\\ x'")
+    assert.strictEqual(conf(`it's a \\ "x"`), `'it''s a \\\\ "x"'`)
+    assert.strictEqual(conf("a\nb\r"), "'a\\nb\\r'")
   })
 
   it("writes identifiers", () => {
-    expect(ident('we"ird')).toBe('"we""ird"')
+    assert.strictEqual(ident('we"ird'), '"we""ird"')
   })
 
   it("grows the dollar tag past the text", () => {
-    expect(dollar("x$")).toEqual({ quoted: "$xx$x$$xx$", outerTag: "xxx" })
-    expect(dollar("")).toEqual({ quoted: "$x$$x$", outerTag: "xx" })
+    assert.deepStrictEqual(dollar("x$"), { quoted: "$xx$x$$xx$", outerTag: "xxx" })
+    assert.deepStrictEqual(dollar(""), { quoted: "$x$$x$", outerTag: "xx" })
   })
 
   it("survives a round through the reader of the same syntax", () => {
@@ -33,13 +33,13 @@ describe("Quote", () => {
         )
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom("'", "\\", "\n", "\r", "n", "r", '"', "x", "$") }), (text) => {
-        expect(conf(text)).not.toMatch(/[\n\r]/)
-        expect(readConf(conf(text))).toBe(text)
-        expect(readConf(literal(text).replace(/^E/, ""))).toBe(text)
+        assert.notMatch(conf(text), /[\n\r]/)
+        assert.strictEqual(readConf(conf(text)), text)
+        assert.strictEqual(readConf(literal(text).replace(/^E/, "")), text)
         const { quoted, outerTag } = dollar(text)
         const tag = quoted.slice(0, quoted.indexOf("$", 1) + 1)
-        expect(text).not.toContain(tag)
-        expect(quoted).not.toContain(`$${outerTag}$`)
+        assert.notInclude(text, tag)
+        assert.notInclude(quoted, `$${outerTag}$`)
       })
     )
   })

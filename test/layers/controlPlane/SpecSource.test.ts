@@ -3,11 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { ATTEMPTS } from "../../../src/domain/api/ControlPlaneAnswer.ts"
 import { messages } from "../../../src/domain/observe/ErrorChain.ts"
 import { type ComputeOptions, Options } from "../../../src/layers/compute/Options.ts"
@@ -84,11 +85,14 @@ describe("the control plane", () => {
       const { base, seen } = yield* answering([503], [502], [200, attached])
       const started = performance.now()
       const { counted, logged, result } = yield* fromControlPlane(`${base}/`, { computeId: "ep one/2" })
-      expect(performance.now() - started).toBeGreaterThan(200)
-      expect(result).toMatchObject({ _tag: "Success", success: { spec: { mode: "Primary" } } })
-      expect(seen.map(({ url }) => url)).toEqual(Array(3).fill("/compute/api/v2/computes/ep%20one/2/spec"))
-      expect(counted).toEqual(["200 OK", "1", "502 Bad Gateway", "1", "503 Service Unavailable", "1"])
-      expect(logged[0]).toBe("attempt 1 to get config failed with: control plane is temporarily unavailable")
+      assert.isAbove(performance.now() - started, 200)
+      assert.strictEqual(Result.getOrThrow(result).spec?.mode, "Primary")
+      assert.deepStrictEqual(
+        seen.map(({ url }) => url),
+        Array(3).fill("/compute/api/v2/computes/ep%20one/2/spec")
+      )
+      assert.deepStrictEqual(counted, ["200 OK", "1", "502 Bad Gateway", "1", "503 Service Unavailable", "1"])
+      assert.strictEqual(logged[0], "attempt 1 to get config failed with: control plane is temporarily unavailable")
     })
   )
 
@@ -96,15 +100,15 @@ describe("the control plane", () => {
     Effect.gen(function* () {
       const { base, seen } = yield* answering([404, "{}"])
       const { chain, counted, logged } = yield* fromControlPlane(base)
-      expect(seen.length).toBe(1)
-      expect(chain).toEqual([
+      assert.strictEqual(seen.length, 1)
+      assert.deepStrictEqual(chain, [
         "neither spec nor confirmation that compute is in the Empty state was received",
         "unexpected control plane response status code: 404 Not Found"
       ])
-      expect(logged).toEqual([
+      assert.deepStrictEqual(logged, [
         "cannot get response from control plane: unexpected control plane response status code: 404 Not Found"
       ])
-      expect(counted).toEqual(["404 Not Found", "1"])
+      assert.deepStrictEqual(counted, ["404 Not Found", "1"])
     })
   )
 
@@ -115,15 +119,15 @@ describe("the control plane", () => {
         JSON.stringify({ status: "attached", spec: null, compute_ctl_config })
       ])
       const { chain } = yield* fromControlPlane(base)
-      expect(seen.length).toBe(1)
-      expect(chain).toContain("compute is attached, but spec is empty")
+      assert.strictEqual(seen.length, 1)
+      assert.include(chain, "compute is attached, but spec is empty")
     })
   )
 
   it.live("may say that the compute is empty", () =>
     Effect.gen(function* () {
       const { base } = yield* answering([200, JSON.stringify({ status: "empty", spec: null, compute_ctl_config })])
-      expect((yield* fromControlPlane(base)).result).toMatchObject({ _tag: "Success", success: { spec: null } })
+      assert.isNull(Result.getOrThrow((yield* fromControlPlane(base)).result).spec)
     })
   )
 
@@ -131,16 +135,17 @@ describe("the control plane", () => {
     Effect.gen(function* () {
       const { base, seen, server } = yield* answering([200, '{"status":"sleeping"'])
       const garbled = yield* fromControlPlane(base)
-      expect(seen.length).toBe(ATTEMPTS)
-      expect(garbled.chain.at(-1)).toBe("Exhausted all attempts to retrieve the config from the control plane")
-      expect(garbled.logged[0]).toContain(
+      assert.strictEqual(seen.length, ATTEMPTS)
+      assert.strictEqual(garbled.chain.at(-1), "Exhausted all attempts to retrieve the config from the control plane")
+      assert.include(
+        garbled.logged[0] ?? "",
         "could not deserialize control plane response: status: unknown variant `sleeping`"
       )
-      expect(garbled.counted).toEqual(["200 OK", String(ATTEMPTS)])
+      assert.deepStrictEqual(garbled.counted, ["200 OK", String(ATTEMPTS)])
       yield* Effect.promise(() => new Promise((resolve) => server.close(resolve)))
       const refused = yield* fromControlPlane(base)
-      expect(refused.counted).toEqual(["unknown", String(ATTEMPTS)])
-      expect(refused.logged[0]).toContain("could not perform request to control plane: connect ECONNREFUSED")
+      assert.deepStrictEqual(refused.counted, ["unknown", String(ATTEMPTS)])
+      assert.include(refused.logged[0] ?? "", "could not perform request to control plane: connect ECONNREFUSED")
     })
   )
 
@@ -152,15 +157,24 @@ describe("the control plane", () => {
         response.writeHead(307, { location }).end()
       })
       yield* fromControlPlane(base)
-      expect(seen.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined])
+      assert.deepStrictEqual(
+        seen.map(({ headers }) => headers.authorization),
+        [undefined, undefined]
+      )
       const { result, counted } = yield* fromControlPlane(base, { token: "given" })
-      expect(result._tag).toBe("Success")
-      expect(counted).toEqual(["200 OK", "1"])
-      expect(seen.slice(2).map(({ headers }) => headers.authorization)).toEqual(["Bearer given", "Bearer given"])
-      expect(other.seen.map(({ url, headers }) => [url, headers.authorization])).toEqual([
-        ["/there", undefined],
-        ["/there", undefined]
-      ])
+      assert.strictEqual(result._tag, "Success")
+      assert.deepStrictEqual(counted, ["200 OK", "1"])
+      assert.deepStrictEqual(
+        seen.slice(2).map(({ headers }) => headers.authorization),
+        ["Bearer given", "Bearer given"]
+      )
+      assert.deepStrictEqual(
+        other.seen.map(({ url, headers }) => [url, headers.authorization]),
+        [
+          ["/there", undefined],
+          ["/there", undefined]
+        ]
+      )
     })
   )
 
@@ -168,8 +182,8 @@ describe("the control plane", () => {
     Effect.gen(function* () {
       const { base, seen } = yield* serve((_, response) => response.writeHead(302, { location: "/again" }).end())
       const { logged } = yield* fromControlPlane(base)
-      expect(logged[0]).toContain("more than 10 redirects")
-      expect(seen.length).toBe(11 * ATTEMPTS)
+      assert.include(logged[0] ?? "", "more than 10 redirects")
+      assert.strictEqual(seen.length, 11 * ATTEMPTS)
     })
   )
 
@@ -179,19 +193,20 @@ describe("the control plane", () => {
       const target = yield* answering([404])
       const env = { http_proxy: proxy.base, no_proxy: "127.0.0.1" }
       const far = yield* fromControlPlane("http://control-plane.invalid:9", { token: "given", env })
-      expect(far.result._tag).toBe("Success")
-      expect(proxy.seen.map(({ method, url, headers }) => [method, url, headers.authorization])).toEqual([
-        ["GET", "http://control-plane.invalid:9/compute/api/v2/computes/compute-1/spec", "Bearer given"]
-      ])
+      assert.strictEqual(far.result._tag, "Success")
+      assert.deepStrictEqual(
+        proxy.seen.map(({ method, url, headers }) => [method, url, headers.authorization]),
+        [["GET", "http://control-plane.invalid:9/compute/api/v2/computes/compute-1/spec", "Bearer given"]]
+      )
       const near = yield* fromControlPlane(target.base, { token: "given", env })
-      expect(near.chain.at(-1)).toContain("404 Not Found")
-      expect(proxy.seen.length).toBe(1)
+      assert.include(near.chain.at(-1) ?? "", "404 Not Found")
+      assert.strictEqual(proxy.seen.length, 1)
     })
   )
 
   it.live("an address that is none is refused with its text", () =>
     Effect.gen(function* () {
-      expect((yield* fromControlPlane("nowhere")).logged[0]).toContain("not a URL: nowhere/compute/api")
+      assert.include((yield* fromControlPlane("nowhere")).logged[0] ?? "", "not a URL: nowhere/compute/api")
     })
   )
 })
@@ -214,30 +229,31 @@ describe("a file", () => {
     Effect.gen(function* () {
       const name = file(JSON.stringify({ spec: null, compute_ctl_config }))
       const source = yield* Effect.provide(SpecSource, SpecSource.layerFile(name))
-      expect((yield* source.initial).spec).toBe(null)
+      assert.isNull((yield* source.initial).spec)
       file(JSON.stringify({ spec: { ...spec, project_id: "p" }, compute_ctl_config }))
-      expect((yield* source.refetch).spec?.project_id).toBe("p")
+      assert.strictEqual((yield* source.refetch).spec?.project_id, "p")
     })
   )
 
   it.effect("that cannot be read or decoded is named, with the JSON path", () =>
     Effect.gen(function* () {
       const missing = path.join(root, "none.json")
-      expect((yield* Effect.flip(initial(SpecSource.layerFile(missing)))).message).toContain(`${missing}: ENOENT`)
+      assert.include((yield* Effect.flip(initial(SpecSource.layerFile(missing)))).message, `${missing}: ENOENT`)
       const wrong = file(JSON.stringify({ spec: { ...spec, tenant_id: "zz" }, compute_ctl_config }))
-      expect((yield* Effect.flip(initial(SpecSource.layerFile(wrong)))).message).toMatch(
+      assert.match(
+        (yield* Effect.flip(initial(SpecSource.layerFile(wrong)))).message,
         /config\.json: spec\.tenant_id: Invalid string length at line 1 column \d+$/
       )
       const two = file(`${JSON.stringify({ compute_ctl_config })}{}`)
-      expect((yield* Effect.flip(initial(SpecSource.layerFile(two)))).message).toContain("trailing characters")
+      assert.include((yield* Effect.flip(initial(SpecSource.layerFile(two)))).message, "trailing characters")
     })
   )
 
   it.effect("may be a bare spec, which brings no keys", () =>
     Effect.gen(function* () {
       const config = yield* initial(SpecSource.layerSpecFile(file(JSON.stringify(spec))))
-      expect(config.spec?.suspend_timeout_seconds).toBe(-1)
-      expect(config.compute_ctl_config).toEqual({ jwks: { keys: [] }, tls: null })
+      assert.strictEqual(config.spec?.suspend_timeout_seconds, -1)
+      assert.deepStrictEqual(config.compute_ctl_config, { jwks: { keys: [] }, tls: null })
     })
   )
 
@@ -248,9 +264,11 @@ describe("a file", () => {
       const config = yield* initial(
         SpecSource.layerFile(file(JSON.stringify({ compute_ctl_config: { jwks: { keys } } })))
       )
-      expect(config.compute_ctl_config.jwks.keys).toMatchObject([{ x: "AA", alg: null }])
-      expect(logged.at(-1)).toContain('jwks: key 0 (kid "new")')
-      expect(logged.at(-1)).not.toContain("private")
+      const usable = config.compute_ctl_config.jwks.keys
+      assert.lengthOf(usable, 1)
+      assert.deepInclude(usable[0], { x: "AA", alg: null })
+      assert.include(logged.at(-1) ?? "", 'jwks: key 0 (kid "new")')
+      assert.notInclude(logged.at(-1) ?? "", "private")
     })
   )
 })

@@ -1,7 +1,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -58,8 +58,8 @@ describe("pair", () => {
         Effect.gen(function* () {
           give(kind)
           const pair = yield* certificates.pair
-          expect(Redacted.value(pair.key).equals(fs.readFileSync(mounted("tls.key")))).toBe(true)
-          expect(pair.digest).toMatch(/^[0-9a-f]{64}$/)
+          assert.isTrue(Redacted.value(pair.key).equals(fs.readFileSync(mounted("tls.key"))))
+          assert.match(pair.digest, /^[0-9a-f]{64}$/)
           yield* certificates.ready
         })
       )
@@ -70,12 +70,12 @@ describe("pair", () => {
     within((certificates) =>
       Effect.gen(function* () {
         give("ec", "ec-renewed")
-        expect((yield* Effect.flip(certificates.pair)).message).toContain("private key file does not match certificate")
+        assert.include((yield* Effect.flip(certificates.pair)).message, "private key file does not match certificate")
         give("ec", "rsa")
-        expect((yield* Effect.flip(certificates.pair)).message).toContain("private key file does not match certificate")
+        assert.include((yield* Effect.flip(certificates.pair)).message, "private key file does not match certificate")
         fs.writeFileSync(mounted("tls.key"), "hidden")
         const error = yield* Effect.flip(certificates.pair)
-        expect(error.message).toBe(`the key file ${mounted("tls.key")} is not valid PEM`)
+        assert.strictEqual(error.message, `the key file ${mounted("tls.key")} is not valid PEM`)
       })
     )
   )
@@ -85,8 +85,8 @@ describe("pair", () => {
       (certificates) =>
         Effect.gen(function* () {
           yield* certificates.ready
-          expect((yield* Effect.flip(certificates.pair)).message).toContain("no TLS key pair is configured")
-          expect(yield* Stream.runCollect(certificates.changes).pipe(Effect.map((all) => all.length))).toBe(0)
+          assert.include((yield* Effect.flip(certificates.pair)).message, "no TLS key pair is configured")
+          assert.strictEqual(yield* Stream.runCollect(certificates.changes).pipe(Effect.map((all) => all.length)), 0)
         }),
       false
     )
@@ -111,7 +111,7 @@ describe("ready", () => {
         const waiting = yield* Effect.forkChild(Effect.flip(certificates.ready))
         yield* TestClock.adjust("61 seconds")
         const error = yield* Fiber.join(waiting)
-        expect(error.message).toContain("no usable TLS key pair within 1m")
+        assert.include(error.message, "no usable TLS key pair within 1m")
       })
     )
   )
@@ -131,14 +131,14 @@ describe("changes", () => {
         yield* Effect.sleep("300 millis")
         fs.writeFileSync(mounted("unrelated"), "")
         yield* Effect.sleep("500 millis")
-        expect(yield* Queue.size(digests)).toBe(0)
+        assert.strictEqual(yield* Queue.size(digests), 0)
         swap("ec-renewed")
         const renewed = yield* Queue.take(digests)
-        expect(renewed).not.toBe(first.digest)
-        expect(renewed).toBe((yield* certificates.pair).digest)
+        assert.notStrictEqual(renewed, first.digest)
+        assert.strictEqual(renewed, (yield* certificates.pair).digest)
         swap("rsa")
-        expect(yield* Queue.take(digests)).toBe((yield* certificates.pair).digest)
-        expect(yield* Queue.size(digests)).toBe(0)
+        assert.strictEqual(yield* Queue.take(digests), (yield* certificates.pair).digest)
+        assert.strictEqual(yield* Queue.size(digests), 0)
       })
     )
   )
@@ -150,7 +150,7 @@ describe("changes", () => {
         yield* certificates.pair
         give("ec-renewed")
         const digest = yield* Stream.runHead(certificates.changes)
-        expect(digest._tag).toBe("Some")
+        assert.strictEqual(digest._tag, "Some")
       })
     )
   )

@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net"
 import * as net from "node:net"
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { defaultServer, ping } from "../../../src/layers/observe/ServerPing.ts"
 
@@ -42,9 +42,9 @@ const outcome = (parts: ReadonlyArray<Buffer> | "close") =>
 describe("ping of a server", () => {
   it.live("takes a request to authenticate, or a refusal, for an answer", () =>
     Effect.gen(function* () {
-      expect(yield* outcome([AUTHENTICATION_OK])).toBe("accepting")
+      assert.strictEqual(yield* outcome([AUTHENTICATION_OK]), "accepting")
       const refusal = errorResponse("28000", 'role "u" does not exist')
-      expect(yield* outcome([refusal.subarray(0, 7), refusal.subarray(7)])).toBe("accepting")
+      assert.strictEqual(yield* outcome([refusal.subarray(0, 7), refusal.subarray(7)]), "accepting")
     })
   )
 
@@ -67,25 +67,29 @@ describe("ping of a server", () => {
       const { port } = listening.address() as AddressInfo
       const options = "-c search_path= -c event_triggers=off"
       yield* ping({ server: { host: "127.0.0.1", port }, user: "u", database: "d", options })
-      expect(packets).toEqual([`user\0u\0database\0d\0application_name\0compute_ctl:liveness\0options\0${options}\0\0`])
+      assert.deepStrictEqual(packets, [
+        `user\0u\0database\0d\0application_name\0compute_ctl:liveness\0options\0${options}\0\0`
+      ])
     })
   )
 
   it.live("does not take a server that starts or stops for one that accepts", () =>
     Effect.gen(function* () {
       const text = "the database system is starting up"
-      expect(yield* outcome([errorResponse("57P03", text)])).toBe(text)
-      expect(yield* outcome([Buffer.from("HTTP/1.1 400 Bad Request\r\n")])).toBe("the answer is not Postgres'")
-      expect(yield* outcome("close")).toContain("closed")
+      assert.strictEqual(yield* outcome([errorResponse("57P03", text)]), text)
+      assert.strictEqual(yield* outcome([Buffer.from("HTTP/1.1 400 Bad Request\r\n")]), "the answer is not Postgres'")
+      assert.include(yield* outcome("close"), "closed")
     })
   )
 
-  it.live("does not wait for ever", () => Effect.map(outcome([]), (text) => expect(text).toBe("no answer within 3 s")))
+  it.live("does not wait for ever", () =>
+    Effect.map(outcome([]), (text) => assert.strictEqual(text, "no answer within 3 s"))
+  )
 
   it("looks where the binaries' own clients look", () => {
-    expect(defaultServer("/usr/lib/postgresql/15/bin/postgres", 5432).server).toEqual({
+    assert.deepStrictEqual(defaultServer("/usr/lib/postgresql/15/bin/postgres", 5432).server, {
       path: "/var/run/postgresql/.s.PGSQL.5432"
     })
-    expect(defaultServer("/usr/local/bin/postgres", 1).server).toEqual({ path: "/tmp/.s.PGSQL.1" })
+    assert.deepStrictEqual(defaultServer("/usr/local/bin/postgres", 1).server, { path: "/tmp/.s.PGSQL.1" })
   })
 })

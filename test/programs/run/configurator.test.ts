@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -49,8 +49,8 @@ describe("configurator", () => {
       { reconfigure: Effect.void },
       Effect.gen(function* () {
         const answer = yield* configure(parsed.spec)
-        expect(answer.status).toBe("running")
-        expect(answer.error).toBeNull()
+        assert.strictEqual(answer.status, "running")
+        assert.isNull(answer.error)
       })
     )
   )
@@ -62,11 +62,11 @@ describe("configurator", () => {
       { reconfigure },
       Effect.gen(function* () {
         const refused = yield* Effect.flip(configure(parsed.spec))
-        expect(refused.message).toBe('compute configuration failed: "role \\"x\\" is gone"')
-        expect(yield* status).toBe("failed")
+        assert.strictEqual(refused.message, 'compute configuration failed: "role \\"x\\" is gone"')
+        assert.strictEqual(yield* status, "failed")
         const answer = yield* configure(parsed.spec)
-        expect(answer.status).toBe("running")
-        expect(answer.error).toBeNull()
+        assert.strictEqual(answer.status, "running")
+        assert.isNull(answer.error)
       })
     )
   })
@@ -76,7 +76,7 @@ describe("configurator", () => {
       { reconfigure: Effect.die(new Error("boom")) },
       Effect.gen(function* () {
         const refused = yield* Effect.flip(configure(parsed.spec))
-        expect(refused.message).toContain("boom")
+        assert.include(refused.message, "boom")
       })
     )
   )
@@ -88,9 +88,9 @@ describe("configurator", () => {
       yield* settle
       const fiber = yield* Effect.forkChild(configurator)
       yield* settle
-      expect(yield* status).toBe("configuration")
+      assert.strictEqual(yield* status, "configuration")
       yield* Fiber.interrupt(fiber)
-      expect((yield* Fiber.join(caller)).message).toContain("Postgres ended")
+      assert.include((yield* Fiber.join(caller)).message, "Postgres ended")
     }).pipe(
       Effect.provide(
         Layer.mergeAll(
@@ -110,7 +110,7 @@ describe("configurator", () => {
       const caller = yield* Effect.forkChild(Effect.flip(configure(parsed.spec)))
       yield* settle
       yield* state.update(() => ({ postgresRuns: false }))
-      expect((yield* Fiber.join(caller)).message).toContain("Postgres has ended")
+      assert.include((yield* Fiber.join(caller)).message, "Postgres has ended")
     }).pipe(Effect.provide(basics))
   )
 
@@ -120,7 +120,7 @@ describe("configurator", () => {
       yield* requestRefresh
       const fiber = yield* Effect.forkChild(configurator)
       yield* settle
-      expect(yield* status).toBe("running")
+      assert.strictEqual(yield* status, "running")
       yield* Fiber.interrupt(fiber)
     }).pipe(
       Effect.provide(
@@ -151,15 +151,15 @@ describe("configurator", () => {
             if (answer._tag === "Failure") refused += 1
             yield* settle
             const paused = lakebaseMode ? "refresh_configuration" : "refresh_configuration_pending"
-            expect(yield* status).toBe(paused)
+            assert.strictEqual(yield* status, paused)
             yield* TestClock.adjust("500 millis")
             yield* settle
           }
-          expect(tries).toBeGreaterThanOrEqual(7)
-          expect(tries).toBeLessThanOrEqual(9)
+          assert.isAtLeast(tries, 7)
+          assert.isAtMost(tries, 9)
           // Only by being refused Postgres learns that nothing comes of it.
-          expect(refused).toBe(lakebaseMode ? 79 : 0)
-          expect(yield* counter("pg_cctl_pagestream_request_errors_total")).toContain(" 80")
+          assert.strictEqual(refused, lakebaseMode ? 79 : 0)
+          assert.include(yield* counter("pg_cctl_pagestream_request_errors_total"), " 80")
         })
       )
     }
@@ -176,16 +176,16 @@ describe("configurator", () => {
       Effect.gen(function* () {
         yield* requestRefresh
         yield* settle
-        expect(yield* status).toBe("running")
-        expect((yield* configure(parsed.spec)).status).toBe("running")
+        assert.strictEqual(yield* status, "running")
+        assert.strictEqual((yield* configure(parsed.spec)).status, "running")
         yield* requestRefresh
         yield* requestRefresh
         yield* settle
-        expect(tries).toBe(1)
-        expect(yield* status).toBe("refresh_configuration_pending")
+        assert.strictEqual(tries, 1)
+        assert.strictEqual(yield* status, "refresh_configuration_pending")
         yield* TestClock.adjust("5 seconds")
         yield* settle
-        expect(tries).toBe(2)
+        assert.strictEqual(tries, 2)
       })
     )
   })
@@ -199,10 +199,10 @@ describe("configurator", () => {
         const state = yield* ComputeState
         yield* requestRefresh
         yield* settle
-        expect(yield* status).toBe("refresh_configuration")
+        assert.strictEqual(yield* status, "refresh_configuration")
         yield* state.transition("terminate fast")
         yield* Deferred.await(interrupted)
-        expect(yield* status).toBe("termination_pending_fast")
+        assert.strictEqual(yield* status, "termination_pending_fast")
       })
     )
   })
@@ -215,8 +215,8 @@ describe("configurator", () => {
         yield* state.transition("configure")
         yield* settle
         const refused = yield* Effect.flip(requestRefresh)
-        expect(refused.message).toBe("Cannot refresh compute configuration in state Configuration")
-        expect(yield* counter("pg_cctl_pagestream_request_errors_total")).toContain(" 1")
+        assert.strictEqual(refused.message, "Cannot refresh compute configuration in state Configuration")
+        assert.include(yield* counter("pg_cctl_pagestream_request_errors_total"), " 1")
       })
     )
   )
@@ -226,7 +226,7 @@ describe("configurator", () => {
       const state = yield* ComputeState
       yield* state.transition("spec at start", () => ({ spec: parsed }))
       yield* requestRefresh
-      expect(yield* status).toBe("init")
+      assert.strictEqual(yield* status, "init")
     }).pipe(Effect.provide(basics))
   )
 })

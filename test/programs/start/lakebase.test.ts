@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -20,10 +20,10 @@ describe("lakebase mode", () => {
       const fiber = yield* Effect.forkChild(initWatchdog)
       yield* settle
       yield* TestClock.adjust("59 seconds")
-      expect(yield* stops.current).toBeNull()
+      assert.isNull(yield* stops.current)
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
-      expect(yield* stops.current).toEqual({ _tag: "InitTimeout" })
+      assert.deepStrictEqual(yield* stops.current, { _tag: "InitTimeout" })
     }).pipe(Effect.provide(lakebase))
   )
 
@@ -33,7 +33,7 @@ describe("lakebase mode", () => {
       yield* running(spec())
       yield* initWatchdog
       yield* TestClock.adjust("10 minutes")
-      expect(yield* stops.current).toBeNull()
+      assert.isNull(yield* stops.current)
     }).pipe(Effect.provide(lakebase))
   )
 
@@ -41,9 +41,10 @@ describe("lakebase mode", () => {
     Effect.gen(function* () {
       const metrics = yield* Metrics
       yield* attachedGauge
-      expect(yield* metrics.render).not.toContain("pg_cctl_attached")
+      assert.notInclude(yield* metrics.render, "pg_cctl_attached")
       yield* running(spec())
-      expect(yield* metrics.render).toContain(
+      assert.include(
+        yield* metrics.render,
         'pg_cctl_attached{pg_compute_id="compute-1",pg_instance_id="i-1",tenant_id="b0554b632bd4d547a63b86c3630317e8",timeline_id="1e8a3f1d2c4b5a69788796a5b4c3d2e1"} 1'
       )
     }).pipe(Effect.scoped, Effect.provide(lakebase))

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { overrides, type StopReason, StopRequests } from "../../../../src/layers/compute/stop/StopRequests.ts"
@@ -12,9 +12,9 @@ describe("requests to stop", () => {
   it("are overtaken by more urgent ones only", () => {
     const order = [fast, immediate, term, quit]
     for (const [at, reason] of order.entries()) {
-      for (const [other, later] of order.entries()) expect(overrides(later, reason)).toBe(other > at)
+      for (const [other, later] of order.entries()) assert.strictEqual(overrides(later, reason), other > at)
     }
-    expect(overrides({ _tag: "Detached" }, fast)).toBe(false)
+    assert.isFalse(overrides({ _tag: "Detached" }, fast))
   })
 
   it.effect("wake who waits for an escalation", () =>
@@ -24,11 +24,11 @@ describe("requests to stop", () => {
         stops.awaitMatching((reason) => reason._tag === "Signal" && reason.immediate)
       )
       yield* stops.request(fast)
-      expect(yield* stops.await).toEqual(fast)
+      assert.deepStrictEqual(yield* stops.await, fast)
       yield* stops.request(quit)
-      expect(yield* Fiber.join(escalated)).toEqual(quit)
+      assert.deepStrictEqual(yield* Fiber.join(escalated), quit)
       yield* stops.request(immediate)
-      expect(yield* stops.current).toEqual(quit)
+      assert.deepStrictEqual(yield* stops.current, quit)
     }).pipe(Effect.provide(StopRequests.layer))
   )
 })

@@ -2,7 +2,7 @@ import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -112,9 +112,9 @@ describe("create", () => {
         fs.writeFileSync(path.join(elsewhere, "kept"), "")
         fs.symlinkSync(`${elsewhere}/`, inside("pg_dynshmem"))
         yield* directory.create
-        expect(fs.readdirSync(pgdata)).toEqual([])
-        expect(mode("")).toBe(0o700)
-        expect(fs.readdirSync(elsewhere)).toEqual(["kept"])
+        assert.deepStrictEqual(fs.readdirSync(pgdata), [])
+        assert.strictEqual(mode(""), 0o700)
+        assert.deepStrictEqual(fs.readdirSync(elsewhere), ["kept"])
       })
     )
   )
@@ -133,9 +133,9 @@ describe("create", () => {
           directory.create,
           Effect.sync(() => clearImmediate(timer))
         )
-        expect(fs.readdirSync(pgdata)).toEqual([])
+        assert.deepStrictEqual(fs.readdirSync(pgdata), [])
         // Without that there are a few.
-        expect(turns).toBeGreaterThan(100)
+        assert.isAbove(turns, 100)
       })
     )
   )
@@ -144,13 +144,14 @@ describe("create", () => {
     Effect.gen(function* () {
       const nowhere = path.join(root, "a/b")
       const missing = yield* within({ options: { pgdata: nowhere } }, (directory) => Effect.flip(directory.create))
-      expect(missing.message).toContain(
+      assert.include(
+        missing.message,
         `${nowhere}: cannot be created: its parent directory ${path.join(root, "a")} does not exist`
       )
       fs.writeFileSync(pgdata, "mine")
       const file = yield* within({}, (directory) => Effect.flip(directory.create))
-      expect(file.message).toContain("is not a directory")
-      expect(fs.readFileSync(pgdata, "utf8")).toBe("mine")
+      assert.include(file.message, "is not a directory")
+      assert.strictEqual(fs.readFileSync(pgdata, "utf8"), "mine")
     })
   )
 
@@ -162,7 +163,7 @@ describe("create", () => {
         fs.mkdirSync(inside("pg_dynshmem"))
         yield* directory.finish(spec({ mode: "Replica" }))
         for (const name of ["", "postgresql.conf", "pg_hba.conf", "pg_dynshmem", "standby.signal"]) {
-          expect([name, fs.lstatSync(inside(name)).uid]).toEqual([name, 65534])
+          assert.deepStrictEqual([name, fs.lstatSync(inside(name)).uid], [name, 65534])
         }
       })
     )
@@ -194,8 +195,8 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
         const left = yield* leave("in the data directory")
         yield* directory.create
         // Its end is told a moment after it: this process is its parent.
-        yield* Effect.promise(() => vi.waitFor(() => expect(left.signalCode ?? left.exitCode).not.toBeNull()))
-        expect(fs.readdirSync(pgdata)).toEqual([])
+        yield* Effect.promise(() => vi.waitFor(() => assert.isNotNull(left.signalCode ?? left.exitCode)))
+        assert.deepStrictEqual(fs.readdirSync(pgdata), [])
       })
     )
   )
@@ -205,7 +206,7 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
       Effect.gen(function* () {
         const other = yield* leave("elsewhere")
         yield* directory.create
-        expect(process.kill(other.pid ?? 0, 0)).toBe(true)
+        assert.isTrue(process.kill(other.pid ?? 0, 0))
       })
     )
   )
@@ -220,13 +221,13 @@ describe.runIf(process.platform === "linux")("a postmaster left behind", () => {
         fs.writeFileSync(lock(5432), text(1700000000, 5432))
         fs.writeFileSync(lock(5433), text(1700000000, 5433))
         yield* directory.create
-        expect(fs.existsSync(lock(5432))).toBe(false)
-        expect(fs.existsSync(lock(5433))).toBe(true)
+        assert.isFalse(fs.existsSync(lock(5432)))
+        assert.isTrue(fs.existsSync(lock(5433)))
         // The same place and number, and somebody else.
         fs.writeFileSync(inside("postmaster.pid"), text(1700000000, 5432))
         fs.writeFileSync(lock(5432), text(1700000001, 5432))
         yield* directory.create
-        expect(fs.existsSync(lock(5432))).toBe(true)
+        assert.isTrue(fs.existsSync(lock(5432)))
       })
     )
   )
@@ -237,15 +238,15 @@ describe("writeConf", () => {
     within({}, (directory) =>
       Effect.gen(function* () {
         yield* directory.create
-        expect(yield* directory.writeConf(spec())).toBe(true)
-        expect(yield* directory.writeConf(spec())).toBe(false)
-        expect(yield* directory.writeConf(spec({ project_id: "p" }))).toBe(true)
-        expect(yield* directory.writeConf(spec({ project_id: "p" }), "work_mem=1MB")).toBe(true)
-        expect(read("postgresql.conf")).toMatch(/\nwork_mem=1MB$/)
-        expect(yield* directory.writeConf(spec({ project_id: "p" }), "work_mem=1MB")).toBe(false)
-        expect(fs.readdirSync(pgdata)).toEqual(["postgresql.conf"])
-        expect(read("postgresql.conf")).toContain("neon.project_id='p'\n")
-        expect(read("postgresql.conf")).toContain("neon.extension_server_port=3081\n")
+        assert.isTrue(yield* directory.writeConf(spec()))
+        assert.isFalse(yield* directory.writeConf(spec()))
+        assert.isTrue(yield* directory.writeConf(spec({ project_id: "p" })))
+        assert.isTrue(yield* directory.writeConf(spec({ project_id: "p" }), "work_mem=1MB"))
+        assert.match(read("postgresql.conf"), /\nwork_mem=1MB$/)
+        assert.isFalse(yield* directory.writeConf(spec({ project_id: "p" }), "work_mem=1MB"))
+        assert.deepStrictEqual(fs.readdirSync(pgdata), ["postgresql.conf"])
+        assert.include(read("postgresql.conf"), "neon.project_id='p'\n")
+        assert.include(read("postgresql.conf"), "neon.extension_server_port=3081\n")
       })
     )
   )
@@ -254,13 +255,13 @@ describe("writeConf", () => {
     within({}, (directory) =>
       Effect.gen(function* () {
         yield* directory.create
-        expect(yield* directory.confChanges(spec({ project_id: "p" }))).toEqual([])
+        assert.deepStrictEqual(yield* directory.confChanges(spec({ project_id: "p" })), [])
         yield* directory.writeConf(spec())
-        expect(yield* directory.confChanges(spec())).toEqual([])
-        expect(yield* directory.confChanges(spec({ project_id: "p" }))).toEqual([
+        assert.deepStrictEqual(yield* directory.confChanges(spec()), [])
+        assert.deepStrictEqual(yield* directory.confChanges(spec({ project_id: "p" })), [
           { what: "neon.project_id", from: null, to: "p", taken_by: "restart" }
         ])
-        expect(yield* directory.writeConf(spec())).toBe(false)
+        assert.isFalse(yield* directory.writeConf(spec()))
       })
     )
   )
@@ -270,7 +271,7 @@ describe("writeConf", () => {
       Effect.gen(function* () {
         yield* directory.create
         yield* directory.writeConf(spec())
-        expect(read("postgresql.conf")).toContain("port = 55432\n# Databricks settings start\n")
+        assert.include(read("postgresql.conf"), "port = 55432\n# Databricks settings start\n")
       })
     )
   )
@@ -286,16 +287,16 @@ describe("writeConf", () => {
         give("ec")
         yield* directory.create
         yield* directory.writeConf(spec())
-        expect(fs.existsSync(inside("server.key"))).toBe(false)
+        assert.isFalse(fs.existsSync(inside("server.key")))
         const on = spec({ features: ["tls_experimental"] })
-        expect(yield* directory.writeConf(on)).toBe(true)
-        expect(read("server.key")).toBe(fs.readFileSync(tls.key_path, "utf8"))
-        expect([mode("server.key"), mode("server.crt")]).toEqual([0o600, 0o600])
-        expect(read("postgresql.conf")).toContain("ssl = on\n")
-        expect(yield* directory.writeConf(on)).toBe(false)
+        assert.isTrue(yield* directory.writeConf(on))
+        assert.strictEqual(read("server.key"), fs.readFileSync(tls.key_path, "utf8"))
+        assert.deepStrictEqual([mode("server.key"), mode("server.crt")], [0o600, 0o600])
+        assert.include(read("postgresql.conf"), "ssl = on\n")
+        assert.isFalse(yield* directory.writeConf(on))
         give("ec-renewed")
-        expect(yield* directory.writeConf(on)).toBe(true)
-        expect(read("server.crt")).toBe(fs.readFileSync(tls.cert_path, "utf8"))
+        assert.isTrue(yield* directory.writeConf(on))
+        assert.strictEqual(read("server.crt"), fs.readFileSync(tls.cert_path, "utf8"))
       })
     )
   })
@@ -309,7 +310,7 @@ describe("writeConf", () => {
         const error = yield* Effect.flip(
           directory.writeConf({ ...parsed, spec: { ...parsed.spec, cluster: { ...parsed.spec.cluster, settings } } })
         )
-        expect(error.message).toContain('setting "jit"')
+        assert.include(error.message, 'setting "jit"')
       })
     )
   )
@@ -321,13 +322,13 @@ describe("ensureConfLine and writeOverride", () => {
       Effect.gen(function* () {
         yield* directory.create
         fs.writeFileSync(inside("postgresql.conf"), "a=1\n")
-        expect(yield* directory.ensureConfLine("b=2")).toBe(true)
-        expect(yield* directory.ensureConfLine("b=2")).toBe(false)
-        expect(read("postgresql.conf")).toBe("a=1\n\nb=2")
+        assert.isTrue(yield* directory.ensureConfLine("b=2"))
+        assert.isFalse(yield* directory.ensureConfLine("b=2"))
+        assert.strictEqual(read("postgresql.conf"), "a=1\n\nb=2")
         yield* directory.writeOverride("neon.max_cluster_size=-1")
-        expect(read("compute_ctl_temp_override.conf")).toBe("neon.max_cluster_size=-1")
+        assert.strictEqual(read("compute_ctl_temp_override.conf"), "neon.max_cluster_size=-1")
         yield* directory.writeOverride("")
-        expect(fs.statSync(inside("compute_ctl_temp_override.conf")).size).toBe(0)
+        assert.strictEqual(fs.statSync(inside("compute_ctl_temp_override.conf")).size, 0)
       })
     )
   )
@@ -349,10 +350,10 @@ describe("finish", () => {
         fs.writeFileSync(inside("zenith.signal"), "PREV LSN: 0/1")
         yield* directory.finish(spec())
         yield* directory.finish(spec())
-        expect(read("pg_hba.conf")).toBe(`local all all trust\n\n${HBA}`)
-        expect(read("neon.signal")).toBe("PREV LSN: 0/1")
-        if (fs.existsSync("/dev/shm/")) expect(fs.readlinkSync(inside("pg_dynshmem"))).toBe("/dev/shm/")
-        expect(fs.existsSync(inside("standby.signal"))).toBe(false)
+        assert.strictEqual(read("pg_hba.conf"), `local all all trust\n\n${HBA}`)
+        assert.strictEqual(read("neon.signal"), "PREV LSN: 0/1")
+        if (fs.existsSync("/dev/shm/")) assert.strictEqual(fs.readlinkSync(inside("pg_dynshmem")), "/dev/shm/")
+        assert.isFalse(fs.existsSync(inside("standby.signal")))
       })
     )
   )
@@ -362,7 +363,7 @@ describe("finish", () => {
       Effect.gen(function* () {
         basebackup()
         yield* directory.finish(spec({ mode: { Static: "0/1" } }))
-        expect(read("standby.signal")).toBe("")
+        assert.strictEqual(read("standby.signal"), "")
       })
     )
   )
@@ -388,9 +389,9 @@ describe("finish", () => {
           yield* directory.finish(spec({ databricks_settings }))
           fs.writeFileSync(key_file, "renewed")
           yield* directory.finish(spec({ databricks_settings }))
-          expect([read("db.key"), read("db.crt"), mode("db.key")]).toEqual(["renewed", "cert", 0o600])
-          expect(read("pg_hba.conf")).toBe(hba)
-          expect(read("pg_ident.conf")).toBe(version === "16" ? "include_if_exists /x/ident\n" : "")
+          assert.deepStrictEqual([read("db.key"), read("db.crt"), mode("db.key")], ["renewed", "cert", 0o600])
+          assert.strictEqual(read("pg_hba.conf"), hba)
+          assert.strictEqual(read("pg_ident.conf"), version === "16" ? "include_if_exists /x/ident\n" : "")
         })
       )
     })
@@ -408,7 +409,7 @@ describe("finish", () => {
           databricks_workspace_host: "w"
         }
         const error = yield* Effect.flip(directory.finish(spec({ databricks_settings })))
-        expect(error.message).toBe("/nowhere/k: ENOENT: no such file or directory")
+        assert.strictEqual(error.message, "/nowhere/k: ENOENT: no such file or directory")
       })
     )
   )
@@ -418,10 +419,10 @@ describe("coreDumps", () => {
   it.effect("are found by name", () =>
     within({}, (directory) =>
       Effect.gen(function* () {
-        expect(yield* directory.coreDumps).toEqual([])
+        assert.deepStrictEqual(yield* directory.coreDumps, [])
         fs.mkdirSync(pgdata)
         for (const name of ["core", "core.12", "corey", "score"]) fs.writeFileSync(inside(name), "")
-        expect([...(yield* directory.coreDumps)].sort()).toEqual([inside("core"), inside("core.12")])
+        assert.deepStrictEqual([...(yield* directory.coreDumps)].sort(), [inside("core"), inside("core.12")])
       })
     )
   )

@@ -2,7 +2,7 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as net from "node:net"
 import * as zlib from "node:zlib"
-import { assert, describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -49,17 +49,15 @@ describe("endpoint storage", () => {
       const { address, seen } = yield* store((response) => response.end("abc"))
       const storage = yield* EndpointStorage
       const answer = yield* storage.get(object(address))
-      expect(answer.statusText).toBe("200 OK")
+      assert.strictEqual(answer.statusText, "200 OK")
       const body = yield* Stream.runFold(
         answer.body,
         () => "",
         (all, chunk) => all + Buffer.from(chunk).toString()
       )
-      expect(body).toBe("abc")
-      expect(seen[0]).toMatchObject({
-        line: "GET /t/l/e%20p%252F/lfc_state",
-        headers: { authorization: "Bearer secret" }
-      })
+      assert.strictEqual(body, "abc")
+      assert.strictEqual(seen[0]?.line, "GET /t/l/e%20p%252F/lfc_state")
+      assert.strictEqual(seen[0]?.headers.authorization, "Bearer secret")
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
@@ -68,10 +66,10 @@ describe("endpoint storage", () => {
       const { address, seen } = yield* store((response) => response.writeHead(413).end("no"))
       const storage = yield* EndpointStorage
       const answer = yield* storage.put(object(address), [Buffer.from("ab"), Buffer.from("c")])
-      expect(answer).toEqual({ status: 413, statusText: "413 Payload Too Large" })
-      expect(seen[0]?.headers["content-length"]).toBe("3")
-      expect(seen[0]?.headers["transfer-encoding"]).toBeUndefined()
-      expect(seen[0]?.body.toString()).toBe("abc")
+      assert.deepStrictEqual(answer, { status: 413, statusText: "413 Payload Too Large" })
+      assert.strictEqual(seen[0]?.headers["content-length"], "3")
+      assert.isUndefined(seen[0]?.headers["transfer-encoding"])
+      assert.strictEqual(seen[0]?.body.toString(), "abc")
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
@@ -91,7 +89,7 @@ describe("endpoint storage", () => {
       const { address } = yield* store((response) => response.writeHead(404).end(Buffer.alloc(1_000_000)))
       const storage = yield* EndpointStorage
       const { status } = yield* Effect.scoped(storage.get(object(address)))
-      expect(status).toBe(404)
+      assert.strictEqual(status, 404)
       yield* Effect.sleep("50 millis")
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
@@ -106,7 +104,7 @@ describe("endpoint storage", () => {
         })
       })
       const refused = yield* Effect.flip(storage.get(object(`127.0.0.1:${unused}`)))
-      expect(refused.message).toContain("ECONNREFUSED")
+      assert.include(refused.message, "ECONNREFUSED")
       const { address } = yield* store((response) => {
         response.writeHead(200, { "content-length": "10" })
         response.write("abc")
@@ -114,7 +112,7 @@ describe("endpoint storage", () => {
       })
       const answer = yield* storage.get(object(address))
       const cut = yield* Effect.flip(Stream.runDrain(answer.body))
-      expect(cut._tag).toBe("EndpointStorageFailed")
+      assert.strictEqual(cut._tag, "EndpointStorageFailed")
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 
@@ -129,7 +127,7 @@ describe("endpoint storage", () => {
       const storage = yield* EndpointStorage
       yield* Effect.timeoutOption(Effect.scoped(storage.get(object(address))), "100 millis")
       yield* Effect.sleep("100 millis")
-      expect(closed).toBe(true)
+      assert.isTrue(closed)
     }).pipe(Effect.provide(EndpointStorage.layer))
   )
 })
@@ -141,7 +139,7 @@ describe("zstd", () => {
     Effect.gen(function* () {
       const chunks = yield* compress(random)
       const back = yield* decompress(Stream.fromIterable(chunks))
-      expect(Buffer.from(back).equals(random)).toBe(true)
+      assert.isTrue(Buffer.from(back).equals(random))
     })
   )
 
@@ -150,7 +148,7 @@ describe("zstd", () => {
       const bytes = zlib.zstdCompressSync(random)
       const single = Array.from({ length: bytes.length }, (_, at) => bytes.subarray(at, at + 1))
       const back = yield* decompress(Stream.fromIterable(single))
-      expect(Buffer.from(back).equals(random)).toBe(true)
+      assert.isTrue(Buffer.from(back).equals(random))
     })
   )
 
@@ -163,7 +161,7 @@ describe("zstd", () => {
         [bytes, 1000]
       ] as const) {
         const error = yield* Effect.flip(decompress(Stream.make(source), limit))
-        expect(error._tag).toBe("ZstdFailed")
+        assert.strictEqual(error._tag, "ZstdFailed")
       }
     })
   )
@@ -171,7 +169,7 @@ describe("zstd", () => {
   it.live("passes on the failure of its source", () =>
     Effect.gen(function* () {
       const source = Stream.concat(Stream.make(zlib.zstdCompressSync(random).subarray(0, 50)), Stream.fail("cut"))
-      expect(yield* Effect.flip(decompress(source))).toBe("cut")
+      assert.strictEqual(yield* Effect.flip(decompress(source)), "cut")
     })
   )
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -59,14 +59,14 @@ describe("certificate watch", () => {
     watching((renew, put) =>
       Effect.gen(function* () {
         yield* become("spec at start", "started")
-        expect(yield* status).toBe("running")
+        assert.strictEqual(yield* status, "running")
         yield* renew("second")
-        expect(yield* status).toBe("configuration_pending")
+        assert.strictEqual(yield* status, "configuration_pending")
         yield* put("second")
         yield* become("reconfiguration begins", "reconfigured")
-        expect(yield* status).toBe("running")
+        assert.strictEqual(yield* status, "running")
         yield* renew("second")
-        expect(yield* status).toBe("running")
+        assert.strictEqual(yield* status, "running")
       })
     )
   )
@@ -76,9 +76,9 @@ describe("certificate watch", () => {
       Effect.gen(function* () {
         yield* become("spec at start")
         yield* renew("second")
-        expect(yield* status).toBe("init")
+        assert.strictEqual(yield* status, "init")
         yield* become("started")
-        expect(yield* status).toBe("configuration_pending")
+        assert.strictEqual(yield* status, "configuration_pending")
       })
     )
   )
@@ -90,7 +90,7 @@ describe("certificate watch", () => {
         yield* renew("second")
         yield* put("second")
         yield* become("reconfigured")
-        expect(yield* status).toBe("running")
+        assert.strictEqual(yield* status, "running")
       })
     )
   )
@@ -102,7 +102,7 @@ describe("certificate watch", () => {
         yield* renew("second")
         yield* renew("first")
         yield* become("started")
-        expect(yield* status).toBe("running")
+        assert.strictEqual(yield* status, "running")
       })
     )
   )
