@@ -68,7 +68,8 @@ describe("/events", () => {
         const all = yield* Effect.forkChild(ended(response))
         const waits = yield* Waits
         yield* waits.openEnded("a spec")(Effect.void)
-        yield* transition("terminate fast", "shut down")
+        // A wait for what terminates it ends behind it.
+        yield* waits.openEnded("the end")(transition("terminate fast", "shut down"))
         const { text, whole } = yield* Fiber.join(all)
         assert.isTrue(whole)
         const state = { kind: "state", error: null }
@@ -77,6 +78,7 @@ describe("/events", () => {
           { ...state, version: 1, from: null, status: "running", cause: null },
           { ...wait, state: "begun" },
           { ...wait, state: "ended" },
+          { ...wait, name: "the end", state: "begun" },
           { ...state, from: "running", status: "termination_pending_fast", cause: "terminate fast" },
           { ...state, from: "termination_pending_fast", status: "terminated", cause: "shut down" }
         ])

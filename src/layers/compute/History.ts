@@ -47,12 +47,13 @@ function* make() {
   const listeners = new Set<Listener>()
 
   const hand = (listener: Listener, event: Event) => {
-    if (Queue.offerUnsafe(listener.queue, event)) {
-      if (event.kind === "state" && event.status === "terminated") Queue.endUnsafe(listener.queue)
-      return
-    }
+    const isTaken = Queue.offerUnsafe(listener.queue, event)
+    const isLast = event.kind === "state" && event.status === "terminated"
+    if (isTaken && !isLast) return
+    // What comes behind the last one is for nobody: a wait ends when the state has changed.
     listeners.delete(listener)
-    listener.dropped()
+    if (isTaken) Queue.endUnsafe(listener.queue)
+    else listener.dropped()
   }
 
   const add = (told: Told) => {
