@@ -6,11 +6,13 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Lsn } from "../../../domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../domain/spec/ParsedSpec.ts"
@@ -42,7 +44,8 @@ export class Pageserver extends Context.Service<
     readonly basebackup: (spec: ParsedSpec, lsn: Lsn) => Effect.Effect<Basebackup, PageserverFailed, Scope.Scope>
     /**
      * Begins to connect and does not wait for it, so that the connection is there when the LSN is known. The first request
-     * uses it if it is still good; every other one, and the first where it is not, opens its own. Closes with the scope.
+     * uses it if it is still good, and closes it with its scope; every other one, and the first where it is not or where it is so
+     * old that something on the way may have forgotten it, opens its own. It closes with the scope at the latest.
      */
     readonly connectEarly: (spec: ParsedSpec) => Effect.Effect<RequestBasebackup, never, Scope.Scope>
     /**
@@ -83,12 +86,20 @@ const request =
 
 const connectEarly = (spec: ParsedSpec): Effect.Effect<RequestBasebackup, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const opening = yield* Effect.forkScoped(Effect.option(openFor(spec)), { startImmediately: true })
+    const own = yield* Scope.fork(yield* Effect.scope)
+    const begun = performance.now()
+    const opening = yield* Effect.forkScoped(Effect.option(openFor(spec)), { startImmediately: true }).pipe(
+      Scope.provide(own)
+    )
     const unused = yield* Ref.make(true)
     const early = Effect.gen(function* () {
       if (!(yield* Ref.getAndSet(unused, false))) return null
-      const session = yield* Fiber.join(opening)
-      return session._tag === "Some" && (yield* session.value.isOpen) ? session.value : null
+      // It ends with the try that had it: others open their own, and a pageserver need not hold two.
+      yield* Effect.addFinalizer((exit) => Scope.close(own, exit))
+      const session = performance.now() - begun < limits.fresh ? yield* Fiber.join(opening) : Option.none()
+      if (Option.isSome(session) && (yield* session.value.isOpen)) return session.value
+      yield* Scope.close(own, Exit.void)
+      return null
     })
     return (lsn) =>
       Effect.flatMap(early, (session) =>

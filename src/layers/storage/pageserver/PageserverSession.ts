@@ -17,6 +17,8 @@ export interface PageserverSession {
 /** Milliseconds. */
 export const limits = {
   connect: 5_000,
+  /** For so long a connection that nobody has used counts as good. */
+  fresh: 30_000,
   /** Nothing from the server: it may wait 300 s for the LSN to arrive before it answers. */
   basebackupStall: 330_000,
   lease: 20_000

@@ -71,11 +71,15 @@ const connect = (spec: ParsedSpec, address: string, connectTimeout = NET): Openi
  */
 const connectEarly = (spec: ParsedSpec, address: string): Effect.Effect<Opening, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const own = yield* Scope.fork(yield* Effect.scope)
     const begun = performance.now()
-    const opening = yield* Effect.forkScoped(Effect.option(connect(spec, address, EARLY)), { startImmediately: true })
+    const opening = yield* Effect.forkScoped(Effect.option(connect(spec, address, EARLY)), {
+      startImmediately: true
+    }).pipe(Scope.provide(own))
     return Effect.gen(function* () {
       const early = performance.now() - begun < FRESH ? yield* Fiber.join(opening) : Option.none()
       if (Option.isSome(early) && (yield* early.value.isOpen)) return early.value
+      yield* Scope.close(own, Exit.void)
       return yield* connect(spec, address)
     })
   })

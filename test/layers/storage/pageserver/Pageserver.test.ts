@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2"
 import type * as net from "node:net"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
@@ -8,7 +8,11 @@ import * as Stream from "effect/Stream"
 import { fromBigInt, zero } from "../../../../src/domain/spec/Lsn.ts"
 import type { ParsedSpec } from "../../../../src/domain/spec/ParsedSpec.ts"
 import type * as Fault from "../../../../src/emulator/Fault.ts"
-import { Pageserver, type PageserverFailed } from "../../../../src/layers/storage/pageserver/Pageserver.ts"
+import {
+  Pageserver,
+  type PageserverFailed,
+  type RequestBasebackup
+} from "../../../../src/layers/storage/pageserver/Pageserver.ts"
 import { spec } from "../../../programs/fakes.ts"
 import { until } from "../../../rig/waits.ts"
 import { LSN, storage, TENANT, TIMELINE } from "../../storageRig.ts"
@@ -268,6 +272,16 @@ describe("Pageserver", () => {
     })
   )
 
+  const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length
+  const sizeBy = (request: RequestBasebackup) =>
+    Effect.flatMap(request(LSN), ({ bytes }) =>
+      Stream.runFold(
+        bytes,
+        () => 0,
+        (sum, piece) => sum + piece.length
+      )
+    ).pipe(Effect.scoped)
+
   it.live("uses a connection made early, once, and only while it is good", () =>
     Effect.gen(function* () {
       const rig = yield* storage({ content })
@@ -275,22 +289,51 @@ describe("Pageserver", () => {
         const pageserver = yield* Pageserver
         const request = yield* pageserver.connectEarly(rig.spec())
         yield* until("the connection", () => rig.asked("pageserver", "startup").length === 1)
-        const size = (bytes: Stream.Stream<Uint8Array, PageserverFailed>) =>
-          Stream.runFold(
-            bytes,
-            () => 0,
-            (sum, piece) => sum + piece.length
-          )
         for (const connections of [1, 2]) {
-          const { bytes } = yield* Effect.scoped(request(LSN))
-          if (connections === 1) assert.strictEqual(yield* size(bytes), content.length)
+          assert.strictEqual(yield* sizeBy(request), content.length)
           assert.strictEqual(rig.asked("pageserver", "startup").length, connections)
         }
         rig.world.faults = [{ peer: "pageserver", times: 1, action: { do: "refuse" } }]
         const other = yield* pageserver.connectEarly(rig.spec())
         yield* until("the refusal", () => rig.world.faults.length === 0)
         yield* Effect.sleep(100)
-        assert.strictEqual(yield* Effect.flatMap(other(LSN), ({ bytes }) => size(bytes)), content.length)
+        assert.strictEqual(yield* sizeBy(other), content.length)
+      }).pipe(Effect.provide(Pageserver.layer))
+    })
+  )
+
+  it.live("closes a connection made early with the try that had it", () =>
+    Effect.gen(function* () {
+      const rig = yield* storage({ content })
+      yield* Effect.gen(function* () {
+        const pageserver = yield* Pageserver
+        yield* until("those of other tests to be closed", () => sockets() === 0)
+        const request = yield* pageserver.connectEarly(rig.spec())
+        yield* until("the connection", () => rig.asked("pageserver", "startup").length === 1)
+        assert.isAbove(sockets(), 0)
+        rig.world.faults = [
+          { peer: "pageserver", times: 1, action: { do: "error", code: "XX000", message: "Not found: tenant" } }
+        ]
+        yield* Effect.flip(sizeBy(request))
+        yield* until("the connection to be closed", () => sockets() === 0)
+        assert.strictEqual(yield* sizeBy(request), content.length)
+      }).pipe(Effect.provide(Pageserver.layer))
+    })
+  )
+
+  it.live("opens a new one where the early one is so old that something on the way may have forgotten it", () =>
+    Effect.gen(function* () {
+      const rig = yield* storage({ content })
+      yield* Effect.gen(function* () {
+        const request = yield* Effect.flatMap(Pageserver, (pageserver) => pageserver.connectEarly(rig.spec()))
+        yield* until("the connection", () => rig.asked("pageserver", "startup").length === 1)
+        const now = performance.now.bind(performance)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => vi.spyOn(performance, "now").mockImplementation(() => now() + 31_000)),
+          (spy) => Effect.sync(() => spy.mockRestore())
+        )
+        assert.strictEqual(yield* sizeBy(request), content.length)
+        assert.strictEqual(rig.asked("pageserver", "startup").length, 2)
       }).pipe(Effect.provide(Pageserver.layer))
     })
   )
