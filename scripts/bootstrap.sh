@@ -35,7 +35,7 @@ install_majors() {
 }
 
 build() {
-  if [ ! -x dist/compute_ctl ] || [ -n "$(find src packages package-lock.json scripts/*.mjs -newer dist/compute_ctl -print -quit)" ]; then
+  if [ ! -x dist/compute_ctl ] || [ -n "$(find src packages package-lock.json scripts/*.mjs scripts/rehearsal -newer dist/compute_ctl -print -quit)" ]; then
     echo "building dist/compute_ctl: a few seconds" >&2
     "$node" scripts/build.mjs
   fi
