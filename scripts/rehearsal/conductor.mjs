@@ -167,6 +167,8 @@ export const rehearse = async (node, args, cwd) => {
       env: { OTEL_TRACES_SAMPLER: "always_off" }
     })
     child = spawn(node, args, {
+      // The heap keeps it, and with it where this Node was.
+      argv0: "node",
       cwd,
       stdio: ["ignore", "ignore", "pipe"],
       env: { REHEARSAL: JSON.stringify([pooled.act, started.act]) }
